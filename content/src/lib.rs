@@ -1,0 +1,20 @@
+//! What a file *is*: its digests, its [`ContentId`], how several files are laid end to end, and what proves a range.
+//!
+//! Nothing here does I/O. Everything else in the workspace may import this crate; it imports none of ours.
+
+mod content_id;
+mod digest;
+mod layout;
+mod magnet;
+mod names;
+mod proof;
+mod ranges;
+pub mod sha1_lanes;
+
+pub use content_id::{ContentId, PiecesRootHasher};
+pub use digest::{Digest, Digests, Sha1Digest, Sha256Digest, Strength};
+pub use layout::{FileEntry, FileSpan, Layout, LayoutError};
+pub use magnet::{Magnet, MagnetError};
+pub use names::{SafeNames, Renamed, safe_names};
+pub use proof::Proof;
+pub use ranges::Ranges;
