@@ -1,0 +1,143 @@
+//! The state machine: one node, many swarms, one DHT, and (as a role) a tracker.
+
+use std::net::SocketAddr;
+
+use hexad_core::{Endpoint, LeaseId, ShareId, Span};
+
+/// How much we insist on MSE/PE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Plain only.
+    Off,
+    /// Obfuscated first, plain when that fails; both accepted.
+    Preferred,
+    /// RC4 only, both ways.
+    Required,
+}
+
+/// Bounds and switches of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen for peers, TCP and UDP; `None` accepts nobody. Port 0 lets the system choose.
+    pub listen: Option<SocketAddr>,
+    /// Obfuscation.
+    pub encryption: Encryption,
+    /// Distributed hash table.
+    pub dht: bool,
+    /// Peer exchange.
+    pub pex: bool,
+    /// Local service discovery.
+    pub lsd: bool,
+    /// Connections of the whole node.
+    pub connections_max: usize,
+    /// Connections of one swarm.
+    pub swarm_connections_max: usize,
+    /// Peers remembered per swarm, connected or not.
+    pub swarm_peers_max: usize,
+    /// Unchoked peers per swarm by merit; the optimistic one comes on top (BEP 3: 3 + 1).
+    pub upload_slots: usize,
+    /// How often choking is decided; 10 s.
+    pub choke_interval: Span,
+    /// Over how long rates are averaged; 20 s.
+    pub rate_window: Span,
+    /// How often the optimistic unchoke rotates; 30 s.
+    pub optimistic_interval: Span,
+    /// Anti-snubbing: this long without a block while we asked; 60 s.
+    pub snub_after: Span,
+    /// Be a tracker as well.
+    pub tracker: Option<TrackerConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            encryption: Encryption::Preferred,
+            dht: true,
+            pex: true,
+            lsd: true,
+            connections_max: 500,
+            swarm_connections_max: 100,
+            swarm_peers_max: 1000,
+            upload_slots: 4,
+            choke_interval: Span::from_secs(10),
+            rate_window: Span::from_secs(20),
+            optimistic_interval: Span::from_secs(30),
+            snub_after: Span::from_secs(60),
+            tracker: None,
+        }
+    }
+}
+
+/// Bounds of the tracker role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackerConfig {
+    /// UDP address to serve at; `None` serves only what comes as `Request::TrackerAnnounce` (the HTTP face).
+    pub udp: Option<SocketAddr>,
+    /// Torrents kept; when full, an announce for another is refused.
+    pub torrents_max: usize,
+    /// Peers kept per torrent; when full, the one that announced longest ago leaves.
+    pub torrent_peers_max: usize,
+    /// What peers are told to wait between announces.
+    pub interval: Span,
+    /// A peer silent for this long is forgotten.
+    pub peer_expiry: Span,
+    /// Announces per minute from one address; more are refused.
+    pub announces_per_minute_max: u32,
+}
+
+/// What only BitTorrent can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// How all swarms are doing → `Reply::Swarms`, then `Done`.
+    Swarms,
+    /// More peers for the swarm of that share; `Done`.
+    AddPeers(ShareId, Vec<Endpoint>),
+    // The owner of trackers adds the tracker role's questions here (TrackerAnnounce, TrackerScrape, TrackerTotals).
+}
+
+/// Answers to [`Request`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// One entry per swarm.
+    Swarms(Vec<SwarmStatus>),
+}
+
+/// How one swarm is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SwarmStatus {
+    /// Its info hash.
+    pub info_hash: [u8; 20],
+    /// The share it uploads from and downloads into, once described.
+    pub share: Option<ShareId>,
+    /// The lease it works on.
+    pub lease: Option<LeaseId>,
+    /// Open connections with a finished handshake.
+    pub peers_connected: usize,
+    /// Of those, peers that have everything.
+    pub seeds_connected: usize,
+    /// Peers known, connected or not.
+    pub peers_known: usize,
+    /// Bytes of blocks received, good or not.
+    pub downloaded_bytes: u64,
+    /// Bytes of blocks sent.
+    pub uploaded_bytes: u64,
+    /// Receiving, bytes a second over the rate window.
+    pub down_bytes_per_s: u64,
+    /// Sending, bytes a second over the rate window.
+    pub up_bytes_per_s: u64,
+    /// Seeds and leechers as the last tracker said.
+    pub tracker_seeds: Option<u32>,
+    /// Leechers as the last tracker said.
+    pub tracker_leechers: Option<u32>,
+    /// The lowest number of copies of any piece among connected peers, ours included.
+    pub rarest_copies: u32,
+}
+
+/// What the node wakes itself for. The owner of `node` writes the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {}
+
+/// One BitTorrent node. The owner of `node` writes it.
+#[derive(Debug)]
+pub struct Node {}
