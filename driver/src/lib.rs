@@ -1,1 +1,45 @@
-//! (being written)
+//! Any network on real sockets, clocks and disks.
+//!
+//! `host` runs one network's node with its sockets on one thread. `transfers` carries out what the transfer engine wants:
+//! hashing, writing and journalling on a few workers, reading for uploads. The traits here are all that the two know of each other.
+
+pub mod host;
+pub mod transfers;
+
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+
+use hexad_content::Ranges;
+use hexad_core::{LeaseId, Payload, ShareId, Verdict};
+
+/// Where a host hands the bytes that its node delivers. Called on the host's thread: must not block.
+pub trait Deliveries: Send + Sync {
+    /// Bytes of a lease, at an offset of its layout. Copied before this returns.
+    fn deliver(&self, lease: LeaseId, offset: u64, payload: &Payload);
+
+    /// Whether so much waits for hashing and disk that the host should stop reading from sockets for a moment;
+    /// `LeaseSink::relieved` says when to go on.
+    fn congested(&self) -> bool;
+}
+
+/// Where the engine's news about a lease go: a host's handle. Called on any thread: must not block.
+pub trait LeaseSink: Send + Sync {
+    /// As `hexad_core::Input::Leased`.
+    fn leased(&self, lease: LeaseId, ranges: Ranges);
+
+    /// As `hexad_core::Input::Judged`.
+    fn judged(&self, lease: LeaseId, range: Range<u64>, verdict: Verdict);
+
+    /// `Deliveries::congested` is false again.
+    fn relieved(&self);
+}
+
+/// Where a host reads what it sends from shares.
+pub trait ReadShare: Send + Sync {
+    /// Fills `parts` one after the other with the bytes of `share` from `offset` of its layout on, with as few system calls as possible.
+    /// Only from what is in the page cache when `cached_only`; then fails with `WouldBlock` where it is not.
+    ///
+    /// # Errors
+    /// When the share is not known, or the files cannot be read or are too short.
+    fn read(&self, share: ShareId, offset: u64, parts: &mut [IoSliceMut<'_>], cached_only: bool) -> io::Result<()>;
+}

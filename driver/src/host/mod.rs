@@ -1,0 +1,1 @@
+//! Runs one network node with its sockets. (being written)

@@ -1,0 +1,1 @@
+//! Carries out what the transfer engine wants. (being written)
