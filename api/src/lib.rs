@@ -1,1 +1,68 @@
-//! (being written)
+//! The words between a session and whoever looks at it: the command line in the same process, later the web page and other programs.
+//!
+//! Everything here can be written as JSON; a session is used through the [`Session`] trait only.
+
+mod event;
+mod problem;
+mod request;
+mod torrent;
+
+use std::sync::mpsc::Receiver;
+
+pub use event::Event;
+pub use problem::Problem;
+pub use request::{Encryption, FetchRequest, PublishRequest, Selection, SelectionError, Settings, TrackerRequest};
+pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
+
+/// Something that runs until it is done or stopped, and tells how it goes.
+pub struct Task {
+    /// What happens, in order. Ends after `Event::Complete` (unless it goes on seeding), `Event::Failed` or `Event::Stopped`.
+    pub events: Receiver<Event>,
+    /// Dropping it stops the task; what was verified stays.
+    pub stop: Box<dyn Stop>,
+}
+
+/// Stops a task. Dropping it does the same.
+pub trait Stop: Send {
+    /// Stops in order: trackers are told, queued bytes go out. Returns when that is done or a few seconds have passed.
+    fn stop(&mut self);
+}
+
+/// What a user can ask of a session.
+pub trait Session: Send + Sync {
+    /// Brings something here.
+    ///
+    /// # Errors
+    /// When the request cannot be begun; what fails later comes as `Event::Failed`.
+    fn fetch(&self, request: FetchRequest) -> Result<Task, Problem>;
+
+    /// Offers files.
+    ///
+    /// # Errors
+    /// When the request cannot be begun.
+    fn publish(&self, request: PublishRequest) -> Result<Task, Problem>;
+
+    /// Serves as a BitTorrent tracker.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem>;
+
+    /// Makes a .torrent of files; `progress` hears of bytes hashed and bytes in all.
+    ///
+    /// # Errors
+    /// When files cannot be read, or the .torrent cannot be written.
+    fn create_torrent(&self, request: CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<TorrentSummary, Problem>;
+
+    /// What a .torrent says.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn show_torrent(&self, torrent: &std::path::Path) -> Result<TorrentSummary, Problem>;
+
+    /// Compares files with a .torrent; `progress` hears of bytes read and bytes in all.
+    ///
+    /// # Errors
+    /// When the .torrent cannot be read. Missing files are no error, see [`CheckReport`].
+    fn check_torrent(&self, torrent: &std::path::Path, data: &std::path::Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<CheckReport, Problem>;
+}

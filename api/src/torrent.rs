@@ -1,0 +1,97 @@
+//! .torrent files: making, showing, checking.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How to make a .torrent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateRequest {
+    /// File or folder.
+    pub path: PathBuf,
+    /// Where to write it.
+    pub out: PathBuf,
+    /// Bytes per piece; chosen from the size when absent. A power of two from 16 KiB to 64 MiB.
+    pub piece_bytes: Option<u64>,
+    /// Tracker tiers.
+    pub tiers: Vec<Vec<String>>,
+    /// Web seeds (BEP 19).
+    pub web_seeds: Vec<String>,
+    /// BEP 27.
+    pub private: bool,
+    /// Free text.
+    pub comment: Option<String>,
+    /// Changes the info hash only (private trackers).
+    pub source: Option<String>,
+    /// Write over an existing `out`.
+    pub force: bool,
+}
+
+/// One file of a torrent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLine {
+    /// Zero-based index, as selections count.
+    pub index: usize,
+    /// Path inside the torrent.
+    pub path: String,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What a .torrent says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TorrentSummary {
+    /// Name of the file or folder.
+    pub name: String,
+    /// v1 info hash, hex.
+    pub info_hash: String,
+    /// All bytes.
+    pub total_bytes: u64,
+    /// Bytes per piece.
+    pub piece_bytes: u64,
+    /// Pieces.
+    pub pieces: usize,
+    /// Files, pad files left out.
+    pub files: Vec<FileLine>,
+    /// Tracker tiers.
+    pub tiers: Vec<Vec<String>>,
+    /// Web seeds.
+    pub web_seeds: Vec<String>,
+    /// BEP 27.
+    pub private: bool,
+    /// Free text.
+    pub comment: Option<String>,
+    /// Program that made it.
+    pub created_by: Option<String>,
+    /// Seconds since 1970.
+    pub creation_unix_s: Option<i64>,
+    /// BEP-less custom: private trackers' salt.
+    pub source: Option<String>,
+    /// A link that says it all.
+    pub magnet: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// Name of the torrent.
+    pub name: String,
+    /// Bytes that match.
+    pub good_bytes: u64,
+    /// All bytes.
+    pub total_bytes: u64,
+    /// Pieces that match.
+    pub good_pieces: usize,
+    /// All pieces.
+    pub pieces: usize,
+    /// Files with at least one byte that does not match, with the bytes that do.
+    pub incomplete: Vec<FileLine>,
+}
+
+impl CheckReport {
+    /// Whether every byte matches and every file is there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.good_bytes == self.total_bytes && self.incomplete.is_empty()
+    }
+}
