@@ -1,6 +1,6 @@
 //! The words between a session and whoever looks at it: the command line in the same process, later the web page and other programs.
 //!
-//! Everything here can be written as JSON; a session is used through the [`Session`] trait only.
+//! Everything here can be written as JSON; what a session does is reached through [`Session`], [`Roles`] and [`Torrents`] only.
 
 mod event;
 mod problem;
@@ -28,7 +28,7 @@ pub trait Stop: Send {
     fn stop(&mut self);
 }
 
-/// What a user can ask of a session.
+/// What a user can ask of a session that has joined its networks.
 pub trait Session: Send + Sync {
     /// Brings something here.
     ///
@@ -41,13 +41,19 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// When the request cannot be begun.
     fn publish(&self, request: PublishRequest) -> Result<Task, Problem>;
+}
 
+/// Central roles that this process can play.
+pub trait Roles: Send + Sync {
     /// Serves as a BitTorrent tracker.
     ///
     /// # Errors
     /// When an address cannot be bound.
     fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem>;
+}
 
+/// Making, showing and checking .torrent files: needs no network.
+pub trait Torrents: Send + Sync {
     /// Makes a .torrent of files; `progress` hears of bytes hashed and bytes in all.
     ///
     /// # Errors

@@ -1,0 +1,282 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hexad_api::{Encryption, Settings};
+
+/// One peer that speaks many peer-to-peer networks: today BitTorrent.
+#[derive(Debug, Parser)]
+#[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    /// Say more on stderr: -v what happens, -vv decisions, -vvv messages
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring a torrent's files here
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Offer files: make a .torrent, print its magnet link, seed until stopped
+    #[command(after_help = PUBLISH_EXAMPLES)]
+    Publish(PublishArgs),
+    /// Make, show and check .torrent files
+    Torrent(TorrentArgs),
+    /// Run a central role
+    Serve(ServeArgs),
+    /// Run a small swarm on loopback and move a real folder through it
+    Demo(DemoArgs),
+}
+
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  hexad fetch debian.torrent --into ~/Downloads
+  hexad fetch 'magnet:?xt=urn:btih:…' --seed
+  hexad fetch https://example.org/album.torrent --select '*.flac' --select 0-2
+  hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json";
+
+const PUBLISH_EXAMPLES: &str = "\
+Examples:
+  hexad publish ~/album --tracker http://tracker.example.org/announce
+  hexad publish film.mkv -o film.torrent
+  hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881";
+
+/// How to take part in the network.
+#[derive(Debug, Args)]
+pub struct NetworkArgs {
+    /// Where peers reach us
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:6881", env = "HEXAD_LISTEN")]
+    pub listen: SocketAddr,
+    /// A peer to connect to at once; may be repeated
+    #[arg(long = "peer", value_name = "IP:PORT")]
+    pub peers: Vec<String>,
+    /// Do not use the distributed hash table
+    #[arg(long)]
+    pub no_dht: bool,
+    /// Do not exchange peers with peers
+    #[arg(long)]
+    pub no_pex: bool,
+    /// Do not look for peers in the local network
+    #[arg(long)]
+    pub no_lsd: bool,
+    /// Do not obfuscate connections
+    #[arg(long, conflicts_with = "require_encryption")]
+    pub no_encryption: bool,
+    /// Refuse connections that are not obfuscated
+    #[arg(long)]
+    pub require_encryption: bool,
+    /// A DHT node to begin with, in place of the usual ones; may be repeated
+    #[arg(long = "dht-node", value_name = "HOST:PORT")]
+    pub dht_nodes: Vec<String>,
+}
+
+impl NetworkArgs {
+    /// The settings of a session.
+    pub fn settings(&self) -> Settings {
+        let defaults = Settings::default();
+        Settings {
+            listen: self.listen,
+            dht: !self.no_dht,
+            pex: !self.no_pex,
+            lsd: !self.no_lsd,
+            encryption: match (self.no_encryption, self.require_encryption) {
+                (true, _) => Encryption::Off,
+                (_, true) => Encryption::Required,
+                _ => Encryption::Preferred,
+            },
+            dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
+            state_dir: state_dir(),
+        }
+    }
+}
+
+/// `$XDG_STATE_HOME/hexad`, or `~/.local/state/hexad`.
+fn state_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).map(|base| base.join("hexad"))
+}
+
+/// `hexad fetch`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// A .torrent file, a magnet link, or the http(s) address of a .torrent
+    pub source: String,
+    /// Target folder; nothing is written outside of it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub into: PathBuf,
+    /// Only these files: an index (3), a range (2-5) or a glob ('*.flac'); may be repeated
+    #[arg(long, value_name = "FILES")]
+    pub select: Vec<String>,
+    /// Go on seeding when complete, until stopped
+    #[arg(long)]
+    pub seed: bool,
+    /// One JSON object per line on stdout: started, progress, verified, complete, failed …
+    #[arg(long)]
+    pub json: bool,
+    /// Network settings
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+/// `hexad publish`.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// Files and folders; each becomes one torrent
+    #[arg(required_unless_present = "torrent", conflicts_with = "torrent")]
+    pub paths: Vec<PathBuf>,
+    /// Seed what this .torrent describes, after checking it
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub torrent: Option<PathBuf>,
+    /// The folder in which the torrent's file or folder stands
+    #[arg(long, value_name = "DIR", requires = "torrent")]
+    pub data: Option<PathBuf>,
+    /// Write the .torrent here
+    #[arg(short, long, value_name = "OUT.torrent", conflicts_with = "torrent")]
+    pub out: Option<PathBuf>,
+    /// Trackers to name in the .torrent: one tier for each use, comma-separated inside a tier
+    #[arg(long = "tracker", value_name = "URL[,URL]", conflicts_with = "torrent")]
+    pub trackers: Vec<String>,
+    /// One JSON object per line on stdout: seeding, progress …
+    #[arg(long)]
+    pub json: bool,
+    /// Network settings
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+/// `hexad torrent`.
+#[derive(Debug, Args)]
+pub struct TorrentArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: TorrentCommand,
+}
+
+/// What to do with a .torrent.
+#[derive(Debug, Subcommand)]
+pub enum TorrentCommand {
+    /// Make a .torrent of a file or folder
+    #[command(after_help = "Example:\n  hexad torrent create ~/album -o album.torrent --tracker http://t.example.org/announce --piece-length 1MiB")]
+    Create(CreateArgs),
+    /// Say what a .torrent holds
+    Show {
+        /// The .torrent
+        file: PathBuf,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare files with a .torrent; exit status 0 only when they are complete
+    Check {
+        /// The .torrent
+        file: PathBuf,
+        /// The folder in which the torrent's file or folder stands
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        data: PathBuf,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `hexad torrent create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// File or folder
+    pub path: PathBuf,
+    /// Where to write the .torrent
+    #[arg(short, long, value_name = "OUT.torrent")]
+    pub out: PathBuf,
+    /// Bytes per piece, a power of two (262144, 256KiB, 1MiB); chosen from the size when not given
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub piece_length: Option<u64>,
+    /// Trackers: one tier for each use, comma-separated inside a tier
+    #[arg(long = "tracker", value_name = "URL[,URL]")]
+    pub trackers: Vec<String>,
+    /// Address of a web server that has the files (BEP 19); may be repeated
+    #[arg(long = "web-seed", value_name = "URL")]
+    pub web_seeds: Vec<String>,
+    /// Peers only from the tracker (BEP 27)
+    #[arg(long)]
+    pub private: bool,
+    /// Free text
+    #[arg(long)]
+    pub comment: Option<String>,
+    /// Makes the info hash another one (private trackers)
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Write over an existing file
+    #[arg(long)]
+    pub force: bool,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hexad serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Which role
+    #[command(subcommand)]
+    pub command: ServeCommand,
+}
+
+/// Which role.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// A BitTorrent tracker; http://ADDR/ shows its statistics
+    #[command(after_help = "Example:\n  hexad serve tracker --http 0.0.0.0:6969 --udp 0.0.0.0:6969")]
+    Tracker(TrackerArgs),
+}
+
+/// `hexad serve tracker`.
+#[derive(Debug, Args)]
+pub struct TrackerArgs {
+    /// Answer HTTP announces at this address
+    #[arg(long, value_name = "IP:PORT", required_unless_present = "udp")]
+    pub http: Option<SocketAddr>,
+    /// Answer UDP announces at this address
+    #[arg(long, value_name = "IP:PORT")]
+    pub udp: Option<SocketAddr>,
+    /// Seconds peers are told to wait between announces
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    pub interval: u64,
+    /// Announces a minute accepted from one address
+    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    pub rate_limit: u32,
+    /// One JSON object per line on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hexad demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How much to move
+    #[arg(long = "size", value_name = "MIB", default_value_t = 64)]
+    pub size_mib: u64,
+}
+
+/// Tiers from `--tracker A,B --tracker C`.
+pub fn tiers(given: &[String]) -> Vec<Vec<String>> {
+    given.iter().map(|tier| tier.split(',').map(str::trim).filter(|url| !url.is_empty()).map(String::from).collect()).filter(|tier: &Vec<String>| !tier.is_empty()).collect()
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        _ => return Err(format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'")),
+    };
+    number.parse::<u64>().ok().and_then(|count| count.checked_mul(factor)).ok_or_else(|| format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'"))
+}
