@@ -137,13 +137,11 @@ impl Layout {
     pub fn spans(&self, range: Range<u64>) -> impl Iterator<Item = FileSpan> + '_ {
         let first = self.starts.partition_point(|&start| start <= range.start).saturating_sub(1);
         let end = range.end.min(self.total_bytes());
-        (first..self.files.len())
-            .take_while(move |&file| self.starts[file] < end)
-            .filter_map(move |file| {
-                let here = self.file_range(file);
-                let from = here.start.max(range.start);
-                let to = here.end.min(end);
-                (from < to).then(|| FileSpan { file, offset: from - here.start, length: to - from })
-            })
+        (first..self.files.len()).take_while(move |&file| self.starts[file] < end).filter_map(move |file| {
+            let here = self.file_range(file);
+            let from = here.start.max(range.start);
+            let to = here.end.min(end);
+            (from < to).then(|| FileSpan { file, offset: from - here.start, length: to - from })
+        })
     }
 }

@@ -11,10 +11,10 @@ mod proof;
 mod ranges;
 pub mod sha1_lanes;
 
-pub use content_id::{ContentId, PiecesRootHasher};
+pub use content_id::{ContentId, ContentIdError, PiecesRootHasher};
 pub use digest::{Digest, Digests, Sha1Digest, Sha256Digest, Strength};
 pub use layout::{FileEntry, FileSpan, Layout, LayoutError};
 pub use magnet::{Magnet, MagnetError};
-pub use names::{SafeNames, Renamed, safe_names};
+pub use names::{Renamed, SafeNames, safe_names};
 pub use proof::Proof;
 pub use ranges::Ranges;
