@@ -1,2 +1,31 @@
-//! (being written)
-fn main() {}
+//! Development tasks: `cargo xtask test | ci | bench`. What CI runs and what a developer runs are the same words; `.ci/run`
+//! calls `cargo xtask ci`.
+
+mod ci;
+mod foreign;
+mod shell;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development tasks of Hexad")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test, with foreign programs to test against (installs them with apt where it may).
+    Test(test::Arguments),
+    /// All that CI runs: fmt, clippy with warnings as errors, cargo-deny, test.
+    Ci(ci::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Ci(arguments) => ci::run_all(&arguments),
+    }
+}

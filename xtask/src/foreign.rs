@@ -1,0 +1,121 @@
+//! The foreign programs that the interop tests speak with: which are here, and how to get the others where apt and root are at hand.
+
+use crate::shell::{find, run, succeeds};
+use anyhow::Result;
+use std::path::Path;
+use std::process::Command;
+
+/// One Debian package and how to see that it is here.
+pub struct Foreign {
+    /// Its name for apt.
+    pub package: &'static str,
+    present: fn() -> bool,
+}
+
+/// Everything the interop tests and the benchmarks start.
+pub const FOREIGN: &[Foreign] = &[
+    Foreign { package: "aria2", present: || find("aria2c").is_some() },
+    Foreign { package: "transmission-daemon", present: || find("transmission-daemon").is_some() },
+    Foreign { package: "transmission-cli", present: || find("transmission-remote").is_some() && find("transmission-create").is_some() },
+    Foreign { package: "python3-libtorrent", present: libtorrent },
+    Foreign { package: "opentracker", present: || find("opentracker").is_some() },
+    Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
+    Foreign { package: "iproute2", present: || find("ip").is_some() },
+    Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
+];
+
+/// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
+fn libtorrent() -> bool {
+    succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
+}
+
+/// The packages that are not here.
+pub fn missing() -> Vec<&'static str> {
+    FOREIGN.iter().filter(|foreign| !(foreign.present)()).map(|foreign| foreign.package).collect()
+}
+
+/// Installs what is missing where apt and root are at hand, and says plainly what is still missing afterwards.
+pub fn install() -> Vec<&'static str> {
+    let wanted = missing();
+    if wanted.is_empty() {
+        eprintln!("xtask: all foreign programs are here");
+        return wanted;
+    }
+    match installer() {
+        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", wanted.join(", ")),
+        Some(installer) => {
+            if let Err(error) = installer.install(&wanted) {
+                eprintln!("xtask: {error:#}");
+            }
+        }
+    }
+    let missing = missing();
+    say_missing(&missing);
+    missing
+}
+
+/// Says on stderr what is missing and what follows from it.
+pub fn say_missing(missing: &[&str]) {
+    if missing.is_empty() {
+        return;
+    }
+    let consequence = if ci() { "with CI=true their tests fail" } else { "their tests say so and are skipped" };
+    eprintln!("xtask: MISSING foreign programs: {}; {consequence}", missing.join(", "));
+}
+
+/// Whether CI=true, which turns a missing program into a failure.
+pub fn ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+struct Installer {
+    sudo: bool,
+}
+
+fn installer() -> Option<Installer> {
+    find("apt-get")?;
+    if succeeds(Command::new("sh").args(["-c", "test \"$(id -u)\" = 0"])) {
+        return Some(Installer { sudo: false });
+    }
+    succeeds(Command::new("sudo").args(["-n", "true"])).then_some(Installer { sudo: true })
+}
+
+impl Installer {
+    fn install(&self, packages: &[&str]) -> Result<()> {
+        if let Err(error) = run(self.command("apt-get").args(["update", "-qq"])) {
+            eprintln!("xtask: {error:#}; going on with the lists that are here");
+        }
+        // One package that this release does not know makes apt-get refuse all of them, so each gets its own chance afterwards.
+        if run(self.apt().args(packages)).is_err() {
+            for package in packages {
+                if let Err(error) = run(self.apt().arg(package)) {
+                    eprintln!("xtask: {error:#}");
+                }
+            }
+        }
+        self.keep_services_quiet(packages);
+        Ok(())
+    }
+
+    fn apt(&self) -> Command {
+        let mut command = self.command("apt-get");
+        command.args(["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]);
+        command
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(if self.sudo { "sudo" } else { "env" });
+        command.args(if self.sudo { &["-n", "env"][..] } else { &[] }).args(["DEBIAN_FRONTEND=noninteractive", program]);
+        command
+    }
+
+    /// Debian starts a daemon when it is installed; nobody who wants to run tests asked for a public tracker on port 6969.
+    fn keep_services_quiet(&self, packages: &[&str]) {
+        if !Path::new("/run/systemd/system").exists() {
+            return;
+        }
+        for service in ["transmission-daemon", "opentracker"].iter().filter(|service| packages.contains(service)) {
+            let _ = run(self.command("systemctl").args(["disable", "--now", service]));
+        }
+    }
+}
