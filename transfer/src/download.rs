@@ -60,7 +60,15 @@ pub(crate) struct OpenPart {
 impl OpenPart {
     /// Nothing has come.
     pub(crate) const fn new() -> Self {
-        Self { have: Ranges::new(), segments: Vec::new(), spilled: false, spills: 0, givers: Vec::new(), tokens: None, stage: Stage::Filling }
+        Self {
+            have: Ranges::new(),
+            segments: Vec::new(),
+            spilled: false,
+            spills: 0,
+            givers: Vec::new(),
+            tokens: None,
+            stage: Stage::Filling,
+        }
     }
 
     /// The segment of that number, when it is in memory.
@@ -117,7 +125,14 @@ pub(crate) struct Download {
 
 impl Download {
     /// Nothing open; `held` is good as far as it covers whole parts. `None` when the proof does not fit the layout.
-    pub(crate) fn new(layout: &Arc<Layout>, proof: Proof, wanted: Ranges, held: &Ranges, big_part_bytes: u64, segment_bytes: u64) -> Option<Self> {
+    pub(crate) fn new(
+        layout: &Arc<Layout>,
+        proof: Proof,
+        wanted: Ranges,
+        held: &Ranges,
+        big_part_bytes: u64,
+        segment_bytes: u64,
+    ) -> Option<Self> {
         let Proof::V1Pieces { piece_bytes, total_bytes, hashes } = &proof;
         let (piece_bytes, total_bytes) = (*piece_bytes, *total_bytes);
         if piece_bytes == 0 || total_bytes != layout.total_bytes() || hashes.len() as u64 != total_bytes.div_ceil(piece_bytes) {

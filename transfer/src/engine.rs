@@ -23,7 +23,7 @@ pub struct Config {
     pub batch_bytes_min: u64,
     /// … or with this many bytes.
     pub batch_bytes_max: u64,
-    /// Parts over this many bytes (and those over an eighth of all buffers) are written as they come and read back when whole.
+    /// Parts over this many bytes (and those over a sixteenth of all buffers) are written as they come and read back when whole.
     pub big_part_bytes: u64,
     /// How much of a big part is written at once.
     pub segment_bytes: u64,
@@ -37,8 +37,8 @@ impl Default for Config {
             buffer_bytes_max: 64 << 20,
             batch_parts: 16,
             batch_bytes_min: 4 << 20,
-            batch_bytes_max: 32 << 20,
-            big_part_bytes: 8 << 20,
+            batch_bytes_max: 16 << 20,
+            big_part_bytes: 4 << 20,
             segment_bytes: 1 << 20,
             jobs_max: 4,
         }
@@ -138,8 +138,8 @@ impl Engine {
     /// # Errors
     /// When `proof` does not cover `layout` part by part.
     pub fn add(&mut self, share: ShareId, layout: &Arc<Layout>, proof: Proof, wanted: Ranges, held: &Ranges) -> Result<(), Misfit> {
-        let eighth = (self.config.buffer_bytes_max / 8).max(1);
-        let (big, segment) = (self.config.big_part_bytes.min(eighth), self.config.segment_bytes.clamp(1, eighth));
+        let largest = (self.config.buffer_bytes_max / 16).max(1);
+        let (big, segment) = (self.config.big_part_bytes.min(largest), self.config.segment_bytes.clamp(1, largest));
         let download = Download::new(layout, proof, wanted, held, big, segment).ok_or(Misfit)?;
         let complete = download.missing == 0;
         self.remove(share);
@@ -214,7 +214,9 @@ impl Engine {
 
     /// Takes bytes of a lease that belong at `offset` of the layout. Copied before this returns.
     pub fn deliver(&mut self, lease: LeaseId, offset: u64, payload: &Payload) {
-        let Some((&share, download)) = self.leases.get(&lease).and_then(|share| self.downloads.get(share).map(|download| (share, download))) else {
+        let Some((&share, download)) =
+            self.leases.get(&lease).and_then(|share| self.downloads.get(share).map(|download| (share, download)))
+        else {
             self.counters.outside_bytes += payload.len();
             return;
         };
@@ -411,8 +413,8 @@ impl Engine {
         if !download.fits && open.have.covers(place) {
             self.spill(share, part, index);
         }
-        let high_water = self.config.buffer_bytes_max - self.config.buffer_bytes_max / 8;
-        while self.pool.lent_bytes() > high_water + self.spilling_bytes && self.spill_the_oldest(now) {}
+        // Half parts that wait for their sources must leave room: what is lent without a job may take five eighths, congestion begins at six.
+        while self.pool.lent_bytes() > self.config.buffer_bytes_max / 8 * 5 + self.spilling_bytes && self.spill_the_oldest(now) {}
     }
 
     /// Takes a token of one part; returns whether a job waits by it.
@@ -695,10 +697,11 @@ impl Engine {
     }
 
     fn look_at_congestion(&mut self) {
-        let max = self.config.buffer_bytes_max;
-        if !self.congested && self.queued_bytes > max / 4 * 3 {
+        let eighth = self.config.buffer_bytes_max / 8;
+        let lent = self.pool.lent_bytes();
+        if !self.congested && lent > eighth * 6 {
             self.congested = true;
-        } else if self.congested && self.queued_bytes <= max / 2 {
+        } else if self.congested && lent <= eighth * 5 && self.queued_bytes <= eighth * 4 {
             self.congested = false;
             self.actions.push_back(Action::Relieved);
             let starved: Vec<(LeaseId, ShareId)> = self
