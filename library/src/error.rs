@@ -49,7 +49,7 @@ pub enum ShareError {
         path: PathBuf,
         /// Length in bytes when it was scanned.
         expected: u64,
-        /// Where reading ended.
+        /// Its length in bytes.
         found: u64,
     },
     /// The system refused.
@@ -65,6 +65,12 @@ pub enum ShareError {
     PieceLength {
         /// The piece length that was asked for.
         piece_bytes: u64,
+    },
+    /// More pieces than we can keep.
+    #[error("expected at most {max} pieces, came {count}", max = crate::PIECES_MAX)]
+    TooManyPieces {
+        /// How many there would be.
+        count: usize,
     },
     /// The paths, or the proof, do not belong to the layout.
     #[error("expected {expected} {what}, came {found}")]
@@ -94,6 +100,7 @@ impl ShareError {
             Self::Changed { .. } => Some("wait until nothing writes to the file, then try again"),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some("check who may read it"),
             Self::PieceLength { .. } => Some("choose a power of two from 16 KiB to 16 MiB"),
+            Self::TooManyPieces { .. } => Some("choose longer pieces"),
             Self::Io { .. } | Self::Mismatch { .. } | Self::Cancelled => None,
         }
     }
