@@ -309,6 +309,12 @@ impl Engine {
         self.waiting
     }
 
+    /// How many parts of a download have come as a whole and have no verdict yet.
+    #[must_use]
+    pub fn whole_parts(&self, share: ShareId) -> u32 {
+        self.downloads.get(&share).map_or(0, |download| download.whole)
+    }
+
     /// How many jobs are out.
     #[must_use]
     pub fn jobs_out(&self) -> usize {

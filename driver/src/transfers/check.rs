@@ -1,0 +1,119 @@
+//! Hashing what is on disk: parts that were written unproven, and files that were there before us.
+
+use std::io::{self, IoSliceMut};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
+use hexad_content::{Proof, Ranges, Sha1Digest};
+use sha1::{Digest as _, Sha1};
+
+use super::store::Store;
+
+/// How much of each of sixteen parts is read and hashed at a time; all of it stays in the second-level cache.
+const ROW_BYTES: usize = 64 << 10;
+
+/// Memory for reading, used again.
+pub(crate) struct Rows(Vec<Vec<u8>>);
+
+impl Rows {
+    /// One row for each lane.
+    pub(crate) fn new() -> Self {
+        Self(vec![vec![0; ROW_BYTES]; LANES])
+    }
+}
+
+/// Hashes parts from the disk, and says of each whether it is what the proof says, or why it cannot be read.
+pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -> Vec<io::Result<bool>> {
+    let length = |part: u32| {
+        let range = proof.part_range(part as usize);
+        range.end - range.start
+    };
+    let mut found = Vec::with_capacity(parts.len());
+    for equal in parts.chunk_by(|&left, &right| length(left) == length(right)) {
+        for group in equal.chunks(LANES) {
+            if group.len() >= lanes_worthwhile() {
+                found.extend(hash_in_lanes(store, proof, group, rows));
+            } else {
+                found.extend(group.iter().map(|&part| hash_one(store, proof, part, rows)));
+            }
+        }
+    }
+    let right = |part: u32, digest: Sha1Digest| proof.sha1(part as usize) == Some(digest);
+    parts.iter().zip(found).map(|(&part, digest)| digest.map(|digest| right(part, digest))).collect()
+}
+
+/// The parts among `parts` that are right, hashed on `threads` threads. `progress` hears of the bytes that are checked and that are to be, from
+/// any of them.
+pub(crate) fn check_all(store: &Store, proof: &Proof, parts: &[u32], threads: usize, progress: &(dyn Fn(u64, u64) + Sync)) -> Ranges {
+    let length = |parts: &[u32]| {
+        let ranges = parts.iter().map(|&part| proof.part_range(part as usize));
+        ranges.map(|range| range.end - range.start).sum::<u64>()
+    };
+    let (total, checked, next) = (length(parts), AtomicU64::new(0), AtomicUsize::new(0));
+    let good = Mutex::new(Ranges::new());
+    let groups: Vec<&[u32]> = parts.chunks(LANES).collect();
+    thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, groups.len().max(1)) {
+            scope.spawn(|| {
+                let mut rows = Rows::new();
+                while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let right = check_parts(store, proof, group, &mut rows);
+                    {
+                        let mut good = good.lock().unwrap_or_else(PoisonError::into_inner);
+                        for (&part, right) in group.iter().zip(right) {
+                            if matches!(right, Ok(true)) {
+                                good.insert(u64::from(part)..u64::from(part) + 1);
+                            }
+                        }
+                    }
+                    let bytes = length(group);
+                    progress(checked.fetch_add(bytes, Ordering::Relaxed) + bytes, total);
+                }
+            });
+        }
+    });
+    good.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The digests of up to sixteen parts of equal length.
+fn hash_in_lanes(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -> Vec<io::Result<Sha1Digest>> {
+    let starts: Vec<u64> = parts.iter().map(|&part| proof.part_range(part as usize).start).collect();
+    let range = proof.part_range(parts[0] as usize);
+    let length = range.end - range.start;
+    let mut lanes = Sha1Lanes::new();
+    let mut troubles: Vec<Option<io::Error>> = parts.iter().map(|_| None).collect();
+    let mut at = 0;
+    loop {
+        let now = usize::try_from(length - at).unwrap_or(usize::MAX).min(ROW_BYTES);
+        for ((start, row), trouble) in starts.iter().zip(&mut rows.0).zip(&mut troubles) {
+            if trouble.is_none() {
+                *trouble = store.read(start + at, &mut [IoSliceMut::new(&mut row[..now])], false).err();
+            }
+        }
+        at += now as u64;
+        let read: [&[u8]; LANES] = std::array::from_fn(|lane| &rows.0[lane][..now]);
+        if at < length {
+            lanes.update(&read);
+        } else {
+            let digests = lanes.finish(&read);
+            return troubles.into_iter().zip(digests).map(|(trouble, digest)| trouble.map_or(Ok(digest), Err)).collect();
+        }
+    }
+}
+
+/// The digest of one part.
+fn hash_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<Sha1Digest> {
+    let range = proof.part_range(part as usize);
+    let mut hash = Sha1::new();
+    let mut at = range.start;
+    while at < range.end {
+        let now = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ROW_BYTES);
+        let row = &mut rows.0[0][..now];
+        store.read(at, &mut [IoSliceMut::new(row)], false)?;
+        hash.update(&*row);
+        at += now as u64;
+    }
+    Ok(Sha1Digest(hash.finalize().into()))
+}
