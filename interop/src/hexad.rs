@@ -1,0 +1,111 @@
+//! The program under test, as it was built: `HEXAD_BIN` names it (`cargo xtask test` sets it), otherwise it is looked for where cargo
+//! puts it beside the running test.
+
+use crate::client::{Client, Crypto, Job, Link};
+use crate::{Net, Process};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// `hexad` at work on one torrent.
+#[derive(Debug)]
+pub struct Hexad {
+    process: Process,
+    ends: bool,
+}
+
+impl Hexad {
+    /// The binary.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn binary() -> Result<PathBuf> {
+        if let Some(named) = std::env::var_os("HEXAD_BIN") {
+            return Ok(named.into());
+        }
+        let own = std::env::current_exe()?;
+        let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("hexad"));
+        beside.into_iter().find(|binary| binary.is_file()).context("hexad is not built: `cargo build` first, or use `cargo xtask test`")
+    }
+
+    /// Seeds what is in the job's folder, after checking it.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not find the data complete.
+    pub fn seed(job: &Job<'_>) -> Result<Self> {
+        let mut command = command(job.net, &job.logs)?;
+        command.args(["-v", "publish", "--torrent"]).arg(&job.torrent.file).arg("--data").arg(&job.folder);
+        switches(&mut command, job);
+        let mut process = Process::start(command, &job.logs, &job.name)?;
+        process.hear(Duration::from_secs(60), "seeding", |said| event(said, "seeding"))?;
+        Ok(Self { process, ends: false })
+    }
+
+    /// Fetches into the job's folder.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn leech(job: &Job<'_>) -> Result<Self> {
+        let mut command = command(job.net, &job.logs)?;
+        command.args(["-v", "fetch"]);
+        match job.link {
+            Link::File => command.arg(&job.torrent.file),
+            Link::Magnet => command.arg(job.torrent.magnet()),
+        };
+        command.arg("--into").arg(&job.folder).args(job.stays.then_some("--seed"));
+        switches(&mut command, job);
+        Ok(Self { process: Process::start(command, &job.logs, &job.name)?, ends: !job.stays })
+    }
+
+    /// Serves as a tracker at `at`, HTTP and UDP.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tracker(net: &Net, at: SocketAddrV4, logs: &Path) -> Result<Process> {
+        let mut command = command(net, logs)?;
+        command.args(["-v", "serve", "tracker", "--json", "--http", &at.to_string(), "--udp", &at.to_string()]);
+        let mut process = Process::start(command, logs, "tracker")?;
+        crate::opentracker::await_doors(net, at, &mut process)?;
+        Ok(process)
+    }
+}
+
+impl Client for Hexad {
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn complete(&mut self, limit: Duration) -> Result<Duration> {
+        if !self.ends {
+            let began = self.process.began();
+            return self.process.hear(limit, "complete", |said| event(said, "complete").map(|_| began.elapsed()));
+        }
+        let taken = self.process.finish(limit)?;
+        event(&self.process.said(), "complete").context("hexad ended with 0 and never said complete")?;
+        Ok(taken)
+    }
+}
+
+fn command(net: &Net, logs: &Path) -> Result<Command> {
+    let mut command = net.command(&Hexad::binary()?.to_string_lossy());
+    command.env("HOME", logs).env("XDG_STATE_HOME", logs.join("state")).env_remove("RUST_LOG");
+    Ok(command)
+}
+
+fn switches(command: &mut Command, job: &Job<'_>) {
+    command.args(["--json", "--no-dht", "--no-pex", "--no-lsd", "--listen", &job.at.to_string()]);
+    command.args(job.peers.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()]));
+    command.args(match job.crypto {
+        Crypto::Plain => Some("--no-encryption"),
+        Crypto::Default => None,
+        Crypto::Required => Some("--require-encryption"),
+    });
+}
+
+/// The first line of `said` that is this event.
+fn event(said: &str, wanted: &str) -> Option<Value> {
+    said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|event| event["event"] == wanted)
+}

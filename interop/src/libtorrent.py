@@ -1,0 +1,134 @@
+"""One libtorrent client with one torrent, told everything by one JSON argument; says what happens as JSON lines on stdout."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import libtorrent as lt
+
+began = time.monotonic()
+told = json.loads(sys.argv[1])
+
+
+def say(event, **more):
+    print(json.dumps({"event": event, "seconds": time.monotonic() - began, **more}), flush=True)
+
+
+def settings():
+    given = {
+        "listen_interfaces": told.get("listen", ""),
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        "enable_outgoing_utp": False,
+        "enable_incoming_utp": False,
+        "allow_multiple_connections_per_ip": True,
+        "alert_mask": lt.alert.category_t.all_categories if not told.get("tuned") else lt.alert.category_t.status_notification,
+        "user_agent": "interop/libtorrent",
+        "announce_to_all_trackers": True,
+        "announce_to_all_tiers": True,
+        "min_reconnect_time": 1,
+        "ssrf_mitigation": False,
+        "validate_https_trackers": False,
+    }
+    policy = {"plain": lt.enc_policy.disabled, "default": lt.enc_policy.enabled, "required": lt.enc_policy.forced}[told.get("crypto", "default")]
+    given["in_enc_policy"] = given["out_enc_policy"] = int(policy)
+    given["allowed_enc_level"] = int(lt.enc_level.rc4 if told.get("crypto") == "required" else lt.enc_level.both)
+    if told.get("tuned"):
+        # libtorrent's own `high_performance_seed` goes this way; depths and buffers are what a fast loopback wants.
+        given |= {
+            "hashing_threads": 2,
+            "aio_threads": 4,
+            "send_buffer_watermark": 16 * 1024 * 1024,
+            "send_buffer_low_watermark": 1024 * 1024,
+            "send_buffer_watermark_factor": 250,
+            "max_out_request_queue": 1500,
+            "max_allowed_in_request_queue": 2000,
+            "request_queue_time": 10,
+            "recv_socket_buffer_size": 4 * 1024 * 1024,
+            "send_socket_buffer_size": 4 * 1024 * 1024,
+            "max_queued_disk_bytes": 64 * 1024 * 1024,
+            "checking_mem_usage": 2048,
+            "suggest_mode": 0,
+            "mixed_mode_algorithm": 0,
+            "unchoke_slots_limit": 200,
+        }
+    return given
+
+
+def transfer():
+    session = lt.session(settings())
+    if told.get("torrent"):
+        wanted = lt.add_torrent_params()
+        wanted.ti = lt.torrent_info(told["torrent"])
+    else:
+        wanted = lt.parse_magnet_uri(told["magnet"])
+    wanted.save_path = told["folder"]
+    flags = lt.torrent_flags
+    wanted.flags &= ~(flags.auto_managed | flags.paused)
+    wanted.flags |= flags.disable_pex
+    if told["do"] == "seed":
+        wanted.flags |= flags.seed_mode
+    torrent = session.add_torrent(wanted)
+    for address, port in told.get("peers", []):
+        torrent.connect_peer((address, port))
+    say("ready")
+    complete = False
+    while True:
+        session.wait_for_alert(500)
+        for alert in session.pop_alerts():
+            if isinstance(alert, lt.torrent_finished_alert) and told["do"] != "seed" and not complete:
+                complete = True
+                session.pause() if not told["stays"] else None
+                say("complete")
+                if not told["stays"]:
+                    flush(session, torrent)
+                    return
+            elif not told.get("tuned") and alert.category() & ~(lt.alert.category_t.stats_notification | lt.alert.category_t.progress_notification):
+                print(alert.what(), alert.message(), file=sys.stderr, flush=True)
+
+
+def flush(session, torrent):
+    """Waits until the disk thread has written everything: finished is said when the hashes are right."""
+    torrent.flush_cache()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        session.wait_for_alert(100)
+        if any(isinstance(alert, lt.cache_flushed_alert) for alert in session.pop_alerts()):
+            return
+
+
+def check():
+    session = lt.session(settings() | {"listen_interfaces": "127.0.0.1:0"})
+    wanted = lt.add_torrent_params()
+    wanted.ti = lt.torrent_info(told["torrent"])
+    wanted.save_path = told["folder"]
+    wanted.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    torrent = session.add_torrent(wanted)
+    while True:
+        session.wait_for_alert(500)
+        for alert in session.pop_alerts():
+            if isinstance(alert, lt.torrent_checked_alert):
+                whole = torrent.status().is_seeding
+                say("complete" if whole else "incomplete")
+                sys.stdout.flush()
+                os._exit(0 if whole else 1)
+
+
+def create():
+    storage = lt.file_storage()
+    lt.add_files(storage, told["folder"])
+    made = lt.create_torrent(storage, 1 << 20, lt.create_torrent.v1_only)
+    lt.set_piece_hashes(made, os.path.dirname(told["folder"]))
+    with open(told["torrent"], "wb") as file:
+        file.write(lt.bencode(made.generate()))
+    say("complete")
+
+
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+{"seed": transfer, "leech": transfer, "check": check, "create": create}[told["do"]]()
+sys.stdout.flush()
+os._exit(0)

@@ -1,0 +1,98 @@
+//! libtorrent by its Python binding: `libtorrent.py` beside this file is one client with one torrent, told everything by one JSON
+//! argument. Only `/usr/bin/python3` sees Debian's python3-libtorrent.
+
+use crate::Process;
+use crate::client::{Client, Crypto, Job, Link};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const SCRIPT: &str = include_str!("libtorrent.py");
+
+/// libtorrent at work on one torrent.
+#[derive(Debug)]
+pub struct Libtorrent {
+    process: Process,
+}
+
+impl Libtorrent {
+    /// Seeds what is in the job's folder, without checking it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn seed(job: &Job<'_>) -> Result<Self> {
+        let mut seed = Self::start(job, "seed")?;
+        seed.process.hear(Duration::from_secs(60), "ready", |said| event(said, "ready"))?;
+        Ok(seed)
+    }
+
+    /// Fetches into the job's folder.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn leech(job: &Job<'_>) -> Result<Self> {
+        let mut leech = Self::start(job, "leech")?;
+        leech.process.hear(Duration::from_secs(20), "ready", |said| event(said, "ready"))?;
+        Ok(leech)
+    }
+
+    fn start(job: &Job<'_>, role: &str) -> Result<Self> {
+        let told = json!({
+            "do": role,
+            "torrent": (role == "seed" || job.link == Link::File).then_some(&job.torrent.file),
+            "magnet": job.torrent.magnet(),
+            "folder": job.folder,
+            "listen": job.at.to_string(),
+            "peers": job.peers.iter().map(|peer| (peer.ip().to_string(), peer.port())).collect::<Vec<_>>(),
+            "crypto": match job.crypto { Crypto::Plain => "plain", Crypto::Default => "default", Crypto::Required => "required" },
+            "stays": job.stays,
+            "tuned": job.tuned,
+        });
+        let mut command = job.net.command("/usr/bin/python3");
+        command.args(["-c", SCRIPT, &told.to_string()]);
+        Ok(Self { process: Process::start(command, &job.logs, &job.name)? })
+    }
+}
+
+impl Client for Libtorrent {
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn complete(&mut self, limit: Duration) -> Result<Duration> {
+        let began = self.process.began();
+        self.process.hear(limit, "complete", |said| event(said, "complete").map(|_| began.elapsed()))
+    }
+}
+
+/// Jobs of libtorrent that need no network; each is one process that ends.
+#[derive(Clone, Copy, Debug)]
+pub enum LibtorrentTask {
+    /// Compares what is in the folder with the .torrent file.
+    Check,
+    /// Writes the .torrent file that describes the folder.
+    Create,
+}
+
+impl LibtorrentTask {
+    /// The command that does it; it says `{"event":"complete","seconds":…}` and ends with 0 when all is well.
+    #[must_use]
+    pub fn command(self, torrent: &Path, folder: &Path, tuned: bool) -> Command {
+        let task = match self {
+            Self::Check => "check",
+            Self::Create => "create",
+        };
+        let told = json!({ "do": task, "torrent": torrent, "folder": folder, "tuned": tuned });
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", SCRIPT, &told.to_string()]);
+        command
+    }
+}
+
+/// The first line of `said` that is this event.
+fn event(said: &str, wanted: &str) -> Option<Value> {
+    let mut events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).context("an event").ok());
+    events.find(|event| event["event"] == wanted)
+}

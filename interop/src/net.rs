@@ -1,0 +1,123 @@
+//! A network namespace of its own. It is held open by a `cat` that reads from a pipe of ours: when we end, however we end, the pipe
+//! closes, `cat` ends and the namespace is gone.
+
+use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const PREPARE: &str = "ip link set lo up && ip addr add 10.77.0.1/16 dev lo && echo ready && exec cat";
+
+/// A network namespace with 10.77.0.0/16 on its loopback device and no way out.
+#[derive(Debug)]
+pub struct Net {
+    holder: Child,
+    last: AtomicU8,
+}
+
+impl Net {
+    /// Makes a namespace.
+    ///
+    /// # Errors
+    /// Without root and without unprivileged user namespaces, or without iproute2 and util-linux.
+    pub fn new() -> Result<Self> {
+        let mut unshare = Command::new("unshare");
+        if !is_root() {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare.args(["--net", "sh", "-c", PREPARE]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut holder = unshare.spawn().context("cannot start unshare")?;
+        let mut said = String::new();
+        let out = holder.stdout.take().context("unshare has a stdout")?;
+        BufReader::new(out).read_line(&mut said)?;
+        let net = Self { holder, last: AtomicU8::new(1) };
+        ensure!(said == "ready\n", "no network namespace: needs root or unprivileged user namespaces, and iproute2");
+        Ok(net)
+    }
+
+    /// True when this machine lets us make one.
+    #[must_use]
+    pub fn possible() -> bool {
+        static POSSIBLE: OnceLock<bool> = OnceLock::new();
+        *POSSIBLE.get_or_init(|| Self::new().is_ok())
+    }
+
+    /// An address that nobody in this namespace has yet.
+    ///
+    /// # Panics
+    /// After 250 of them.
+    pub fn address(&self) -> Ipv4Addr {
+        let host = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(host < 250, "out of addresses");
+        Ipv4Addr::new(10, 77, 0, host)
+    }
+
+    /// `program`, to be started inside; killed with the thread that starts it.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        if !is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.arg("--net").arg("--target").arg(self.holder.id().to_string());
+        command.args(["setpriv", "--pdeathsig", "KILL", program]);
+        command
+    }
+
+    /// True when somebody inside listens on this TCP address, or on the same port of the unspecified address.
+    #[must_use]
+    pub fn listens(&self, address: SocketAddrV4) -> bool {
+        let listening = "0A";
+        self.sockets("tcp").iter().any(|(local, state)| is_at(*local, address) && state == listening)
+    }
+
+    /// True when somebody inside has bound this UDP address, or the same port of the unspecified address.
+    #[must_use]
+    pub fn hears(&self, address: SocketAddrV4) -> bool {
+        self.sockets("udp").iter().any(|(local, _)| is_at(*local, address))
+    }
+
+    fn sockets(&self, protocol: &str) -> Vec<(SocketAddr, String)> {
+        let read = |suffix: &str| std::fs::read_to_string(format!("/proc/{}/net/{protocol}{suffix}", self.holder.id())).unwrap_or_default();
+        [read(""), read("6")].iter().flat_map(|table| table.lines().skip(1)).filter_map(socket).collect()
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn is_at(local: SocketAddr, wanted: SocketAddrV4) -> bool {
+    let here = match local.ip() {
+        std::net::IpAddr::V4(ip) => ip == *wanted.ip() || ip.is_unspecified(),
+        std::net::IpAddr::V6(ip) => ip.is_unspecified() || ip.to_ipv4_mapped() == Some(*wanted.ip()),
+    };
+    here && local.port() == wanted.port()
+}
+
+/// One line of /proc/PID/net/tcp: address (in the machine's byte order, 32 bits at a time) and state.
+fn socket(line: &str) -> Option<(SocketAddr, String)> {
+    let mut words = line.split_whitespace().skip(1);
+    let (ip, port) = words.next()?.split_once(':')?;
+    let state = words.nth(1)?.to_owned();
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let mut bytes = Vec::new();
+    for chunk in ip.as_bytes().chunks(8) {
+        bytes.extend(u32::from_str_radix(std::str::from_utf8(chunk).ok()?, 16).ok()?.to_ne_bytes());
+    }
+    let ip = match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok()?.into(),
+        16 => <[u8; 16]>::try_from(bytes).ok()?.into(),
+        _ => return None,
+    };
+    Some((SocketAddr::new(ip, port), state))
+}

@@ -1,0 +1,98 @@
+//! One transfer between two programs, as all these tests do it: made, moved, compared byte by byte.
+
+use anyhow::{Context, Result, bail};
+use hexad_interop::{Client, Crypto, Hexad, Link, Process, Program, Scene, have, start_opentracker};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How the two find each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test file uses some")]
+pub enum Via {
+    Dialling,
+    OurTracker(&'static str),
+    Opentracker(&'static str),
+}
+
+/// What is moved, between whom, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub seed: (Program, Crypto),
+    pub leech: (Program, Crypto),
+    pub link: Link,
+    pub via: Via,
+    pub bytes: u64,
+}
+
+impl Case {
+    fn needs(&self) -> Vec<&'static str> {
+        let tracker: &[&str] = if matches!(self.via, Via::Opentracker(_)) { &["opentracker"] } else { &[] };
+        [self.seed.0.needs(), self.leech.0.needs(), tracker].concat()
+    }
+
+    fn spell(&self) -> String {
+        format!("{} {:?} -> {} {:?}, {:?}, {:?}", self.seed.0, self.seed.1, self.leech.0, self.leech.1, self.link, self.via)
+    }
+
+    /// Runs it.
+    pub fn run(&self) -> Result<()> {
+        let scene = Scene::new()?;
+        scene.explain(self.play(&scene)).with_context(|| self.spell())
+    }
+
+    fn play(&self, scene: &Scene) -> Result<()> {
+        let at = SocketAddrV4::new(scene.net.address(), 6969);
+        let announce = match self.via {
+            Via::Dialling => vec![],
+            Via::OurTracker(scheme) | Via::Opentracker(scheme) => vec![format!("{scheme}://{at}/announce")],
+        };
+        let torrent = scene.torrent(self.bytes, 256 << 10, &announce)?;
+        let _tracker: Option<Process> = match self.via {
+            Via::Dialling => None,
+            Via::OurTracker(_) => Some(Hexad::tracker(&scene.net, at, &scene.path(""))?),
+            Via::Opentracker(_) => Some(start_opentracker(&scene.net, at, &[&torrent.info_hash], &scene.path(""))?),
+        };
+        let (mut seed, mut leech) = (scene.seed(&torrent), scene.leech("leech", &torrent));
+        (seed.crypto, leech.crypto, leech.link) = (self.seed.1, self.leech.1, self.link);
+        let mut clients: Vec<Box<dyn Client>> = Vec::new();
+        let mut leecher = if self.via == Via::Dialling && !dials(self.leech.0) {
+            if !dials(self.seed.0) {
+                bail!("neither can be told whom to dial");
+            }
+            let leecher = self.leech.0.leech(&leech)?;
+            seed.peers = vec![leech.at];
+            clients.push(self.seed.0.seed(&seed)?);
+            leecher
+        } else {
+            clients.push(self.seed.0.seed(&seed)?);
+            if self.via == Via::Dialling {
+                leech.peers = vec![seed.at];
+            }
+            self.leech.0.leech(&leech)?
+        };
+        let taken = leecher.complete(PATIENCE)?;
+        scene.arrived(&torrent, &leech)?;
+        eprintln!("{:5.1} s  {}", taken.as_secs_f64(), self.spell());
+        Ok(())
+    }
+}
+
+fn dials(program: Program) -> bool {
+    matches!(program, Program::Libtorrent | Program::Hexad)
+}
+
+/// Runs all cases at once (they mostly wait) and fails with every failure there is.
+pub fn together(cases: &[Case]) {
+    let needs: Vec<&str> = cases.iter().flat_map(Case::needs).collect();
+    if !have(&needs) {
+        return;
+    }
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let running: Vec<_> = cases.iter().map(|case| scope.spawn(|| case.run())).collect();
+        let outcomes = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("the case panicked")));
+        outcomes.filter_map(Result::err).map(|error| format!("{error:#}")).collect()
+    });
+    assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), cases.len(), failures.join("\n════\n"));
+}

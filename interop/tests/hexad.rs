@@ -1,0 +1,110 @@
+//! The built `hexad` against aria2, Transmission and libtorrent: as seed and as leecher, plain and with encryption required on their
+//! side, from a .torrent and from a magnet link, at 16 MiB; once at 2 GiB.
+
+mod common;
+
+use common::{Case, PATIENCE, Via, together};
+use hexad_interop::{Crypto, Link, Program, Scene, have};
+
+const BYTES: u64 = 16 << 20;
+
+fn matrix(of: impl Fn(Crypto, Link) -> Case) {
+    let ways =
+        [(Crypto::Plain, Link::File), (Crypto::Plain, Link::Magnet), (Crypto::Required, Link::File), (Crypto::Required, Link::Magnet)];
+    together(&ways.map(|(crypto, link)| of(crypto, link)));
+}
+
+/// libtorrent alone refuses the other kind of connection, so with it we are left to find out; the others would take what we
+/// offer, so we offer plain where plain is to be seen.
+fn ours(foreign: Program, theirs: Crypto) -> Crypto {
+    if theirs == Crypto::Plain && foreign != Program::Libtorrent { Crypto::Plain } else { Crypto::Default }
+}
+
+fn hexad_feeds(foreign: Program) {
+    matrix(|crypto, link| Case {
+        seed: (Program::Hexad, ours(foreign, crypto)),
+        leech: (foreign, crypto),
+        link,
+        via: Via::Dialling,
+        bytes: BYTES,
+    });
+}
+
+fn feeds_hexad(foreign: Program) {
+    matrix(|crypto, link| Case {
+        seed: (foreign, crypto),
+        leech: (Program::Hexad, ours(foreign, crypto)),
+        link,
+        via: Via::Dialling,
+        bytes: BYTES,
+    });
+}
+
+#[test]
+fn hexad_feeds_aria2() {
+    hexad_feeds(Program::Aria2);
+}
+
+#[test]
+fn hexad_feeds_transmission() {
+    hexad_feeds(Program::Transmission);
+}
+
+#[test]
+fn hexad_feeds_libtorrent() {
+    hexad_feeds(Program::Libtorrent);
+}
+
+#[test]
+fn aria2_feeds_hexad() {
+    feeds_hexad(Program::Aria2);
+}
+
+#[test]
+fn transmission_feeds_hexad() {
+    feeds_hexad(Program::Transmission);
+}
+
+#[test]
+fn libtorrent_feeds_hexad() {
+    feeds_hexad(Program::Libtorrent);
+}
+
+#[test]
+fn libtorrent_dials_hexad() {
+    let case = |crypto| Case {
+        seed: (Program::Hexad, Crypto::Default),
+        leech: (Program::Libtorrent, crypto),
+        link: Link::Magnet,
+        via: Via::Dialling,
+        bytes: BYTES,
+    };
+    together(&[case(Crypto::Plain), case(Crypto::Default), case(Crypto::Required)]);
+}
+
+#[test]
+fn two_gibibytes_go_from_hexad_to_libtorrent_and_back() {
+    if !have(&[Program::Libtorrent.needs(), Program::Hexad.needs()].concat()) {
+        return;
+    }
+    let scene = Scene::new().expect("a stage");
+    let outcome = (|| {
+        let torrent = scene.torrent(2 << 30, 1 << 20, &[])?;
+        let seed = scene.seed(&torrent);
+        let _seed = Program::Hexad.seed(&seed)?;
+        let mut there = scene.leech("there", &torrent);
+        there.peers = vec![seed.at];
+        Program::Libtorrent.leech(&there)?.complete(PATIENCE * 2)?;
+        scene.arrived(&torrent, &there)?;
+        drop(_seed);
+        let mut source = scene.seed(&torrent);
+        source.name = "source".to_owned();
+        source.folder.clone_from(&there.folder);
+        let _source = Program::Libtorrent.seed(&source)?;
+        let mut back = scene.leech("back", &torrent);
+        back.peers = vec![source.at];
+        Program::Hexad.leech(&back)?.complete(PATIENCE * 2)?;
+        scene.arrived(&torrent, &back)
+    })();
+    scene.explain(outcome).expect("2 GiB arrive");
+}
