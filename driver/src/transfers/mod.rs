@@ -276,6 +276,11 @@ impl Transfers {
         store.tidy()
     }
 
+    /// Waits until everything that has come as a whole is verified and written.
+    pub fn settle(&self, share: ShareId) {
+        self.house.settle(share);
+    }
+
     /// Ends a share: what is whole is still verified and written, then its files are closed. A download can be opened again later.
     pub fn close(&self, share: ShareId) {
         self.house.settle(share);

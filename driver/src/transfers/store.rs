@@ -164,7 +164,8 @@ impl Store {
                     let Some(next) = rest.next() else { break };
                     head = next;
                 }
-                let (now, later) = std::mem::take(&mut head).split_at_mut(left.min(head.len()));
+                let count = left.min(head.len());
+                let (now, later) = std::mem::take(&mut head).split_at_mut(count);
                 left -= now.len();
                 slices.push(IoSliceMut::new(now));
                 head = later;
