@@ -71,7 +71,8 @@ fn command(job: &Job<'_>) -> Result<Command> {
     // aria2 has a UDP socket for trackers only when it has one for the DHT; with no entry point and no way out that one stays alone.
     let udp = job.torrent.trackers.iter().any(|tracker| tracker.starts_with("udp"));
     command.arg(format!("--enable-dht={udp}")).arg("--dht-file-path").arg(job.logs.join(format!("{}.dht", job.name)));
-    command.args(["--enable-color=false", "--console-log-level=info", "--summary-interval=0", "--show-console-readout=false"]);
+    command.args(["--enable-color=false", "--summary-interval=0", "--show-console-readout=false"]);
+    command.arg(if job.quiet { "--console-log-level=notice" } else { "--console-log-level=info" });
     command.args(["--file-allocation=none", "--disable-ipv6=true", "--follow-torrent=mem", "--bt-save-metadata=false"]);
     command.arg(format!("--interface={}", job.at.ip())).arg(format!("--listen-port={}", job.at.port()));
     command.arg("--dir").arg(&job.folder);
@@ -79,7 +80,7 @@ fn command(job: &Job<'_>) -> Result<Command> {
         command.arg("--bt-force-encryption=true");
     }
     if job.tuned {
-        command.args(["--disk-cache=64M", "--console-log-level=error"]);
+        command.args(["--disk-cache=64M", "--bt-max-peers=0", "--bt-request-peer-speed-limit=0"]);
     }
     Ok(command)
 }

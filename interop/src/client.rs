@@ -50,6 +50,8 @@ pub struct Job<'a> {
     pub stays: bool,
     /// Settings for speed, where a program has some; a benchmark's wish.
     pub tuned: bool,
+    /// Whether it is to say little; a benchmark's wish.
+    pub quiet: bool,
     /// Where its logs and its own state go.
     pub logs: PathBuf,
 }

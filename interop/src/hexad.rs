@@ -8,7 +8,10 @@ use serde_json::Value;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
+
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
 
 /// `hexad` at work on one torrent.
 #[derive(Debug)]
@@ -18,11 +21,19 @@ pub struct Hexad {
 }
 
 impl Hexad {
+    /// Names the binary for this process, before anything else does. A second call changes nothing.
+    pub fn choose(binary: PathBuf) {
+        let _ = CHOSEN.set(binary);
+    }
+
     /// The binary.
     ///
     /// # Errors
     /// When it has not been built.
     pub fn binary() -> Result<PathBuf> {
+        if let Some(chosen) = CHOSEN.get() {
+            return Ok(chosen.clone());
+        }
         if let Some(named) = std::env::var_os("HEXAD_BIN") {
             return Ok(named.into());
         }
@@ -37,7 +48,7 @@ impl Hexad {
     /// When it cannot be started or does not find the data complete.
     pub fn seed(job: &Job<'_>) -> Result<Self> {
         let mut command = command(job.net, &job.logs)?;
-        command.args(["-v", "publish", "--torrent"]).arg(&job.torrent.file).arg("--data").arg(&job.folder);
+        command.args((!job.quiet).then_some("-v")).args(["publish", "--torrent"]).arg(&job.torrent.file).arg("--data").arg(&job.folder);
         switches(&mut command, job);
         let mut process = Process::start(command, &job.logs, &job.name)?;
         process.hear(Duration::from_secs(60), "seeding", |said| event(said, "seeding"))?;
@@ -50,7 +61,7 @@ impl Hexad {
     /// When it cannot be started.
     pub fn leech(job: &Job<'_>) -> Result<Self> {
         let mut command = command(job.net, &job.logs)?;
-        command.args(["-v", "fetch"]);
+        command.args((!job.quiet).then_some("-v")).arg("fetch");
         match job.link {
             Link::File => command.arg(&job.torrent.file),
             Link::Magnet => command.arg(job.torrent.magnet()),

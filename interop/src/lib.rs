@@ -21,7 +21,7 @@ pub use data::{differences, write_file};
 pub use hexad::Hexad;
 pub use libtorrent::{Libtorrent, LibtorrentTask};
 pub use net::Net;
-pub use opentracker::start as start_opentracker;
+pub use opentracker::{await_seed, start as start_opentracker};
 pub use process::{Cost, Process, until};
 pub use scene::Scene;
 pub use torrent::Torrent;

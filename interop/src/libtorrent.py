@@ -26,7 +26,7 @@ def settings():
         "enable_outgoing_utp": False,
         "enable_incoming_utp": False,
         "allow_multiple_connections_per_ip": True,
-        "alert_mask": lt.alert.category_t.all_categories if not told.get("tuned") else lt.alert.category_t.status_notification,
+        "alert_mask": lt.alert.category_t.status_notification if told.get("quiet", True) else lt.alert.category_t.all_categories,
         "user_agent": "interop/libtorrent",
         "announce_to_all_trackers": True,
         "announce_to_all_tiers": True,
@@ -87,7 +87,7 @@ def transfer():
                 if not told["stays"]:
                     flush(session, torrent)
                     return
-            elif not told.get("tuned") and alert.category() & ~(lt.alert.category_t.stats_notification | lt.alert.category_t.progress_notification):
+            elif not told["quiet"] and alert.category() & ~(lt.alert.category_t.stats_notification | lt.alert.category_t.progress_notification):
                 print(alert.what(), alert.message(), file=sys.stderr, flush=True)
 
 

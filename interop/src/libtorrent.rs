@@ -49,6 +49,7 @@ impl Libtorrent {
             "crypto": match job.crypto { Crypto::Plain => "plain", Crypto::Default => "default", Crypto::Required => "required" },
             "stays": job.stays,
             "tuned": job.tuned,
+            "quiet": job.quiet,
         });
         let mut command = job.net.command("/usr/bin/python3");
         command.args(["-c", SCRIPT, &told.to_string()]);

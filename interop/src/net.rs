@@ -79,6 +79,14 @@ impl Net {
         self.sockets("udp").iter().any(|(local, _)| is_at(*local, address))
     }
 
+    /// Bytes that went over the loopback device, in all; packet headers count.
+    #[must_use]
+    pub fn moved_bytes(&self) -> u64 {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/dev", self.holder.id())).unwrap_or_default();
+        let received = table.lines().find_map(|line| line.trim().strip_prefix("lo:")?.split_whitespace().next()?.parse().ok());
+        received.unwrap_or(0)
+    }
+
     fn sockets(&self, protocol: &str) -> Vec<(SocketAddr, String)> {
         let read = |suffix: &str| std::fs::read_to_string(format!("/proc/{}/net/{protocol}{suffix}", self.holder.id())).unwrap_or_default();
         [read(""), read("6")].iter().flat_map(|table| table.lines().skip(1)).filter_map(socket).collect()

@@ -27,6 +27,20 @@ pub fn start(net: &Net, at: SocketAddrV4, info_hashes: &[&str], logs: &Path) -> 
     Ok(process)
 }
 
+/// Waits until the tracker at `at` knows a seed of this info hash (hex).
+///
+/// # Errors
+/// When it does not within `limit`.
+pub fn await_seed(net: &Net, at: SocketAddrV4, info_hash: &str, limit: Duration) -> Result<()> {
+    let escaped: String = info_hash.as_bytes().chunks(2).map(|pair| format!("%{}", String::from_utf8_lossy(pair))).collect();
+    let ask =
+        format!("exec 3<>/dev/tcp/{}/{}; printf '%s\\r\\n' 'GET /scrape?info_hash={escaped} HTTP/1.0' '' >&3; cat <&3", at.ip(), at.port());
+    until(limit, "the tracker knows a seed", || {
+        let said = net.command("bash").args(["-c", &ask]).output()?.stdout;
+        Ok((!String::from_utf8_lossy(&said).contains("8:completei0e") && !said.is_empty()).then_some(()))
+    })
+}
+
 /// Waits until a tracker answers at `at`, both HTTP and UDP.
 pub(crate) fn await_doors(net: &Net, at: SocketAddrV4, process: &mut Process) -> Result<()> {
     until(Duration::from_secs(10), "the tracker listens", || {

@@ -46,6 +46,12 @@ impl Scene {
         SocketAddrV4::new(self.net.address(), 6881)
     }
 
+    /// An address for a tracker that nobody else here has.
+    #[must_use]
+    pub fn tracker_address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.net.address(), 6969)
+    }
+
     /// A job for a seed of `torrent`; plain fields, change what you like.
     #[must_use]
     pub fn seed<'a>(&'a self, torrent: &'a Torrent) -> Job<'a> {
@@ -70,6 +76,7 @@ impl Scene {
             crypto: Crypto::Default,
             stays: false,
             tuned: false,
+            quiet: false,
             logs: self.folder.path().to_owned(),
         }
     }

@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask test | ci | bench`. What CI runs and what a developer runs are the same words; `.ci/run`
 //! calls `cargo xtask ci`.
 
+mod bench;
 mod ci;
 mod foreign;
 mod shell;
@@ -21,11 +22,14 @@ enum Task {
     Test(test::Arguments),
     /// All that CI runs: fmt, clippy with warnings as errors, cargo-deny, test.
     Ci(ci::Arguments),
+    /// Times the release build beside the programs that people run.
+    Bench(bench::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Ci(arguments) => ci::run_all(&arguments),
+        Task::Bench(arguments) => bench::run_bench(&arguments),
     }
 }
