@@ -104,27 +104,26 @@ fn table(page: &mut String, title: &str, rows: &[&Measured]) {
 /// leaves out interpreters, start-up timers and meeting.
 fn required(page: &mut String, measured: &[Measured]) {
     use Player::{Hexad, Libtorrent, LibtorrentTuned};
-    let fastest = |of: Of, belongs: &dyn Fn(&Row) -> bool| {
+    let fastest = |of: Of, belongs: Belongs| {
         let values = measured.iter().filter(|(row, _)| belongs(row)).filter_map(|(_, samples)| median(samples, of));
         values.min_by(f64::total_cmp)
     };
-    let foreign = |row: &Row| !row.players().contains(&Hexad);
-    let libtorrent = |player: &Player| matches!(player, Libtorrent | LibtorrentTuned);
-    let claims: [(&str, f64, &dyn Fn(&Row) -> bool, &dyn Fn(&Row) -> bool); 5] = [
-        ("our pair, against the fastest pair of theirs", 1.5, &|row| matches!(row, Row::Pair(..)) && foreign(row), &|row| {
-            *row == Row::Pair(Hexad, Hexad)
-        }),
+    let claims: [(&str, f64, Belongs, Belongs); 5] = [
+        (
+            "our pair, against the fastest pair of theirs",
+            1.5,
+            |row| matches!(row, Row::Pair(..)) && foreign(row),
+            |row| *row == Row::Pair(Hexad, Hexad),
+        ),
         (
             "from a libtorrent seed, against libtorrent from one",
             1.3,
-            &|row| matches!(row, Row::Pair(seed, leech) if libtorrent(seed) && libtorrent(leech)),
-            &|row| matches!(row, Row::Pair(seed, Hexad) if libtorrent(seed)),
+            |row| matches!(row, Row::Pair(Libtorrent | LibtorrentTuned, Libtorrent | LibtorrentTuned)),
+            |row| matches!(row, Row::Pair(Libtorrent | LibtorrentTuned, Hexad)),
         ),
-        ("re-check, against the fastest", 1.5, &|row| matches!(row, Row::Check(_)) && foreign(row), &|row| *row == Row::Check(Hexad)),
-        ("creation, against the fastest", 1.5, &|row| matches!(row, Row::Create(_)) && foreign(row), &|row| {
-            *row == Row::Create(Some(Hexad))
-        }),
-        ("four leechers, against the fastest", 1.0, &|row| matches!(row, Row::Swarm(_)) && foreign(row), &|row| *row == Row::Swarm(Hexad)),
+        ("re-check, against the fastest", 1.5, |row| matches!(row, Row::Check(_)) && foreign(row), |row| *row == Row::Check(Hexad)),
+        ("creation, against the fastest", 1.5, |row| matches!(row, Row::Create(_)) && foreign(row), |row| *row == Row::Create(Some(Hexad))),
+        ("four leechers, against the fastest", 1.0, |row| matches!(row, Row::Swarm(_)) && foreign(row), |row| *row == Row::Swarm(Hexad)),
     ];
     let _ = writeln!(page, "## What is required\n\n| | times as fast, at least | by wall | | by payload moving |\n|---|---|---|---|---|");
     for (what, least, theirs, ours) in claims {
@@ -144,6 +143,10 @@ fn required(page: &mut String, measured: &[Measured]) {
             if memory < 100.0 { "holds" } else { "MISSED" }
         );
     }
+}
+
+fn foreign(row: &Row) -> bool {
+    !row.players().contains(&Player::Hexad)
 }
 
 fn median(samples: &[Sample], of: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
