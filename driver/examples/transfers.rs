@@ -1,6 +1,6 @@
 //! Feeds a download with 16 KiB blocks as a host would and says how fast they become verified files.
 //!
-//! `cargo run --release -p hexad-driver --example transfers -- [MiB] [part KiB] [files] [reopen]`
+//! `cargo run --release -p hexad-driver --example transfers -- [MiB] [part KiB] [files] [workers] [1: over a file that is in the cache]`
 
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
@@ -32,14 +32,14 @@ impl LeaseSink for Sink {
     }
 }
 
-/// Seconds of CPU of this process, and its largest memory in MB.
-fn spent() -> (f64, u64) {
+/// Seconds of CPU of this process in its own code and in the system's, and its largest memory in MB.
+fn spent() -> (f64, f64, u64) {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let after: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = after[11].parse::<u64>().unwrap() + after[12].parse::<u64>().unwrap();
+    let seconds = |place: usize| after[place].parse::<u64>().unwrap() as f64 / 100.0;
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    (ticks as f64 / 100.0, peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024)
+    (seconds(11), seconds(12), peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024)
 }
 
 fn main() {
@@ -74,15 +74,26 @@ fn main() {
         identity: "bench".into(),
     };
     let (events, heard) = mpsc::channel();
-    let transfers = Transfers::start(TransfersConfig::default(), events);
+    let config = TransfersConfig { workers: arg(4, 2) as usize, ..TransfersConfig::default() };
+    if arg(5, 0) == 1 {
+        // One right part makes them ours.
+        std::fs::create_dir(home.path().join("bench")).unwrap();
+        for file in 0..files {
+            let mut bytes = vec![1; (total / files + if file == 0 { total % files } else { 0 }) as usize];
+            bytes[..whole.len()].copy_from_slice(&whole);
+            std::fs::write(home.path().join(format!("bench/{file}")), bytes).unwrap();
+        }
+    }
+    let transfers = Transfers::start(config, events);
     let opened = transfers.open_download(target(), &|_, _| {}).unwrap();
     assert!(!opened.complete);
+    let parts_held = opened.held.total() / part_bytes;
     let sink = Arc::new(Sink::default());
     transfers.lend(LeaseId(1), ShareId(1), sink.clone());
-    let (cpu, _) = spent();
+    let before = spent();
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let began = Instant::now();
-    for part in 0..parts {
+    for part in parts_held..parts {
         let start = part * part_bytes;
         let mut at = 0;
         while at < part_bytes.min(total - start) {
@@ -98,16 +109,25 @@ fn main() {
     }
     while !matches!(heard.recv().unwrap(), TransfersEvent::Complete { .. }) {}
     let wall = began.elapsed().as_secs_f64();
-    let (after, peak) = spent();
+    let after = spent();
     let gigabytes = total as f64 / 1e9;
-    println!("deliver, verify, write: {:.2} GB/s, {wall:.3} s wall, {:.2} s CPU, {peak} MB peak", gigabytes / wall, after - cpu);
+    let say = |what: &str, wall: f64, before: (f64, f64, u64), after: (f64, f64, u64)| {
+        let (user, system) = (after.0 - before.0, after.1 - before.1);
+        let rate = gigabytes / wall;
+        println!(
+            "{what}: {rate:.2} GB/s, {wall:.3} s wall, {:.2} s CPU = {user:.2} user + {system:.2} system, {} MB peak",
+            user + system,
+            after.2
+        );
+    };
+    say("deliver, verify, write", wall, before, after);
     transfers.finish(ShareId(1)).unwrap();
     transfers.close(ShareId(1));
-    let (cpu, _) = spent();
+    let before = spent();
     let began = Instant::now();
     let opened = transfers.open_download(target(), &|_, _| {}).unwrap();
     assert!(opened.complete && opened.checked_bytes == total);
     let wall = began.elapsed().as_secs_f64();
-    println!("check again: {:.2} GB/s, {wall:.3} s wall, {:.2} s CPU", gigabytes / wall, spent().0 - cpu);
+    say("check again", wall, before, spent());
     transfers.shutdown();
 }

@@ -38,7 +38,7 @@ impl Default for Config {
             batch_parts: 16,
             batch_bytes_min: 4 << 20,
             batch_bytes_max: 16 << 20,
-            big_part_bytes: 4 << 20,
+            big_part_bytes: 2 << 20,
             segment_bytes: 1 << 20,
             jobs_max: 4,
         }

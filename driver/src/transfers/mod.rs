@@ -276,6 +276,15 @@ impl Transfers {
         store.tidy()
     }
 
+    /// Brings everything that a download has written to the disk itself, so that it is trusted even after a power cut. Done in the background
+    /// every now and then; takes as long as the disk takes.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self, share: ShareId) -> Result<(), StoreError> {
+        self.house.store(share).map_or(Ok(()), |store| store.sync().map(drop))
+    }
+
     /// Waits until everything that has come as a whole is verified and written.
     pub fn settle(&self, share: ShareId) {
         self.house.settle(share);

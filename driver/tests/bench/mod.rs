@@ -19,7 +19,8 @@ use hexad_driver::{Deliveries as _, LeaseSink};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Bench {
-    home: tempfile::TempDir,
+    home: PathBuf,
+    _guard: Option<tempfile::TempDir>,
     pub content: Vec<u8>,
     pub layout: Arc<Layout>,
     proof: Proof,
@@ -35,10 +36,14 @@ pub fn bytes_of(bench: &Bench, file: usize) -> Vec<u8> {
 impl Bench {
     /// Files by their paths below the target folder.
     pub fn new(files: Vec<(&'static str, u64)>, single: bool, piece_bytes: u64) -> Self {
-        Self::below(tempfile::tempdir().unwrap(), files, single, piece_bytes)
+        let guard = tempfile::tempdir().unwrap();
+        let mut bench = Self::below(guard.path().to_owned(), files, single, piece_bytes);
+        bench._guard = Some(guard);
+        bench
     }
 
-    pub fn below(home: tempfile::TempDir, files: Vec<(&'static str, u64)>, single: bool, piece_bytes: u64) -> Self {
+    /// In a folder that is there already, and stays.
+    pub fn below(home: PathBuf, files: Vec<(&'static str, u64)>, single: bool, piece_bytes: u64) -> Self {
         let layout = if single {
             Layout::single(files[0].0.into(), files[0].1).unwrap()
         } else {
@@ -47,6 +52,7 @@ impl Bench {
         };
         let mut bench = Self {
             home,
+            _guard: None,
             content: Vec::new(),
             layout: Arc::new(layout),
             proof: Proof::V1Pieces { piece_bytes: 1, total_bytes: 0, hashes: Arc::new([]) },
@@ -80,7 +86,7 @@ impl Bench {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
+        self.home.join(name)
     }
 
     pub fn put(&self, name: &str, bytes: &[u8]) {
@@ -90,8 +96,22 @@ impl Bench {
     }
 
     pub fn start(&self) -> Run<'_> {
+        self.start_with(TransfersConfig::default())
+    }
+
+    pub fn start_with(&self, config: TransfersConfig) -> Run<'_> {
         let (events, heard) = mpsc::channel();
-        Run { bench: self, transfers: Transfers::start(TransfersConfig::default(), events), events: heard, sink: Arc::default() }
+        Run { bench: self, transfers: Transfers::start(config, events), events: heard, sink: Arc::default() }
+    }
+
+    /// Whether the files hold what belongs into a range of the layout.
+    pub fn on_disk(&self, range: Range<u64>) -> bool {
+        let names = safe_names(&self.layout);
+        self.layout.spans(range).all(|span| {
+            let path = self.path(&names.paths[span.file].as_ref().unwrap().join("/"));
+            let (from, to) = (usize::try_from(span.offset).unwrap(), usize::try_from(span.offset + span.length).unwrap());
+            fs::read(&path).is_ok_and(|there| there.get(from..to) == Some(&bytes_of(self, span.file)[from..to]))
+        })
     }
 
     pub fn assert_arrived(&self, wanted: &[bool]) {
@@ -108,6 +128,8 @@ impl Bench {
 pub struct Sink {
     heard: Mutex<Heard>,
     bell: Condvar,
+    /// Whether every good range is written to stdout.
+    aloud: bool,
 }
 
 #[derive(Default)]
@@ -122,6 +144,9 @@ impl LeaseSink for Sink {
         self.heard.lock().unwrap().leased = ranges;
     }
     fn judged(&self, _: LeaseId, range: Range<u64>, verdict: Verdict) {
+        if self.aloud && verdict == Verdict::Good {
+            println!("good {} {}", range.start, range.end);
+        }
         self.heard.lock().unwrap().judged.push((range, verdict));
     }
     fn relieved(&self) {
@@ -138,7 +163,7 @@ pub struct Run<'a> {
     sink: Arc<Sink>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     pub fn open(&self, wanted: &[bool]) -> Result<Opened, StoreError> {
         let target = Target {
             share: ShareId(1),
@@ -146,10 +171,16 @@ impl Run<'_> {
             proof: self.bench.proof.clone(),
             names: safe_names(&self.bench.layout),
             wanted: wanted.to_vec(),
-            folder: self.bench.home.path().to_owned(),
+            folder: self.bench.home.clone(),
             identity: "bench".into(),
         };
         self.transfers.open_download(target, &|checked, total| assert!(checked <= total))
+    }
+
+    /// Says on stdout what is good.
+    pub fn aloud(mut self) -> Self {
+        self.sink = Arc::new(Sink { aloud: true, ..Sink::default() });
+        self
     }
 
     pub fn lend(&self) {
