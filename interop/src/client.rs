@@ -52,6 +52,8 @@ pub struct Job<'a> {
     pub tuned: bool,
     /// Whether it is to say little; a benchmark's wish.
     pub quiet: bool,
+    /// Whether it makes files that are empty; Transmission 3.00 does not.
+    pub makes_empty_files: bool,
     /// Where its logs and its own state go.
     pub logs: PathBuf,
 }

@@ -15,6 +15,8 @@ const SCRIPT: &str = include_str!("libtorrent.py");
 #[derive(Debug)]
 pub struct Libtorrent {
     process: Process,
+    /// A leecher that does not stay writes what is in its caches and ends.
+    ends: bool,
 }
 
 impl Libtorrent {
@@ -53,7 +55,7 @@ impl Libtorrent {
         });
         let mut command = job.net.command("/usr/bin/python3");
         command.args(["-c", SCRIPT, &told.to_string()]);
-        Ok(Self { process: Process::start(command, &job.logs, &job.name)? })
+        Ok(Self { process: Process::start(command, &job.logs, &job.name)?, ends: role == "leech" && !job.stays })
     }
 }
 
@@ -64,7 +66,11 @@ impl Client for Libtorrent {
 
     fn complete(&mut self, limit: Duration) -> Result<Duration> {
         let began = self.process.began();
-        self.process.hear(limit, "complete", |said| event(said, "complete").map(|_| began.elapsed()))
+        let taken = self.process.hear(limit, "complete", |said| event(said, "complete").map(|_| began.elapsed()))?;
+        if self.ends {
+            self.process.finish(Duration::from_secs(30))?;
+        }
+        Ok(taken)
     }
 }
 

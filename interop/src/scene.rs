@@ -40,6 +40,27 @@ impl Scene {
         Torrent::make(&data, &self.path("payload.torrent"), piece_length, trackers)
     }
 
+    /// A torrent of a folder: nested, with an empty file, with names that are not ASCII, with pieces that run across files.
+    ///
+    /// # Errors
+    /// When mktorrent is not here or the disk is full.
+    pub fn folder_torrent(&self, piece_length: u64, trackers: &[String]) -> Result<Torrent> {
+        let data = self.path("sent").join("Sammlung 大全");
+        let files = [
+            ("a.bin", 3 * piece_length + 17),
+            ("empty", 0),
+            ("größe/日本語.txt", 1),
+            ("größe/b c.bin", 70_000),
+            ("deep/er/and/deeper/d.bin", piece_length),
+            ("z/one", 1),
+            ("z/two", 2),
+        ];
+        for (number, (name, bytes)) in files.into_iter().enumerate() {
+            write_file(&data.join(name), number as u64, bytes)?;
+        }
+        Torrent::make(&data, &self.path("payload.torrent"), piece_length, trackers)
+    }
+
     /// An address for a peer that nobody else here has.
     #[must_use]
     pub fn peer_address(&self) -> SocketAddrV4 {
@@ -77,6 +98,7 @@ impl Scene {
             stays: false,
             tuned: false,
             quiet: false,
+            makes_empty_files: true,
             logs: self.folder.path().to_owned(),
         }
     }
@@ -86,7 +108,7 @@ impl Scene {
     /// # Errors
     /// When a byte or a name differs.
     pub fn arrived(&self, torrent: &Torrent, leech: &Job<'_>) -> Result<()> {
-        let found = differences(&torrent.data, &leech.folder.join(torrent.name()))?;
+        let found = differences(&torrent.data, &leech.folder.join(torrent.name()), leech.makes_empty_files)?;
         if !found.is_empty() {
             bail!("{}", found.join("\n"));
         }

@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Case, Via, together};
+use common::{Case, Payload, Via, together};
 use hexad_interop::{Crypto, Link, Program};
 
-const BYTES: u64 = 4 << 20;
+const BYTES: Payload = Payload::Bytes(4 << 20);
 
 fn case(seed: (Program, Crypto), leech: (Program, Crypto), link: Link, via: Via) -> Case {
-    Case { seed, leech, link, via, bytes: BYTES }
+    Case { seed, leech, link, via, payload: BYTES }
 }
 
 #[test]
@@ -31,6 +31,23 @@ fn aria2_and_transmission_feed_libtorrent() {
         }
     }
     together(&cases);
+}
+
+#[test]
+fn a_folder_with_odd_names_goes_around() {
+    let case = |seed, leech| Case {
+        seed: (seed, Crypto::Default),
+        leech: (leech, Crypto::Default),
+        link: Link::File,
+        via: Via::Dialling,
+        payload: Payload::Folder,
+    };
+    together(&[
+        case(Program::Libtorrent, Program::Aria2),
+        case(Program::Libtorrent, Program::Transmission),
+        case(Program::Aria2, Program::Libtorrent),
+        case(Program::Transmission, Program::Libtorrent),
+    ]);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Case, PATIENCE, Via, together};
+use common::{Case, PATIENCE, Payload, Via, together};
 use hexad_interop::{Crypto, Link, Program, Scene, have};
 
-const BYTES: u64 = 16 << 20;
+const BYTES: Payload = Payload::Bytes(16 << 20);
 
 fn matrix(of: impl Fn(Crypto, Link) -> Case) {
     let ways =
@@ -26,7 +26,7 @@ fn hexad_feeds(foreign: Program) {
         leech: (foreign, crypto),
         link,
         via: Via::Dialling,
-        bytes: BYTES,
+        payload: BYTES,
     });
 }
 
@@ -36,7 +36,7 @@ fn feeds_hexad(foreign: Program) {
         leech: (Program::Hexad, ours(foreign, crypto)),
         link,
         via: Via::Dialling,
-        bytes: BYTES,
+        payload: BYTES,
     });
 }
 
@@ -77,9 +77,23 @@ fn libtorrent_dials_hexad() {
         leech: (Program::Libtorrent, crypto),
         link: Link::Magnet,
         via: Via::Dialling,
-        bytes: BYTES,
+        payload: BYTES,
     };
     together(&[case(Crypto::Plain), case(Crypto::Default), case(Crypto::Required)]);
+}
+
+#[test]
+fn a_folder_with_odd_names_goes_to_everybody_and_back() {
+    let case = |seed, leech| Case {
+        seed: (seed, Crypto::Default),
+        leech: (leech, Crypto::Default),
+        link: Link::File,
+        via: Via::Dialling,
+        payload: Payload::Folder,
+    };
+    let cases = [Program::Aria2, Program::Transmission, Program::Libtorrent]
+        .map(|foreign| [case(Program::Hexad, foreign), case(foreign, Program::Hexad)]);
+    together(cases.as_flattened());
 }
 
 #[test]

@@ -2,16 +2,16 @@
 
 mod common;
 
-use common::{Case, Via, together};
+use common::{Case, Payload, Via, together};
 use hexad_interop::{Crypto, Link, Program};
 
-const BYTES: u64 = 16 << 20;
+const BYTES: Payload = Payload::Bytes(16 << 20);
 const FOREIGN: [Program; 3] = [Program::Aria2, Program::Transmission, Program::Libtorrent];
 
 fn through(via: fn(&'static str) -> Via, pair: impl Fn(Program) -> (Program, Program)) {
     let case = |foreign, scheme, link| {
         let (seed, leech) = pair(foreign);
-        Case { seed: (seed, Crypto::Default), leech: (leech, Crypto::Default), link, via: via(scheme), bytes: BYTES }
+        Case { seed: (seed, Crypto::Default), leech: (leech, Crypto::Default), link, via: via(scheme), payload: BYTES }
     };
     let cases = FOREIGN.map(|foreign| [case(foreign, "http", Link::File), case(foreign, "udp", Link::Magnet)]);
     together(cases.as_flattened());
@@ -44,7 +44,7 @@ fn our_tracker_brings_foreign_programs_together() {
         leech: (leech, Crypto::Default),
         link,
         via: Via::OurTracker(scheme),
-        bytes: BYTES,
+        payload: BYTES,
     };
     together(&[
         case(Program::Transmission, Program::Aria2, "http", Link::File),

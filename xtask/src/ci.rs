@@ -26,7 +26,7 @@ pub fn run_all(arguments: &Arguments) -> Result<()> {
     let tests = test::Arguments { no_install: arguments.no_install, arguments: vec!["--no-fail-fast".to_owned()] };
     let stages: [(&str, &dyn Fn() -> Result<()>); 5] = [
         ("fmt", &|| run(cargo().args(["fmt", "--all", "--check"]))),
-        ("clippy", &|| run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+        ("clippy", &|| run(cargo().args(["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"]))),
         ("install cargo-deny", &|| cargo_deny().map(drop)),
         ("deny", &|| run(Command::new(cargo_deny()?).current_dir(root()).args(["check", "licenses", "bans", "sources"]))),
         ("test", &|| test::run(&tests)),

@@ -16,6 +16,16 @@ pub enum Via {
     Opentracker(&'static str),
 }
 
+/// What is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test file uses some")]
+pub enum Payload {
+    /// One file of so many bytes.
+    Bytes(u64),
+    /// A folder with odd names.
+    Folder,
+}
+
 /// What is moved, between whom, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -23,7 +33,7 @@ pub struct Case {
     pub leech: (Program, Crypto),
     pub link: Link,
     pub via: Via,
-    pub bytes: u64,
+    pub payload: Payload,
 }
 
 impl Case {
@@ -33,7 +43,10 @@ impl Case {
     }
 
     fn spell(&self) -> String {
-        format!("{} {:?} -> {} {:?}, {:?}, {:?}", self.seed.0, self.seed.1, self.leech.0, self.leech.1, self.link, self.via)
+        format!(
+            "{} {:?} -> {} {:?}, {:?}, {:?}, {:?}",
+            self.seed.0, self.seed.1, self.leech.0, self.leech.1, self.link, self.via, self.payload
+        )
     }
 
     /// Runs it.
@@ -48,7 +61,10 @@ impl Case {
             Via::Dialling => vec![],
             Via::OurTracker(scheme) | Via::Opentracker(scheme) => vec![format!("{scheme}://{at}/announce")],
         };
-        let torrent = scene.torrent(self.bytes, 256 << 10, &announce)?;
+        let torrent = match self.payload {
+            Payload::Bytes(bytes) => scene.torrent(bytes, 256 << 10, &announce)?,
+            Payload::Folder => scene.folder_torrent(256 << 10, &announce)?,
+        };
         let _tracker: Option<Process> = match self.via {
             Via::Dialling => None,
             Via::OurTracker(_) => Some(Hexad::tracker(&scene.net, at, &scene.path(""))?),
@@ -56,6 +72,7 @@ impl Case {
         };
         let (mut seed, mut leech) = (scene.seed(&torrent), scene.leech("leech", &torrent));
         (seed.crypto, leech.crypto, leech.link) = (self.seed.1, self.leech.1, self.link);
+        leech.makes_empty_files = self.leech.0 != Program::Transmission;
         let mut clients: Vec<Box<dyn Client>> = Vec::new();
         let mut leecher = if self.via == Via::Dialling && !dials(self.leech.0) {
             if !dials(self.seed.0) {
