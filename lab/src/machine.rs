@@ -1,0 +1,460 @@
+//! One machine: a node, its host, and what happens to them.
+
+use std::sync::Arc;
+
+use hexad_core::{
+    Address, Bind, ConnId, Context, Door, Endpoint, Input, Link, Message, Network, Node, Output, Rooms, Shares, Span, Time, Via, Why,
+};
+
+use crate::config::Links;
+use crate::desk::Desk;
+use crate::dice::{Purpose, dice, mix};
+use crate::doors::Doors;
+use crate::event::{Addr, Coded, Entry, Event, In, Mouth, Msg, Out, Parcel, Step};
+use crate::faults::{Death, State};
+use crate::lab::Watched;
+use crate::pipe::match_up;
+use crate::tally::{Traffic, hash};
+use crate::wires::{Data, Far, Wires};
+
+/// Datagrams that would wait longer than this for the uplink are thrown away.
+const DATAGRAM_WAIT_MAX: Span = Span::from_secs(1);
+
+/// What is left of a machine that is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Power {
+    On,
+    Crashed,
+    Vanished,
+}
+
+/// One machine. What most machines of a large world never need is behind a pointer.
+pub(crate) struct Machine<N: Network> {
+    pub(crate) mouth: Mouth,
+    power: Power,
+    node: Option<N::Node>,
+    config: Arc<N::Config>,
+    /// How many inputs the node has had: the number of its next dice.
+    heard: u64,
+    /// Hash over all that has happened here, in order.
+    chain: u64,
+    next_conn: u64,
+    doors: Doors,
+    wires: Option<Box<Wires<N>>>,
+    desk: Option<Box<Desk<N>>>,
+}
+
+/// What stands on a datagram, and when it has left.
+struct Stamp {
+    from_port: u16,
+    entry: Entry,
+    left: Time,
+    bytes: u32,
+}
+
+struct NoRooms;
+
+impl Rooms for NoRooms {
+    fn room(&self, _: ConnId) -> u64 {
+        0
+    }
+}
+
+static NO_SHARES: Shares = Shares::new();
+
+impl<N: Network> Machine<N> {
+    pub(crate) fn new(index: u32, config: Arc<N::Config>, seed: u64) -> Self {
+        let mut machine = Self {
+            mouth: Mouth { index, life: 0, emitted: 0, traffic: Traffic::default() },
+            power: Power::On,
+            node: None,
+            config,
+            heard: 0,
+            chain: 0,
+            next_conn: 0,
+            doors: Doors::default(),
+            wires: None,
+            desk: None,
+        };
+        machine.boot(seed);
+        machine
+    }
+
+    fn boot(&mut self, seed: u64) {
+        self.heard += 1;
+        let mut dice = dice(seed, Purpose::Protocol, self.mouth.index, self.heard);
+        self.node = Some(N::node(N::Config::clone(&self.config), &mut dice));
+    }
+
+    pub(crate) fn node(&self) -> Option<&N::Node> {
+        self.node.as_ref()
+    }
+
+    pub(crate) fn chain(&self) -> u64 {
+        self.chain
+    }
+
+    pub(crate) fn desk(&self) -> Option<&Desk<N>> {
+        self.desk.as_deref()
+    }
+
+    pub(crate) fn desk_mut(&mut self) -> &mut Desk<N> {
+        self.desk.get_or_insert_with(|| Box::new(Desk::new()))
+    }
+
+    pub(crate) fn wires(&self) -> Option<&Wires<N>> {
+        self.wires.as_deref()
+    }
+
+    pub(crate) fn set_links(&mut self, links: Links, mark_bytes: u64) {
+        self.wires.get_or_insert_with(|| Box::new(Wires::new(links, mark_bytes))).set_links(links);
+    }
+
+    fn wires_mut(&mut self, step: &Step<'_, N>) -> &mut Wires<N> {
+        let config = &step.world.config;
+        self.wires.get_or_insert_with(|| Box::new(Wires::new(config.links, config.queue_mark_bytes)))
+    }
+
+    /// Ends the process, or takes the whole machine away.
+    pub(crate) fn die(&mut self, death: Death, step: &mut Step<'_, N>) {
+        if self.node.take().is_none() {
+            return;
+        }
+        self.mouth.life += 1;
+        self.doors.close_all();
+        if let Some(wires) = &mut self.wires {
+            wires.die(death == Death::Crash, &mut self.mouth, step);
+        }
+        if let Some(desk) = &mut self.desk {
+            desk.die(true);
+        }
+        match death {
+            Death::Crash => {
+                self.power = Power::Crashed;
+                step.tally.fired.crashed += 1;
+            }
+            Death::Vanish => {
+                self.power = Power::Vanished;
+                step.tally.fired.vanished += 1;
+            }
+        }
+    }
+
+    /// Comes back as a fresh process; what it had joined has to be joined again.
+    pub(crate) fn restart(&mut self, state: State, step: &mut Step<'_, N>) {
+        self.die(Death::Crash, step);
+        if state == State::Lost {
+            step.tally.fired.state_lost += 1;
+            if let Some(desk) = &mut self.desk {
+                desk.die(false);
+            }
+        }
+        self.power = Power::On;
+        self.boot(step.world.config.seed);
+    }
+
+    /// Carries out one event.
+    pub(crate) fn on_event(&mut self, from: u32, event: Event<N>, step: &mut Step<'_, N>) {
+        if self.node.is_none() {
+            return self.on_event_when_down(from, event, step);
+        }
+        match event {
+            Event::Elapsed { life, timer } if life == self.mouth.life => self.hear(from, 0, Input::Elapsed(timer), step),
+            Event::Host { life, input } if life == self.mouth.life => self.hear(from, 0, *input, step),
+            Event::Elapsed { .. } | Event::Host { .. } => {}
+            Event::UplinkFree { life } => {
+                if life == self.mouth.life
+                    && let Some(wires) = &mut self.wires
+                {
+                    for input in wires.on_uplink_free(&mut self.mouth, step) {
+                        self.hear(from, 0, input, step);
+                    }
+                }
+            }
+            Event::Datagram { from_port, entry, bytes, parcel } => self.on_datagram(from, from_port, entry, bytes, parcel, step),
+            Event::Syn { conn, entry, acks, .. } => self.on_syn(from, conn, entry, acks, step),
+            Event::SynAck { conn, far, acks } => {
+                let secrets = self.secrets(step);
+                self.wires_mut(step);
+                let Some(wires) = &mut self.wires else { return };
+                if let Some(input) = wires.on_syn_ack(conn, Far { peer: from, conn: far, acks }, secrets, &mut self.mouth, step) {
+                    self.hear(from, 0, input, step);
+                }
+            }
+            Event::Refused { conn, why } => {
+                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_refused(conn, why)) {
+                    self.hear(from, 0, input, step);
+                }
+            }
+            Event::Fin { conn, broken, through } => {
+                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_fin(conn, broken, through, &mut self.mouth, step)) {
+                    self.hear(from, 0, input, step);
+                }
+            }
+            Event::Data { conn, back, bytes, body_bytes, through, parcel } => {
+                self.wires_mut(step);
+                let Some(wires) = &mut self.wires else { return };
+                let data = Data { conn, back, bytes, body_bytes, through, parcel };
+                let mut bytes = bytes;
+                for input in wires.on_data(data, from, &mut self.mouth, step) {
+                    // The node may have closed the connection over the first of several messages.
+                    let open = self.wires.as_ref().is_some_and(|wires| wires.knows(conn)) || matches!(input, Input::Closed(..));
+                    if open {
+                        self.hear(from, std::mem::take(&mut bytes), input, step);
+                    }
+                }
+            }
+            Event::Acked { conn, bytes } => {
+                if let Some(wires) = &mut self.wires {
+                    wires.on_acked(conn, bytes, &mut self.mouth, step);
+                }
+            }
+            Event::Start { op, operation } => self.hear(from, 0, Input::Start(op, *operation), step),
+            Event::Cancel { op } => {
+                if let Some(desk) = &mut self.desk {
+                    desk.on_cancel(op, &mut self.mouth, step);
+                }
+                self.hear(from, 0, Input::Cancel(op), step);
+            }
+        }
+    }
+
+    /// What reaches a machine that is down: a machine without the process refuses, one that is gone lets others find out.
+    fn on_event_when_down(&mut self, from: u32, event: Event<N>, step: &mut Step<'_, N>) {
+        let crashed = self.power == Power::Crashed;
+        match event {
+            Event::Syn { conn, deadline, .. } => {
+                step.tally.fired.into_the_void += 1;
+                let soon = step.now + step.world.travel(self.mouth.index, from, self.mouth.emitted + 1, &mut step.tally.fired);
+                let (at, why) = if crashed { (soon, Why::Unreachable) } else { (deadline.max(soon), Why::TimedOut) };
+                self.mouth.emit(step, from, at, Event::Refused { conn, why });
+            }
+            Event::SynAck { far, .. } | Event::Data { back: far, .. } => {
+                step.tally.fired.into_the_void += 1;
+                let soon = step.world.travel(self.mouth.index, from, self.mouth.emitted + 1, &mut step.tally.fired);
+                let delay = if crashed { soon } else { step.world.config.silence.max(soon) };
+                self.mouth.emit(step, from, step.now + delay, Event::Fin { conn: far, broken: true, through: false });
+            }
+            Event::Datagram { .. } => step.tally.fired.into_the_void += 1,
+            _ => {}
+        }
+    }
+
+    fn secrets(&self, step: &Step<'_, N>) -> Option<N::Secrets> {
+        self.node.as_ref().filter(|_| step.world.config.codec).map(N::secrets)
+    }
+
+    fn on_syn(&mut self, from: u32, far: ConnId, entry: Entry, acks: bool, step: &mut Step<'_, N>) {
+        let Some(door) = self.doors.for_connection(entry) else {
+            let at = step.now + step.world.travel(self.mouth.index, from, self.mouth.emitted + 1, &mut step.tally.fired);
+            self.mouth.emit(step, from, at, Event::Refused { conn: far, why: Why::Unreachable });
+            return;
+        };
+        self.next_conn += 1;
+        let conn = ConnId(self.next_conn);
+        let secrets = self.secrets(step);
+        self.wires_mut(step);
+        let Some(wires) = &mut self.wires else { return };
+        wires.accept(conn, Far { peer: from, conn: far, acks }, secrets, &mut self.mouth, step);
+        self.hear(from, 0, Input::Opened { conn, peer: Addr::<N>::of_lab_node(from), via: Via::Accepted(door) }, step);
+    }
+
+    fn on_datagram(&mut self, from: u32, from_port: u16, entry: Entry, bytes: u32, parcel: Parcel<Msg<N>>, step: &mut Step<'_, N>) {
+        let Some(door) = self.doors.for_datagram(entry) else {
+            step.tally.doorless += 1;
+            return;
+        };
+        self.mouth.traffic.received_bytes += u64::from(bytes);
+        let message = match parcel {
+            Parcel::Plain(message) => message,
+            Parcel::Coded(coded) => {
+                let Coded { original, bytes, .. } = *coded;
+                match (N::decode_datagram(door, &bytes), original) {
+                    (Ok(read), Some(original)) => match_up(read, original, None, step.tally),
+                    _ => {
+                        step.tally.malformed += 1;
+                        return;
+                    }
+                }
+            }
+        };
+        self.hear(from, bytes, Input::Received(Link::Datagram(door, address_of::<N>(from, from_port)), message), step);
+    }
+
+    /// Hands the node an input, of so many bytes if it is a message, and carries out what follows.
+    fn hear(&mut self, from: u32, bytes: u32, input: In<N>, step: &mut Step<'_, N>) {
+        let Some(node) = &mut self.node else { return };
+        self.heard += 1;
+        self.chain = mix(self.chain ^ mix(step.now.as_micros() ^ (u64::from(from) << 40)) ^ kind(&input, bytes, step));
+        if let Some(watcher) = &mut step.watcher {
+            watcher(step.now, self.mouth.index, Watched::Heard(&input));
+        }
+        let mut dice = dice(step.world.config.seed, Purpose::Protocol, self.mouth.index, self.heard);
+        let rooms: &dyn Rooms = match &self.wires {
+            Some(wires) => &**wires,
+            None => &NoRooms,
+        };
+        let mut context = Context {
+            now: step.now,
+            epoch_unix_s: step.world.config.epoch_unix_s,
+            dice: &mut dice,
+            shares: self.desk.as_ref().map_or(&NO_SHARES, |desk| &desk.shares),
+            next_conn: &mut self.next_conn,
+            rooms,
+        };
+        node.handle(input, &mut context, step.outbox);
+        let mut outbox = std::mem::take(step.outbox);
+        for output in outbox.drain() {
+            if let Some(watcher) = &mut step.watcher {
+                watcher(step.now, self.mouth.index, Watched::Said(&output));
+            }
+            self.carry_out(output, step);
+        }
+        *step.outbox = outbox;
+    }
+
+    fn carry_out(&mut self, output: Out<N>, step: &mut Step<'_, N>) {
+        match output {
+            Output::Wake(at, timer) => self.mouth.emit_here(step, at.max(step.now), Event::Elapsed { life: self.mouth.life, timer }),
+            Output::Send(Link::Conn(conn), message) => self.send(conn, message, None, step),
+            Output::Send(Link::Datagram(door, to), message) => self.send_datagram(door, &to, message, step),
+            Output::Send(Link::Multicast(door), message) => self.send_to_site(door, &message, step),
+            Output::SendShare(conn, message, share, range) => {
+                let token = self.desk_mut().token(share, range, step.tally);
+                self.send(conn, message, Some(token), step);
+            }
+            Output::Unsend(conn) => {
+                if let Some(wires) = &mut self.wires {
+                    wires.unsend(conn);
+                }
+            }
+            Output::Open(conn, to, dial) => {
+                self.wires_mut(step);
+                if let Some(wires) = &mut self.wires {
+                    wires.dial(conn, &to, dial, &mut self.mouth, step);
+                }
+            }
+            Output::Close(conn, _) => {
+                if let Some(wires) = &mut self.wires {
+                    wires.close(conn, false, &mut self.mouth, step);
+                }
+            }
+            Output::Listen(door, bind) => self.listen(door, &bind, step),
+            Output::Unlisten(door) => self.doors.close(door),
+            Output::Deliver(lease, offset, payload) => {
+                self.desk.get_or_insert_with(|| Box::new(Desk::new())).deliver(lease, offset, &payload, &mut self.mouth, step);
+            }
+            Output::Report(op, progress) => {
+                self.desk.get_or_insert_with(|| Box::new(Desk::new())).on_report(op, progress, &mut self.mouth, step);
+            }
+            Output::Ask(ticket, ask) => {
+                self.desk.get_or_insert_with(|| Box::new(Desk::new())).on_ask(ticket, ask, &mut self.mouth, step);
+            }
+            Output::Note(note) => step.tally.note(note.code),
+        }
+    }
+
+    fn listen(&mut self, door: Door, bind: &Bind, step: &mut Step<'_, N>) {
+        let bound = self.doors.open(door, bind);
+        self.mouth.emit_here(step, step.now, Event::Host { life: self.mouth.life, input: Box::new(Input::Bound(door, bound)) });
+    }
+
+    fn send(&mut self, conn: ConnId, message: Msg<N>, body: Option<hexad_core::Token>, step: &mut Step<'_, N>) {
+        let Some(wires) = &mut self.wires else { return };
+        if let Some(why) = wires.send(conn, message, body, &mut self.mouth, step) {
+            self.mouth.emit_here(step, step.now, Event::Host { life: self.mouth.life, input: Box::new(Input::Closed(conn, why)) });
+        }
+    }
+
+    fn send_datagram(&mut self, door: Door, to: &Addr<N>, message: Msg<N>, step: &mut Step<'_, N>) {
+        let Some(from_port) = self.doors.port(door) else {
+            step.tally.doorless += 1;
+            return;
+        };
+        let Some((peer, entry)) = step.world.find(to) else { return };
+        let entry = if entry == Entry::Any { Entry::Same(door) } else { entry };
+        if let Some((left, bytes)) = self.leave(message.wire_bytes(), step) {
+            self.post(peer, &Stamp { from_port, entry, left, bytes }, message, step);
+        }
+    }
+
+    fn send_to_site(&mut self, door: Door, message: &Msg<N>, step: &mut Step<'_, N>) {
+        let Some(from_port) = self.doors.port(door) else {
+            step.tally.doorless += 1;
+            return;
+        };
+        if let Some((left, bytes)) = self.leave(message.wire_bytes(), step) {
+            for peer in step.world.neighbours(self.mouth.index) {
+                self.post(peer, &Stamp { from_port, entry: Entry::Group(door), left, bytes }, message.clone(), step);
+            }
+        }
+    }
+
+    /// When a datagram has left through the uplink, and how long it is; `None` when it was thrown away.
+    fn leave(&mut self, bytes: u64, step: &mut Step<'_, N>) -> Option<(Time, u32)> {
+        let limited = step.world.config.links.up_bytes_per_s.is_some()
+            || self.wires.as_ref().is_some_and(|wires| wires.links().up_bytes_per_s.is_some());
+        let left = if limited { self.wires_mut(step).slip_in(bytes, step.now, DATAGRAM_WAIT_MAX) } else { Some(step.now) };
+        step.tally.datagrams_overrun += u64::from(left.is_none());
+        let left = left?;
+        self.mouth.traffic.sent_bytes += bytes;
+        Some((left, u32::try_from(bytes).unwrap_or(u32::MAX)))
+    }
+
+    fn post(&mut self, peer: u32, stamp: &Stamp, message: Msg<N>, step: &mut Step<'_, N>) {
+        let Stamp { from_port, entry, left, bytes } = *stamp;
+        let Some((way, twin)) = step.world.travel_datagram(self.mouth.index, peer, self.mouth.emitted + 1, &mut step.tally.fired) else {
+            return;
+        };
+        for way in std::iter::once(way).chain(twin) {
+            let Some(parcel) = parcel_of::<N>(message.clone(), bytes, step) else { return };
+            self.mouth.emit(step, peer, left + way, Event::Datagram { from_port, entry, bytes, parcel });
+        }
+    }
+}
+
+/// A datagram's message, encoded if the codec is on; `None` when it has no encoding.
+fn parcel_of<N: Network>(message: Msg<N>, bytes: u32, step: &mut Step<'_, N>) -> Option<Parcel<Msg<N>>> {
+    if !step.world.config.codec {
+        return Some(Parcel::Plain(message));
+    }
+    let mut out = bytes::BytesMut::new();
+    N::encode_datagram(&message, &mut out);
+    if out.is_empty() {
+        step.tally.malformed += 1;
+        return None;
+    }
+    step.tally.codec_differences += u64::from(out.len() as u64 != u64::from(bytes));
+    Some(Parcel::Coded(Box::new(Coded { original: Some(message), body: None, bytes: out.freeze() })))
+}
+
+/// Where a datagram came from, as the receiver's network writes it.
+fn address_of<N: Network>(node: u32, port: u16) -> Addr<N> {
+    let plain = Addr::<N>::of_lab_node(node);
+    let socket = plain.endpoint().as_ref().and_then(Endpoint::socket);
+    match socket {
+        Some(mut socket) if socket.port() != port => {
+            socket.set_port(port);
+            Addr::<N>::of_socket(socket).unwrap_or(plain)
+        }
+        _ => plain,
+    }
+}
+
+/// A number for the kind of an input, for the digest; counts messages.
+fn kind<N: Network>(input: &In<N>, bytes: u32, step: &mut Step<'_, N>) -> u64 {
+    match input {
+        Input::Received(_, message) => step.tally.saw(Message::kind(message), bytes.into()),
+        Input::Start(..) => const { hash("start") },
+        Input::Cancel(_) => const { hash("cancel") },
+        Input::Bound(..) => const { hash("bound") },
+        Input::Opened { .. } => const { hash("opened") },
+        Input::Closed(..) => const { hash("closed") },
+        Input::Elapsed(_) => const { hash("elapsed") },
+        Input::Sent(..) => const { hash("sent") },
+        Input::Room(_) => const { hash("room") },
+        Input::Leased(..) => const { hash("leased") },
+        Input::Judged(..) => const { hash("judged") },
+        Input::Answered(..) => const { hash("answered") },
+    }
+}

@@ -1,0 +1,1 @@
+//! Worlds worth running. Every network's scenarios are named here and nowhere else.

@@ -1,0 +1,6 @@
+//! What holds for the lab, whatever network runs in it.
+
+mod echo;
+mod faults;
+mod transfers;
+mod world;
