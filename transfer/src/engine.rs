@@ -1,16 +1,18 @@
 //! The engine: takes what sources deliver, has it verified and written, and tells everybody what was found.
 
+mod batches;
+mod intake;
+
 use std::collections::VecDeque;
-use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use hexad_content::{Layout, Proof, Ranges};
-use hexad_core::{LeaseId, Map, Payload, ShareId, Token, Verdict};
+use hexad_core::{LeaseId, Map, Payload, ShareId, Verdict};
 use thiserror::Error;
 
-use crate::download::{Download, OpenPart, Segment, Stage};
-use crate::job::{Action, Finding, Job, JobId, Run, WholePart};
-use crate::pool::{Buffer, Pool};
+use crate::download::{Download, OpenPart, Stage};
+use crate::job::{Action, Finding, Job, JobId, Run};
+use crate::pool::Pool;
 
 /// Bounds of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,6 +290,9 @@ impl Engine {
         if let Some(why) = trouble {
             self.pause(share, why);
         }
+        if self.downloads.is_empty() {
+            self.pool.shrink();
+        }
         self.issue(false);
         self.look_at_congestion();
     }
@@ -346,185 +351,6 @@ impl Engine {
         self.pool.bytes()
     }
 
-    /// Whether bytes for this part are of use; otherwise says so and counts them.
-    fn admits(&mut self, share: ShareId, lease: LeaseId, part: u32, range: Range<u64>) -> Option<&mut Download> {
-        let download = self.downloads.get_mut(&share)?;
-        let bytes = range.end - range.start;
-        if download.good.contains(part) || download.open.get(&part).is_some_and(|open| open.stage != Stage::Filling) {
-            self.counters.duplicate_bytes += bytes;
-            self.actions.push_back(Action::Judged(lease, range, Verdict::Duplicate));
-            return None;
-        }
-        if download.paused || !download.wanted_parts.contains(part) {
-            self.counters.outside_bytes += bytes;
-            return None;
-        }
-        Some(download)
-    }
-
-    /// Says what of `range` has come before, and returns the rest.
-    fn unknown(&mut self, share: ShareId, lease: LeaseId, part: u32, range: Range<u64>) -> Ranges {
-        let known = self.downloads.get(&share).and_then(|download| download.open.get(&part)).map(|open| open.have.within(range.clone()));
-        let known = known.unwrap_or_default();
-        let mut rest = Ranges::of(range);
-        for span in known.iter() {
-            self.counters.duplicate_bytes += span.end - span.start;
-            rest.remove(span.clone());
-            self.actions.push_back(Action::Judged(lease, span, Verdict::Duplicate));
-        }
-        rest
-    }
-
-    /// Takes bytes of one part; returns whether it is whole by them.
-    fn take_bytes(&mut self, share: ShareId, lease: LeaseId, part: u32, at: u64, bytes: &[u8]) -> bool {
-        let range = at..at + bytes.len() as u64;
-        let Some(download) = self.admits(share, lease, part, range.clone()) else { return false };
-        let (start, segment_bytes) = (download.part_range(part).start, download.segment_bytes);
-        for gap in self.unknown(share, lease, part, range).iter() {
-            for index in (gap.start - start) / segment_bytes..(gap.end - start).div_ceil(segment_bytes) {
-                let segment_start = start + index * segment_bytes;
-                let piece = gap.start.max(segment_start)..gap.end.min(segment_start + segment_bytes);
-                let (Ok(first), Ok(after)) = (usize::try_from(piece.start - at), usize::try_from(piece.end - at)) else { return false };
-                self.store(share, lease, part, index, piece, &bytes[first..after]);
-            }
-        }
-        self.see_whether_whole(share, part)
-    }
-
-    /// Copies bytes into one segment, taking memory for it where there is none.
-    fn store(&mut self, share: ShareId, lease: LeaseId, part: u32, index: u64, range: Range<u64>, bytes: &[u8]) {
-        let now = self.deliveries;
-        let Some(download) = self.downloads.get_mut(&share) else { return };
-        let place = download.segment_range(part, index);
-        let segment_bytes = download.segment_bytes;
-        let open = download.open.entry(part).or_insert_with(OpenPart::new);
-        if open.segment(index).is_none() {
-            let size = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
-            let used = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
-            let Some(buffer) = self.pool.take(size, used) else {
-                download.starved.insert(lease);
-                self.congested = true;
-                self.counters.dropped_bytes += bytes.len() as u64;
-                return;
-            };
-            open.segments.push(Segment { index, buffer, fresh: Ranges::new(), touched: now });
-        }
-        let Some(segment) = open.segment(index) else { return };
-        let (Ok(from), Ok(to)) = (usize::try_from(range.start - place.start), usize::try_from(range.end - place.start)) else { return };
-        segment.buffer[from..to].copy_from_slice(bytes);
-        segment.fresh.insert(range.start - place.start..range.end - place.start);
-        segment.touched = now;
-        open.have.insert(range);
-        open.given_by(lease);
-        if !download.fits && open.have.covers(place) {
-            self.spill(share, part, index);
-        }
-        // Half parts that wait for their sources must leave room: what is lent without a job may take five eighths, congestion begins at six.
-        while self.pool.lent_bytes() > self.config.buffer_bytes_max / 8 * 5 + self.spilling_bytes && self.spill_the_oldest(now) {}
-    }
-
-    /// Takes a token of one part; returns whether a job waits by it.
-    fn take_token(&mut self, share: ShareId, lease: LeaseId, part: u32, range: Range<u64>, token: &Token, offset: u64) -> bool {
-        if self.admits(share, lease, part, range.clone()).is_none() {
-            return false;
-        }
-        let unknown = self.unknown(share, lease, part, range);
-        let Some(download) = self.downloads.get_mut(&share) else { return false };
-        let right = token.honest && token.range.start == offset && download.content.is_none_or(|content| content == token.content);
-        let whole = download.part_range(part);
-        let open = download.open.entry(part).or_insert_with(OpenPart::new);
-        for gap in unknown.iter() {
-            open.have.insert(gap);
-            open.tokens = Some(open.tokens.unwrap_or(true) && right);
-            open.given_by(lease);
-        }
-        if open.have.covers(whole) {
-            // Real bytes among tokens prove nothing.
-            let right = open.tokens == Some(true) && open.segments.is_empty() && !open.spilled;
-            self.conclude(share, part, if right { Finding::Good } else { Finding::Bad });
-        }
-        false
-    }
-
-    /// Moves a part on when all its bytes have come; returns whether a job waits for it.
-    fn see_whether_whole(&mut self, share: ShareId, part: u32) -> bool {
-        let Some(download) = self.downloads.get_mut(&share) else { return false };
-        let range = download.part_range(part);
-        let Some(open) = download.open.get_mut(&part) else { return false };
-        if open.stage != Stage::Filling || !open.have.covers(range.clone()) {
-            return false;
-        }
-        if open.tokens.is_some() {
-            self.conclude(share, part, Finding::Bad);
-            return false;
-        }
-        download.whole += 1;
-        if !open.spilled {
-            open.stage = Stage::Ready;
-            download.ready.push_back(part);
-            self.waiting += 1;
-            download.ready_bytes += range.end - range.start;
-            self.queued_bytes += open.segments.iter().map(|segment| segment.buffer.size()).sum::<u64>();
-            return true;
-        }
-        open.stage = Stage::Settling;
-        let rest: Vec<u64> = open.segments.iter().map(|segment| segment.index).collect();
-        for index in rest {
-            self.spill(share, part, index);
-        }
-        self.see_whether_settled(share, part);
-        true
-    }
-
-    /// Queues a segment for being written without proof.
-    fn spill(&mut self, share: ShareId, part: u32, index: u64) {
-        let Some(download) = self.downloads.get_mut(&share) else { return };
-        let offset = download.segment_range(part, index).start;
-        let Some(open) = download.open.get_mut(&part) else { return };
-        let Some(segment) = open.take_segment(index) else { return };
-        open.spilled = true;
-        open.spills += 1;
-        self.spilling_bytes += segment.buffer.size();
-        self.queued_bytes += segment.buffer.size();
-        self.spills.push_back(Spill { share, run: Run { part, offset, bytes: segment.buffer, ranges: segment.fresh } });
-    }
-
-    /// Spills the segment that has waited longest for bytes; returns whether there was one beside those touched at `now`.
-    fn spill_the_oldest(&mut self, now: u64) -> bool {
-        let oldest = self
-            .downloads
-            .iter()
-            .flat_map(|(&share, download)| download.open.iter().map(move |(&part, open)| (share, part, open)))
-            .filter(|(_, _, open)| open.stage == Stage::Filling)
-            .flat_map(|(share, part, open)| open.segments.iter().map(move |segment| (segment.touched, share, part, segment.index)))
-            .min();
-        match oldest {
-            Some((touched, share, part, index)) if touched < now => {
-                self.spill(share, part, index);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn spill_done(&mut self, share: ShareId, part: u32) {
-        if let Some(open) = self.downloads.get_mut(&share).and_then(|download| download.open.get_mut(&part)) {
-            open.spills = open.spills.saturating_sub(1);
-            self.see_whether_settled(share, part);
-        }
-    }
-
-    fn see_whether_settled(&mut self, share: ShareId, part: u32) {
-        let Some(download) = self.downloads.get_mut(&share) else { return };
-        if let Some(open) = download.open.get_mut(&part)
-            && open.stage == Stage::Settling
-            && open.spills == 0
-        {
-            open.stage = Stage::Spilled;
-            download.spilled.push_back(part);
-        }
-    }
-
     /// Takes the finding about a part. Returns why it could not be written.
     fn conclude(&mut self, share: ShareId, part: u32, finding: Finding) -> Option<String> {
         let download = self.downloads.get_mut(&share)?;
@@ -543,6 +369,9 @@ impl Engine {
                     download.missing -= 1;
                     if download.missing == 0 {
                         self.actions.push_back(Action::Complete(share));
+                        if self.downloads.values().all(|download| download.missing == 0) {
+                            self.pool.shrink();
+                        }
                     }
                 }
             }
@@ -621,85 +450,6 @@ impl Engine {
         for lease in leases {
             self.lend(lease, share);
         }
-    }
-
-    /// Sends jobs out as far as allowed: what frees memory first, then what has waited on disk, then full batches. Batches that are not full go
-    /// when `all` is set or nothing more can join them.
-    fn issue(&mut self, all: bool) {
-        while self.jobs.len() < self.config.jobs_max {
-            let Some(job) = self.spill_job().or_else(|| self.read_back_job()).or_else(|| self.verify_job(all)) else { break };
-            self.jobs_made += 1;
-            let id = JobId(self.jobs_made);
-            let (bytes, spill) = match &job {
-                Job::VerifyAndWrite { parts, .. } => (parts.iter().map(|whole| whole.bytes.size()).sum(), false),
-                Job::Spill { runs, .. } => (runs.iter().map(|run| run.bytes.size()).sum(), true),
-                Job::ReadBack { .. } => (0, false),
-            };
-            self.jobs.insert(id, Out { bytes, spill });
-            self.actions.push_back(Action::Job(id, job));
-        }
-    }
-
-    fn spill_job(&mut self) -> Option<Job> {
-        let share = self.spills.front()?.share;
-        let mut runs = Vec::new();
-        let mut bytes = 0;
-        while let Some(spill) = self.spills.pop_front_if(|spill| spill.share == share && bytes < self.config.batch_bytes_min) {
-            bytes += spill.run.bytes.size();
-            runs.push(spill.run);
-        }
-        Some(Job::Spill { share, runs })
-    }
-
-    fn read_back_job(&mut self) -> Option<Job> {
-        let share = self.next_share(|download| !download.spilled.is_empty())?;
-        let download = self.downloads.get_mut(&share)?;
-        let count = download.spilled.len().min(self.config.batch_parts.max(1));
-        let parts: Vec<u32> = download.spilled.drain(..count).collect();
-        for part in &parts {
-            if let Some(open) = download.open.get_mut(part) {
-                open.stage = Stage::InJob;
-            }
-        }
-        Some(Job::ReadBack { share, parts })
-    }
-
-    fn verify_job(&mut self, all: bool) -> Option<Job> {
-        let (parts_full, bytes_min, bytes_max) = (self.config.batch_parts.max(1), self.config.batch_bytes_min, self.config.batch_bytes_max);
-        let full = |download: &Download| {
-            let full = (download.ready.len() >= parts_full && download.ready_bytes >= bytes_min) || download.ready_bytes >= bytes_max;
-            !download.ready.is_empty() && (full || download.nothing_more_comes())
-        };
-        let share = self.next_share(full).or_else(|| self.next_share(|download| all && !download.ready.is_empty()))?;
-        let download = self.downloads.get_mut(&share)?;
-        let (mut parts, mut bytes) = (Vec::with_capacity(parts_full), 0);
-        while let Some(&part) = download.ready.front() {
-            let range = download.part_range(part);
-            let length = range.end - range.start;
-            if !parts.is_empty() && (bytes + length > bytes_max || (parts.len() >= parts_full && bytes >= bytes_min)) {
-                break;
-            }
-            download.ready.pop_front();
-            self.waiting -= 1;
-            download.ready_bytes -= length;
-            bytes += length;
-            let buffer: Option<Buffer> = download.open.get_mut(&part).and_then(|open| {
-                open.stage = Stage::InJob;
-                open.segments.pop().map(|segment| segment.buffer)
-            });
-            if let Some(buffer) = buffer {
-                parts.push(WholePart { part, offset: range.start, bytes: buffer });
-            }
-        }
-        Some(Job::VerifyAndWrite { share, parts })
-    }
-
-    /// The share whose turn it is among those that `fits` says.
-    fn next_share(&mut self, fits: impl Fn(&Download) -> bool) -> Option<ShareId> {
-        let after = self.downloads.range((Bound::Excluded(self.turn), Bound::Unbounded));
-        let share = after.chain(self.downloads.range(..=self.turn)).find(|(_, download)| fits(download)).map(|(&share, _)| share)?;
-        self.turn = share;
-        Some(share)
     }
 
     fn look_at_congestion(&mut self) {

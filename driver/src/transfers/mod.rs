@@ -265,15 +265,15 @@ impl Transfers {
         self.house.state().engine.counters()
     }
 
-    /// Takes away the books of a complete download; its files stay readable. They are kept where a part of a file that is not wanted was
+    /// Takes away the books of a complete download (of another nothing); its files stay readable. They are kept where a part of a file that is not wanted was
     /// fetched along, for it may be wanted later.
     ///
     /// # Errors
     /// When they cannot be removed.
     pub fn finish(&self, share: ShareId) -> Result<(), StoreError> {
         self.house.settle(share);
-        let Some(store) = self.house.store(share) else { return Ok(()) };
-        store.tidy()
+        let complete = self.progress(share).is_some_and(|progress| progress.verified_bytes == progress.wanted_bytes);
+        self.house.store(share).filter(|_| complete).map_or(Ok(()), |store| store.tidy())
     }
 
     /// Brings everything that a download has written to the disk itself, so that it is trusted even after a power cut. Done in the background

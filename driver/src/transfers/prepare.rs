@@ -191,7 +191,7 @@ impl<'a> Survey<'a> {
             survey.synced = replay.synced.within(all.clone());
             survey.good = replay.verified.within(all.clone());
             survey.doubtful = replay.doubtful.within(all);
-            for file in replay.made.iter().flatten().filter_map(|file| usize::try_from(file).ok()).filter(|&file| file < count) {
+            for file in replay.made.within(0..count as u64).iter().flatten().filter_map(|file| usize::try_from(file).ok()) {
                 survey.states[file] = FileState::Ours;
             }
             survey.moving = (0..count).filter(|&file| survey.placed[file] && !was_placed.contains(file as u64)).collect();

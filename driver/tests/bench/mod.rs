@@ -226,9 +226,17 @@ impl<'a> Run<'a> {
     }
 
     pub fn deliver_everything_shuffled(&self, seed: u64) {
+        self.deliver_shuffled_with(seed, || {});
+    }
+
+    /// Everything, with something to be done before each block.
+    pub fn deliver_shuffled_with(&self, seed: u64, mut before: impl FnMut()) {
         let mut blocks: Vec<Range<u64>> = Self::blocks(0..self.bench.layout.total_bytes()).collect();
         Dice::counter(seed, 0).shuffle(&mut blocks);
-        blocks.into_iter().for_each(|block| self.hand_over(block.clone(), self.slice(&block)));
+        for block in blocks {
+            before();
+            self.hand_over(block.clone(), self.slice(&block));
+        }
     }
 
     pub fn event(&self) -> TransfersEvent {
