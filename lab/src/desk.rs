@@ -135,6 +135,10 @@ impl<N: Network> Desk<N> {
         self.contents.get(&share).map(|content| &content.held)
     }
 
+    pub(crate) fn on_disk(&self, content: u64) -> Option<&Ranges> {
+        self.disk.get(&content)
+    }
+
     /// How many fetches there are that the engine knows.
     pub(crate) fn downloads(&self) -> usize {
         self.fetches.values().filter(|fetch| fetch.described).count()

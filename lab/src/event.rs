@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hexad_core::{ConnId, Door, Network, Node, OpId, Operation, Outbox, Time, Token, Why};
 use hexad_core::{Inbound, Outbound};
 
-use crate::lab::Watcher;
+use crate::lab::{Tamper, Watcher};
 use crate::queue::{Key, Queue};
 use crate::tally::{Tally, Traffic};
 use crate::world::World;
@@ -82,6 +82,7 @@ pub(crate) struct Step<'a, N: Network> {
     pub(crate) tally: &'a mut Tally,
     pub(crate) outbox: &'a mut Outbox<N::Node>,
     pub(crate) watcher: Option<&'a mut Watcher<N>>,
+    pub(crate) tamper: Option<&'a Tamper<N>>,
 }
 
 /// Names the events of one machine, and counts what it says and hears.

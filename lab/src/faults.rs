@@ -60,6 +60,8 @@ pub struct Fired {
     pub state_lost: u64,
     /// Blocks that were lies.
     pub lied: u64,
+    /// Outputs that were withheld from misbehaving nodes.
+    pub withheld: u64,
     /// Asks that failed.
     pub asks_failed: u64,
     /// Messages that reached a machine that was down.
@@ -69,8 +71,21 @@ pub struct Fired {
 impl Fired {
     /// Adds the counts of another.
     pub fn add(&mut self, other: &Self) {
-        let Self { lost, resent, duplicated, delayed, parted, slowed, crashed, vanished, state_lost, lied, asks_failed, into_the_void } =
-            other;
+        let Self {
+            lost,
+            resent,
+            duplicated,
+            delayed,
+            parted,
+            slowed,
+            crashed,
+            vanished,
+            state_lost,
+            lied,
+            withheld,
+            asks_failed,
+            into_the_void,
+        } = other;
         self.lost += lost;
         self.resent += resent;
         self.duplicated += duplicated;
@@ -81,6 +96,7 @@ impl Fired {
         self.vanished += vanished;
         self.state_lost += state_lost;
         self.lied += lied;
+        self.withheld += withheld;
         self.asks_failed += asks_failed;
         self.into_the_void += into_the_void;
     }

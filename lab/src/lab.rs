@@ -32,6 +32,9 @@ pub enum Watched<'a, N: Network> {
 /// Sees every input and output of every node.
 pub(crate) type Watcher<N> = dyn FnMut(Time, u32, Watched<'_, N>);
 
+/// Says which outputs of a node take effect.
+pub(crate) type Tamper<N> = dyn Fn(u32, &Out<N>) -> bool;
+
 /// How far [`Lab::run_while`] goes between two looks at its condition.
 const LOOK: Span = Span::from_millis(20);
 
@@ -44,6 +47,7 @@ pub struct Lab<N: Network> {
     tally: Tally,
     outbox: Outbox<N::Node>,
     watcher: Option<Box<Watcher<N>>>,
+    tamper: Option<Box<Tamper<N>>>,
     /// Names the events that come from outside.
     outside: u64,
     /// The last number given to an operation, lease or share.
@@ -62,6 +66,7 @@ impl<N: Network> Lab<N> {
             tally: Tally::default(),
             outbox: Outbox::new(),
             watcher: None,
+            tamper: None,
             outside: 0,
             last_id: 0,
         }
@@ -209,6 +214,11 @@ impl<N: Network> Lab<N> {
         self.machine(node).desk_mut().lie(share, ranges);
     }
 
+    /// Makes nodes misbehave: an output of a node that `effective` does not let through never happens, and the node does not know.
+    pub fn tamper(&mut self, effective: impl Fn(u32, &Out<N>) -> bool + 'static) {
+        self.tamper = Some(Box::new(effective));
+    }
+
     /// Ends a node.
     pub fn kill(&mut self, node: NodeIndex, death: Death) {
         self.with(node, |machine, step| machine.die(death, step));
@@ -234,6 +244,7 @@ impl<N: Network> Lab<N> {
                 tally: &mut self.tally,
                 outbox: &mut self.outbox,
                 watcher: self.watcher.as_deref_mut(),
+                tamper: self.tamper.as_deref(),
             };
             machine.on_event(key.from, event, &mut step);
         }
@@ -302,6 +313,12 @@ impl<N: Network> Lab<N> {
     #[must_use]
     pub fn held(&self, node: NodeIndex, share: ShareId) -> Option<&Ranges> {
         self.machines.get(node.0 as usize)?.desk()?.held(share)
+    }
+
+    /// The proven ranges of a content that a node has downloaded, in this life or before: what its disk keeps.
+    #[must_use]
+    pub fn on_disk(&self, node: NodeIndex, content: u64) -> Option<&Ranges> {
+        self.machines.get(node.0 as usize)?.desk()?.on_disk(content)
     }
 
     /// A node's transfer engine, once it has one.
@@ -376,6 +393,7 @@ impl<N: Network> Lab<N> {
             tally: &mut self.tally,
             outbox: &mut self.outbox,
             watcher: self.watcher.as_deref_mut(),
+            tamper: self.tamper.as_deref(),
         };
         act(machine, &mut step);
     }

@@ -308,6 +308,10 @@ impl<N: Network> Machine<N> {
             if let Some(watcher) = &mut step.watcher {
                 watcher(step.now, self.mouth.index, Watched::Said(&output));
             }
+            if step.tamper.is_some_and(|effective| !effective(self.mouth.index, &output)) {
+                step.tally.fired.withheld += 1;
+                continue;
+            }
             self.carry_out(output, step);
         }
         *step.outbox = outbox;

@@ -78,3 +78,14 @@ fn a_failing_host_is_counted() {
     assert_eq!(lab.fired().asks_failed, 1);
     assert_eq!(heard(&lab, 0).len(), 1);
 }
+
+#[test]
+fn a_misbehaving_node_is_counted() {
+    let mut lab = joined::<Endpoint>(2, ten_ms());
+    lab.tamper(|node, output| node != 1 || !matches!(output, hexad_core::Output::Send(..)));
+    let to = lab.address(NodeIndex(1));
+    lab.start(NodeIndex(0), Operation::Own(Request::Ping(to, 1)));
+    lab.run_for(Span::from_secs(9));
+    assert_eq!(heard(&lab, 0).len(), 0);
+    assert_eq!(lab.fired().withheld, 1);
+}
