@@ -89,6 +89,5 @@ impl Links {
 /// How long `bytes` take at a rate, rounded up; nothing where there is no limit.
 pub(crate) fn duration(bytes: u64, bytes_per_s: Option<u64>) -> Span {
     let Some(rate) = bytes_per_s else { return Span::ZERO };
-    let micros = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(rate.max(1)));
-    Span::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    Span::from_micros(bytes.saturating_mul(1_000_000).div_ceil(rate.max(1)))
 }

@@ -81,6 +81,8 @@ pub(crate) struct Step<'a, N: Network> {
     pub(crate) queue: &'a mut Queue<Event<N>>,
     pub(crate) tally: &'a mut Tally,
     pub(crate) outbox: &'a mut Outbox<N::Node>,
+    /// Empty; lent to whoever collects inputs for the node.
+    pub(crate) heard: &'a mut Vec<In<N>>,
     pub(crate) watcher: Option<&'a mut Watcher<N>>,
     pub(crate) tamper: Option<&'a Tamper<N>>,
 }

@@ -46,6 +46,7 @@ pub struct Lab<N: Network> {
     now: Time,
     tally: Tally,
     outbox: Outbox<N::Node>,
+    heard: Vec<In<N>>,
     watcher: Option<Box<Watcher<N>>>,
     tamper: Option<Box<Tamper<N>>>,
     /// Names the events that come from outside.
@@ -65,6 +66,7 @@ impl<N: Network> Lab<N> {
             now: Time::ZERO,
             tally: Tally::default(),
             outbox: Outbox::new(),
+            heard: Vec::new(),
             watcher: None,
             tamper: None,
             outside: 0,
@@ -243,6 +245,7 @@ impl<N: Network> Lab<N> {
                 queue: &mut self.queue,
                 tally: &mut self.tally,
                 outbox: &mut self.outbox,
+                heard: &mut self.heard,
                 watcher: self.watcher.as_deref_mut(),
                 tamper: self.tamper.as_deref(),
             };
@@ -392,6 +395,7 @@ impl<N: Network> Lab<N> {
             queue: &mut self.queue,
             tally: &mut self.tally,
             outbox: &mut self.outbox,
+            heard: &mut self.heard,
             watcher: self.watcher.as_deref_mut(),
             tamper: self.tamper.as_deref(),
         };

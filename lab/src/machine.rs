@@ -166,9 +166,12 @@ impl<N: Network> Machine<N> {
                 if life == self.mouth.life
                     && let Some(wires) = &mut self.wires
                 {
-                    for input in wires.on_uplink_free(&mut self.mouth, step) {
+                    let mut heard = std::mem::take(step.heard);
+                    wires.on_uplink_free(&mut heard, &mut self.mouth, step);
+                    for input in heard.drain(..) {
                         self.hear(from, 0, input, step);
                     }
+                    *step.heard = heard;
                 }
             }
             Event::Datagram { from_port, entry, bytes, parcel } => self.on_datagram(from, from_port, entry, bytes, parcel, step),
@@ -195,14 +198,16 @@ impl<N: Network> Machine<N> {
                 self.wires_mut(step);
                 let Some(wires) = &mut self.wires else { return };
                 let data = Data { conn, back, bytes, body_bytes, through, parcel };
+                let mut heard = std::mem::take(step.heard);
+                wires.on_data(data, from, &mut heard, &mut self.mouth, step);
                 let mut bytes = bytes;
-                for input in wires.on_data(data, from, &mut self.mouth, step) {
+                for input in heard.drain(..) {
                     // The node may have closed the connection over the first of several messages.
-                    let open = self.wires.as_ref().is_some_and(|wires| wires.knows(conn)) || matches!(input, Input::Closed(..));
-                    if open {
+                    if self.wires.as_ref().is_some_and(|wires| wires.knows(conn)) || matches!(input, Input::Closed(..)) {
                         self.hear(from, std::mem::take(&mut bytes), input, step);
                     }
                 }
+                *step.heard = heard;
             }
             Event::Acked { conn, bytes } => {
                 if let Some(wires) = &mut self.wires {

@@ -244,18 +244,20 @@ impl<N: Network> Wires<N> {
     }
 
     /// Something has come on a connection: through the downlink, if that is limited, and out of the codec.
-    pub(crate) fn on_data(&mut self, data: Data<N>, from: u32, mouth: &mut Mouth, step: &mut Step<'_, N>) -> Vec<In<N>> {
+    pub(crate) fn on_data(&mut self, data: Data<N>, from: u32, heard: &mut Vec<In<N>>, mouth: &mut Mouth, step: &mut Step<'_, N>) {
         let Data { conn, back, bytes, body_bytes, through, parcel } = data;
-        if !self.ends.contains_key(&conn) {
-            self.break_far(from, back, mouth, step);
-            return Vec::new();
-        }
+        let Some(end) = self.ends.get_mut(&conn) else {
+            // What has waited at the downlink comes from ourselves; whoever sent it has heard of the end by another way.
+            if !through {
+                self.break_far(from, back, mouth, step);
+            }
+            return;
+        };
         if !through && self.links.down_bytes_per_s.is_some() {
             self.down_until = self.down_until.max(step.now) + duration(bytes.into(), self.links.down_bytes_per_s);
             mouth.emit_here(step, self.down_until, Event::Data { conn, back, bytes, body_bytes, through: true, parcel });
-            return Vec::new();
+            return;
         }
-        let Some(end) = self.ends.get_mut(&conn) else { return Vec::new() };
         if through && body_bytes > 0 {
             let at = step.now + step.world.travel(mouth.index, end.peer, mouth.emitted + 1, &mut step.tally.fired);
             mouth.emit(step, end.peer, at, Event::Acked { conn: back, bytes: body_bytes });
@@ -263,15 +265,15 @@ impl<N: Network> Wires<N> {
         mouth.traffic.received_bytes += u64::from(bytes);
         mouth.traffic.received_share_bytes += u64::from(body_bytes);
         match parcel {
-            Parcel::Plain(message) => vec![Input::Received(Link::Conn(conn), message)],
+            Parcel::Plain(message) => heard.push(Input::Received(Link::Conn(conn), message)),
             Parcel::Coded(coded) => {
-                let Some(pipe) = &mut end.pipe else { return Vec::new() };
+                let Some(pipe) = &mut end.pipe else { return };
                 match pipe.decode(*coded, step.tally) {
                     Ok((messages, reply)) => {
                         self.say_raw(conn, reply, mouth, step);
-                        messages.into_iter().map(|message| Input::Received(Link::Conn(conn), message)).collect()
+                        heard.extend(messages.into_iter().map(|message| Input::Received(Link::Conn(conn), message)));
                     }
-                    Err(wrong) => vec![self.give_up(conn, wrong, mouth, step)],
+                    Err(wrong) => heard.push(self.give_up(conn, wrong, mouth, step)),
                 }
             }
         }
@@ -287,14 +289,15 @@ impl<N: Network> Wires<N> {
     }
 
     /// A turn has left.
-    pub(crate) fn on_uplink_free(&mut self, mouth: &mut Mouth, step: &mut Step<'_, N>) -> Vec<In<N>> {
+    pub(crate) fn on_uplink_free(&mut self, heard: &mut Vec<In<N>>, mouth: &mut Mouth, step: &mut Step<'_, N>) {
         self.busy = false;
-        let mut heard = Vec::new();
         if let Some((conn, body_bytes)) = self.sending.take() {
-            self.tell_sent(conn, body_bytes, &mut heard);
+            self.tell_sent(conn, body_bytes, heard);
         }
         self.pump(mouth, step);
-        heard
+        if !self.busy {
+            self.small_until = self.small_until.max(step.now + std::mem::take(&mut self.debt));
+        }
     }
 
     /// Sends a message, or queues it. Returns why the connection had to be closed.
@@ -420,7 +423,8 @@ impl<N: Network> Wires<N> {
             if !end.may_send(window_bytes) {
                 continue;
             }
-            let began = self.small_until.max(step.now) + std::mem::take(&mut self.debt);
+            let debt = std::mem::take(&mut self.debt);
+            let began = if debt.is_zero() { self.small_until.max(step.now) } else { step.now + debt };
             let (mut sent, mut bodies) = (0, 0);
             while sent < TURN_BYTES && end.may_send(window_bytes) {
                 let Some(frame) = end.queue.pop_front() else { break };

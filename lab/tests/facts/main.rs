@@ -2,5 +2,6 @@
 
 mod echo;
 mod faults;
+mod scale;
 mod transfers;
 mod world;

@@ -1,0 +1,31 @@
+//! What a network must say of itself to be run by the suite.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hexad_content::{Digest, Layout, Sha1Digest};
+use hexad_core::{Door, Endpoint, Network, Operation, Share, Source};
+
+/// A network of the suite.
+pub trait Adapter: Network {
+    /// A peer that listens at `listen`, finds others by what [`Self::join`] tells it, and asks nobody outside.
+    fn config(listen: SocketAddr) -> Self::Config;
+
+    /// How a peer joins when `others` are there already.
+    fn join(others: &[Endpoint]) -> Operation<<Self::Node as hexad_core::Node>::Request>;
+
+    /// The door at which others reach a peer.
+    fn door() -> Door;
+
+    /// Bytes of a part that is proven by itself.
+    fn piece_bytes(total_bytes: u64) -> u64;
+
+    /// Files as they are offered; all of it is held.
+    fn share(layout: &Arc<Layout>, hashes: Vec<Sha1Digest>) -> Share;
+
+    /// By what a share is looked up.
+    fn digest(share: &Share) -> Digest;
+
+    /// Where a share can be got, as a friend would tell.
+    fn source(share: &Share, peers: Vec<Endpoint>) -> Source;
+}
