@@ -62,42 +62,10 @@ pub struct Fired {
     pub lied: u64,
     /// Outputs that were withheld from misbehaving nodes.
     pub withheld: u64,
+    /// Dials and datagrams that did not get through a network address translator.
+    pub nat_blocked: u64,
     /// Asks that failed.
     pub asks_failed: u64,
     /// Messages that reached a machine that was down.
     pub into_the_void: u64,
-}
-
-impl Fired {
-    /// Adds the counts of another.
-    pub fn add(&mut self, other: &Self) {
-        let Self {
-            lost,
-            resent,
-            duplicated,
-            delayed,
-            parted,
-            slowed,
-            crashed,
-            vanished,
-            state_lost,
-            lied,
-            withheld,
-            asks_failed,
-            into_the_void,
-        } = other;
-        self.lost += lost;
-        self.resent += resent;
-        self.duplicated += duplicated;
-        self.delayed += delayed;
-        self.parted += parted;
-        self.slowed += slowed;
-        self.crashed += crashed;
-        self.vanished += vanished;
-        self.state_lost += state_lost;
-        self.lied += lied;
-        self.withheld += withheld;
-        self.asks_failed += asks_failed;
-        self.into_the_void += into_the_void;
-    }
 }

@@ -200,6 +200,11 @@ impl<N: Network> Lab<N> {
         self.world.set_slow(node.0, by);
     }
 
+    /// Puts a node behind a network address translator: nobody can dial it, and datagrams come in only from whom it has sent one to lately.
+    pub fn set_nat(&mut self, node: NodeIndex, behind: bool) {
+        self.machine(node).set_nat(behind);
+    }
+
     /// Lets only nodes of the same part reach each other; `part` is asked for every node.
     pub fn partition(&mut self, part: impl Fn(NodeIndex) -> u32) {
         let parts = (0..self.node_count()).map(|node| part(NodeIndex(node))).collect();

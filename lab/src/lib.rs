@@ -11,6 +11,7 @@ mod event;
 mod faults;
 mod lab;
 mod machine;
+mod nat;
 mod pipe;
 mod queue;
 pub mod scenarios;

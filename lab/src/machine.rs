@@ -13,6 +13,7 @@ use crate::doors::Doors;
 use crate::event::{Addr, Coded, Entry, Event, In, Mouth, Msg, Out, Parcel, Step};
 use crate::faults::{Death, State};
 use crate::lab::Watched;
+use crate::nat::Nat;
 use crate::pipe::match_up;
 use crate::tally::{Traffic, hash};
 use crate::wires::{Data, Far, Wires};
@@ -40,6 +41,7 @@ pub(crate) struct Machine<N: Network> {
     chain: u64,
     next_conn: u64,
     doors: Doors,
+    nat: Option<Box<Nat>>,
     wires: Option<Box<Wires<N>>>,
     desk: Option<Box<Desk<N>>>,
 }
@@ -73,6 +75,7 @@ impl<N: Network> Machine<N> {
             chain: 0,
             next_conn: 0,
             doors: Doors::default(),
+            nat: None,
             wires: None,
             desk: None,
         };
@@ -108,6 +111,10 @@ impl<N: Network> Machine<N> {
 
     pub(crate) fn set_links(&mut self, links: Links, mark_bytes: u64) {
         self.wires.get_or_insert_with(|| Box::new(Wires::new(links, mark_bytes))).set_links(links);
+    }
+
+    pub(crate) fn set_nat(&mut self, behind: bool) {
+        self.nat = behind.then(Box::default);
     }
 
     fn wires_mut(&mut self, step: &Step<'_, N>) -> &mut Wires<N> {
@@ -175,6 +182,11 @@ impl<N: Network> Machine<N> {
                 }
             }
             Event::Datagram { from_port, entry, bytes, parcel } => self.on_datagram(from, from_port, entry, bytes, parcel, step),
+            Event::Syn { conn, deadline, .. } if self.nat.is_some() && from != self.mouth.index => {
+                step.tally.fired.nat_blocked += 1;
+                let soon = step.now + step.world.space.floor();
+                self.mouth.emit(step, from, deadline.max(soon), Event::Refused { conn, why: Why::TimedOut });
+            }
             Event::Syn { conn, entry, acks, .. } => self.on_syn(from, conn, entry, acks, step),
             Event::SynAck { conn, far, acks } => {
                 let secrets = self.secrets(step);
@@ -265,6 +277,11 @@ impl<N: Network> Machine<N> {
     }
 
     fn on_datagram(&mut self, from: u32, from_port: u16, entry: Entry, bytes: u32, parcel: Parcel<Msg<N>>, step: &mut Step<'_, N>) {
+        let stranger = |nat: &Nat| from != self.mouth.index && !matches!(entry, Entry::Group(_)) && !nat.lets_in(from, step.now);
+        if self.nat.as_deref().is_some_and(stranger) {
+            step.tally.fired.nat_blocked += 1;
+            return;
+        }
         let Some(door) = self.doors.for_datagram(entry) else {
             step.tally.doorless += 1;
             return;
@@ -382,6 +399,9 @@ impl<N: Network> Machine<N> {
         };
         let Some((peer, entry)) = step.world.find(to) else { return };
         let entry = if entry == Entry::Any { Entry::Same(door) } else { entry };
+        if let Some(nat) = &mut self.nat {
+            nat.on_sent(peer, step.now);
+        }
         if let Some((left, bytes)) = self.leave(message.wire_bytes(), step) {
             self.post(peer, &Stamp { from_port, entry, left, bytes }, message, step);
         }

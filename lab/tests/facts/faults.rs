@@ -89,3 +89,24 @@ fn a_misbehaving_node_is_counted() {
     assert_eq!(heard(&lab, 0).len(), 0);
     assert_eq!(lab.fired().withheld, 1);
 }
+
+#[test]
+fn nobody_reaches_a_node_behind_a_translator_unless_it_has_asked() {
+    let mut lab = joined::<Endpoint>(3, ten_ms());
+    let home = NodeIndex(1);
+    lab.set_nat(home, true);
+    let to = lab.address(home);
+    let outside = lab.address(NodeIndex(0));
+    lab.start(NodeIndex(0), Operation::Own(Request::Ping(to.clone(), 1)));
+    lab.start(NodeIndex(0), Operation::Own(Request::Call(to.clone(), 2)));
+    lab.run_for(Span::from_secs(9));
+    assert_eq!(heard(&lab, 0).len(), 1, "the dial has timed out");
+    assert_eq!(lab.fired().nat_blocked, 2);
+    lab.start(home, Operation::Own(Request::Ping(outside, 3)));
+    lab.run_for(Span::from_secs(1));
+    assert_eq!(heard(&lab, 1).len(), 1, "the answer comes in");
+    lab.start(NodeIndex(0), Operation::Own(Request::Ping(to.clone(), 4)));
+    lab.start(NodeIndex(2), Operation::Own(Request::Ping(to, 5)));
+    lab.run_for(Span::from_secs(1));
+    assert_eq!((heard(&lab, 0).len(), heard(&lab, 2).len()), (2, 0), "who was asked may speak, others may not");
+}
