@@ -19,6 +19,7 @@ def say(event, **more):
 def settings():
     given = {
         "listen_interfaces": told.get("listen", ""),
+        "outgoing_interfaces": told.get("listen", "").rpartition(":")[0],
         "enable_dht": False,
         "enable_lsd": False,
         "enable_upnp": False,
