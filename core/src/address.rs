@@ -62,7 +62,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// What a node may use as the address of a peer: small numbers in the lab, [`Endpoint`]s outside.
-pub trait Address: Clone + Ord + Debug {
+pub trait Address: Clone + Ord + Debug + Send + 'static {
     /// The address of the lab's node number `index`.
     fn of_lab_node(index: u32) -> Self;
 

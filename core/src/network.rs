@@ -25,9 +25,11 @@ pub trait Network: Sized + 'static {
     const NAME: &'static str;
     /// What it can do.
     const ABILITIES: Abilities;
+    /// The codec wants [`Cue::Quiet`](crate::Cue::Quiet) when a connection has been silent for 100 ms.
+    const WANTS_QUIET: bool = false;
 
     /// Bounds and switches.
-    type Config: Clone + Default;
+    type Config: Clone + Default + Send + 'static;
     /// The state machine.
     type Node: Node + 'static;
     /// The bytes of connections.

@@ -34,9 +34,9 @@ pub trait Node: Sized {
     /// What it wakes itself for. A value, never cancelled: on `Elapsed` the node looks whether it still cares.
     type Timer: Copy + Debug + PartialEq;
     /// What only this network can be asked for.
-    type Request: Clone + Debug + PartialEq;
+    type Request: Clone + Debug + PartialEq + Send + 'static;
     /// The answers to that.
-    type Reply: Clone + Debug + PartialEq;
+    type Reply: Clone + Debug + PartialEq + Send + 'static;
 
     /// Takes one input and pushes what follows from it. Must not take long: a millisecond is long.
     fn handle(&mut self, input: Inbound<Self>, cx: &mut Context<'_>, out: &mut Outbox<Self>);
@@ -283,6 +283,12 @@ impl<N: Node> Outbox<N> {
     /// Takes everything out, in the order in which it was pushed; the memory is kept.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Outbound<N>> {
         self.outputs.drain(..)
+    }
+
+    /// What waits, in the order in which it was pushed.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Outbound<N>] {
+        &self.outputs
     }
 
     /// How many outputs wait.
