@@ -8,6 +8,42 @@ pub mod wire;
 pub use node::{Config, Encryption, Node, Reply, Request, SwarmStatus, Timer, TrackerConfig};
 pub use wire::Message;
 
+use bytes::BytesMut;
+use hexad_core::{Abilities, Dial, Dice, Door, Malformed, Network, Role};
+
+/// BitTorrent, as hosts know it.
+pub enum BitTorrent {}
+
+impl Network for BitTorrent {
+    const NAME: &'static str = "bittorrent";
+    const ABILITIES: Abilities = Abilities { publish: true, search_words: false, search_digest: true, fetch: true, many_sources: true };
+
+    type Config = Config;
+    type Node = Node;
+    type Codec = wire::PeerCodec;
+    type Secrets = wire::Secrets;
+
+    fn node(config: Config, dice: &mut Dice) -> Node {
+        Node::new(config, dice)
+    }
+
+    fn secrets(node: &Node) -> wire::Secrets {
+        node.secrets()
+    }
+
+    fn codec(role: Role, dial: Option<&Dial>, secrets: &wire::Secrets, dice: &mut Dice) -> wire::PeerCodec {
+        wire::PeerCodec::new(role, dial, secrets, dice)
+    }
+
+    fn encode_datagram(message: &Message, out: &mut BytesMut) {
+        wire::encode_datagram(message, out);
+    }
+
+    fn decode_datagram(door: Door, bytes: &[u8]) -> Result<Message, Malformed> {
+        wire::decode_datagram(door, bytes)
+    }
+}
+
 /// The doors of a node.
 pub mod doors {
     use hexad_core::Door;

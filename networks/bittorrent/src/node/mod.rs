@@ -1,8 +1,16 @@
 //! The state machine: one node, many swarms, one DHT, and (as a role) a tracker.
 
+mod dht;
+pub mod tracker_role;
+mod trackers;
+
 use std::net::SocketAddr;
 
-use hexad_core::{Endpoint, LeaseId, ShareId, Span};
+use hexad_core::{Context, Endpoint, Inbound, LeaseId, Outbox, ShareId, Span};
+
+use self::tracker_role::{PeerAnnounce, PeerTold, TrackerRefusal, TrackerTotals};
+use self::trackers::TrackersTimer;
+use crate::wire::{Message, ScrapeCounts};
 
 /// How much we insist on MSE/PE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +101,12 @@ pub enum Request {
     Swarms,
     /// More peers for the swarm of that share; `Done`.
     AddPeers(ShareId, Vec<Endpoint>),
-    // The owner of trackers adds the tracker role's questions here (TrackerAnnounce, TrackerScrape, TrackerTotals).
+    /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
+    TrackerAnnounce(PeerAnnounce),
+    /// Tracker role: counts of these torrents → `Reply::TrackerCounts`, then `Done`.
+    TrackerScrape(Vec<[u8; 20]>),
+    /// Tracker role: the whole tracker in figures → `Reply::TrackerTotals`, then `Done`.
+    TrackerTotals,
 }
 
 /// Answers to [`Request`].
@@ -101,6 +114,12 @@ pub enum Request {
 pub enum Reply {
     /// One entry per swarm.
     Swarms(Vec<SwarmStatus>),
+    /// What an announcing peer is told.
+    TrackerTold(Result<PeerTold, TrackerRefusal>),
+    /// Counts, in the order asked for.
+    TrackerCounts(Result<Vec<ScrapeCounts>, TrackerRefusal>),
+    /// The tracker in figures.
+    TrackerTotals(TrackerTotals),
 }
 
 /// How one swarm is doing.
@@ -134,10 +153,43 @@ pub struct SwarmStatus {
     pub rarest_copies: u32,
 }
 
-/// What the node wakes itself for. The owner of `node` writes the variants.
+/// What the node wakes itself for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Timer {}
+pub enum Timer {
+    /// Trackers we ask.
+    Trackers(TrackersTimer),
+    /// The tracker role forgets who is silent.
+    TrackerSweep,
+    /// The distributed hash table.
+    Dht(dht::DhtTimer),
+}
 
-/// One BitTorrent node. The owner of `node` writes it.
+/// One BitTorrent node.
 #[derive(Debug)]
 pub struct Node {}
+
+impl Node {
+    /// A node that has joined nothing.
+    #[must_use]
+    pub fn new(_config: Config, _dice: &mut hexad_core::Dice) -> Self {
+        Self {}
+    }
+
+    /// What codecs of accepted connections must know.
+    #[must_use]
+    pub fn secrets(&self) -> crate::wire::Secrets {
+        crate::wire::Secrets::default()
+    }
+}
+
+impl hexad_core::Node for Node {
+    type Addr = Endpoint;
+    type Message = Message;
+    type Timer = Timer;
+    type Request = Request;
+    type Reply = Reply;
+
+    fn handle(&mut self, _input: Inbound<Self>, _cx: &mut Context<'_>, _out: &mut Outbox<Self>) {
+        todo!("written by the owner of node/mod.rs")
+    }
+}

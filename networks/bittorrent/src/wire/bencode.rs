@@ -1,8 +1,7 @@
 //! Bencoding (BEP 3): a bounded parser that borrows from its input, and a writer.
 //!
-//! Outside peers write what they like, so nesting and the number of values are limited, and nothing is allocated by a length that is
-//! only claimed. [`Strictness::Lenient`] forgives what deployed software sends (unsorted keys); whatever is hashed or signed is read
-//! as [`Strictness::Strict`] or hashed over its span.
+//! Outside peers write what they like, so nesting and the number of values are limited, nothing is allocated by a length that is only
+//! claimed, and nothing here recurses over what came. A parsed input is a flat row of 12-byte tokens; [`Value`] is a place in it.
 
 use std::ops::Range;
 
@@ -10,93 +9,163 @@ use hexad_core::Malformed;
 
 /// Deepest nesting that is read.
 pub const DEPTH_MAX: usize = 100;
-/// Most values that are read from one input (libtorrent's `metadata_token_limit`).
+/// Most values that are read from one input, keys not counted (libtorrent's `metadata_token_limit`).
 pub const VALUES_MAX: usize = 2_500_000;
+/// Longest input that is read.
+pub const INPUT_BYTES_MAX: usize = 1 << 30;
 
 /// What is forgiven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Keys may be unsorted; of duplicate keys the first counts.
+    /// Keys may be unsorted; of duplicate keys the first counts. Numbers may have leading zeros.
     Lenient,
-    /// Keys must ascend.
+    /// Keys must ascend, and numbers be written the one way there is: encoding the values again gives the same bytes.
     Strict,
 }
 
-/// One value, and where it stood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value<'a> {
-    /// What it is.
-    pub kind: Kind<'a>,
-    /// Its bytes in the input, from type letter to end.
-    pub span: Range<usize>,
+/// Where one value stands. Children follow their parent; keys are values too, before what they name.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    /// First byte, the type letter or a length's first digit.
+    start: u32,
+    /// Behind the last byte.
+    end: u32,
+    /// Of a string: where its content begins. Of any other: the index of the token that follows it and all its children.
+    aside: u32,
 }
 
-/// What a value is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind<'a> {
-    /// A string; any bytes.
-    Bytes(&'a [u8]),
-    /// An integer that fits 64 bits; others are refused.
-    Int(i64),
-    /// A list.
-    List(Vec<Value<'a>>),
-    /// A dictionary in the order in which it stood.
-    Dict(Vec<(&'a [u8], Value<'a>)>),
+/// A parsed input.
+#[derive(Clone, Debug)]
+pub struct Tree<'a> {
+    input: &'a [u8],
+    tokens: Vec<Token>,
 }
 
-impl<'a> Value<'a> {
-    /// The string.
+/// One value of a [`Tree`].
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'t> {
+    input: &'t [u8],
+    tokens: &'t [Token],
+    index: usize,
+}
+
+impl Tree<'_> {
+    /// The outermost value.
     #[must_use]
-    pub fn bytes(&self) -> Option<&'a [u8]> {
-        match self.kind {
-            Kind::Bytes(bytes) => Some(bytes),
-            _ => None,
+    pub fn root(&self) -> Value<'_> {
+        Value { input: self.input, tokens: &self.tokens, index: 0 }
+    }
+}
+
+impl<'t> Value<'t> {
+    fn token(self) -> Token {
+        self.tokens[self.index]
+    }
+
+    fn letter(self) -> u8 {
+        self.input[self.token().start as usize]
+    }
+
+    fn after(self) -> usize {
+        match self.letter() {
+            b'l' | b'd' => self.token().aside as usize,
+            _ => self.index + 1,
         }
+    }
+
+    /// Its place in the input, from type letter to end.
+    #[must_use]
+    pub fn span(self) -> Range<usize> {
+        self.token().start as usize..self.token().end as usize
+    }
+
+    /// Its own bencoding, as it came.
+    #[must_use]
+    pub fn raw(self) -> &'t [u8] {
+        &self.input[self.span()]
+    }
+
+    /// The string; any bytes.
+    #[must_use]
+    pub fn bytes(self) -> Option<&'t [u8]> {
+        self.letter().is_ascii_digit().then(|| &self.input[self.token().aside as usize..self.token().end as usize])
+    }
+
+    /// The string, when it has exactly `N` bytes.
+    #[must_use]
+    pub fn array<const N: usize>(self) -> Option<[u8; N]> {
+        self.bytes()?.try_into().ok()
     }
 
     /// The string as text; bytes that are not UTF-8 are replaced.
     #[must_use]
-    pub fn text(&self) -> Option<String> {
+    pub fn text(self) -> Option<String> {
         self.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// The integer.
     #[must_use]
-    pub fn int(&self) -> Option<i64> {
-        match self.kind {
-            Kind::Int(int) => Some(int),
-            _ => None,
+    pub fn int(self) -> Option<i64> {
+        if self.letter() != b'i' {
+            return None;
         }
+        let digits = &self.input[self.token().start as usize + 1..self.token().end as usize - 1];
+        std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
     /// The integer, when it is in the range of `T`.
     #[must_use]
-    pub fn number<T: TryFrom<i64>>(&self) -> Option<T> {
+    pub fn number<T: TryFrom<i64>>(self) -> Option<T> {
         self.int().and_then(|int| T::try_from(int).ok())
     }
 
-    /// The list.
+    /// The values of a list.
     #[must_use]
-    pub fn list(&self) -> Option<&[Value<'a>]> {
-        match &self.kind {
-            Kind::List(values) => Some(values),
-            _ => None,
-        }
+    pub fn list(self) -> Option<Values<'t>> {
+        (self.letter() == b'l').then(|| self.children())
     }
 
-    /// The entries of the dictionary.
+    /// The keys and values of a dictionary, in the order in which they stand.
     #[must_use]
-    pub fn entries(&self) -> Option<&[(&'a [u8], Value<'a>)]> {
-        match &self.kind {
-            Kind::Dict(entries) => Some(entries),
-            _ => None,
+    pub fn entries(self) -> Option<impl Iterator<Item = (&'t [u8], Value<'t>)>> {
+        if self.letter() != b'd' {
+            return None;
         }
+        let mut children = self.children();
+        Some(std::iter::from_fn(move || {
+            let key = children.next()?.bytes()?;
+            Some((key, children.next()?))
+        }))
     }
 
     /// The value under `key`, of a dictionary that has it.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Value<'a>> {
-        self.entries()?.iter().find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
+    pub fn get(self, key: &str) -> Option<Value<'t>> {
+        self.entries()?.find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
+    }
+
+    fn children(self) -> Values<'t> {
+        Values { next: Value { index: self.index + 1, ..self }, end: self.after() }
+    }
+}
+
+/// The values of a list, in order.
+#[derive(Clone, Debug)]
+pub struct Values<'t> {
+    next: Value<'t>,
+    end: usize,
+}
+
+impl<'t> Iterator for Values<'t> {
+    type Item = Value<'t>;
+
+    fn next(&mut self) -> Option<Value<'t>> {
+        if self.next.index >= self.end {
+            return None;
+        }
+        let value = self.next;
+        self.next.index = value.after();
+        Some(value)
     }
 }
 
@@ -104,85 +173,118 @@ impl<'a> Value<'a> {
 ///
 /// # Errors
 /// When `input` is not exactly one value, or exceeds a limit.
-pub fn parse(input: &[u8], strictness: Strictness) -> Result<Value<'_>, Malformed> {
-    let (value, end) = parse_prefix(input, strictness)?;
+pub fn parse(input: &[u8], strictness: Strictness) -> Result<Tree<'_>, Malformed> {
+    let (tree, end) = parse_prefix(input, strictness)?;
     if end < input.len() {
         return Err(Malformed::at(end, format!("expected the end, came {} more bytes", input.len() - end)));
     }
-    Ok(value)
+    Ok(tree)
 }
 
 /// Reads one value at the beginning of `input`; returns it and where it ends.
 ///
 /// # Errors
 /// When `input` does not begin with a value, or exceeds a limit.
-pub fn parse_prefix(input: &[u8], strictness: Strictness) -> Result<(Value<'_>, usize), Malformed> {
-    let mut parser = Parser { input, at: 0, values: 0, strictness };
-    let value = parser.value(0)?;
-    Ok((value, parser.at))
+pub fn parse_prefix(input: &[u8], strictness: Strictness) -> Result<(Tree<'_>, usize), Malformed> {
+    if input.len() > INPUT_BYTES_MAX {
+        return Err(Malformed::at(0, format!("expected at most {INPUT_BYTES_MAX} bytes, came {}", input.len())));
+    }
+    let mut parser = Parser { input, at: 0, tokens: Vec::new(), strictness };
+    parser.run()?;
+    let end = parser.at;
+    Ok((Tree { input, tokens: parser.tokens }, end))
+}
+
+/// A list or dictionary that has begun and not ended.
+struct Open {
+    token: usize,
+    dict: bool,
+    /// Of a dictionary: the key read last.
+    key: Option<Range<usize>>,
 }
 
 struct Parser<'a> {
     input: &'a [u8],
     at: usize,
-    values: usize,
+    tokens: Vec<Token>,
     strictness: Strictness,
 }
 
-impl<'a> Parser<'a> {
-    fn value(&mut self, depth: usize) -> Result<Value<'a>, Malformed> {
-        self.values += 1;
-        if self.values > VALUES_MAX {
+impl Parser<'_> {
+    fn run(&mut self) -> Result<(), Malformed> {
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            match open.last_mut() {
+                Some(inner) if self.peek()? == b'e' => {
+                    self.at += 1;
+                    let behind = offset(self.tokens.len());
+                    let token = &mut self.tokens[inner.token];
+                    token.end = offset(self.at);
+                    token.aside = behind;
+                    open.pop();
+                }
+                Some(inner) if inner.dict => {
+                    inner.key = Some(self.key(inner.key.take())?);
+                    self.value(&mut open)?;
+                }
+                _ => self.value(&mut open)?,
+            }
+            if open.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a string or integer whole, and of a list or dictionary the first letter.
+    fn value(&mut self, open: &mut Vec<Open>) -> Result<(), Malformed> {
+        if self.tokens.len() >= 2 * VALUES_MAX {
             return Err(Malformed::at(self.at, format!("more than {VALUES_MAX} values")));
         }
-        if depth > DEPTH_MAX {
-            return Err(Malformed::at(self.at, format!("nested deeper than {DEPTH_MAX}")));
-        }
         let start = self.at;
-        let kind = match self.peek()? {
+        match self.peek()? {
             b'i' => {
                 self.at += 1;
-                let int = self.integer(b'e')?;
-                Kind::Int(int)
+                self.integer(b'e')?;
+                self.put(start, self.tokens.len() + 1);
             }
-            b'l' => {
-                self.at += 1;
-                let mut values = Vec::new();
-                while self.peek()? != b'e' {
-                    values.push(self.value(depth + 1)?);
+            letter @ (b'l' | b'd') => {
+                if open.len() >= DEPTH_MAX {
+                    return Err(Malformed::at(self.at, format!("nested deeper than {DEPTH_MAX}")));
                 }
                 self.at += 1;
-                Kind::List(values)
+                open.push(Open { token: self.tokens.len(), dict: letter == b'd', key: None });
+                self.put(start, 0);
             }
-            b'd' => {
-                self.at += 1;
-                Kind::Dict(self.entries(depth)?)
+            b'0'..=b'9' => {
+                let content = self.string()?;
+                self.put(start, content.start);
             }
-            b'0'..=b'9' => Kind::Bytes(self.string()?),
-            other => return Err(Malformed::at(self.at, format!("expected a value, came byte {other:#04x}"))),
-        };
-        Ok(Value { kind, span: start..self.at })
-    }
-
-    fn entries(&mut self, depth: usize) -> Result<Vec<(&'a [u8], Value<'a>)>, Malformed> {
-        let mut entries: Vec<(&'a [u8], Value<'a>)> = Vec::new();
-        while self.peek()? != b'e' {
-            let here = self.at;
-            if !self.peek()?.is_ascii_digit() {
-                return Err(Malformed::at(here, "expected a string as key"));
-            }
-            let key = self.string()?;
-            if self.strictness == Strictness::Strict && entries.last().is_some_and(|(last, _)| *last >= key) {
-                return Err(Malformed::at(here, "expected keys in ascending order"));
-            }
-            let value = self.value(depth + 1)?;
-            entries.push((key, value));
+            other => return Err(Malformed::at(start, format!("expected a value, came byte {other:#04x}"))),
         }
-        self.at += 1;
-        Ok(entries)
+        Ok(())
     }
 
-    fn string(&mut self) -> Result<&'a [u8], Malformed> {
+    fn key(&mut self, last: Option<Range<usize>>) -> Result<Range<usize>, Malformed> {
+        let start = self.at;
+        if !self.peek()?.is_ascii_digit() {
+            return Err(Malformed::at(start, "expected a string as key"));
+        }
+        let key = self.string()?;
+        if self.strictness == Strictness::Strict && last.is_some_and(|last| self.input[last] >= self.input[key.clone()]) {
+            return Err(Malformed::at(start, "expected keys in ascending order"));
+        }
+        self.put(start, key.start);
+        if self.peek()? == b'e' {
+            return Err(Malformed::at(self.at, "expected a value behind a key"));
+        }
+        Ok(key)
+    }
+
+    fn put(&mut self, start: usize, aside: usize) {
+        self.tokens.push(Token { start: offset(start), end: offset(self.at), aside: offset(aside) });
+    }
+
+    fn string(&mut self) -> Result<Range<usize>, Malformed> {
         let here = self.at;
         let length = self.integer(b':')?;
         let length = usize::try_from(length).map_err(|_| Malformed::at(here, "expected a length, came a negative number"))?;
@@ -190,30 +292,49 @@ impl<'a> Parser<'a> {
         if length > left {
             return Err(Malformed::at(here, format!("expected a string of {length} bytes, only {left} follow")));
         }
-        let bytes = &self.input[self.at..self.at + length];
-        self.at += length;
-        Ok(bytes)
+        let content = self.at..self.at + length;
+        self.at = content.end;
+        Ok(content)
     }
 
     fn integer(&mut self, end: u8) -> Result<i64, Malformed> {
         let here = self.at;
         // 20 characters hold every 64-bit integer with its sign.
         let tail = &self.input[here..self.input.len().min(here + 21)];
-        let length = tail.iter().position(|&byte| byte == end).ok_or_else(|| Malformed::at(here, format!("expected a number that ends with '{}'", end as char)))?;
+        let Some(length) = tail.iter().position(|&byte| byte == end) else {
+            return Err(if tail.len() < 21 && tail.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+                self.ended()
+            } else {
+                Malformed::at(here, format!("expected a number that ends with '{}'", end as char))
+            });
+        };
         let text = std::str::from_utf8(&tail[..length]).unwrap_or("");
         let digits = text.strip_prefix('-').unwrap_or(text);
-        let canonical = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0')) && text != "-0";
-        let int = canonical.then(|| text.parse().ok()).flatten().ok_or_else(|| Malformed::at(here, "expected an integer without leading zeros"))?;
+        let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let canonical = (digits == "0" || !digits.starts_with('0')) && text != "-0";
+        if !number || (self.strictness == Strictness::Strict && !canonical) {
+            return Err(Malformed::at(here, "expected an integer without leading zeros"));
+        }
+        let int = text.parse().map_err(|_| Malformed::at(here, "expected an integer of 64 bits"))?;
         self.at = here + length + 1;
         Ok(int)
     }
 
     fn peek(&self) -> Result<u8, Malformed> {
-        self.input.get(self.at).copied().ok_or_else(|| Malformed::at(self.at, format!("unexpected end after {} bytes", self.input.len())))
+        self.input.get(self.at).copied().ok_or_else(|| self.ended())
+    }
+
+    fn ended(&self) -> Malformed {
+        Malformed::at(self.input.len(), format!("unexpected end after {} bytes", self.input.len()))
     }
 }
 
-/// A value to be written. Dictionaries are written with their keys sorted.
+/// An offset or token index; the input's length was checked, and no token is shorter than a byte.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// A value to be written. Dictionaries are written with their keys sorted; a key must not occur twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Out {
     /// A string.
@@ -233,6 +354,12 @@ impl Out {
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Bytes(text.as_bytes().to_vec())
+    }
+
+    /// An integer; beyond 2^63 the highest there is.
+    #[must_use]
+    pub fn count(count: u64) -> Self {
+        Self::Int(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
     /// A dictionary of the entries that are there.

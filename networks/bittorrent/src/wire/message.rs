@@ -92,16 +92,228 @@ pub struct Pex {
     pub dropped: Vec<SocketAddr>,
 }
 
+/// A DHT node as others name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeContact {
+    /// Its id.
+    pub id: [u8; 20],
+    /// Where it is reached.
+    pub address: SocketAddr,
+}
+
+/// Which families of contacts an asker wants. BEP 32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// `n4`.
+    pub v4: bool,
+    /// `n6`.
+    pub v6: bool,
+}
+
+/// What a DHT node asks. BEP 5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KrpcQuery {
+    /// Are you there?
+    Ping,
+    /// Who is near `target`?
+    FindNode {
+        /// Any id.
+        target: [u8; 20],
+        /// BEP 32; `None` when not said.
+        want: Option<Want>,
+    },
+    /// Who is in the swarm of `info_hash`?
+    GetPeers {
+        /// The torrent.
+        info_hash: [u8; 20],
+        /// BEP 32; `None` when not said.
+        want: Option<Want>,
+        /// BEP 33: no seeds, please.
+        no_seeds: bool,
+    },
+    /// I am in the swarm of `info_hash`.
+    AnnouncePeer {
+        /// The torrent.
+        info_hash: [u8; 20],
+        /// Where the asker listens.
+        port: u16,
+        /// The packet's own source port counts, not `port`.
+        implied_port: bool,
+        /// From the answer to a `get_peers`.
+        token: Bytes,
+        /// BEP 33: the asker has everything.
+        seed: bool,
+    },
+    /// A method that is not known, but names a target: answered like `find_node`.
+    Unknown {
+        /// `q`.
+        method: Bytes,
+        /// `target`, or `info_hash`.
+        target: Option<[u8; 20]>,
+    },
+}
+
+/// What a DHT node answers. One shape for all queries; what a query does not ask for is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KrpcAnswer {
+    /// Nodes near the target.
+    pub nodes: Vec<NodeContact>,
+    /// Peers of the swarm.
+    pub peers: Vec<SocketAddr>,
+    /// To be shown with a later `announce_peer`.
+    pub token: Option<Bytes>,
+}
+
+/// What a KRPC packet is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KrpcBody {
+    /// `y` = `q`.
+    Query {
+        /// The asker's id.
+        id: [u8; 20],
+        /// What it asks.
+        query: KrpcQuery,
+        /// BEP 43: the asker answers nobody; it must not enter a routing table.
+        read_only: bool,
+    },
+    /// `y` = `r`.
+    Answer {
+        /// The answerer's id.
+        id: [u8; 20],
+        /// What it says.
+        answer: KrpcAnswer,
+    },
+    /// `y` = `e`.
+    Error {
+        /// 201 generic, 202 server, 203 protocol, 204 unknown method.
+        code: i64,
+        /// Free text.
+        text: String,
+    },
+}
+
 /// One KRPC packet of the DHT. BEP 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Krpc {
-    // The owner of `wire` writes the variants: queries, answers, errors, each with transaction id, `ro`, `v`, `ip`.
+pub struct Krpc {
+    /// Chosen by the asker, given back by the answerer; 2 bytes are usual.
+    pub transaction: Bytes,
+    /// What it is about.
+    pub body: KrpcBody,
+    /// `ip`: the receiver's address as the sender of an answer sees it. BEP 42.
+    pub seen_as: Option<SocketAddr>,
+    /// `v`: the sender's program.
+    pub version: Option<Bytes>,
+}
+
+/// Counts of one torrent in a scrape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScrapeCounts {
+    /// Peers that have everything.
+    pub seeders: u32,
+    /// How often somebody became complete.
+    pub completed: u32,
+    /// Peers that have not.
+    pub leechers: u32,
+}
+
+/// Why a peer announces, in numbers of BEP 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerEvent {
+    /// 0: it is time.
+    None,
+    /// 1: the torrent has become complete.
+    Completed,
+    /// 2: the first announce.
+    Started,
+    /// 3: the last one.
+    Stopped,
+}
+
+/// The fields of an announce by datagram. BEP 15, BEP 41.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackerAnnounce {
+    /// Which torrent.
+    pub info_hash: [u8; 20],
+    /// Who.
+    pub peer_id: [u8; 20],
+    /// Bytes received since `started`.
+    pub downloaded: u64,
+    /// Bytes still wanted.
+    pub left: u64,
+    /// Bytes sent since `started`.
+    pub uploaded: u64,
+    /// Why.
+    pub event: TrackerEvent,
+    /// So that a tracker recognises a peer whose address changes.
+    pub key: u32,
+    /// How many peers it would like; `None` leaves it to the tracker.
+    pub peers_wanted: Option<u32>,
+    /// Where it listens.
+    pub port: u16,
+    /// BEP 41 URL data: path and query of the tracker's URL; empty when not sent.
+    pub url_path: String,
 }
 
 /// UDP tracker packets. BEP 15, BEP 41.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerDatagram {
-    // The owner of `wire` writes the variants: connect, announce, scrape, each as request and answer, and error.
+    /// Asks for a connection id.
+    ConnectRequest {
+        /// Chosen by the asker.
+        transaction: u32,
+    },
+    /// Gives one.
+    ConnectAnswer {
+        /// As asked.
+        transaction: u32,
+        /// To be shown with what follows.
+        connection: u64,
+    },
+    /// Announces.
+    AnnounceRequest {
+        /// From a connect answer.
+        connection: u64,
+        /// Chosen by the asker.
+        transaction: u32,
+        /// What is announced.
+        announce: TrackerAnnounce,
+    },
+    /// Tells peers.
+    AnnounceAnswer {
+        /// As asked.
+        transaction: u32,
+        /// Seconds to the next announce.
+        interval_s: u32,
+        /// Peers that have not everything.
+        leechers: u32,
+        /// Peers that have.
+        seeders: u32,
+        /// Compact peers, 6 or 18 bytes each: which of the two is told by the family of the packet's sender alone.
+        peers: Bytes,
+    },
+    /// Asks for counts.
+    ScrapeRequest {
+        /// From a connect answer.
+        connection: u64,
+        /// Chosen by the asker.
+        transaction: u32,
+        /// At most 74.
+        info_hashes: Vec<[u8; 20]>,
+    },
+    /// Gives counts in the order asked for.
+    ScrapeAnswer {
+        /// As asked.
+        transaction: u32,
+        /// One each.
+        counts: Vec<ScrapeCounts>,
+    },
+    /// Refuses.
+    Error {
+        /// As asked.
+        transaction: u32,
+        /// Why.
+        message: String,
+    },
 }
 
 /// Local service discovery. BEP 14.
@@ -160,17 +372,99 @@ pub enum Message {
     /// 17. BEP 6.
     AllowedFast(u32),
     /// 20, id 0. BEP 10.
-    ExtendedHandshake(ExtendedHandshake),
+    ExtendedHandshake(Box<ExtendedHandshake>),
     /// 20, ut_metadata. The codec numbers it as the peer asked; encoding to a peer that did not list it is a bug of ours and writes nothing.
     Metadata(MetadataMessage),
     /// 20, ut_pex.
     Pex(Pex),
     /// Any other id, with its payload; ignored, but counted.
     Unknown(u8, Bytes),
-    /// Datagram: DHT.
-    Krpc(Krpc),
+    /// Datagram: DHT. Boxed, like what follows: a block's message must stay small, and these are rare.
+    Krpc(Box<Krpc>),
     /// Datagram: UDP tracker, either direction.
-    Tracker(TrackerDatagram),
+    Tracker(Box<TrackerDatagram>),
     /// Multicast: local service discovery.
-    Lsd(LsdAnnounce),
+    Lsd(Box<LsdAnnounce>),
+}
+
+impl From<Krpc> for Message {
+    fn from(krpc: Krpc) -> Self {
+        Self::Krpc(Box::new(krpc))
+    }
+}
+
+impl From<TrackerDatagram> for Message {
+    fn from(datagram: TrackerDatagram) -> Self {
+        Self::Tracker(Box::new(datagram))
+    }
+}
+
+impl From<LsdAnnounce> for Message {
+    fn from(announce: LsdAnnounce) -> Self {
+        Self::Lsd(Box::new(announce))
+    }
+}
+
+impl From<ExtendedHandshake> for Message {
+    fn from(handshake: ExtendedHandshake) -> Self {
+        Self::ExtendedHandshake(Box::new(handshake))
+    }
+}
+
+impl hexad_core::Message for Message {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "handshake",
+            Self::KeepAlive => "keep-alive",
+            Self::Choke => "choke",
+            Self::Unchoke => "unchoke",
+            Self::Interested => "interested",
+            Self::NotInterested => "not interested",
+            Self::Have(_) => "have",
+            Self::Bitfield(_) => "bitfield",
+            Self::Request(_) => "request",
+            Self::Piece { .. } => "piece",
+            Self::Cancel(_) => "cancel",
+            Self::Port(_) => "port",
+            Self::SuggestPiece(_) => "suggest piece",
+            Self::HaveAll => "have all",
+            Self::HaveNone => "have none",
+            Self::RejectRequest(_) => "reject request",
+            Self::AllowedFast(_) => "allowed fast",
+            Self::ExtendedHandshake(_) => "extended handshake",
+            Self::Metadata(_) => "ut_metadata",
+            Self::Pex(_) => "ut_pex",
+            Self::Unknown(..) => "unknown",
+            Self::Krpc(krpc) => match &krpc.body {
+                KrpcBody::Query { query: KrpcQuery::Ping, .. } => "ping",
+                KrpcBody::Query { query: KrpcQuery::FindNode { .. }, .. } => "find_node",
+                KrpcBody::Query { query: KrpcQuery::GetPeers { .. }, .. } => "get_peers",
+                KrpcBody::Query { query: KrpcQuery::AnnouncePeer { .. }, .. } => "announce_peer",
+                KrpcBody::Query { query: KrpcQuery::Unknown { .. }, .. } => "unknown query",
+                KrpcBody::Answer { .. } => "krpc answer",
+                KrpcBody::Error { .. } => "krpc error",
+            },
+            Self::Tracker(datagram) => match **datagram {
+                TrackerDatagram::ConnectRequest { .. } => "tracker connect",
+                TrackerDatagram::ConnectAnswer { .. } => "tracker connect answer",
+                TrackerDatagram::AnnounceRequest { .. } => "tracker announce",
+                TrackerDatagram::AnnounceAnswer { .. } => "tracker announce answer",
+                TrackerDatagram::ScrapeRequest { .. } => "tracker scrape",
+                TrackerDatagram::ScrapeAnswer { .. } => "tracker scrape answer",
+                TrackerDatagram::Error { .. } => "tracker error",
+            },
+            Self::Lsd(_) => "local announce",
+        }
+    }
+
+    fn wire_bytes(&self) -> u64 {
+        super::codec::wire_bytes(self)
+    }
+
+    fn with_body(self, body: Payload) -> Self {
+        match self {
+            Self::Piece { piece, begin, .. } => Self::Piece { piece, begin, data: body },
+            other => other,
+        }
+    }
 }

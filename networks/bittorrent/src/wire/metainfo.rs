@@ -63,12 +63,15 @@ impl Info {
     /// # Errors
     /// When it is not a usable v1 info dictionary.
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
-        let value = bencode::parse(&bytes, Strictness::Lenient)?;
-        Self::read(&value, &bytes)
+        if bytes.len() > METAINFO_BYTES_MAX {
+            return Err(too_long(bytes.len()));
+        }
+        let tree = bencode::parse(&bytes, Strictness::Lenient)?;
+        Self::read(tree.root(), &bytes)
     }
 
-    fn read(value: &Value<'_>, input: &Bytes) -> Result<Self, Malformed> {
-        let at = value.span.start;
+    fn read(value: Value<'_>, input: &Bytes) -> Result<Self, Malformed> {
+        let at = value.span().start;
         let wrong = |reason: &'static str| Malformed::at(at, reason);
         if value.entries().is_none() {
             return Err(wrong("expected 'info' to be a dictionary"));
@@ -78,9 +81,10 @@ impl Info {
             return Err(Malformed::at(at, format!("meta version {version} is more than the 2 that is known")));
         }
         let Some(pieces) = value.get("pieces").and_then(Value::bytes) else {
-            return Err(wrong(if version == 2 { "this is a v2-only torrent; only v1 and hybrid torrents can be read" } else { "expected 'pieces' in 'info'" }));
+            return Err(wrong(if version == 2 { "v2-only torrents are not supported yet" } else { "expected 'pieces' in 'info'" }));
         };
-        let piece_bytes: u64 = value.get("piece length").and_then(Value::number).ok_or_else(|| wrong("expected 'piece length' in 'info'"))?;
+        let piece_bytes: u64 =
+            value.get("piece length").and_then(Value::number).ok_or_else(|| wrong("expected 'piece length' in 'info'"))?;
         if piece_bytes == 0 || piece_bytes > PIECE_BYTES_MAX {
             return Err(Malformed::at(at, format!("expected a piece length from 1 to {PIECE_BYTES_MAX}, came {piece_bytes}")));
         }
@@ -95,7 +99,7 @@ impl Info {
         }
         let hashes: Arc<[Sha1Digest]> = pieces.chunks_exact(20).map(|hash| Sha1Digest(hash.try_into().unwrap_or([0; 20]))).collect();
         // The slice shares the input's memory; the hash is over the bytes as they came, never over a re-encoding.
-        let bytes = input.slice(value.span.clone());
+        let bytes = input.slice(value.span());
         Ok(Self {
             info_hash: Sha1::digest(&bytes).into(),
             bytes,
@@ -120,15 +124,19 @@ impl Info {
     }
 }
 
+fn too_long(bytes: usize) -> Malformed {
+    Malformed::at(0, format!("expected at most {METAINFO_BYTES_MAX} bytes, came {bytes}"))
+}
+
 /// `key.utf-8` where a legacy maker wrote it, else `key`.
-fn utf8_twin(value: &Value<'_>, key: &str) -> Option<String> {
+fn utf8_twin(value: Value<'_>, key: &str) -> Option<String> {
     value.get(&format!("{key}.utf-8")).and_then(Value::text).or_else(|| value.get(key).and_then(Value::text))
 }
 
-fn read_layout(info: &Value<'_>, name: String) -> Result<Layout, Malformed> {
-    let at = info.span.start;
+fn read_layout(info: Value<'_>, name: String) -> Result<Layout, Malformed> {
+    let at = info.span().start;
     let refused = |wrong: hexad_content::LayoutError| Malformed::at(at, wrong.to_string());
-    let attributes = |value: &Value<'_>| value.get("attr").and_then(Value::bytes).unwrap_or_default().to_vec();
+    let attributes = |value: Value<'_>| value.get("attr").and_then(Value::bytes).unwrap_or_default().to_vec();
     match (info.get("files").and_then(Value::list), info.get("length").and_then(Value::number::<u64>)) {
         (None, Some(length)) => {
             let file = FileEntry { path: vec![name.clone()], length, padding: false, executable: attributes(info).contains(&b'x') };
@@ -137,20 +145,27 @@ fn read_layout(info: &Value<'_>, name: String) -> Result<Layout, Malformed> {
         (Some(_), Some(_)) => Err(Malformed::at(at, "expected either 'length' or 'files' in 'info', came both")),
         (None, None) => Err(Malformed::at(at, "expected 'length' (0 or more) or 'files' in 'info'")),
         (Some(list), None) => {
-            if list.len() > FILES_MAX {
+            if list.clone().nth(FILES_MAX).is_some() {
                 return Err(Malformed::at(at, format!("more than {FILES_MAX} files")));
             }
-            let files = list.iter().map(|file| read_file(file, &attributes(file))).collect::<Result<Vec<_>, _>>()?;
+            let files = list.map(|file| read_file(file, &attributes(file))).collect::<Result<Vec<_>, _>>()?;
             Layout::folder(name, files).map_err(refused)
         }
     }
 }
 
-fn read_file(file: &Value<'_>, attributes: &[u8]) -> Result<FileEntry, Malformed> {
-    let at = file.span.start;
-    let length: u64 = file.get("length").and_then(Value::number).ok_or_else(|| Malformed::at(at, "expected the file's 'length', 0 or more"))?;
-    let path = file.get("path.utf-8").or_else(|| file.get("path")).and_then(Value::list).ok_or_else(|| Malformed::at(at, "expected the file's 'path' as a list"))?;
-    let path: Vec<String> = path.iter().filter_map(Value::text).collect();
+fn read_file(file: Value<'_>, attributes: &[u8]) -> Result<FileEntry, Malformed> {
+    let at = file.span().start;
+    // A symbolic link (BEP 47 `l`) has no bytes of its own; it is laid out as an empty file, so that file indices stay the publisher's.
+    let length = file.get("length").map_or(attributes.contains(&b'l').then_some(0), Value::number::<u64>);
+    let length = length.ok_or_else(|| Malformed::at(at, "expected the file's 'length', 0 or more"))?;
+    let path = file
+        .get("path.utf-8")
+        .or_else(|| file.get("path"))
+        .and_then(Value::list)
+        .ok_or_else(|| Malformed::at(at, "expected the file's 'path' as a list"))?;
+    let path =
+        path.map(Value::text).collect::<Option<Vec<String>>>().ok_or_else(|| Malformed::at(at, "expected path elements to be strings"))?;
     if path.is_empty() {
         return Err(Malformed::at(at, "expected at least one path element"));
     }
@@ -164,16 +179,17 @@ impl Metainfo {
     /// When it is not one, or not one that can be used.
     pub fn parse(input: &Bytes) -> Result<Self, Malformed> {
         if input.len() > METAINFO_BYTES_MAX {
-            return Err(Malformed::at(0, format!("expected at most {METAINFO_BYTES_MAX} bytes, came {}", input.len())));
+            return Err(too_long(input.len()));
         }
-        let top = bencode::parse(input, Strictness::Lenient)?;
+        let tree = bencode::parse(input, Strictness::Lenient)?;
+        let top = tree.root();
         let info = top.get("info").ok_or_else(|| Malformed::at(0, "expected 'info': this is not a .torrent"))?;
         Ok(Self {
             info: Info::read(info, input)?,
-            tiers: read_tiers(&top),
+            tiers: read_tiers(top),
             web_seeds: read_urls(top.get("url-list")),
-            nodes: read_nodes(&top),
-            comment: utf8_twin(&top, "comment"),
+            nodes: read_nodes(top),
+            comment: utf8_twin(top, "comment"),
             created_by: top.get("created by").and_then(Value::text),
             creation_unix_s: top.get("creation date").and_then(Value::int),
         })
@@ -190,7 +206,8 @@ impl Metainfo {
     pub fn encode(&self) -> Vec<u8> {
         let tiers = || Out::List(self.tiers.iter().map(|tier| Out::List(tier.iter().map(|url| Out::text(url)).collect())).collect());
         let urls = || Out::List(self.web_seeds.iter().map(|url| Out::text(url)).collect());
-        let nodes = || Out::List(self.nodes.iter().map(|(host, port)| Out::List(vec![Out::text(host), Out::Int((*port).into())])).collect());
+        let nodes =
+            || Out::List(self.nodes.iter().map(|(host, port)| Out::List(vec![Out::text(host), Out::Int((*port).into())])).collect());
         Out::dict([
             ("announce", self.tiers.first().and_then(|tier| tier.first()).map(|url| Out::text(url))),
             ("announce-list", (self.tiers.iter().map(Vec::len).sum::<usize>() > 1).then(tiers)),
@@ -236,11 +253,12 @@ impl Metainfo {
     }
 }
 
-fn read_tiers(top: &Value<'_>) -> Vec<Vec<String>> {
+fn read_tiers(top: Value<'_>) -> Vec<Vec<String>> {
     let mut left = TRACKERS_MAX;
     let mut tiers = Vec::new();
-    for tier in top.get("announce-list").and_then(Value::list).unwrap_or_default() {
-        let urls: Vec<String> = tier.list().unwrap_or_default().iter().filter_map(Value::text).filter(|url| !url.is_empty()).take(left).collect();
+    for tier in top.get("announce-list").and_then(Value::list).into_iter().flatten() {
+        let urls: Vec<String> =
+            tier.list().into_iter().flatten().filter_map(Value::text).filter(|url| !url.is_empty()).take(left).collect();
         left -= urls.len();
         if !urls.is_empty() {
             tiers.push(urls);
@@ -252,18 +270,21 @@ fn read_tiers(top: &Value<'_>) -> Vec<Vec<String>> {
     tiers
 }
 
-fn read_urls(value: Option<&Value<'_>>) -> Vec<String> {
+fn read_urls(value: Option<Value<'_>>) -> Vec<String> {
     let Some(value) = value else { return Vec::new() };
     let urls = match value.list() {
-        Some(list) => list.iter().filter_map(Value::text).collect(),
+        Some(list) => list.filter_map(Value::text).collect(),
         None => value.text().into_iter().collect::<Vec<_>>(),
     };
     urls.into_iter().filter(|url| !url.is_empty()).take(TRACKERS_MAX).collect()
 }
 
-fn read_nodes(top: &Value<'_>) -> Vec<(String, u16)> {
-    let nodes = top.get("nodes").and_then(Value::list).unwrap_or_default();
-    nodes.iter().take(TRACKERS_MAX).filter_map(|node| Some((node.list()?.first()?.text()?, node.list()?.get(1)?.number()?))).collect()
+fn read_nodes(top: Value<'_>) -> Vec<(String, u16)> {
+    let node = |node: Value<'_>| {
+        let mut parts = node.list()?;
+        Some((parts.next()?.text()?, parts.next()?.number()?))
+    };
+    top.get("nodes").and_then(Value::list).into_iter().flatten().take(TRACKERS_MAX).filter_map(node).collect()
 }
 
 /// What goes into a fresh .torrent. The same values give the same bytes.
@@ -285,15 +306,31 @@ pub struct MetainfoBuilder {
     pub web_seeds: Vec<String>,
     /// Free text.
     pub comment: Option<String>,
+    /// Program that made it; this one unless said otherwise.
+    pub created_by: Option<String>,
     /// Seconds since 1970.
     pub creation_unix_s: Option<i64>,
+    /// DHT nodes to begin at (BEP 5).
+    pub nodes: Vec<(String, u16)>,
 }
 
 impl MetainfoBuilder {
     /// Pieces of `layout`, and nothing else said.
     #[must_use]
     pub fn new(layout: Arc<Layout>, piece_bytes: u64, hashes: Vec<Sha1Digest>) -> Self {
-        Self { layout, piece_bytes, hashes, private: false, source: None, tiers: Vec::new(), web_seeds: Vec::new(), comment: None, creation_unix_s: None }
+        Self {
+            layout,
+            piece_bytes,
+            hashes,
+            private: false,
+            source: None,
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            comment: None,
+            created_by: Some(concat!("Hexad ", env!("CARGO_PKG_VERSION")).to_owned()),
+            creation_unix_s: None,
+            nodes: Vec::new(),
+        }
     }
 
     /// The .torrent.
@@ -301,9 +338,10 @@ impl MetainfoBuilder {
     /// # Errors
     /// When the values contradict each other (number of hashes, piece length).
     pub fn build(self) -> Result<Metainfo, Malformed> {
-        let int = |value: u64| Out::Int(i64::try_from(value).unwrap_or(i64::MAX));
+        let int = Out::count;
         let attributes = |file: &FileEntry| {
-            let letters: String = [(file.padding, 'p'), (file.executable, 'x')].into_iter().filter(|(on, _)| *on).map(|(_, letter)| letter).collect();
+            let letters: String =
+                [(file.padding, 'p'), (file.executable, 'x')].into_iter().filter(|(on, _)| *on).map(|(_, letter)| letter).collect();
             (!letters.is_empty()).then(|| Out::text(&letters))
         };
         let one_file = |file: &FileEntry| {
@@ -327,9 +365,9 @@ impl MetainfoBuilder {
             info: Info::parse(info.encode().into())?,
             tiers: self.tiers,
             web_seeds: self.web_seeds,
-            nodes: Vec::new(),
+            nodes: self.nodes,
             comment: self.comment,
-            created_by: Some(concat!("Hexad ", env!("CARGO_PKG_VERSION")).to_owned()),
+            created_by: self.created_by,
             creation_unix_s: self.creation_unix_s,
         })
     }

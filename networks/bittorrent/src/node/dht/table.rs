@@ -1,0 +1,379 @@
+//! The routing table of one address family. BEP 5: buckets of eight, split where our own id is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hexad_core::{Dice, Span, Time};
+
+use super::id::{NodeId, is_local};
+
+/// Nodes in a bucket, and in an answer.
+pub(super) const K: usize = 8;
+/// Not heard for this long, a node is questionable. A bucket unchanged for this long is refreshed.
+pub(super) const FRESH: Span = Span::from_secs(15 * 60);
+/// Questions without an answer after which a node is bad and leaves for whoever waits.
+const FAILS_BAD: u8 = 2;
+/// A node that nobody waits to replace is kept until this many, as it may be our own line that is down.
+const FAILS_MAX: u8 = 8;
+
+/// A node that has answered us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contact {
+    pub id: NodeId,
+    pub address: SocketAddr,
+    /// When it last answered, or asked us.
+    pub heard: Time,
+    /// Questions it has not answered since.
+    pub fails: u8,
+    /// When we last pinged it to see whether it is still there.
+    pub probed: Option<Time>,
+}
+
+impl Contact {
+    /// Good, as opposed to questionable or bad.
+    fn is_good(&self, now: Time) -> bool {
+        self.fails == 0 && now.since(self.heard) < FRESH
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    nodes: Vec<Contact>,
+    /// Nodes that have answered but found no room; the last one was heard last.
+    waiting: Vec<Contact>,
+    touched: Time,
+}
+
+impl Bucket {
+    fn new(now: Time) -> Self {
+        Self { nodes: Vec::new(), waiting: Vec::new(), touched: now }
+    }
+}
+
+/// Bucket `i` holds the nodes that have exactly the first `i` bits in common with us; the last one those that have more as well.
+#[derive(Debug)]
+pub(super) struct Table {
+    own: NodeId,
+    one_per_site: bool,
+    buckets: Vec<Bucket>,
+}
+
+impl Table {
+    /// `one_per_site`: a bucket takes one node of each /24 (IPv6: /64).
+    pub fn new(own: NodeId, one_per_site: bool, now: Time) -> Self {
+        Self { own, one_per_site, buckets: vec![Bucket::new(now)] }
+    }
+
+    /// Our own id.
+    pub fn own(&self) -> NodeId {
+        self.own
+    }
+
+    /// How many nodes it holds, the waiting ones not counted.
+    pub fn len(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.nodes.len()).sum()
+    }
+
+    /// All nodes.
+    pub fn iter(&self) -> impl Iterator<Item = &Contact> {
+        self.buckets.iter().flat_map(|bucket| &bucket.nodes)
+    }
+
+    /// Begins again under another id, with the same nodes.
+    pub fn rename(&mut self, own: NodeId, now: Time) {
+        let nodes: Vec<Contact> = self.buckets.drain(..).flat_map(|bucket| bucket.nodes.into_iter().chain(bucket.waiting)).collect();
+        *self = Self::new(own, self.one_per_site, now);
+        for node in nodes {
+            self.answered(node.id, node.address, node.heard);
+        }
+    }
+
+    /// A node has answered a question that we put to that address. Returns a questionable node that should be pinged, as somebody waits for
+    /// its place.
+    pub fn answered(&mut self, id: NodeId, address: SocketAddr, now: Time) -> Option<(NodeId, SocketAddr)> {
+        if id == self.own {
+            return None;
+        }
+        self.forget_other_ids_of(id, address);
+        let at = self.bucket_of(id);
+        if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id) {
+            if known.address == address {
+                known.heard = known.heard.max(now);
+                known.fails = 0;
+                known.probed = None;
+                self.buckets[at].touched = now;
+            } else if known.fails >= FAILS_BAD {
+                // It has moved. One that still answers where it was is not given up to whoever claims its id.
+                *known = Contact { id, address, heard: now, fails: 0, probed: None };
+            }
+            return None;
+        }
+        if self.shares_address(id, address) {
+            return None;
+        }
+        self.admit(Contact { id, address, heard: now, fails: 0, probed: None }, now)
+    }
+
+    /// A node has asked us something. That keeps a known one good; whether an unknown one is worth a ping, as there is room for it, is returned.
+    pub fn asked(&mut self, id: NodeId, address: SocketAddr, now: Time) -> bool {
+        let at = self.bucket_of(id);
+        if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id) {
+            // A question proves no address, so it does not make a silent node good again.
+            if known.address == address && known.fails == 0 {
+                known.heard = known.heard.max(now);
+            }
+            return false;
+        }
+        id != self.own && self.has_room_for(id) && !self.shares_address(id, address)
+    }
+
+    /// A node has not answered. It leaves when somebody waits for its place and it has failed twice, or has failed for long.
+    pub fn failed(&mut self, address: SocketAddr) {
+        for bucket in &mut self.buckets {
+            let Some(at) = bucket.nodes.iter().position(|node| node.address == address) else { continue };
+            let node = &mut bucket.nodes[at];
+            node.fails = node.fails.saturating_add(1);
+            if node.fails >= FAILS_MAX || (node.fails >= FAILS_BAD && !bucket.waiting.is_empty()) {
+                bucket.nodes.remove(at);
+                if let Some(next) = bucket.waiting.pop() {
+                    bucket.nodes.push(next);
+                }
+            }
+        }
+    }
+
+    /// The `wanted` nodes closest to `target`, bad ones left out.
+    pub fn closest(&self, target: NodeId, wanted: usize) -> Vec<&Contact> {
+        let mut nodes: Vec<&Contact> = self.iter().filter(|node| node.fails < FAILS_BAD).collect();
+        nodes.sort_unstable_by_key(|node| node.id.distance(target));
+        nodes.truncate(wanted);
+        nodes
+    }
+
+    /// A random id in each bucket that has not changed for 15 minutes; they count as changed from then on.
+    pub fn stale(&mut self, now: Time, dice: &mut Dice) -> Vec<NodeId> {
+        let own = self.own;
+        let stale = self.buckets.iter_mut().enumerate().filter(|(_, bucket)| now.since(bucket.touched) >= FRESH);
+        stale
+            .map(|(bits, bucket)| {
+                bucket.touched = now;
+                own.random_near(bits, dice)
+            })
+            .collect()
+    }
+
+    /// When the first bucket will be stale.
+    pub fn next_stale(&self) -> Option<Time> {
+        self.buckets.iter().map(|bucket| bucket.touched + FRESH).min()
+    }
+
+    /// Whether a node of that id would find a place at once.
+    fn has_room_for(&self, id: NodeId) -> bool {
+        let at = self.bucket_of(id);
+        self.buckets[at].nodes.len() < K || at + 1 == self.buckets.len()
+    }
+
+    fn admit(&mut self, node: Contact, now: Time) -> Option<(NodeId, SocketAddr)> {
+        loop {
+            let at = self.bucket_of(node.id);
+            let last = at + 1 == self.buckets.len();
+            if last && self.buckets[at].nodes.len() >= K && self.buckets.len() < 160 {
+                self.split(now);
+                continue;
+            }
+            let bucket = &mut self.buckets[at];
+            if bucket.nodes.len() < K {
+                bucket.nodes.push(node);
+                bucket.touched = now;
+                return None;
+            }
+            // A node whose id does not follow from its address (BEP 42) gives way to one whose id does: invented ids are how a table is captured.
+            let worst = bucket.nodes.iter().position(|old| old.fails >= FAILS_BAD).or_else(|| {
+                let fits = node.id.fits(node.address.ip());
+                bucket.nodes.iter().position(|old| fits && !old.id.fits(old.address.ip()))
+            });
+            if let Some(worst) = worst {
+                bucket.nodes[worst] = node;
+                bucket.touched = now;
+                return None;
+            }
+            bucket.waiting.retain(|waiting| waiting.id != node.id && waiting.address != node.address);
+            if bucket.waiting.len() >= K {
+                bucket.waiting.remove(0);
+            }
+            bucket.waiting.push(node);
+            let unprobed = |old: &&mut Contact| !old.is_good(now) && old.probed.is_none_or(|at| now.since(at) >= Span::from_secs(20));
+            let questionable = bucket.nodes.iter_mut().filter(unprobed).min_by_key(|old| old.heard)?;
+            questionable.probed = Some(now);
+            return Some((questionable.id, questionable.address));
+        }
+    }
+
+    fn split(&mut self, now: Time) {
+        let bits = self.buckets.len() - 1;
+        let own = self.own;
+        let Some(last) = self.buckets.last_mut() else { return };
+        let mut next = Bucket::new(last.touched);
+        for (from, to) in [(&mut last.nodes, &mut next.nodes), (&mut last.waiting, &mut next.waiting)] {
+            let (stay, go) = from.drain(..).partition(|node: &Contact| node.id.common_bits(own) <= bits);
+            *from = stay;
+            *to = go;
+        }
+        if next.nodes.is_empty() {
+            next.touched = now;
+        }
+        self.buckets.push(next);
+    }
+
+    /// An address has one node: whoever answers there under another id than before has begun anew.
+    fn forget_other_ids_of(&mut self, id: NodeId, address: SocketAddr) {
+        for bucket in &mut self.buckets {
+            bucket.nodes.retain(|node| node.id == id || node.address != address);
+            bucket.waiting.retain(|node| node.id == id || node.address != address);
+        }
+    }
+
+    /// Whether a node with another id is there at the same address, or its bucket has one of the same /24 (IPv6: /64): one host shall not fill a
+    /// table with invented nodes. Local addresses are exempt.
+    fn shares_address(&self, id: NodeId, address: SocketAddr) -> bool {
+        if is_local(address.ip()) {
+            return false;
+        }
+        let bucket = &self.buckets[self.bucket_of(id)];
+        let same_site = |node: &Contact| network(node.address.ip()) == network(address.ip());
+        (self.one_per_site && bucket.nodes.iter().any(same_site)) || self.iter().any(|node| node.address.ip() == address.ip())
+    }
+
+    fn bucket_of(&self, id: NodeId) -> usize {
+        id.common_bits(self.own).min(self.buckets.len() - 1)
+    }
+}
+
+/// What hosts of one site have in common: /24 of IPv4, /64 of IPv6.
+pub(super) fn network(ip: IpAddr) -> [u8; 9] {
+    let mut network = [0; 9];
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            network[0] = 4;
+            network[1..4].copy_from_slice(&ip.octets()[..3]);
+        }
+        IpAddr::V6(ip) => {
+            network[0] = 6;
+            network[1..].copy_from_slice(&ip.octets()[..8]);
+        }
+    }
+    network
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: NodeId = NodeId([0; 20]);
+
+    fn id(first: u8, last: u8) -> NodeId {
+        let mut id = [0; 20];
+        id[0] = first;
+        id[19] = last;
+        NodeId(id)
+    }
+
+    fn local(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Span::from_secs(seconds)
+    }
+
+    #[test]
+    fn far_buckets_keep_eight_and_near_ones_split() {
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        for n in 0..20 {
+            table.answered(id(0x80, n), local(1000 + u16::from(n)), Time::ZERO);
+        }
+        assert_eq!(table.len(), K);
+        for n in 0..20 {
+            table.answered(id(0x01, n), local(2000 + u16::from(n)), Time::ZERO);
+        }
+        assert_eq!(table.len(), 2 * K);
+        assert_eq!(table.closest(id(0x81, 0), 3).len(), 3);
+        assert!(table.closest(id(0x81, 0), 8).iter().all(|node| node.id.0[0] == 0x80));
+        for bits in 8..160 {
+            table.answered(OWN.random_near(bits, &mut Dice::counter(1, bits as u64)), local(3000 + bits as u16), Time::ZERO);
+        }
+        assert!(table.len() > 100);
+        assert!(table.answered(OWN, local(9), Time::ZERO).is_none());
+        assert!(!table.iter().any(|node| node.id == OWN));
+    }
+
+    #[test]
+    fn a_questionable_node_is_pinged_and_leaves_for_a_waiting_one_after_two_failures() {
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        for n in 0..8 {
+            table.answered(id(0x80, n), local(1000 + u16::from(n)), at(u64::from(n)));
+        }
+        table.answered(id(0x01, 1), local(1), Time::ZERO);
+        assert_eq!(table.answered(id(0x80, 100), local(2000), at(10)), None, "all are good");
+        table.answered(id(0x80, 0), local(1000), at(11));
+        let probe = table.answered(id(0x80, 101), local(2001), at(905));
+        assert_eq!(probe, Some((id(0x80, 1), local(1001))), "the one heard longest ago");
+        table.failed(local(1001));
+        assert!(table.iter().any(|node| node.address == local(1001)));
+        table.failed(local(1001));
+        assert!(!table.iter().any(|node| node.address == local(1001)));
+        assert!(table.iter().any(|node| node.address == local(2001)), "the one that waited and was heard last");
+    }
+
+    #[test]
+    fn nobody_takes_the_id_of_a_node_that_still_answers() {
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        table.answered(id(0x80, 1), local(1), Time::ZERO);
+        table.answered(id(0x80, 1), local(2), Time::ZERO);
+        assert_eq!(table.iter().map(|node| node.address).collect::<Vec<_>>(), [local(1)]);
+        table.failed(local(1));
+        table.failed(local(1));
+        table.answered(id(0x80, 1), local(2), Time::ZERO);
+        assert_eq!(table.iter().map(|node| node.address).collect::<Vec<_>>(), [local(2)]);
+        table.answered(id(0x40, 1), local(2), Time::ZERO);
+        assert_eq!(table.iter().map(|node| node.id).collect::<Vec<_>>(), [id(0x40, 1)]);
+    }
+
+    #[test]
+    fn one_host_on_the_internet_is_one_node_and_one_site_one_per_bucket() {
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        let far = |d: u8, port| SocketAddr::from(([192, 0, 2, d], port));
+        table.answered(id(0x80, 1), far(1, 1), Time::ZERO);
+        table.answered(id(0x80, 2), far(1, 2), Time::ZERO);
+        table.answered(id(0x80, 3), far(2, 1), Time::ZERO);
+        assert_eq!(table.len(), 1);
+        assert!(!table.asked(id(0x80, 4), far(3, 1), Time::ZERO));
+        assert!(table.asked(id(0x80, 4), SocketAddr::from(([192, 0, 3, 1], 1)), Time::ZERO));
+    }
+
+    #[test]
+    fn a_bucket_unchanged_for_15_minutes_is_refreshed_once() {
+        let mut dice = Dice::counter(2, 2);
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        for n in 0..9 {
+            table.answered(id(if n < 8 { 0x80 } else { 1 }, n), local(u16::from(n) + 1), Time::ZERO);
+        }
+        assert!(table.stale(at(899), &mut dice).is_empty());
+        let targets = table.stale(at(900), &mut dice);
+        assert_eq!(targets.len(), table.buckets.len());
+        assert_eq!(targets[0].common_bits(OWN), 0);
+        assert!(table.stale(at(901), &mut dice).is_empty());
+        assert_eq!(table.next_stale(), Some(at(1800)));
+    }
+
+    #[test]
+    fn a_question_keeps_a_good_node_good_but_does_not_redeem_a_silent_one() {
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        table.answered(id(0x80, 1), local(1), Time::ZERO);
+        assert!(!table.asked(id(0x80, 1), local(1), at(800)));
+        assert_eq!(table.iter().next().unwrap().heard, at(800));
+        table.failed(local(1));
+        table.failed(local(1));
+        table.asked(id(0x80, 1), local(1), at(900));
+        assert!(table.closest(OWN, 8).is_empty());
+    }
+}

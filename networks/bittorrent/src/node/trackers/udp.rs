@@ -1,0 +1,243 @@
+//! What we have asked UDP trackers (BEP 15) and not yet heard, and the connection ids they gave us. One for all torrents: many share a tracker.
+
+use std::net::SocketAddr;
+
+use hexad_core::{BoundedMap, Dice, Endpoint, Link, Outbox, Span, Time};
+
+use super::shortened;
+use super::tiers::TrackerId;
+use crate::doors;
+use crate::node::Node;
+use crate::wire::{Message, TrackerAnnounce, TrackerDatagram, compact};
+
+/// Questions under way; what comes on top fails at once.
+const PENDING_MAX: usize = 4096;
+/// Connection ids remembered.
+const CONNECTIONS_MAX: usize = 512;
+/// How long a client may use a connection id. BEP 15.
+const CONNECTION_LIFE: Span = Span::from_secs(60);
+/// BEP 15 waits 15·2^n s, up to an hour, before it gives a tracker up; deployed clients go to the next one after the first 15 s. Inside those
+/// we repeat twice, so that one lost datagram costs 5 s and not a tracker.
+const REPEAT_AFTER: Span = Span::from_secs(5);
+/// When a tracker counts as dead.
+const GIVE_UP_AFTER: Span = Span::from_secs(15);
+
+/// What is asked of a tracker once there is a connection id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// An announce; boxed, as most of the time there are few.
+    Announce(Box<TrackerAnnounce>),
+    /// Counts of one torrent.
+    Scrape([u8; 20]),
+}
+
+impl Question {
+    fn datagram(&self, connection: u64, transaction: u32) -> TrackerDatagram {
+        match self {
+            Self::Announce(announce) => TrackerDatagram::AnnounceRequest { connection, transaction, announce: (**announce).clone() },
+            Self::Scrape(info_hash) => TrackerDatagram::ScrapeRequest { connection, transaction, info_hashes: vec![*info_hash] },
+        }
+    }
+}
+
+/// On whose behalf a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asker {
+    /// The torrent.
+    pub swarm: [u8; 20],
+    /// The tracker among those of the torrent.
+    pub tracker: TrackerId,
+}
+
+/// How a question ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Announced { interval_s: u32, leechers: u32, seeds: u32, peers: Vec<SocketAddr> },
+    Counted { seeds: u32, completed: u32, leechers: u32 },
+    Failed { announce: bool, why: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The connect request is out.
+    Connecting,
+    /// Another question's connect request to the same address is out.
+    Waiting,
+    /// The question itself is out.
+    Asked,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    to: SocketAddr,
+    asker: Asker,
+    question: Question,
+    stage: Stage,
+    repeat: Time,
+    give_up: Time,
+}
+
+/// All questions to UDP trackers. Keyed by transaction id, which is random and never told to anybody but the tracker.
+#[derive(Debug)]
+pub(super) struct UdpTrackers {
+    connections: BoundedMap<SocketAddr, (u64, Time)>,
+    pending: BoundedMap<u32, Transaction>,
+}
+
+impl UdpTrackers {
+    pub fn new() -> Self {
+        Self { connections: BoundedMap::new(CONNECTIONS_MAX), pending: BoundedMap::new(PENDING_MAX) }
+    }
+
+    /// Asks; the outcome comes from [`Self::heard`] or [`Self::pass`].
+    ///
+    /// # Errors
+    /// When too many questions are under way.
+    pub fn ask(
+        &mut self,
+        to: SocketAddr,
+        asker: Asker,
+        question: Question,
+        patience: Span,
+        now: Time,
+        dice: &mut Dice,
+        out: &mut Outbox<Node>,
+    ) -> Result<(), String> {
+        if self.pending.is_full() {
+            return Err(format!("more than {PENDING_MAX} questions to udp trackers at once"));
+        }
+        let give_up = now + patience.min(GIVE_UP_AFTER);
+        let transaction = Transaction { to, asker, question, stage: Stage::Waiting, repeat: now + REPEAT_AFTER, give_up };
+        self.send(transaction, now, dice, out);
+        Ok(())
+    }
+
+    /// Takes in a datagram from `from`. `None` when it answers nothing we asked at that address.
+    pub fn heard(
+        &mut self,
+        from: SocketAddr,
+        datagram: &TrackerDatagram,
+        now: Time,
+        dice: &mut Dice,
+        out: &mut Outbox<Node>,
+    ) -> Option<Vec<(Asker, SocketAddr, Outcome)>> {
+        let id = match datagram {
+            TrackerDatagram::ConnectAnswer { transaction, .. }
+            | TrackerDatagram::AnnounceAnswer { transaction, .. }
+            | TrackerDatagram::ScrapeAnswer { transaction, .. }
+            | TrackerDatagram::Error { transaction, .. } => *transaction,
+            _ => return None,
+        };
+        // A datagram's source is the only proof of who speaks; an answer counts when both it and the random id fit.
+        let asked = self.pending.get(&id).filter(|asked| asked.to == from)?;
+        let outcome = match (asked.stage, &asked.question, datagram) {
+            (Stage::Connecting, _, TrackerDatagram::ConnectAnswer { connection, .. }) => {
+                self.connected(id, *connection, now, dice, out);
+                return Some(Vec::new());
+            }
+            (Stage::Asked, Question::Announce(_), TrackerDatagram::AnnounceAnswer { interval_s, leechers, seeders, peers, .. }) => {
+                Outcome::Announced { interval_s: *interval_s, leechers: *leechers, seeds: *seeders, peers: peers_of(from, peers) }
+            }
+            (Stage::Asked, Question::Scrape(_), TrackerDatagram::ScrapeAnswer { counts, .. }) => match counts.first() {
+                Some(counts) => Outcome::Counted { seeds: counts.seeders, completed: counts.completed, leechers: counts.leechers },
+                None => Outcome::Failed { announce: false, why: "an empty answer to a scrape".into() },
+            },
+            (_, question, TrackerDatagram::Error { message, .. }) => {
+                // Among other things, this is how a tracker that was restarted says that it does not know the connection id.
+                let announce = matches!(question, Question::Announce(_));
+                self.connections.remove(&from);
+                Outcome::Failed { announce, why: shortened(message) }
+            }
+            _ => return None,
+        };
+        let asked = self.pending.remove(&id)?;
+        Some(vec![(asked.asker, from, outcome)])
+    }
+
+    /// Repeats what is due, and gives up what has waited too long.
+    pub fn pass(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<(Asker, SocketAddr, Outcome)> {
+        let due: Vec<u32> = self.pending.iter().filter(|(_, asked)| now >= asked.repeat.min(asked.give_up)).map(|(&id, _)| id).collect();
+        let mut failed = Vec::new();
+        for id in due {
+            let Some(mut asked) = self.pending.remove(&id) else { continue };
+            if now >= asked.give_up {
+                let announce = matches!(asked.question, Question::Announce(_));
+                failed.push((asked.asker, asked.to, Outcome::Failed { announce, why: "no answer".into() }));
+            } else {
+                // The connection id may be what the tracker does not like, so the repetition asks for another one.
+                self.connections.remove(&asked.to);
+                asked.repeat = now + REPEAT_AFTER;
+                self.send(asked, now, dice, out);
+            }
+        }
+        failed
+    }
+
+    /// When [`Self::pass`] has something to do next.
+    pub fn next_look(&self) -> Option<Time> {
+        self.pending.values().map(|asked| asked.repeat.min(asked.give_up)).min()
+    }
+
+    fn connected(&mut self, id: u32, connection: u64, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let Some(first) = self.pending.remove(&id) else { return };
+        self.connections.retain(|_, (_, until)| now < *until);
+        if self.connections.insert(first.to, (connection, now + CONNECTION_LIFE)).is_err() {
+            // Without room to remember the id, it serves at least the question it was asked for.
+            self.put(first, connection, dice, out);
+            return;
+        }
+        let waiting: Vec<u32> =
+            self.pending.iter().filter(|(_, asked)| asked.to == first.to && asked.stage == Stage::Waiting).map(|(&id, _)| id).collect();
+        self.put(first, connection, dice, out);
+        for id in waiting {
+            if let Some(asked) = self.pending.remove(&id) {
+                self.put(asked, connection, dice, out);
+            }
+        }
+    }
+
+    fn send(&mut self, mut asked: Transaction, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        if let Some(&(connection, until)) = self.connections.get(&asked.to)
+            && now < until
+        {
+            self.put(asked, connection, dice, out);
+            return;
+        }
+        let id = self.fresh_id(dice);
+        if self.pending.values().any(|other| other.to == asked.to && other.stage == Stage::Connecting) {
+            asked.stage = Stage::Waiting;
+        } else {
+            asked.stage = Stage::Connecting;
+            let connect = TrackerDatagram::ConnectRequest { transaction: id };
+            out.send(Link::Datagram(doors::DATAGRAMS, Endpoint::Ip(asked.to)), Message::Tracker(Box::new(connect)));
+        }
+        self.keep(id, asked);
+    }
+
+    fn put(&mut self, mut asked: Transaction, connection: u64, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let id = self.fresh_id(dice);
+        asked.stage = Stage::Asked;
+        let datagram = asked.question.datagram(connection, id);
+        out.send(Link::Datagram(doors::DATAGRAMS, Endpoint::Ip(asked.to)), Message::Tracker(Box::new(datagram)));
+        self.keep(id, asked);
+    }
+
+    fn keep(&mut self, id: u32, asked: Transaction) {
+        let kept = self.pending.insert(id, asked);
+        debug_assert!(kept.is_ok(), "room was made, or asked for, before");
+    }
+
+    fn fresh_id(&self, dice: &mut Dice) -> u32 {
+        loop {
+            let id = u32::from_be_bytes(dice.bytes());
+            if !self.pending.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+/// Peers of the family of the tracker's address. BEP 15.
+fn peers_of(from: SocketAddr, bytes: &[u8]) -> Vec<SocketAddr> {
+    compact::peers(bytes, compact::Family::of(from.ip())).collect()
+}

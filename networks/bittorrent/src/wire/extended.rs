@@ -1,0 +1,189 @@
+//! Extended messages: the handshake (BEP 10), ut_metadata (BEP 9), ut_pex (BEP 11).
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use hexad_core::{Malformed, Map};
+
+use super::bencode::{self, Out, Strictness, Value};
+use super::compact::{self, Family};
+use super::frames::PeerExtensions;
+use super::message::{ExtendedHandshake, Message, MetadataMessage, Pex, PexPeer};
+
+/// Under which id we want ut_metadata.
+pub const UT_METADATA: u8 = 1;
+/// Under which id we want ut_pex.
+pub const UT_PEX: u8 = 2;
+/// Extensions read from one handshake.
+const EXTENSIONS_MAX: usize = 64;
+/// Peers taken from one PEX message; BEP 11 allows 50 after the first one.
+const PEX_PEERS_MAX: usize = 200;
+const METADATA_BLOCK: usize = 16 << 10;
+
+/// What goes into `m` of our handshake.
+#[must_use]
+pub fn our_extensions(pex: bool) -> Map<String, u8> {
+    let mut ours = Map::from([("ut_metadata".to_owned(), UT_METADATA)]);
+    if pex {
+        ours.insert("ut_pex".to_owned(), UT_PEX);
+    }
+    ours
+}
+
+pub(super) fn decode(frame: &[u8], extensions: &mut PeerExtensions) -> Result<Message, Malformed> {
+    let Some((&id, payload)) = frame.split_first() else {
+        return Err(Malformed::at(1, "expected an extended message to name its id"));
+    };
+    match id {
+        0 => {
+            let handshake = read_handshake(payload)?;
+            // `m` is additive; 0 switches off.
+            for (name, slot) in [("ut_metadata", &mut extensions.metadata), ("ut_pex", &mut extensions.pex)] {
+                if let Some(&id) = handshake.extensions.get(name) {
+                    *slot = (id != 0).then_some(id);
+                }
+            }
+            Ok(handshake.into())
+        }
+        UT_METADATA => read_metadata(payload),
+        UT_PEX => read_pex(payload),
+        _ => Ok(Message::Unknown(20, Bytes::copy_from_slice(frame))),
+    }
+}
+
+fn read_handshake(payload: &[u8]) -> Result<ExtendedHandshake, Malformed> {
+    // Some clients append bytes behind the dictionary.
+    let (tree, _) = bencode::parse_prefix(payload, Strictness::Lenient)?;
+    let top = tree.root();
+    let flag = |key: &str| top.get(key).and_then(Value::int).map(|int| int != 0);
+    let extensions = top.get("m").and_then(Value::entries).into_iter().flatten();
+    Ok(ExtendedHandshake {
+        extensions: extensions
+            .take(EXTENSIONS_MAX)
+            .filter_map(|(name, id)| Some((String::from_utf8_lossy(name).into_owned(), id.number()?)))
+            .collect(),
+        client: top.get("v").and_then(Value::text).map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()),
+        listen_port: top.get("p").and_then(Value::number),
+        your_ip: top.get("yourip").and_then(Value::bytes).and_then(compact::ip),
+        requests_max: top.get("reqq").and_then(Value::number),
+        metadata_bytes: top.get("metadata_size").and_then(Value::number),
+        upload_only: flag("upload_only"),
+        prefers_obfuscation: flag("e"),
+    })
+}
+
+fn read_metadata(payload: &[u8]) -> Result<Message, Malformed> {
+    let (tree, end) = bencode::parse_prefix(payload, Strictness::Lenient)?;
+    let top = tree.root();
+    let number = |key: &'static str| {
+        top.get(key).and_then(Value::number::<u32>).ok_or_else(|| Malformed::at(0, format!("expected '{key}' in a metadata message")))
+    };
+    let message = match top.get("msg_type").and_then(Value::int) {
+        Some(0) => MetadataMessage::Request { piece: number("piece")? },
+        Some(1) => {
+            let data = &payload[end..];
+            if data.len() > METADATA_BLOCK {
+                return Err(Malformed::at(end, format!("expected at most {METADATA_BLOCK} bytes of metadata, came {}", data.len())));
+            }
+            MetadataMessage::Data { piece: number("piece")?, total_bytes: number("total_size")?, data: Bytes::copy_from_slice(data) }
+        }
+        Some(2) => MetadataMessage::Reject { piece: number("piece")? },
+        // BEP 9: other types must be ignored.
+        _ => return Ok(Message::Unknown(20, Bytes::copy_from_slice(payload))),
+    };
+    Ok(Message::Metadata(message))
+}
+
+fn read_pex(payload: &[u8]) -> Result<Message, Malformed> {
+    let (tree, _) = bencode::parse_prefix(payload, Strictness::Lenient)?;
+    let top = tree.root();
+    let bytes = |key: &str| top.get(key).and_then(Value::bytes).unwrap_or_default();
+    let flagged = |flags: &'static str| {
+        let flags = bytes(flags).to_vec();
+        move |(index, address)| PexPeer { address, flags: flags.get(index).copied().unwrap_or(0) }
+    };
+    let mut added: Vec<PexPeer> =
+        compact::peers(bytes("added"), Family::V4).enumerate().map(flagged("added.f")).take(PEX_PEERS_MAX).collect();
+    added.extend(compact::peers(bytes("added6"), Family::V6).enumerate().map(flagged("added6.f")).take(PEX_PEERS_MAX - added.len()));
+    let dropped =
+        compact::peers(bytes("dropped"), Family::V4).chain(compact::peers(bytes("dropped6"), Family::V6)).take(PEX_PEERS_MAX).collect();
+    Ok(Message::Pex(Pex { added, dropped }))
+}
+
+pub(super) fn encode(message: &Message, extensions: &PeerExtensions, out: &mut BytesMut) {
+    let (id, payload) = match message {
+        Message::ExtendedHandshake(handshake) => (Some(0), handshake_payload(handshake)),
+        Message::Metadata(metadata) => (extensions.metadata, metadata_payload(metadata)),
+        Message::Pex(pex) => (extensions.pex, pex_payload(pex)),
+        _ => (None, Vec::new()),
+    };
+    let Some(id) = id else { return };
+    out.put_u32(2 + u32::try_from(payload.len()).unwrap_or(u32::MAX));
+    out.put_u8(20);
+    out.put_u8(id);
+    out.put_slice(&payload);
+}
+
+fn handshake_payload(handshake: &ExtendedHandshake) -> Vec<u8> {
+    let flag = |flag: Option<bool>| flag.map(|on| Out::Int(on.into()));
+    let extensions = handshake.extensions.iter().map(|(name, id)| (name.as_bytes().to_vec(), Out::Int((*id).into()))).collect();
+    Out::dict([
+        ("e", flag(handshake.prefers_obfuscation)),
+        ("m", Some(Out::Dict(extensions))),
+        ("metadata_size", handshake.metadata_bytes.map(|bytes| Out::Int(bytes.into()))),
+        ("p", handshake.listen_port.map(|port| Out::Int(port.into()))),
+        ("reqq", handshake.requests_max.map(|count| Out::Int(count.into()))),
+        ("upload_only", flag(handshake.upload_only)),
+        ("v", handshake.client.as_deref().map(Out::text)),
+        (
+            "yourip",
+            handshake.your_ip.map(|ip| {
+                let mut bytes = Vec::new();
+                compact::write_ip(ip, &mut bytes);
+                Out::Bytes(bytes)
+            }),
+        ),
+    ])
+    .encode()
+}
+
+fn metadata_payload(metadata: &MetadataMessage) -> Vec<u8> {
+    let dict = |kind: i64, piece: u32, total: Option<u32>| {
+        Out::dict([
+            ("msg_type", Some(Out::Int(kind))),
+            ("piece", Some(Out::Int(piece.into()))),
+            ("total_size", total.map(|bytes| Out::Int(bytes.into()))),
+        ])
+        .encode()
+    };
+    match metadata {
+        MetadataMessage::Request { piece } => dict(0, *piece, None),
+        MetadataMessage::Data { piece, total_bytes, data } => {
+            let mut payload = dict(1, *piece, Some(*total_bytes));
+            payload.extend_from_slice(data);
+            payload
+        }
+        MetadataMessage::Reject { piece } => dict(2, *piece, None),
+    }
+}
+
+fn pex_payload(pex: &Pex) -> Vec<u8> {
+    let (mut added, mut added_flags, mut added6, mut added6_flags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for peer in &pex.added {
+        let (list, flags) = match Family::of(peer.address.ip()) {
+            Family::V4 => (&mut added, &mut added_flags),
+            Family::V6 => (&mut added6, &mut added6_flags),
+        };
+        compact::write_peer(peer.address, list);
+        flags.push(peer.flags);
+    }
+    let some = |bytes: Vec<u8>| (!bytes.is_empty()).then_some(Out::Bytes(bytes));
+    // `added` and `dropped` are always there: old clients expect them.
+    Out::dict([
+        ("added", Some(Out::Bytes(added))),
+        ("added.f", Some(Out::Bytes(added_flags))),
+        ("added6", some(added6)),
+        ("added6.f", some(added6_flags)),
+        ("dropped", Some(Out::Bytes(compact::write_peers(&pex.dropped, Family::V4)))),
+        ("dropped6", some(compact::write_peers(&pex.dropped, Family::V6))),
+    ])
+    .encode()
+}

@@ -1,0 +1,210 @@
+//! KRPC, the packets of the DHT: one bencoded dictionary each. BEP 5, 32, 33, 42, 43.
+
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use hexad_core::Malformed;
+
+use super::bencode::{self, Out, Strictness, Value};
+use super::compact::{self, Family};
+use super::{Krpc, KrpcAnswer, KrpcBody, KrpcQuery, NodeContact, Want};
+
+/// Longest packet that is read.
+pub const PACKET_BYTES_MAX: usize = 4096;
+/// No payload of ours is longer. BEP 32.
+pub const PACKET_BYTES_GOOD: usize = 1024;
+/// Longest transaction id that is given back.
+const TRANSACTION_BYTES_MAX: usize = 64;
+/// Longest token that is taken over.
+const TOKEN_BYTES_MAX: usize = 256;
+/// Longest method name, error text and version that are taken over.
+const TEXT_BYTES_MAX: usize = 256;
+/// Nodes taken from one answer, of each family; 8 are usual.
+const NODES_MAX: usize = 32;
+/// Peers taken from one answer.
+const PEERS_MAX: usize = 300;
+
+/// Reads one packet.
+///
+/// # Errors
+/// When it is not a query, an answer or an error that can be made sense of.
+pub fn decode(bytes: &[u8]) -> Result<Krpc, Malformed> {
+    if bytes.len() > PACKET_BYTES_MAX {
+        return Err(Malformed::at(0, format!("expected at most {PACKET_BYTES_MAX} bytes, came {}", bytes.len())));
+    }
+    // Some clients append a byte or two.
+    let tree = bencode::parse_prefix(bytes, Strictness::Lenient)?.0;
+    let top = tree.root();
+    let transaction = top.get("t").and_then(Value::bytes).ok_or_else(|| Malformed::at(0, "expected a transaction id 't'"))?;
+    if transaction.len() > TRANSACTION_BYTES_MAX {
+        return Err(Malformed::at(
+            0,
+            format!("expected a transaction id of at most {TRANSACTION_BYTES_MAX} bytes, came {}", transaction.len()),
+        ));
+    }
+    let body = match top.get("y").and_then(Value::bytes) {
+        Some(b"q") => read_query(top)?,
+        Some(b"r") => read_answer(top)?,
+        Some(b"e") => read_error(top),
+        _ => return Err(Malformed::at(0, "expected 'y' to be q, r or e")),
+    };
+    Ok(Krpc {
+        transaction: Bytes::copy_from_slice(transaction),
+        body,
+        seen_as: top.get("ip").and_then(Value::bytes).and_then(compact::peer),
+        version: top.get("v").and_then(Value::bytes).filter(|version| version.len() <= TEXT_BYTES_MAX).map(Bytes::copy_from_slice),
+    })
+}
+
+fn read_query(top: Value<'_>) -> Result<KrpcBody, Malformed> {
+    let method = top.get("q").and_then(Value::bytes).ok_or_else(|| Malformed::at(0, "expected a method 'q'"))?;
+    let arguments = top.get("a").ok_or_else(|| Malformed::at(0, "expected arguments 'a'"))?;
+    let hash = |key: &str| arguments.get(key).and_then(Value::array::<20>);
+    let needed =
+        |key: &'static str| hash(key).ok_or_else(|| Malformed::at(arguments.span().start, format!("expected '{key}' of 20 bytes")));
+    let flag = |key: &str| arguments.get(key).and_then(Value::int).is_some_and(|int| int != 0);
+    let id = needed("id")?;
+    let query = match method {
+        b"ping" => KrpcQuery::Ping,
+        b"find_node" => KrpcQuery::FindNode { target: needed("target")?, want: read_want(arguments) },
+        b"get_peers" => KrpcQuery::GetPeers { info_hash: needed("info_hash")?, want: read_want(arguments), no_seeds: flag("noseed") },
+        b"announce_peer" => {
+            let implied_port = flag("implied_port");
+            let port = match arguments.get("port").and_then(Value::number::<u16>) {
+                Some(port) => port,
+                None if implied_port => 0,
+                None => return Err(Malformed::at(arguments.span().start, "expected 'port' of 0 to 65535")),
+            };
+            let token = arguments.get("token").and_then(Value::bytes).filter(|token| token.len() <= TOKEN_BYTES_MAX);
+            let token = token
+                .ok_or_else(|| Malformed::at(arguments.span().start, format!("expected 'token' of at most {TOKEN_BYTES_MAX} bytes")))?;
+            KrpcQuery::AnnouncePeer {
+                info_hash: needed("info_hash")?,
+                port,
+                implied_port,
+                token: Bytes::copy_from_slice(token),
+                seed: flag("seed"),
+            }
+        }
+        other => KrpcQuery::Unknown {
+            method: Bytes::copy_from_slice(&other[..other.len().min(TEXT_BYTES_MAX)]),
+            target: hash("target").or_else(|| hash("info_hash")),
+        },
+    };
+    // BEP 43 puts `ro` beside `q`; a few clients put it among the arguments.
+    let read_only = top.get("ro").or_else(|| arguments.get("ro")).and_then(Value::int) == Some(1);
+    Ok(KrpcBody::Query { id, query, read_only })
+}
+
+fn read_want(arguments: Value<'_>) -> Option<Want> {
+    let mut want = Want::default();
+    for family in arguments.get("want")?.list()?.take(8) {
+        match family.bytes() {
+            Some(b"n4") => want.v4 = true,
+            Some(b"n6") => want.v6 = true,
+            _ => {}
+        }
+    }
+    (want.v4 || want.v6).then_some(want)
+}
+
+fn read_answer(top: Value<'_>) -> Result<KrpcBody, Malformed> {
+    let values = top.get("r").ok_or_else(|| Malformed::at(0, "expected values 'r'"))?;
+    let id = values.get("id").and_then(Value::array).ok_or_else(|| Malformed::at(values.span().start, "expected 'id' of 20 bytes"))?;
+    let bytes = |key: &str| values.get(key).and_then(Value::bytes).unwrap_or_default();
+    let nodes: Vec<NodeContact> = compact::nodes(bytes("nodes"), Family::V4)
+        .take(NODES_MAX)
+        .chain(compact::nodes(bytes("nodes6"), Family::V6).take(NODES_MAX))
+        .collect();
+    let peers: Vec<SocketAddr> = values
+        .get("values")
+        .and_then(Value::list)
+        .into_iter()
+        .flatten()
+        .take(PEERS_MAX)
+        .filter_map(|peer| compact::peer(peer.bytes()?))
+        .collect();
+    let token = values.get("token").and_then(Value::bytes).filter(|token| token.len() <= TOKEN_BYTES_MAX).map(Bytes::copy_from_slice);
+    Ok(KrpcBody::Answer { id, answer: KrpcAnswer { nodes, peers, token } })
+}
+
+fn read_error(top: Value<'_>) -> KrpcBody {
+    let mut parts = top.get("e").and_then(Value::list).into_iter().flatten();
+    let code = parts.next().and_then(Value::int).unwrap_or(201);
+    let text = parts.next().and_then(Value::bytes).unwrap_or_default();
+    KrpcBody::Error { code, text: String::from_utf8_lossy(&text[..text.len().min(TEXT_BYTES_MAX)]).into_owned() }
+}
+
+/// Appends the packet.
+pub fn encode(krpc: &Krpc, out: &mut BytesMut) {
+    let seen_as = krpc.seen_as.map(|address| {
+        let mut bytes = Vec::with_capacity(18);
+        compact::write_peer(address, &mut bytes);
+        Out::Bytes(bytes)
+    });
+    let mut entries = vec![("ip", seen_as), ("t", Some(Out::from(&krpc.transaction[..]))), ("v", krpc.version.as_deref().map(Out::from))];
+    match &krpc.body {
+        KrpcBody::Query { id, query, read_only } => {
+            let (method, arguments) = query_parts(id, query);
+            entries.extend([
+                ("a", Some(arguments)),
+                ("q", Some(Out::from(method))),
+                ("ro", read_only.then_some(Out::Int(1))),
+                ("y", Some(Out::text("q"))),
+            ]);
+        }
+        KrpcBody::Answer { id, answer } => entries.extend([("r", Some(answer_values(id, answer))), ("y", Some(Out::text("r")))]),
+        KrpcBody::Error { code, text } => {
+            entries.extend([("e", Some(Out::List(vec![Out::Int(*code), Out::text(text)]))), ("y", Some(Out::text("e")))])
+        }
+    }
+    out.extend_from_slice(&Out::dict(entries).encode());
+}
+
+fn query_parts<'q>(id: &[u8; 20], query: &'q KrpcQuery) -> (&'q [u8], Out) {
+    let id = ("id", Some(Out::from(&id[..])));
+    let hash = |hash: &[u8; 20]| Some(Out::from(&hash[..]));
+    let flag = |on: bool| on.then_some(Out::Int(1));
+    match query {
+        KrpcQuery::Ping => (b"ping", Out::dict([id])),
+        KrpcQuery::FindNode { target, want } => (b"find_node", Out::dict([id, ("target", hash(target)), ("want", want.map(want_list))])),
+        KrpcQuery::GetPeers { info_hash, want, no_seeds } => {
+            (b"get_peers", Out::dict([id, ("info_hash", hash(info_hash)), ("noseed", flag(*no_seeds)), ("want", want.map(want_list))]))
+        }
+        KrpcQuery::AnnouncePeer { info_hash, port, implied_port, token, seed } => {
+            let arguments = Out::dict([
+                id,
+                ("implied_port", flag(*implied_port)),
+                ("info_hash", hash(info_hash)),
+                ("port", Some(Out::Int((*port).into()))),
+                ("seed", flag(*seed)),
+                ("token", Some(Out::from(&token[..]))),
+            ]);
+            (b"announce_peer", arguments)
+        }
+        KrpcQuery::Unknown { method, target } => (method, Out::dict([id, ("target", target.as_ref().and_then(hash))])),
+    }
+}
+
+fn want_list(want: Want) -> Out {
+    Out::List([(want.v4, "n4"), (want.v6, "n6")].into_iter().filter(|(on, _)| *on).map(|(_, name)| Out::text(name)).collect())
+}
+
+fn answer_values(id: &[u8; 20], answer: &KrpcAnswer) -> Out {
+    let nodes = |family| {
+        let nodes = compact::write_nodes(&answer.nodes, family);
+        (!nodes.is_empty()).then_some(Out::Bytes(nodes))
+    };
+    let peer = |&peer: &SocketAddr| {
+        let mut bytes = Vec::with_capacity(18);
+        compact::write_peer(peer, &mut bytes);
+        Out::Bytes(bytes)
+    };
+    Out::dict([
+        ("id", Some(Out::from(&id[..]))),
+        ("nodes", nodes(Family::V4)),
+        ("nodes6", nodes(Family::V6)),
+        ("token", answer.token.as_deref().map(Out::from)),
+        ("values", (!answer.peers.is_empty()).then(|| Out::List(answer.peers.iter().map(peer).collect()))),
+    ])
+}
