@@ -1,0 +1,52 @@
+//! Bounds and switches of a host.
+
+use std::path::PathBuf;
+
+/// Bounds and switches of a host.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Where the node's own state is kept, below a folder named after its network; `None` keeps it in memory.
+    pub state_dir: Option<PathBuf>,
+    /// Whether anything but this machine and private networks may be reached.
+    pub outside: bool,
+    /// Interfaces by name on which multicast groups are joined; `None` is all that are up.
+    pub multicast_interfaces: Option<Vec<String>>,
+    /// Connections at a time, those being dialled included. At most half of the descriptors that the system allows.
+    pub connections_max: usize,
+    /// Dials at a time; others wait for their turn.
+    pub half_open_max: usize,
+    /// Bytes of messages that wait on one connection; beyond this it is closed with `Why::Overrun`. Ranges of shares count only
+    /// as what they take in memory.
+    pub send_queue_bytes_max: u64,
+    /// Bytes, those of ranges included, that may wait on one connection before `Context::room` says that there is no room.
+    pub send_queue_mark_bytes: u64,
+    /// Questions of the node that are being answered at a time; more are answered with a failure at once.
+    pub asks_max: usize,
+    /// HTTP exchanges at a time; others wait for their turn.
+    pub http_exchanges_max: usize,
+    /// Threads for what blocks: cold reads of shares, names, the node's state, computations.
+    pub blocking_threads_max: usize,
+    /// As which program we ask HTTP servers.
+    pub user_agent: String,
+    /// Certificates (DER) of authorities that HTTPS trusts beside the system's.
+    pub extra_root_certificates: Vec<Vec<u8>>,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            state_dir: None,
+            outside: true,
+            multicast_interfaces: None,
+            connections_max: 2000,
+            half_open_max: 100,
+            send_queue_bytes_max: 16 << 20,
+            send_queue_mark_bytes: 4 << 20,
+            asks_max: 1024,
+            http_exchanges_max: 32,
+            blocking_threads_max: 16,
+            user_agent: concat!("Hexad/", env!("CARGO_PKG_VERSION")).to_owned(),
+            extra_root_certificates: Vec::new(),
+        }
+    }
+}
