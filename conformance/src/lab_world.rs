@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use hexad_content::{Digest, Layout, Ranges, Sha1Digest, sha1_lanes};
-use hexad_core::{Abilities, Address as _, Endpoint, Hit, Level, Map, OpId, Operation, Output, Progress, Query, ShareId, Source, Span, Time};
+use hexad_core::{
+    Abilities, Address as _, Endpoint, Hit, Level, Map, OpId, Operation, Output, Progress, Query, ShareId, Source, Span, Time,
+};
 use hexad_lab::{Death, FetchIds, FetchPlan, Lab, LabConfig, Links, NodeIndex, State, Watched, content_of};
 
 use crate::adapter::Adapter;
@@ -252,6 +254,7 @@ impl<N: Adapter> Fetching for LabFetch<N> {
     fn is_whole(&self) -> bool {
         let inner = self.peer.inner.borrow();
         let held = inner.lab.held(self.peer.node, self.ids.share);
-        held.is_some_and(|held| held.covers(0..self.bytes)) && inner.lab.completed_at(self.peer.node, self.ids).is_some_and(|at| at > Time::ZERO)
+        held.is_some_and(|held| held.covers(0..self.bytes))
+            && inner.lab.completed_at(self.peer.node, self.ids).is_some_and(|at| at > Time::ZERO)
     }
 }

@@ -8,7 +8,6 @@ mod adapter;
 
 mod lab_world;
 
-
 pub mod scenarios;
 mod world;
 

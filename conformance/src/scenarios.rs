@@ -155,7 +155,8 @@ pub fn a_folder_arrives_with_all_its_files(world: &mut impl World) {
         return;
     }
     let [alice, bob] = world.joined();
-    let files = [("cover.png", 70_000), ("side a/one.ogg", MIB + 1), ("side a/two.ogg", 3), ("side b/größe — 大きさ.ogg", 900_001), ("empty", 0)];
+    let files =
+        [("cover.png", 70_000), ("side a/one.ogg", MIB + 1), ("side a/two.ogg", 3), ("side b/größe — 大きさ.ogg", 900_001), ("empty", 0)];
     let folder = Folder::of("album", &files);
     let published = alice.publish(&folder);
     let fetch = bob.fetch(&folder, &published.source);

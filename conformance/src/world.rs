@@ -144,7 +144,8 @@ impl Folder {
     #[must_use]
     pub fn contents(&self, file: usize) -> Bytes {
         let entry = &self.layout.files()[file];
-        let seed = entry.path.iter().flat_map(|element| element.bytes()).fold(entry.length, |seed, byte| seed.rotate_left(5) ^ u64::from(byte));
+        let seed =
+            entry.path.iter().flat_map(|element| element.bytes()).fold(entry.length, |seed, byte| seed.rotate_left(5) ^ u64::from(byte));
         let mut bytes = vec![0; usize::try_from(entry.length).unwrap_or(0)];
         Dice::counter(seed, file as u64).fill(&mut bytes);
         bytes.into()
