@@ -70,5 +70,10 @@ pub trait Torrents: Send + Sync {
     ///
     /// # Errors
     /// When the .torrent cannot be read. Missing files are no error, see [`CheckReport`].
-    fn check_torrent(&self, torrent: &std::path::Path, data: &std::path::Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<CheckReport, Problem>;
+    fn check_torrent(
+        &self,
+        torrent: &std::path::Path,
+        data: &std::path::Path,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<CheckReport, Problem>;
 }

@@ -46,7 +46,9 @@ impl Default for Settings {
             lsd: true,
             encryption: Encryption::Preferred,
             // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.
-            dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"].map(String::from).to_vec(),
+            dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
+                .map(String::from)
+                .to_vec(),
             state_dir: None,
         }
     }
@@ -88,7 +90,8 @@ impl Selection {
                     matched += 1;
                 }
             } else {
-                let glob = glob::Pattern::new(pattern).map_err(|wrong| SelectionError(format!("expected an index, a range like 2-5 or a glob, came '{pattern}': {wrong}")))?;
+                let glob = glob::Pattern::new(pattern)
+                    .map_err(|wrong| SelectionError(format!("expected an index, a range like 2-5 or a glob, came '{pattern}': {wrong}")))?;
                 for (flag, path) in mask.iter_mut().zip(paths) {
                     let name = path.rsplit('/').next().unwrap_or(path);
                     if glob.matches(path) || (!pattern.contains('/') && glob.matches(name)) {

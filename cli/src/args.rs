@@ -163,7 +163,9 @@ pub struct TorrentArgs {
 #[derive(Debug, Subcommand)]
 pub enum TorrentCommand {
     /// Make a .torrent of a file or folder
-    #[command(after_help = "Example:\n  hexad torrent create ~/album -o album.torrent --tracker http://t.example.org/announce --piece-length 1MiB")]
+    #[command(
+        after_help = "Example:\n  hexad torrent create ~/album -o album.torrent --tracker http://t.example.org/announce --piece-length 1MiB"
+    )]
     Create(CreateArgs),
     /// Say what a .torrent holds
     Show {
@@ -266,7 +268,11 @@ pub struct DemoArgs {
 
 /// Tiers from `--tracker A,B --tracker C`.
 pub fn tiers(given: &[String]) -> Vec<Vec<String>> {
-    given.iter().map(|tier| tier.split(',').map(str::trim).filter(|url| !url.is_empty()).map(String::from).collect()).filter(|tier: &Vec<String>| !tier.is_empty()).collect()
+    given
+        .iter()
+        .map(|tier| tier.split(',').map(str::trim).filter(|url| !url.is_empty()).map(String::from).collect())
+        .filter(|tier: &Vec<String>| !tier.is_empty())
+        .collect()
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
@@ -278,5 +284,9 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
         "m" | "mib" => 1 << 20,
         _ => return Err(format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'")),
     };
-    number.parse::<u64>().ok().and_then(|count| count.checked_mul(factor)).ok_or_else(|| format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'"))
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(factor))
+        .ok_or_else(|| format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'"))
 }

@@ -4,6 +4,7 @@ use hexad_api::{Event, FetchRequest, Problem, Selection, Session as _};
 
 use crate::args::FetchArgs;
 use crate::render::Screen;
+use crate::signals::Stopper;
 
 /// Fetches, and goes on seeding if asked; returns without error only when every selected byte is verified on disk.
 pub fn run(given: FetchArgs) -> Result<(), Problem> {
@@ -23,8 +24,9 @@ pub fn run(given: FetchArgs) -> Result<(), Problem> {
 ///
 /// # Errors
 /// When the task failed, or was stopped before what it was for was in effect.
-pub fn follow(mut task: hexad_api::Task, json: bool, until_complete: bool) -> Result<(), Problem> {
+pub fn follow(task: hexad_api::Task, json: bool, until_complete: bool) -> Result<(), Problem> {
     let mut screen = Screen::new(json);
+    let stopper = Stopper::watch(task.stop);
     let mut in_effect = false;
     let outcome = loop {
         let Ok(event) = task.events.recv() else {
@@ -41,10 +43,12 @@ pub fn follow(mut task: hexad_api::Task, json: bool, until_complete: bool) -> Re
             Event::Seeding { .. } => in_effect = true,
             Event::Failed { message, hint } => break Err(Problem { message, hint }),
             Event::Stopped if in_effect => break Ok(()),
-            Event::Stopped => break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped")),
+            Event::Stopped => {
+                break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped"));
+            }
             _ => {}
         }
     };
-    task.stop.stop();
+    stopper.stop();
     outcome
 }

@@ -7,6 +7,7 @@ mod fetch;
 mod publish;
 mod render;
 mod serve;
+mod signals;
 mod torrent;
 
 use std::process::ExitCode;

@@ -25,7 +25,8 @@ impl Screen {
     /// Nothing may be shown any more: stdout is closed.
     pub fn show(&mut self, event: &Event) -> Result<(), Problem> {
         if self.json {
-            let line = serde_json::to_string(event).map_err(|wrong| Problem::new(format!("an event cannot be written as JSON: {wrong}")))?;
+            let line =
+                serde_json::to_string(event).map_err(|wrong| Problem::new(format!("an event cannot be written as JSON: {wrong}")))?;
             let mut out = std::io::stdout().lock();
             return writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|wrong| Problem::new(format!("stdout: {wrong}")));
         }

@@ -4,13 +4,16 @@ use hexad_api::{Problem, Roles as _, TrackerRequest};
 
 use crate::args::ServeCommand;
 use crate::render::Screen;
+use crate::signals::Stopper;
 
 /// Serves until stopped.
 pub fn run(command: ServeCommand) -> Result<(), Problem> {
     let ServeCommand::Tracker(given) = command;
-    let request = TrackerRequest { http: given.http, udp: given.udp, interval_s: given.interval, announces_per_minute_max: given.rate_limit };
-    let mut task = hexad_daemon::roles().serve_tracker(request)?;
+    let request =
+        TrackerRequest { http: given.http, udp: given.udp, interval_s: given.interval, announces_per_minute_max: given.rate_limit };
+    let task = hexad_daemon::roles().serve_tracker(request)?;
     let mut screen = Screen::new(given.json);
+    let stopper = Stopper::watch(task.stop);
     let mut outcome = Ok(());
     for event in &task.events {
         if let hexad_api::Event::Listening { address, purpose } = &event
@@ -28,6 +31,6 @@ pub fn run(command: ServeCommand) -> Result<(), Problem> {
             _ => {}
         }
     }
-    task.stop.stop();
+    stopper.stop();
     outcome
 }

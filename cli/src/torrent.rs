@@ -55,7 +55,11 @@ pub fn run(command: TorrentCommand) -> Result<(), Problem> {
             if report.is_complete() {
                 return Ok(());
             }
-            Err(Problem::new(format!("{} of {} bytes match", report.good_bytes, report.total_bytes)).hint(format!("hexad fetch {} --into {} brings the rest", file.display(), data.display())))
+            Err(Problem::new(format!("{} of {} bytes match", report.good_bytes, report.total_bytes)).hint(format!(
+                "hexad fetch {} --into {} brings the rest",
+                file.display(),
+                data.display()
+            )))
         }
     }
 }

@@ -24,7 +24,9 @@ pub use codec::{Codec, Cue, Malformed, Role};
 pub use dice::Dice;
 pub use ids::{ConnId, Door, LeaseId, OpId, ShareId, Ticket};
 pub use network::{Abilities, Network};
-pub use node::{Bind, Context, Dial, Inbound, Input, Level, Link, Message, Node, Note, Outbound, Outbox, Output, Rooms, Transport, Verdict, Via, Why};
+pub use node::{
+    Bind, Context, Dial, Inbound, Input, Level, Link, Message, Node, Note, Outbound, Outbox, Output, Rooms, Transport, Verdict, Via, Why,
+};
 pub use operation::{Description, Failure, Hit, Operation, Progress, Query, Source, What};
 pub use payload::{Payload, Token};
 pub use shares::{Share, Shares};

@@ -1,1 +1,37 @@
-//! (being written)
+//! The session over all networks: what `hexad` does, without its faces.
+//!
+//! One session owns one host per network and one set of transfers. Its loop is a thread of its own that hears what hosts and
+//! transfers report and keeps the books of tasks; faces talk to it through `hexad_api` only.
+
+mod books;
+mod demo;
+mod desk;
+mod fetch;
+mod publish;
+mod session;
+mod source;
+mod tracker;
+
+use hexad_api::{Problem, Roles, Session, Settings, Torrents};
+
+pub use demo::demo;
+
+/// A session in this process that takes part in the networks as `settings` say.
+///
+/// # Errors
+/// When the host's thread cannot be started.
+pub fn open(settings: Settings) -> Result<impl Session, Problem> {
+    session::LocalSession::open(settings)
+}
+
+/// Making, showing and checking .torrent files.
+#[must_use]
+pub fn torrents() -> impl Torrents {
+    desk::Desk
+}
+
+/// The central roles.
+#[must_use]
+pub fn roles() -> impl Roles {
+    tracker::TrackerRole
+}

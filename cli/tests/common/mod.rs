@@ -1,0 +1,158 @@
+//! Runs the built `hexad` as a user would.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use hexad_core::Dice;
+
+/// Everybody waits this long at most for what is next.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// `hexad` with a home of its own, so that nothing of the machine's user is read or written.
+pub fn hexad(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hexad"));
+    command.env("HOME", home).env("XDG_STATE_HOME", home.join("state")).env("COLUMNS", "100").env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// What a finished command said.
+pub struct Said {
+    pub ok: bool,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs to the end.
+pub fn run<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> Said {
+    let output = hexad(home).args(arguments).output().expect("hexad starts");
+    Said {
+        ok: output.status.success(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A running command whose JSON lines are read; killed when dropped.
+pub struct Running {
+    pub child: Child,
+    lines: Receiver<String>,
+    pub seen: Vec<String>,
+}
+
+/// Starts a command that prints JSON lines.
+pub fn start<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> Running {
+    let mut child = hexad(home).args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("hexad starts");
+    let out: ChildStdout = child.stdout.take().expect("stdout is piped");
+    let (to, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if to.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Running { child, lines, seen: Vec::new() }
+}
+
+impl Running {
+    /// The next line of that event, whole; panics when it does not come in time.
+    pub fn await_event(&mut self, event: &str) -> String {
+        self.await_line(event, |line| line.contains(&format!("\"event\":\"{event}\"")))
+    }
+
+    /// The next line that `wanted` accepts.
+    pub fn await_line(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(&line) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("'{what}' did not come; heard:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits for the end; whether the exit status was 0.
+    pub fn finish(&mut self) -> bool {
+        let until = Instant::now() + DEADLINE;
+        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            self.seen.push(line);
+        }
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A number in a JSON line.
+pub fn number(line: &str, key: &str) -> u64 {
+    let from = line.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key} in {line}")) + key.len() + 3;
+    line[from..].chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
+}
+
+/// A loopback address that nobody listens at.
+pub fn free_address() -> String {
+    // Bound and let go: the system hands ephemeral ports out in turn, so nobody else gets it soon.
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").to_string()
+}
+
+/// A file of reproducible bytes.
+pub fn write_file(path: &Path, seed: u64, bytes: u64) {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).expect("a folder");
+    }
+    let mut file = std::io::BufWriter::new(fs::File::create(path).expect("a file"));
+    let mut dice = Dice::counter(seed, 0);
+    let mut block = vec![0; 1 << 16];
+    let mut left = bytes;
+    while left > 0 {
+        dice.fill(&mut block);
+        let take = left.min(block.len() as u64) as usize;
+        file.write_all(&block[..take]).expect("written");
+        left -= take as u64;
+    }
+    file.flush().expect("written");
+}
+
+/// All files below `folder` with their bytes, by relative path; our own working folder left out.
+pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in fs::read_dir(&next).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if entry.file_name() != ".hexad" {
+                    left.push(path);
+                }
+            } else {
+                files.push((path.strip_prefix(folder).expect("below").to_owned(), fs::read(&path).expect("readable")));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The switches that keep a test to itself.
+pub const ALONE: [&str; 3] = ["--no-dht", "--no-lsd", "--no-pex"];

@@ -1,0 +1,33 @@
+//! Numbers given out, and the shares that hosts see.
+
+use hexad_core::{LeaseId, OpId, ShareId, Shares};
+
+/// The session's books.
+#[derive(Default)]
+pub(crate) struct Books {
+    last: u64,
+    /// What every network's node sees as `Context::shares`.
+    pub(crate) shares: Shares,
+}
+
+impl Books {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// A fresh operation.
+    pub(crate) fn op(&mut self) -> OpId {
+        OpId(self.next())
+    }
+
+    /// A fresh lease.
+    pub(crate) fn lease(&mut self) -> LeaseId {
+        LeaseId(self.next())
+    }
+
+    /// A fresh share.
+    pub(crate) fn share(&mut self) -> ShareId {
+        ShareId(self.next())
+    }
+}
