@@ -51,10 +51,10 @@ Examples:
 /// How to take part in the network.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// Where peers reach us
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:6881", env = "HEXAD_LISTEN")]
-    pub listen: SocketAddr,
-    /// A peer to connect to at once; may be repeated
+    /// Where peers reach us; port 0 lets the system choose [default: the first free port of 6881-6889]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// A peer to connect to at once; may be repeated. A HOST:PORT will do as well
     #[arg(long = "peer", value_name = "IP:PORT")]
     pub peers: Vec<String>,
     /// Do not use the distributed hash table
@@ -111,7 +111,7 @@ pub struct FetchArgs {
     /// Target folder; nothing is written outside of it
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub into: PathBuf,
-    /// Only these files: an index (3), a range (2-5) or a glob ('*.flac'); may be repeated
+    /// Only these files: an index (3), a range (2-5), a list of them (0,2-5) or a glob ('*.flac'); may be repeated
     #[arg(long, value_name = "FILES")]
     pub select: Vec<String>,
     /// Go on seeding when complete, until stopped
@@ -137,9 +137,12 @@ pub struct PublishArgs {
     /// The folder in which the torrent's file or folder stands
     #[arg(long, value_name = "DIR", requires = "torrent")]
     pub data: Option<PathBuf>,
-    /// Write the .torrent here
+    /// Write the .torrent here [default: NAME.torrent in the current folder]
     #[arg(short, long, value_name = "OUT.torrent", conflicts_with = "torrent")]
     pub out: Option<PathBuf>,
+    /// Write over a .torrent that says something else
+    #[arg(long, conflicts_with = "torrent")]
+    pub force: bool,
     /// Trackers to name in the .torrent: one tier for each use, comma-separated inside a tier
     #[arg(long = "tracker", value_name = "URL[,URL]", conflicts_with = "torrent")]
     pub trackers: Vec<String>,
@@ -248,10 +251,10 @@ pub struct TrackerArgs {
     #[arg(long, value_name = "IP:PORT")]
     pub udp: Option<SocketAddr>,
     /// Seconds peers are told to wait between announces
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub interval: u64,
     /// Announces a minute accepted from one address
-    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    #[arg(long, value_name = "COUNT", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub rate_limit: u32,
     /// One JSON object per line on stdout
     #[arg(long)]
@@ -261,8 +264,8 @@ pub struct TrackerArgs {
 /// `hexad demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// How much to move
-    #[arg(long = "size", value_name = "MIB", default_value_t = 64)]
+    /// How much to move to each leecher
+    #[arg(long = "size", value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub size_mib: u64,
 }
 
