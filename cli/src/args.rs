@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use hexad_api::{Encryption, Settings};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use hexad_api::{Encryption, Problem, Settings};
 
 /// One peer that speaks many peer-to-peer networks: today BitTorrent.
 #[derive(Debug, Parser)]
 #[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
     /// Say more on stderr: -v what happens, -vv decisions, -vvv messages
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     pub verbose: u8,
     /// What to do
     #[command(subcommand)]
@@ -121,7 +121,7 @@ pub struct FetchArgs {
     #[arg(long)]
     pub json: bool,
     /// Network settings
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Network")]
     pub network: NetworkArgs,
 }
 
@@ -135,7 +135,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "FILE", requires = "data")]
     pub torrent: Option<PathBuf>,
     /// The folder in which the torrent's file or folder stands
-    #[arg(long, value_name = "DIR", requires = "torrent")]
+    #[arg(long, value_name = "DIR", requires = "torrent", conflicts_with = "paths")]
     pub data: Option<PathBuf>,
     /// Write the .torrent here [default: NAME.torrent in the current folder]
     #[arg(short, long, value_name = "OUT.torrent", conflicts_with = "torrent")]
@@ -150,7 +150,7 @@ pub struct PublishArgs {
     #[arg(long)]
     pub json: bool,
     /// Network settings
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Network")]
     pub network: NetworkArgs,
 }
 
@@ -243,9 +243,10 @@ pub enum ServeCommand {
 
 /// `hexad serve tracker`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("doors").args(["http", "udp"]).required(true).multiple(true))]
 pub struct TrackerArgs {
     /// Answer HTTP announces at this address
-    #[arg(long, value_name = "IP:PORT", required_unless_present = "udp")]
+    #[arg(long, value_name = "IP:PORT")]
     pub http: Option<SocketAddr>,
     /// Answer UDP announces at this address
     #[arg(long, value_name = "IP:PORT")]
@@ -276,6 +277,29 @@ pub fn tiers(given: &[String]) -> Vec<Vec<String>> {
         .map(|tier| tier.split(',').map(str::trim).filter(|url| !url.is_empty()).map(String::from).collect())
         .filter(|tier: &Vec<String>| !tier.is_empty())
         .collect()
+}
+
+/// What the parser says, as one sentence and a hint.
+pub fn problem_of(wrong: &clap::Error) -> Problem {
+    let said = wrong.render().to_string();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = words(said.split("\n\n").next().unwrap_or(&said).trim_start_matches("error:"));
+    let command = named_command(std::env::args().skip(1));
+    let help = format!("{command} --help shows what can be given");
+    let tip = said.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    Problem::new(sentence).hint(tip.map_or_else(|| help.clone(), |tip| format!("{tip}; {help}")))
+}
+
+/// The command whose arguments were typed, as far as there is one of that name.
+fn named_command(words: impl Iterator<Item = String>) -> String {
+    let mut command = Arguments::command();
+    let mut named = command.get_name().to_owned();
+    for word in words {
+        let Some(deeper) = command.find_subcommand(&word).cloned() else { break };
+        named += &format!(" {word}");
+        command = deeper;
+    }
+    named
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {

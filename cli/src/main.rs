@@ -22,7 +22,10 @@ use tracing_subscriber::EnvFilter;
 use args::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) => return misread(&wrong),
+    };
     let logs = start_logging(arguments.verbose);
     let outcome = match arguments.command {
         Command::Fetch(given) => fetch::run(given, logs),
@@ -38,6 +41,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What was typed cannot be read, or asks for help.
+fn misread(wrong: &clap::Error) -> ExitCode {
+    if !wrong.use_stderr() {
+        // Somebody who closes stdout wants no help.
+        let _ = wrong.print();
+        return ExitCode::SUCCESS;
+    }
+    if wrong.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = wrong.print();
+    } else {
+        report(&args::problem_of(wrong));
+    }
+    ExitCode::from(2)
 }
 
 fn report(problem: &Problem) {

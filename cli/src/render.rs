@@ -17,13 +17,13 @@ pub struct Screen {
     /// Whether a bar may be drawn: stderr is a terminal, and no log lines run through it.
     bars: bool,
     bar: Option<ProgressBar>,
-    last_plain: Option<Instant>,
+    last_plain: Instant,
 }
 
 impl Screen {
     /// JSON lines on stdout when `json`; else for people on stderr. No bar is drawn when `logs` run over stderr.
     pub fn new(json: bool, logs: bool) -> Self {
-        Self { json, bars: !json && !logs && std::io::stderr().is_terminal(), bar: None, last_plain: None }
+        Self { json, bars: !json && !logs && std::io::stderr().is_terminal(), bar: None, last_plain: Instant::now() }
     }
 
     /// Shows one event.
@@ -39,7 +39,11 @@ impl Screen {
 
     fn show_to_a_person(&mut self, event: &Event) -> Result<(), Problem> {
         match event {
-            Event::Listening { address, purpose } => tracing::info!(%address, %purpose, "listening"),
+            Event::Listening { address, purpose } => match purpose.as_str() {
+                "tracker-http" => eprintln!("HTTP tracker at http://{address}/announce, statistics at http://{address}/"),
+                "tracker-udp" => eprintln!("UDP tracker at udp://{address}"),
+                _ => tracing::info!(%address, %purpose, "listening"),
+            },
             Event::Looking { peers, peers_known } => {
                 self.work_in_progress(&format!("asking what the link stands for: {peers} of {peers_known} known peers connected"));
             }
@@ -131,8 +135,8 @@ impl Screen {
 
     /// Says it now and then.
     fn plainly(&mut self, line: &str) {
-        if self.last_plain.is_none_or(|last| last.elapsed() > PLAIN_PACE) {
-            self.last_plain = Some(Instant::now());
+        if self.last_plain.elapsed() > PLAIN_PACE {
+            self.last_plain = Instant::now();
             eprintln!("{line}");
         }
     }

@@ -11,7 +11,7 @@ use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
 use hexad_content::{Ranges, safe_names};
 use hexad_library::{ShareError, Skipped};
 
-use crate::source::{plain, read_torrent};
+use crate::source::{parse, plain, read_torrent};
 
 /// Needs no network.
 pub(crate) struct Desk;
@@ -52,8 +52,7 @@ impl Torrents for Desk {
 
 /// Reads a .torrent.
 pub(crate) fn read(path: &Path) -> Result<Metainfo, Problem> {
-    Metainfo::parse(&read_torrent(path)?)
-        .map_err(|wrong| Problem::new(format!("{}: {wrong}", path.display())).hint("is it a .torrent file?"))
+    parse(&path.display().to_string(), &read_torrent(path)?, "is it a .torrent file?")
 }
 
 /// Writes a .torrent as a whole or not at all, over another file only when `force`.
@@ -61,7 +60,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Proble
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let trouble = |wrong: &io::Error| {
         let problem = Problem::new(format!("{} cannot be written: {}", path.display(), plain(wrong)));
-        problem.hint(format!("choose another place with -o, or see who may write to {}", folder.display()))
+        problem.hint(match wrong.kind() {
+            io::ErrorKind::NotFound => format!("make the folder {} first, or choose another place with -o", folder.display()),
+            _ => format!("choose another place with -o, or see who may write to {}", folder.display()),
+        })
     };
     // What a umask leaves of this, as for any other file.
     let readable = Permissions::from_mode(0o666);

@@ -26,6 +26,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// What the loop hears.
 pub(crate) enum Happening {
     Host(HostEvent<BitTorrent>),
+    /// The host has ended, though nobody has ended it.
+    HostGone,
     Transfers(TransfersEvent),
     BeginFetch {
         request: FetchRequest,
@@ -80,9 +82,10 @@ impl LocalSession {
         thread::spawn(move || {
             while let Some(event) = events.blocking_recv() {
                 if to_loop.send(Happening::Host(event)).is_err() {
-                    break;
+                    return;
                 }
             }
+            let _ = to_loop.send(Happening::HostGone);
         });
         let own = happenings.clone();
         let (ends, over) = mpsc::channel();

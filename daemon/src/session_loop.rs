@@ -120,6 +120,10 @@ impl Loop {
                 self.tell_all(&Event::Warning { message: note.detail.into_owned() });
             }
             Happening::Host(_) => {}
+            Happening::HostGone => self.give_up(
+                Problem::new("BitTorrent's part of this program has ended, which is a mistake of ours")
+                    .hint("run the same command again with -v, and tell us what it says"),
+            ),
             Happening::Transfers(event) => self.on_transfers(event),
             Happening::BeginFetch { request, found, events, op } => {
                 let mut fetch = Fetch::begin(&mut self.books, request, &found, events);
@@ -223,12 +227,18 @@ impl Loop {
             Progress::Failed(failure) => {
                 let problem = Problem::new(failure.to_string())
                     .hint(format!("choose another address with --listen in place of {}; port 0 lets the system choose", self.listen));
-                self.fetches.iter_mut().for_each(|fetch| fetch.fail(&problem));
-                self.publishes.iter_mut().for_each(|publish| publish.fail(&problem));
-                self.joined = Joined::Failed(problem);
+                self.give_up(problem);
             }
             _ => {}
         }
+    }
+
+    /// Nothing that needs the network can be done any more.
+    fn give_up(&mut self, problem: Problem) {
+        self.fetches.iter_mut().for_each(|fetch| fetch.fail(&problem));
+        self.publishes.iter_mut().for_each(|publish| publish.fail(&problem));
+        self.joined = Joined::Failed(problem);
+        self.live.clear();
     }
 
     fn on_transfers(&mut self, event: TransfersEvent) {

@@ -36,13 +36,14 @@ pub(crate) fn find(text: &str, peers: &[String]) -> Result<Found, Problem> {
         return find_magnet(text, peers);
     }
     let (bytes, hint) = if begins(text, "http://") || begins(text, "https://") {
-        let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE)
-            .map_err(|wrong| Problem::new(format!("{text}: {wrong}")).hint("check the address, and that this machine is online"))?;
+        let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE).map_err(|wrong| {
+            Problem::new(format!("{text}: {}", plain(&wrong))).hint("check the address, and that this machine is online")
+        })?;
         (bytes, "does the address lead to a .torrent, or to a page about one?")
     } else {
         (read_torrent(Path::new(text))?, "is it a .torrent file?")
     };
-    let metainfo = Metainfo::parse(&bytes).map_err(|wrong| Problem::new(format!("{text}: {wrong}")).hint(hint))?;
+    let metainfo = parse(text, &bytes, hint)?;
     let name = metainfo.info.layout.name().to_owned();
     Ok(Found { name, source: Source { what: What::Torrent(bytes), peers }, select: Selection::default() })
 }
@@ -70,6 +71,18 @@ fn begins(text: &str, scheme: &str) -> bool {
     text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
 }
 
+/// Reads a .torrent that came from `place`; `hint` is for one that is something else.
+///
+/// # Errors
+/// When it is none, or cannot be used.
+pub(crate) fn parse(place: &str, bytes: &Bytes, hint: &str) -> Result<Metainfo, Problem> {
+    Metainfo::parse(bytes).map_err(|wrong| {
+        let reason = wrong.to_string();
+        let hint = if reason.contains("not supported") { "ask for a v1 or hybrid .torrent of the same files" } else { hint };
+        Problem::new(format!("{place}: {reason}")).hint(hint)
+    })
+}
+
 /// The bytes of a .torrent file.
 ///
 /// # Errors
@@ -89,7 +102,7 @@ pub(crate) fn read_torrent(path: &Path) -> Result<Bytes, Problem> {
 }
 
 /// What the system says, as the tail of a sentence and without its number.
-pub(crate) fn plain(error: &std::io::Error) -> String {
+pub(crate) fn plain(error: &impl std::fmt::Display) -> String {
     let said = error.to_string();
     let words = said.split(" (os error").next().unwrap_or(&said);
     let mut letters = words.chars();

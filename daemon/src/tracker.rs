@@ -84,7 +84,7 @@ fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Prob
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bound().map_err(|wrong| {
+    bound().map_err(|wrong: std::io::Error| {
         Problem::new(format!("{address} cannot be listened at: {}", plain(&wrong)))
             .hint("choose another address with --http; port 0 lets the system choose")
     })
@@ -156,6 +156,11 @@ fn listen_to_node(node: Arc<NodeFace>, mut host_events: hexad_driver::host::Even
                 _ => {}
             }
         }
+        // Nobody hears this where the tracker was stopped.
+        let _ = events.send(Event::Failed {
+            message: "the tracker's part of this program has ended, which is a mistake of ours".into(),
+            hint: Some("run the same command again with -v, and tell us what it says".into()),
+        });
     });
 }
 
