@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses some of this")]
 
 pub mod scene;
+pub mod web;
 
 use std::ffi::OsStr;
 use std::fs;
