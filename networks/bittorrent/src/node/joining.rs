@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hexad_core::{Bind, Door, Endpoint, Failure, Level, OpId, Outbox, Output, Progress};
 
-use super::config::Config;
 use super::Node;
+use super::config::Config;
 use crate::doors;
 use crate::wire::lsd;
 

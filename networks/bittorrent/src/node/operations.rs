@@ -4,11 +4,11 @@ use bytes::Bytes;
 use hexad_content::{Digest, Magnet, Sha1Digest};
 use hexad_core::{Endpoint, Failure, Hit, LeaseId, Name, OpId, Operation, Progress, Query, ShareId, Source, Span, Time, What};
 
+use super::Timer;
+use super::affairs::Affairs;
 use super::home::Turn;
 use super::request::{Reply, Request};
 use super::swarm::{Origin, Swarm, SwarmId};
-use super::Timer;
-use super::affairs::Affairs;
 use crate::wire::metainfo::Metainfo;
 
 /// A search by digest ends after so long at the latest.
@@ -50,7 +50,8 @@ impl Affairs {
 
     fn start_publish(&mut self, op: OpId, id: ShareId, t: &mut Turn<'_, '_>) -> Outcome {
         let Some(share) = t.cx.shares.share(id).cloned() else { return Err(Failure::NotReady("there is no such share".into())) };
-        let metainfo = Metainfo::parse(&share.torrent).map_err(|wrong| Failure::Unusable(format!("the share has no usable .torrent: {wrong}")))?;
+        let metainfo =
+            Metainfo::parse(&share.torrent).map_err(|wrong| Failure::Unusable(format!("the share has no usable .torrent: {wrong}")))?;
         let swarm_id = self.swarm_of(metainfo.info.info_hash, t)?;
         let Some(swarm) = self.swarms.get_mut(&swarm_id) else { return Ok(()) };
         swarm.describe(metainfo, t);
@@ -99,7 +100,8 @@ impl Affairs {
             return Err(Failure::Full("searches"));
         }
         let until = t.cx.now + SEARCH_DEADLINE;
-        let peers = self.by_hash.get(&info_hash).and_then(|id| self.swarms.get(id)).map(|swarm| swarm.connected_peers()).unwrap_or_default();
+        let peers =
+            self.by_hash.get(&info_hash).and_then(|id| self.swarms.get(id)).map(|swarm| swarm.connected_peers()).unwrap_or_default();
         let peers = peers.into_iter().map(Endpoint::Ip).collect();
         self.searches.insert(op, Search { info_hash, wanted, peers, until });
         t.out.wake(until, Timer::Search(op));
@@ -151,7 +153,9 @@ impl Affairs {
                 let tracker = self.tracker_role.as_mut().ok_or_else(no_tracker)?;
                 Some(Reply::TrackerTold(tracker.announce(&announce, now, t.cx.dice)))
             }
-            Request::TrackerScrape(hashes) => Some(Reply::TrackerCounts(self.tracker_role.as_mut().ok_or_else(no_tracker)?.scrape(&hashes))),
+            Request::TrackerScrape(hashes) => {
+                Some(Reply::TrackerCounts(self.tracker_role.as_mut().ok_or_else(no_tracker)?.scrape(&hashes)))
+            }
             Request::TrackerTotals => Some(Reply::TrackerTotals(self.tracker_role.as_ref().ok_or_else(no_tracker)?.totals())),
         };
         if let Some(reply) = reply {

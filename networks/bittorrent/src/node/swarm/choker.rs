@@ -114,4 +114,3 @@ fn by_chance(candidates: &[Candidate], unchoked: &[Slot], round: &Round, dice: &
     }
     None
 }
-

@@ -123,7 +123,8 @@ impl Swarm {
                 // It is what the info hash names, so nobody has another.
                 if let Some(fetch) = self.fetch.as_mut().filter(|fetch| !fetch.done) {
                     fetch.done = true;
-                    t.out.report(fetch.op, Progress::Failed(Failure::Unusable(format!("the torrent of this link cannot be used: {wrong}"))));
+                    t.out
+                        .report(fetch.op, Progress::Failed(Failure::Unusable(format!("the torrent of this link cannot be used: {wrong}"))));
                     t.home.news.push(News::FetchOver(self.info_hash));
                 }
             }

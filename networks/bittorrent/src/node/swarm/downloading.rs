@@ -82,15 +82,8 @@ impl Swarm {
         let now = t.cx.now;
         let rate = if requests.snubbed { 0 } else { down.lately(3, now) };
         let slow = requests.snubbed || (rate > 0 && geometry.piece_bytes / rate > SLOW_PIECE_S);
-        let asker = Asker {
-            slot,
-            bits,
-            current: *current,
-            slow,
-            alone: *watched,
-            suggested,
-            only: choking_us.then_some(allowed.as_slice()),
-        };
+        let asker =
+            Asker { slot, bits, current: *current, slow, alone: *watched, suggested, only: choking_us.then_some(allowed.as_slice()) };
         let before = requests.len();
         let conn = *conn;
         let out = &mut *t.out;
@@ -190,10 +183,7 @@ impl Swarm {
     }
 
     pub(super) fn on_reject(&mut self, slot: Slot, wanted: &BlockRef, t: &mut Turn<'_, '_>) {
-        let block = self
-            .torrent
-            .as_ref()
-            .and_then(|torrent| torrent.geometry.block_at(wanted.piece, wanted.begin, wanted.length.into()));
+        let block = self.torrent.as_ref().and_then(|torrent| torrent.geometry.block_at(wanted.piece, wanted.begin, wanted.length.into()));
         let Some(block) = block else { return self.part_for_nonsense(slot, "reject_bad", t) };
         let Self { peers, picker, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
@@ -247,7 +237,11 @@ impl Swarm {
                 }
             }
             if was_needed {
-                self.peers.iter_mut().flatten().filter(|peer| peer.bits.get(piece)).for_each(|peer| peer.needs = peer.needs.saturating_sub(1));
+                self.peers
+                    .iter_mut()
+                    .flatten()
+                    .filter(|peer| peer.bits.get(piece))
+                    .for_each(|peer| peer.needs = peer.needs.saturating_sub(1));
             }
             if let Some(offer) = self.offers.iter_mut().find(|offer| offer.share == fetch.share)
                 && offer.have.set(piece)
@@ -258,7 +252,8 @@ impl Swarm {
         }
         self.announce_pieces(&fresh, t);
         if good {
-            let done_with: Vec<Slot> = self.peers.iter().flatten().filter(|peer| peer.we_want && peer.needs == 0).map(|peer| peer.slot).collect();
+            let done_with: Vec<Slot> =
+                self.peers.iter().flatten().filter(|peer| peer.we_want && peer.needs == 0).map(|peer| peer.slot).collect();
             for slot in done_with {
                 self.mind(slot, t);
             }
@@ -298,7 +293,8 @@ impl Swarm {
         let slots: Vec<Slot> = self.peers.iter().flatten().map(|peer| peer.slot).collect();
         for slot in slots {
             self.mind(slot, t);
-            if let Some(index) = self.peers.get(slot as usize).and_then(Option::as_ref).filter(|peer| peer.extended).map(|_| slot as usize) {
+            if let Some(index) = self.peers.get(slot as usize).and_then(Option::as_ref).filter(|peer| peer.extended).map(|_| slot as usize)
+            {
                 let Some(mut peer) = self.peers[index].take() else { continue };
                 let ours = self.extended_handshake(&peer, t);
                 peer.say(ours, t);

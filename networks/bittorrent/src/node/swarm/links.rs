@@ -73,14 +73,16 @@ impl Swarm {
         self.dials.insert(conn, Dialled { peer, manner, opened: false, since: t.cx.now });
     }
 
-    fn handshake(&self, t: &Turn<'_, '_>) -> Message {
+    /// `obfuscated` is how the connection is spoken, as the other end will read it.
+    fn handshake(&self, obfuscated: bool, t: &Turn<'_, '_>) -> Message {
         let reserved = reserved::ours(t.home.config.dht && !self.is_private());
-        Message::Handshake(Handshake { reserved, info_hash: self.info_hash, peer_id: self.peer_id, obfuscated: false })
+        Message::Handshake(Handshake { reserved, info_hash: self.info_hash, peer_id: self.peer_id, obfuscated })
     }
 
     /// A dial has succeeded: we speak first.
     pub(crate) fn on_opened(&mut self, conn: ConnId, t: &mut Turn<'_, '_>) {
-        let handshake = self.handshake(t);
+        let Some(obfuscated) = self.dials.get(&conn).map(|dialled| dialled.manner != manner::PLAIN) else { return };
+        let handshake = self.handshake(obfuscated, t);
         let Some(dialled) = self.dials.get_mut(&conn).filter(|dialled| !dialled.opened) else { return };
         dialled.opened = true;
         dialled.since = t.cx.now;
@@ -150,7 +152,7 @@ impl Swarm {
         t.home.places.insert(conn, Place::Peer(self.id, slot));
         self.candidates.connected(&peer.remote);
         if !outgoing {
-            let ours = self.handshake(t);
+            let ours = self.handshake(handshake.obfuscated, t);
             peer.say(ours, t);
         }
         if let Some(torrent) = &self.torrent {
@@ -276,8 +278,13 @@ impl Swarm {
         if let Some(known_as) = known_as {
             self.candidates.remove(&known_as);
         }
-        let same: Vec<Slot> =
-            self.peers.iter().flatten().filter(|peer| peer.place().is_some_and(|place| t.home.bans.has(place))).map(|peer| peer.slot).collect();
+        let same: Vec<Slot> = self
+            .peers
+            .iter()
+            .flatten()
+            .filter(|peer| peer.place().is_some_and(|place| t.home.bans.has(place)))
+            .map(|peer| peer.slot)
+            .collect();
         for slot in same {
             self.part(slot, "peer_banned", t);
         }

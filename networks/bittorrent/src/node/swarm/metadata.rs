@@ -62,7 +62,10 @@ impl Metadata {
         if self.asked.values().filter(|(other, _)| *other == slot).count() >= ASKED_MAX {
             return None;
         }
-        let block = (0_u32..).zip(&self.blocks).find(|(number, block)| block.is_none() && !self.asked.contains_key(number)).map(|(number, _)| number)?;
+        let block = (0_u32..)
+            .zip(&self.blocks)
+            .find(|(number, block)| block.is_none() && !self.asked.contains_key(number))
+            .map(|(number, _)| number)?;
         self.asked.insert(block, (slot, now));
         Some(block)
     }

@@ -26,14 +26,14 @@ use hexad_core::{ConnId, Endpoint, LeaseId, Map, OpId, Progress, Share, ShareId,
 
 use self::bits::Bits;
 use self::blame::Blame;
-pub(crate) use self::candidates::Origin;
 use self::candidates::Candidates;
+pub(crate) use self::candidates::Origin;
 use self::geometry::Geometry;
 use self::links::Dialled;
+pub(crate) use self::links::HANDSHAKE_DEADLINE;
 use self::metadata::Metadata;
 use self::peer::Peer;
 use self::picker::Picker;
-pub(crate) use self::links::HANDSHAKE_DEADLINE;
 pub(crate) use self::picker::Slot;
 use super::home::{News, Turn};
 use super::rates::Meter;
@@ -307,7 +307,10 @@ impl Swarm {
     /// Sees to it that the swarm is woken, and dials.
     fn look_alive(&mut self, t: &mut Turn<'_, '_>) {
         self.dial(t);
-        let busy = self.connected > 0 || !self.dials.is_empty() || self.fetch.is_some_and(|fetch| !fetch.done) || self.candidates.has_idle(self.is_seeding());
+        let busy = self.connected > 0
+            || !self.dials.is_empty()
+            || self.fetch.is_some_and(|fetch| !fetch.done)
+            || self.candidates.has_idle(self.is_seeding());
         if busy && !self.beating {
             self.beating = true;
             t.out.wake(t.cx.now + BEAT, Timer::Swarm(self.id));

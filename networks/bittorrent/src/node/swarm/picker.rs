@@ -5,7 +5,6 @@
 
 mod open;
 
-
 use hexad_content::Ranges;
 use hexad_core::{Dice, Map};
 
@@ -350,7 +349,8 @@ impl Picker {
         if let Some(&piece) = asker.suggested.iter().find(|&&piece| self.free.get(piece) && asker.bits.get(piece)) {
             return Some(piece);
         }
-        if self.picking == Picking::Random || self.good + u32::try_from(self.awaiting.len()).unwrap_or(u32::MAX) < RANDOM_FIRST && self.begun < RANDOM_FIRST
+        if self.picking == Picking::Random
+            || self.good + u32::try_from(self.awaiting.len()).unwrap_or(u32::MAX) < RANDOM_FIRST && self.begun < RANDOM_FIRST
         {
             return self.random_piece(asker.bits, dice);
         }

@@ -85,14 +85,7 @@ impl Open {
     }
 
     /// Marks blocks as asked for once more that are under way `copies` times.
-    pub(super) fn ask_again(
-        &mut self,
-        copies: u8,
-        left: &mut u32,
-        looks: &mut usize,
-        may: impl Fn(u32) -> bool,
-        mut ask: impl FnMut(u32),
-    ) {
+    pub(super) fn ask_again(&mut self, copies: u8, left: &mut u32, looks: &mut usize, may: impl Fn(u32) -> bool, mut ask: impl FnMut(u32)) {
         for (block, number) in self.blocks.iter_mut().zip(0_u32..) {
             if *left == 0 || *looks == 0 {
                 return;
