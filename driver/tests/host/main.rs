@@ -1,0 +1,6 @@
+//! A host on real loopback sockets, played by puppets.
+
+mod connections;
+mod life;
+mod puppet;
+mod rig;
