@@ -244,3 +244,31 @@ pub fn get(url: &str, bytes_max: u64, deadline: Duration) -> Result<Bytes, AskFa
         (status, _) => Err(AskFailure::Other(format!("the server answers {status}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a hop that a public address has led to.
+    fn led_to(url: &str) -> Result<Response, AskFailure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let http = Http::new(&HostConfig::default()).expect("a client");
+        let request = HttpRequest {
+            method: HttpMethod::Get,
+            url: url.to_owned(),
+            range: None,
+            answer_bytes_max: 1,
+            deadline: Duration::from_secs(10),
+        };
+        let url = Url::parse(url).expect("an address");
+        runtime.block_on(ask(&http.public, Rule::Public, &request, &url))
+    }
+
+    #[test]
+    fn a_public_address_does_not_lead_to_a_private_one() {
+        for host in ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "localhost"] {
+            let led = led_to(&format!("http://{host}:9/"));
+            assert!(matches!(&led, Err(AskFailure::Forbidden(why)) if why.contains("which is private")), "{host}: {led:?}");
+        }
+    }
+}

@@ -204,7 +204,10 @@ impl<N: Network, W: Wire> Talk<N, W> {
                     return Ok(());
                 }
                 Some(Fate::Overrun) => return Ok(()),
-                None => self.push_out()?,
+                None => {
+                    self.push_out()?;
+                    self.make_room();
+                }
             }
             if self.cell.fate().is_some() {
                 continue;
@@ -366,7 +369,6 @@ impl<N: Network, W: Wire> Talk<N, W> {
             (filled, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => self.freeze(start, gaps, filled),
             (_, Err(error)) => return Err(self.unreadable(&error)),
         }
-        self.make_room();
         Ok(())
     }
 
