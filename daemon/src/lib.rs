@@ -7,10 +7,13 @@ mod books;
 mod demo;
 mod desk;
 mod fetch;
+mod meter;
 mod publish;
 mod session;
+mod session_loop;
 mod source;
 mod tracker;
+mod web;
 
 use hexad_api::{Problem, Roles, Session, Settings, Torrents};
 
