@@ -168,8 +168,12 @@ fn retry_in_s(value: Value<'_>) -> Option<u64> {
 
 fn read_peer(peer: Value<'_>) -> Option<SocketAddr> {
     let port: u16 = peer.get("port")?.number()?;
-    let ip: IpAddr = std::str::from_utf8(peer.get("ip")?.bytes()?).ok()?.parse().ok()?;
-    Some(SocketAddr::new(ip.to_canonical(), port))
+    Some(SocketAddr::new(read_ip(peer.get("ip")?.bytes()?)?, port))
+}
+
+fn read_ip(text: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(ip.to_canonical())
 }
 
 fn text(value: Value<'_>) -> Option<String> {
@@ -272,7 +276,7 @@ pub fn parse_announce(query: &str) -> Result<AnnounceQuery, Malformed> {
             "numwant" => read.peers_wanted = value.parse::<u32>().ok(),
             "compact" => read.compact = value != "0",
             "no_peer_id" => read.no_peer_id = value != "0",
-            "ip" => read.ip = percent_decode(value, 64).and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()),
+            "ip" => read.ip = percent_decode(value, 64).and_then(|text| read_ip(&text)),
             _ => {}
         }
     }
