@@ -129,7 +129,11 @@ pub fn read_announce(body: &[u8]) -> Result<AnnounceAnswer, Malformed> {
     }
     let count = |key: &str| top.get(key).and_then(Value::number::<u32>);
     if let Some(failure) = top.get("failure reason").and_then(text) {
-        return Ok(AnnounceAnswer { failure: Some(failure), retry_in_s: top.get("retry in").and_then(retry_in_s), ..AnnounceAnswer::default() });
+        return Ok(AnnounceAnswer {
+            failure: Some(failure),
+            retry_in_s: top.get("retry in").and_then(retry_in_s),
+            ..AnnounceAnswer::default()
+        });
     }
     let mut peers = Vec::new();
     if let Some(value) = top.get("peers") {

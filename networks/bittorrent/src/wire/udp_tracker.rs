@@ -145,9 +145,7 @@ pub fn decode_answer(bytes: &[u8]) -> Result<TrackerDatagram, Malformed> {
             }
             Ok(TrackerDatagram::ScrapeAnswer { transaction, counts })
         }
-        ERROR => {
-            Ok(TrackerDatagram::Error { transaction, message: text_within(fields.rest, ERROR_BYTES_MAX) })
-        }
+        ERROR => Ok(TrackerDatagram::Error { transaction, message: text_within(fields.rest, ERROR_BYTES_MAX) }),
         other => Err(Malformed::at(0, format!("expected action 0 to 3, came {other}"))),
     }
 }

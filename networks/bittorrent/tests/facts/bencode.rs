@@ -60,7 +60,13 @@ fn every_kind_of_value_is_read() {
     let map = root.get("map").unwrap();
     assert_eq!((map.raw(), map.get("k").and_then(Value::int), map.get("z").is_none()), (&b"d1:ki0ee"[..], Some(0), true));
     // What is of another kind is nothing, and asking for it does no harm.
-    assert!(root.int().is_none() && root.bytes().is_none() && root.list().is_none() && list[0].entries().is_none() && list[1].get("x").is_none());
+    assert!(
+        root.int().is_none()
+            && root.bytes().is_none()
+            && root.list().is_none()
+            && list[0].entries().is_none()
+            && list[1].get("x").is_none()
+    );
 }
 
 #[test]
@@ -90,7 +96,9 @@ fn numbers_are_written_one_way_and_strictly_read_no_other() {
 fn lengths_are_believed_only_as_far_as_bytes_follow() {
     assert!(strict(b"03:abc").is_err());
     assert_eq!(lenient(b"03:abc"), Ok(Out::text("abc")));
-    for text in ["5:abcd", "4294967296:abc", "99999999999999999999:abc", "9223372036854775807:", "18446744073709551616:x", "-1:a", "1", ":", "1x:a"] {
+    for text in
+        ["5:abcd", "4294967296:abc", "99999999999999999999:abc", "9223372036854775807:", "18446744073709551616:x", "-1:a", "1", ":", "1x:a"]
+    {
         assert!(lenient(text.as_bytes()).is_err(), "{text}");
     }
     assert_eq!(lenient(b"1000000000:abc").unwrap_err(), "expected a string of 1000000000 bytes, only 3 follow (at byte 0)");

@@ -187,8 +187,11 @@ pub fn frame() -> impl Strategy<Value = Message> {
         any::<u32>().prop_map(Message::AllowedFast),
         any::<u32>().prop_map(|piece| Message::Metadata(MetadataMessage::Request { piece })),
         any::<u32>().prop_map(|piece| Message::Metadata(MetadataMessage::Reject { piece })),
-        (any::<[u32; 2]>(), bytes(16384))
-            .prop_map(|([piece, total_bytes], data)| Message::Metadata(MetadataMessage::Data { piece, total_bytes, data })),
+        (any::<[u32; 2]>(), bytes(16384)).prop_map(|([piece, total_bytes], data)| Message::Metadata(MetadataMessage::Data {
+            piece,
+            total_bytes,
+            data
+        })),
         (21_u8.., bytes(300)).prop_map(|(id, payload)| Message::Unknown(id, payload)),
     ]
 }

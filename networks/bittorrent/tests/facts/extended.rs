@@ -90,7 +90,12 @@ fn a_block_of_metadata_is_at_most_16_kib_and_says_where_it_belongs() {
     let data = |bytes: usize| [&b"d8:msg_typei1e5:piecei0e10:total_sizei99999ee"[..], &vec![b'x'; bytes]].concat();
     assert!(matches!(read(1, &data(16384)), Ok(Message::Metadata(MetadataMessage::Data { data, .. })) if data.len() == 16384));
     assert!(read(1, &data(16385)).is_err());
-    for short in [&b"d8:msg_typei1e5:piecei0eexxxx"[..], b"d8:msg_typei0ee", b"d8:msg_typei2e5:piecei-1ee", b"d8:msg_typei1e5:piecei0e10:total_sizei-5ee"] {
+    for short in [
+        &b"d8:msg_typei1e5:piecei0eexxxx"[..],
+        b"d8:msg_typei0ee",
+        b"d8:msg_typei2e5:piecei-1ee",
+        b"d8:msg_typei1e5:piecei0e10:total_sizei-5ee",
+    ] {
         assert!(read(1, short).is_err(), "{}", short.escape_ascii());
     }
     assert!(matches!(read(1, b"de"), Ok(Message::Unknown(20, _))));
@@ -98,7 +103,8 @@ fn a_block_of_metadata_is_at_most_16_kib_and_says_where_it_belongs() {
 
 #[test]
 fn of_very_many_peers_in_pex_two_hundred_are_taken() {
-    let many = [b"d5:added60000:".as_slice(), &[9; 60_000], b"6:added618000:", &[9; 18_000], b"7:dropped60000:", &[9; 60_000], b"e"].concat();
+    let many =
+        [b"d5:added60000:".as_slice(), &[9; 60_000], b"6:added618000:", &[9; 18_000], b"7:dropped60000:", &[9; 60_000], b"e"].concat();
     let Ok(Message::Pex(pex)) = read(2, &many) else { panic!() };
     assert_eq!((pex.added.len(), pex.dropped.len()), (200, 200));
     let Ok(Message::Pex(odd)) = read(2, b"d5:added7:\x01\x02\x03\x04\0\x50x7:added.fi3e7:dropped5:abcdee") else { panic!() };
@@ -116,16 +122,7 @@ fn hellos() -> impl Strategy<Value = ExtendedHandshake> {
         any::<(Option<bool>, Option<bool>)>(),
     )
         .prop_map(|(extensions, client, (listen_port, requests_max, metadata_bytes), your_ip, (upload_only, prefers_obfuscation))| {
-            ExtendedHandshake {
-                extensions,
-                client,
-                listen_port,
-                your_ip,
-                requests_max,
-                metadata_bytes,
-                upload_only,
-                prefers_obfuscation,
-            }
+            ExtendedHandshake { extensions, client, listen_port, your_ip, requests_max, metadata_bytes, upload_only, prefers_obfuscation }
         })
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use hexad_bittorrent::wire::http_tracker::{
-    AnnounceAnswer, PEERS_MAX, SCRAPE_MAX, announce_url, parse_announce, parse_scrape, read_announce, read_scrape, scrape_url, write_announce,
-    write_scrape,
+    AnnounceAnswer, PEERS_MAX, SCRAPE_MAX, announce_url, parse_announce, parse_scrape, read_announce, read_scrape, scrape_url,
+    write_announce, write_scrape,
 };
 use hexad_bittorrent::wire::{ScrapeCounts, TrackerAnnounce, TrackerEvent};
 use proptest::prelude::*;
@@ -75,7 +75,8 @@ fn an_announce_without_its_parts_is_refused() {
     ] {
         assert!(parse_announce(&query).is_err(), "{}", &query[..query.len().min(100)]);
     }
-    let read = parse_announce(&format!("x&{hash}&{id}&port=1&left=x&numwant=-1&event=paused&compact=0&ip=::ffff:9.8.7.6&key=%00a&=")).unwrap();
+    let read =
+        parse_announce(&format!("x&{hash}&{id}&port=1&left=x&numwant=-1&event=paused&compact=0&ip=::ffff:9.8.7.6&key=%00a&=")).unwrap();
     assert_eq!((read.left, read.peers_wanted, read.event, read.paused, read.compact), (u64::MAX, None, TrackerEvent::None, true, false));
     assert_eq!((read.ip, read.key), (Some(IpAddr::V4(Ipv4Addr::new(9, 8, 7, 6))), Some(Bytes::from_static(b"\0a"))));
 }
@@ -114,7 +115,9 @@ fn of_long_answers_a_part_is_taken() {
 
 #[test]
 fn a_mapped_address_is_an_ipv4_one() {
-    let answer = read_announce(b"d11:external ip16:\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x045:peersld2:ip14:::ffff:1.2.3.44:porti80eeee").unwrap();
+    let answer =
+        read_announce(b"d11:external ip16:\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x045:peersld2:ip14:::ffff:1.2.3.44:porti80eeee")
+            .unwrap();
     assert_eq!((answer.external_ip, answer.peers), (Some("1.2.3.4".parse().unwrap()), vec!["1.2.3.4:80".parse().unwrap()]));
 }
 
@@ -127,17 +130,19 @@ fn answers() -> impl Strategy<Value = AnnounceAnswer> {
         prop::collection::vec(addresses(), 0..40),
         prop::option::of(addresses()),
     )
-        .prop_map(|([seeders, leechers, completed], [interval_s, interval_min_s], tracker_id, warning, peers, external)| AnnounceAnswer {
-            warning,
-            interval_s,
-            interval_min_s,
-            tracker_id: tracker_id.map(Bytes::from),
-            seeders,
-            leechers,
-            completed,
-            peers: sorted_by_family(peers),
-            external_ip: external.map(|address| address.ip()),
-            ..AnnounceAnswer::default()
+        .prop_map(|([seeders, leechers, completed], [interval_s, interval_min_s], tracker_id, warning, peers, external)| {
+            AnnounceAnswer {
+                warning,
+                interval_s,
+                interval_min_s,
+                tracker_id: tracker_id.map(Bytes::from),
+                seeders,
+                leechers,
+                completed,
+                peers: sorted_by_family(peers),
+                external_ip: external.map(|address| address.ip()),
+                ..AnnounceAnswer::default()
+            }
         });
     let retry = prop_oneof![Just(None), Just(Some(u64::MAX)), (0_u64..100_000).prop_map(|minutes| Some(60 * minutes))];
     let refused = (".{0,100}", retry).prop_map(|(failure, retry_in_s)| AnnounceAnswer {

@@ -86,7 +86,8 @@ pub fn sorted_by_family(mut all: Vec<SocketAddr>) -> Vec<SocketAddr> {
 fn packets() -> impl Strategy<Value = Krpc> {
     let id = any::<[u8; 20]>;
     let bytes = |max| prop::collection::vec(any::<u8>(), 0..=max).prop_map(Bytes::from);
-    let want = prop::option::of(prop::sample::select(vec![(true, false), (false, true), (true, true)]).prop_map(|(v4, v6)| Want { v4, v6 }));
+    let want =
+        prop::option::of(prop::sample::select(vec![(true, false), (false, true), (true, true)]).prop_map(|(v4, v6)| Want { v4, v6 }));
     let query = prop_oneof![
         Just(KrpcQuery::Ping),
         (id(), want.clone()).prop_map(|(target, want)| KrpcQuery::FindNode { target, want }),
@@ -106,8 +107,12 @@ fn packets() -> impl Strategy<Value = Krpc> {
         }),
         (any::<i64>(), ".{0,60}").prop_map(|(code, text)| KrpcBody::Error { code, text }),
     ];
-    (bytes(64), body, prop::option::of(addresses()), prop::option::of(bytes(20)))
-        .prop_map(|(transaction, body, seen_as, version)| Krpc { transaction, body, seen_as, version })
+    (bytes(64), body, prop::option::of(addresses()), prop::option::of(bytes(20))).prop_map(|(transaction, body, seen_as, version)| Krpc {
+        transaction,
+        body,
+        seen_as,
+        version,
+    })
 }
 
 proptest! {

@@ -132,7 +132,9 @@ fn files_that_cannot_be_are_refused() {
 #[test]
 fn hostile_names_are_read_raw_and_made_safe_by_content() {
     let long = "x".repeat(300);
-    let info = folder(&[&["..", "..", "etc", "passwd"], &["/etc/passwd"], &["CON"], &["a"], &["A"], &[&long], &["", "b"], &["x", "..", "y"]]).unwrap();
+    let info =
+        folder(&[&["..", "..", "etc", "passwd"], &["/etc/passwd"], &["CON"], &["a"], &["A"], &[&long], &["", "b"], &["x", "..", "y"]])
+            .unwrap();
     let names = safe_names(&info.layout);
     let safe: Vec<String> = names.paths.iter().flatten().map(|path| path.join("/")).collect();
     assert_eq!(safe[..5], ["n/_/_/etc/passwd", "n/_etc_passwd", "n/_CON", "n/a", "n/A~4"]);
@@ -150,14 +152,11 @@ fn attributes_and_legacy_keys_are_understood() {
         file(vec![("attr", Some(Out::text("hx"))), ("length", Some(Out::Int(5))), ("path", path("run"))]),
         file(vec![("attr", Some(Out::text("p"))), ("length", Some(Out::Int(9))), ("path", path("9"))]),
         file(vec![("attr", Some(Out::text("l"))), ("path", path("link")), ("symlink path", path("run"))]),
-        file(vec![
-            ("length", Some(Out::Int(0))),
-            ("path", Some(Out::List(vec![Out::Bytes(b"\xfc".to_vec())]))),
-            ("path.utf-8", path("ü")),
-        ]),
+        file(vec![("length", Some(Out::Int(0))), ("path", Some(Out::List(vec![Out::Bytes(b"\xfc".to_vec())]))), ("path.utf-8", path("ü"))]),
         file(vec![("length", Some(Out::Int(0))), ("path", Some(Out::List(vec![Out::Bytes(b"\xfc".to_vec())])))]),
     ];
-    let legacy = read(&[("length", None), ("files", Some(Out::List(list))), ("name.utf-8", Some(Out::text("ñ"))), ("private", Some(Out::Int(1)))]);
+    let legacy =
+        read(&[("length", None), ("files", Some(Out::List(list))), ("name.utf-8", Some(Out::text("ñ"))), ("private", Some(Out::Int(1)))]);
     let legacy = legacy.unwrap();
     let entry = |path: &str, length, padding, executable| FileEntry { path: vec![path.to_owned()], length, padding, executable };
     assert_eq!(
@@ -186,14 +185,16 @@ fn the_info_hash_is_over_the_bytes_as_they_came() {
 
 #[test]
 fn trackers_web_seeds_and_nodes_are_read_and_bounded() {
-    let head = |head: &str, tail: &str| parse(&[b"d".as_slice(), head.as_bytes(), b"4:info", &info(&[]), tail.as_bytes(), b"e"].concat()).unwrap();
+    let head =
+        |head: &str, tail: &str| parse(&[b"d".as_slice(), head.as_bytes(), b"4:info", &info(&[]), tail.as_bytes(), b"e"].concat()).unwrap();
     let tiers = head("8:announce1:x13:announce-listll1:a0:1:bel1:celei1ee7:comment2:hi", "8:url-list1:u");
     assert_eq!(tiers.tiers, [vec!["a", "b"], vec!["c"]]);
     assert_eq!((tiers.web_seeds, tiers.comment.as_deref()), (vec!["u".to_owned()], Some("hi")));
     let one = head("8:announce1:x13:announce-listle", "5:nodesll1:hi6881eel1:hi65536eel1:hei1ee8:url-listl1:u0:1:ve");
     assert_eq!(one.tiers, [["x"]]);
     assert_eq!((one.nodes, one.web_seeds), (vec![("h".to_owned(), 6881)], vec!["u".to_owned(), "v".to_owned()]));
-    let many = head(&format!("13:announce-listl{}e", format!("l{}e", "1:t".repeat(90)).repeat(5)), &format!("8:url-listl{}e", "1:u".repeat(900)));
+    let many =
+        head(&format!("13:announce-listl{}e", format!("l{}e", "1:t".repeat(90)).repeat(5)), &format!("8:url-listl{}e", "1:u".repeat(900)));
     assert_eq!((many.tiers.iter().map(Vec::len).sum::<usize>(), many.web_seeds.len()), (200, 200));
     assert_eq!(head("", "").tiers, Vec::<Vec<String>>::new());
 }

@@ -62,7 +62,9 @@ fn lists_are_bounded_both_ways() {
     let many = TrackerDatagram::ScrapeRequest { connection: 1, transaction: 2, info_hashes: vec![[7; 20]; 200] };
     assert_eq!(written(&many).len(), 16 + 20 * SCRAPE_MAX);
     let bytes = [&written(&many)[..16], &[7; 4000]].concat();
-    assert!(matches!(udp_tracker::decode_request(&bytes), Ok(TrackerDatagram::ScrapeRequest { info_hashes, .. }) if info_hashes.len() == SCRAPE_MAX));
+    assert!(
+        matches!(udp_tracker::decode_request(&bytes), Ok(TrackerDatagram::ScrapeRequest { info_hashes, .. }) if info_hashes.len() == SCRAPE_MAX)
+    );
     let bytes = [&[0, 0, 0, 2, 0, 0, 0, 0][..], &[7; 4000]].concat();
     assert!(matches!(udp_tracker::decode_answer(&bytes), Ok(TrackerDatagram::ScrapeAnswer { counts, .. }) if counts.len() == SCRAPE_MAX));
     let bytes = [&[0, 0, 0, 3, 0, 0, 0, 0][..], &[0xff; 4000]].concat();

@@ -90,11 +90,8 @@ fn with_ids_as_text(debugged: &str) -> String {
 }
 
 /// What must hold of a golden datagram or text: its reading, the way back, and that no shorter part of it makes the reader fall over.
-pub fn check_messages<M: std::fmt::Debug + PartialEq, E>(
-    text: &str,
-    decode: impl Fn(&[u8]) -> Result<M, E>,
-    encode: impl Fn(&M) -> Vec<u8>,
-) where
+pub fn check_messages<M: std::fmt::Debug + PartialEq, E>(text: &str, decode: impl Fn(&[u8]) -> Result<M, E>, encode: impl Fn(&M) -> Vec<u8>)
+where
     E: std::fmt::Debug,
 {
     let read = |bytes: &[u8]| decode(bytes).unwrap_or_else(|wrong| panic!("{wrong:?} in {}", bytes.escape_ascii()));
