@@ -30,7 +30,7 @@ fn frames_are_read_and_written_as_the_vectors_say() {
             let handshake = vector.bytes[0] == 19;
             let message = said(&mut introduced(handshake), &vector.bytes).unwrap().remove(0);
             let written = say(&mut introduced(handshake), &message);
-            assert_eq!(said(&mut introduced(handshake), &written).unwrap(), [message.clone()], "{}", vector.name);
+            assert_eq!(said(&mut introduced(handshake), &written).unwrap(), std::slice::from_ref(&message), "{}", vector.name);
             if vector.canonical {
                 assert_eq!(written.escape_ascii().to_string(), vector.bytes.escape_ascii().to_string(), "{}", vector.name);
                 let body = if let Message::Piece { data, .. } = &message { data.len() } else { 0 };

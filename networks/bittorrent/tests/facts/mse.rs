@@ -185,9 +185,10 @@ fn our_dialler_is_understood_by_the_reference() {
                 let mut shared = Shared::new(PRIVATE, &opening[..96], &SKEY);
                 end.feed(&[reference::public(PRIVATE), vec![0xee; pads[0]]].concat()).unwrap();
                 let third = [&opening[96..], &end.out.split()].concat();
-                let (pad_a, methods, pad_c, initial, rest) = shared.read_offer(&third).unwrap();
-                assert_eq!((pad_a, methods, initial, rest.len()), (opening.len() - 96, offered, hello_bytes(1), 0));
-                assert!(pad_c.len() <= 512);
+                let read = shared.read_offer(&third).unwrap();
+                assert_eq!((read.pad_bytes, read.methods), (opening.len() - 96, offered));
+                assert_eq!((read.initial, read.rest), (hello_bytes(1), vec![]));
+                assert!(read.pad_c.len() <= 512);
                 let mut answer = hello_bytes(2);
                 let mut fourth = shared.choice(method, &vec![0xdd; pads[1]]);
                 if method == RC4 {
@@ -349,7 +350,8 @@ fn nothing_that_is_said_early_is_lost() {
 
 /// What our end says to what it has heard since it had heard `before` messages, in the conversations with libtorrent.
 fn react(end: &mut End, before: usize) {
-    for message in end.heard[before..].to_vec() {
+    let fresh: Vec<Message> = end.heard[before..].to_vec();
+    for message in fresh {
         match message {
             // A dialler has said its own already.
             Message::Handshake(_) if !end.answered => {

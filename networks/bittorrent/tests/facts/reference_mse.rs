@@ -40,6 +40,20 @@ pub fn public(private: &[u8]) -> Vec<u8> {
     to_96_bytes(&BigUint::from(2_u8).modpow(&BigUint::from_bytes_be(private), &prime()))
 }
 
+/// A dialler's third step, read.
+pub struct Offer {
+    /// Length of pad A.
+    pub pad_bytes: usize,
+    /// What is offered.
+    pub methods: u32,
+    /// Pad C.
+    pub pad_c: Vec<u8>,
+    /// The initial payload.
+    pub initial: Vec<u8>,
+    /// What follows.
+    pub rest: Vec<u8>,
+}
+
 /// What both sides of a conversation share once the keys are exchanged.
 pub struct Shared {
     secret: Vec<u8>,
@@ -85,10 +99,10 @@ impl Shared {
         hidden
     }
 
-    /// Takes the dialler's third step apart, pad A in front of it: the length of pad A, the methods, pad C, the initial payload, and what follows.
-    pub fn read_offer(&mut self, bytes: &[u8]) -> Option<(usize, u32, Vec<u8>, Vec<u8>, Vec<u8>)> {
-        let pad_a = bytes.windows(20).position(|window| window == self.mark())?;
-        let rest = &bytes[pad_a + 20..];
+    /// Takes the dialler's third step apart, pad A in front of it.
+    pub fn read_offer(&mut self, bytes: &[u8]) -> Option<Offer> {
+        let pad_bytes = bytes.windows(20).position(|window| window == self.mark())?;
+        let rest = &bytes[pad_bytes + 20..];
         assert_eq!(rest[..20], self.torrent());
         let mut rest = rest[20..].to_vec();
         let mut plain = |length: usize| {
@@ -99,10 +113,10 @@ impl Shared {
         assert_eq!(plain(8), [0; 8]);
         let methods = u32::from_be_bytes(plain(4).try_into().unwrap());
         let length = u16::from_be_bytes(plain(2).try_into().unwrap());
-        let pad = plain(length.into());
+        let pad_c = plain(length.into());
         let length = u16::from_be_bytes(plain(2).try_into().unwrap());
         let initial = plain(length.into());
-        Some((pad_a, methods, pad, initial, rest))
+        Some(Offer { pad_bytes, methods, pad_c, initial, rest })
     }
 
     /// Takes the acceptor's fourth step apart, pad B in front of it: the length of pad B, the method, pad D, and what follows.
