@@ -165,9 +165,14 @@ impl Swarm {
         self.refill(slot, t);
     }
 
-    /// Tells a peer that has next to nothing what it may ask for while choked.
+    /// Tells a peer that has next to nothing what it may ask for while choked. No more peers than there are slots have that leave at a time: the
+    /// set is the same for a whole /24, and a crowd of newcomers would take the same few pieces from a seed, which nobody else had then.
     fn allow_fast(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let (info_hash, pieces) = (self.info_hash, self.have.len());
+        let on_leave = |peer: &&Box<Peer>| !peer.allowed_by_us.is_empty() && (peer.bits.count() as usize) < ALLOWED_FAST;
+        if self.peers.iter().flatten().filter(on_leave).count() >= t.home.config.upload_slots {
+            return;
+        }
         let Self { peers, have, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let Some(std::net::IpAddr::V4(ip)) = peer.remote.ip().map(|ip| ip.to_canonical()) else { return };
