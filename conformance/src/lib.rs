@@ -5,14 +5,18 @@
 //! its [`Adapter`], one file each.
 
 mod adapter;
+mod bittorrent;
 
 mod lab_world;
+mod machine;
+mod real_world;
 
 pub mod scenarios;
 mod world;
 
 pub use adapter::Adapter;
 pub use lab_world::LabWorld;
+pub use real_world::RealWorld;
 
 pub use world::{Fetching, Folder, Outcome, Peer, Published, World};
 
