@@ -625,8 +625,13 @@ impl Dht {
                     return;
                 }
                 self.bootstrap.succeeded();
-                for side in self.sides.iter_mut().flatten() {
+                for (family, side) in self.sides.iter_mut().enumerate() {
+                    let Some(side) = side else { continue };
                     side.joined = Some(now);
+                    // Looking for ourselves fills the buckets near us; the far ones want lookups of their own.
+                    for target in side.table.with_room(dice) {
+                        self.refreshes.push_out((family, target));
+                    }
                 }
                 self.announces.network_grew(now);
                 if !self.bootstrapped {
