@@ -154,7 +154,7 @@ mod tests {
     fn a_job_ends_at_its_deadline_however_many_nearer_nodes_are_dangled() {
         let mut jobs = Jobs::new();
         let mut lookup = Lookup::new(NodeId([0; 20]), false);
-        lookup.add(None, SocketAddr::from(([127, 0, 0, 1], 1)));
+        lookup.add(None, SocketAddr::from(([127, 0, 0, 1], 1)), None);
         jobs.begin(Goal::Join, NodeId([0; 20]), [Some(lookup), None], Time::ZERO);
         assert!(jobs.take_done(Time::ZERO + Span::from_secs(19)).is_none());
         assert!(jobs.take_done(Time::ZERO + DEADLINE).is_some());
