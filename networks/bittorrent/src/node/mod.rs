@@ -1,6 +1,8 @@
 //! The state machine: one node, many swarms, one DHT, and (as a role) a tracker.
 
 mod dht;
+mod lsd;
+mod pex;
 pub mod tracker_role;
 mod trackers;
 
@@ -166,6 +168,8 @@ pub enum Timer {
     TrackerSweep,
     /// The distributed hash table.
     Dht(dht::DhtTimer),
+    /// Announces to the local network are due.
+    Lsd,
 }
 
 /// One BitTorrent node.

@@ -30,7 +30,8 @@ use hexad_core::{Answer, Ask, BoundedQueue, Dice, Endpoint, Level, Link, Map, Ou
 use self::announces::Announces;
 use self::bootstrap::Bootstrap;
 use self::flood::Flood;
-use self::id::{NodeId, is_local};
+use self::id::NodeId;
+pub(super) use self::id::is_local;
 use self::jobs::{Goal, Jobs};
 use self::queries::Queries;
 use self::state::{NODES_MAX, State};
