@@ -5,6 +5,7 @@ mod lsd;
 mod pex;
 pub mod tracker_role;
 mod trackers;
+mod web_seeds;
 
 use std::net::SocketAddr;
 
@@ -170,6 +171,8 @@ pub enum Timer {
     Dht(dht::DhtTimer),
     /// Announces to the local network are due.
     Lsd,
+    /// A web seed of that torrent may be asked again.
+    WebSeed([u8; 20]),
 }
 
 /// One BitTorrent node.
