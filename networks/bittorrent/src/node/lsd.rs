@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{Bind, BoundedMap, Dice, Door, Level, Link, Outbox, Output, Span, Time};
+use hexad_core::{BoundedMap, Dice, Door, Level, Link, Outbox, Span, Time};
 
 use super::{Node, Timer};
 use crate::doors;
@@ -62,34 +62,16 @@ impl Lsd {
         }
     }
 
-    /// Whether `door` is one of this part's.
-    pub fn owns(door: Door) -> bool {
-        door == doors::LSD_V4 || door == doors::LSD_V6
-    }
-
-    /// Opens the doors; what comes of it goes to [`Self::on_bound`]. `port`: where we accept peers, TCP.
-    pub fn start(&mut self, port: u16, out: &mut Outbox<Node>) {
+    /// A door is open; one family is enough. `port`: where we accept peers, TCP.
+    pub fn opened(&mut self, door: Door, port: u16, now: Time, out: &mut Outbox<Node>) {
         self.port = port;
-        out.push(Output::Listen(doors::LSD_V4, Bind::Multicast(SocketAddr::from(lsd::GROUP_V4))));
-        out.push(Output::Listen(doors::LSD_V6, Bind::Multicast(SocketAddr::from(lsd::GROUP_V6))));
-    }
-
-    /// Closes them.
-    pub fn stop(&mut self, out: &mut Outbox<Node>) {
-        for (door, open) in [doors::LSD_V4, doors::LSD_V6].into_iter().zip(&mut self.open) {
-            if std::mem::take(open) {
-                out.push(Output::Unlisten(door));
-            }
-        }
-    }
-
-    /// A door is open, or could not be opened; one family is enough.
-    pub fn on_bound(&mut self, door: Door, bound: Result<SocketAddr, String>, now: Time, out: &mut Outbox<Node>) {
-        match bound {
-            Ok(_) => self.open[usize::from(door == doors::LSD_V6)] = true,
-            Err(why) => out.note(Level::Info, "lsd_unbound", None, why),
-        }
+        self.open[usize::from(door == doors::LSD_V6)] = true;
         self.plan(now, out);
+    }
+
+    /// The doors are closed. What is announced stays so for when they open again.
+    pub fn closed(&mut self) {
+        self.open = [false; 2];
     }
 
     /// Announces a torrent from here on: at once, and every five minutes.
@@ -203,7 +185,7 @@ impl Lsd {
 
 #[cfg(test)]
 mod tests {
-    use hexad_core::Set;
+    use hexad_core::{Output, Set};
 
     use super::*;
     use crate::wire::Message;
@@ -218,12 +200,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let mut bench = Self { lsd: Lsd::new(&mut Dice::counter(1, 1)), now: Time::ZERO, wakes: Set::new(), notes: Vec::new() };
-            let said = bench.does(|lsd, now, out| {
-                lsd.start(6881, out);
-                lsd.on_bound(doors::LSD_V4, Ok("0.0.0.0:6771".parse().unwrap()), now, out);
-                lsd.on_bound(doors::LSD_V6, Err("no IPv6 here".into()), now, out);
-            });
-            assert!(said.is_empty());
+            assert!(bench.does(|lsd, now, out| lsd.opened(doors::LSD_V4, 6881, now, out)).is_empty());
             bench
         }
 
@@ -239,7 +216,6 @@ mod tests {
                         self.wakes.insert(at);
                     }
                     Output::Note(note) => self.notes.push(note.code),
-                    Output::Listen(..) | Output::Unlisten(_) => {}
                     other => panic!("{other:?}"),
                 }
             }
@@ -266,7 +242,6 @@ mod tests {
     #[test]
     fn a_torrent_is_announced_at_once_and_every_five_minutes() {
         let mut bench = Bench::new();
-        assert_eq!(bench.notes, ["lsd_unbound"]);
         bench.adds(1);
         bench.adds(2);
         let said = bench.passes(Span::from_secs(1));

@@ -256,7 +256,7 @@ fn a_seed_whose_data_is_bad_is_dropped_and_another_takes_over() {
     bench.feeds();
     let (ticket, request) = bench.first();
     assert!(request.url.starts_with("http://bad.example/"));
-    let answer = http(206, &bench.content[..4 * PIECE as usize].to_vec());
+    let answer = http(206, &bench.content[..4 * PIECE as usize]);
     bench.is_answered(ticket, answer);
     bench.does(|seeds, _, out| seeds.judged(SWARM, 0..PIECE, Verdict::Good, out));
     assert!(!bench.seeds.status(&SWARM)[0].dropped);
