@@ -179,13 +179,17 @@ impl<N: Network, W: Wire> Talk<N, W> {
             }
             Err(malformed) => Err(why_malformed(malformed)),
         };
-        if let Err(why) = match started {
+        let lived = match started {
             Ok(()) => self.go_on().await,
             Err(why) => Err(why),
-        } {
+        };
+        let in_order = matches!(lived, Ok(()) | Err(Why::PeerClosed));
+        if let Err(why) = lived {
             self.end(why);
         }
-        self.cell.pending.set(false);
+        if in_order {
+            self.wire.linger().await;
+        }
     }
 
     fn end(&self, why: Why) {
