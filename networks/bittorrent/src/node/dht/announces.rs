@@ -14,6 +14,9 @@ const HURRY_MIN: Span = Span::from_secs(60);
 /// nodes that come may be closer to the torrent than those that were told.
 const SPARSE_MIN: Span = Span::from_secs(4);
 
+/// So many may begin at once; after that they are spread.
+const AT_ONCE: u32 = 8;
+
 /// How a torrent stands.
 #[derive(Debug)]
 struct Announcement {
@@ -33,11 +36,13 @@ struct Announcement {
 pub(super) struct Announces {
     torrents: Map<[u8; 20], Announcement>,
     due: Set<(Time, [u8; 20])>,
+    /// Nothing begins before this; lies in the past as far as several may begin at once.
+    pace: Time,
 }
 
 impl Announces {
     pub const fn new() -> Self {
-        Self { torrents: Map::new(), due: Set::new() }
+        Self { torrents: Map::new(), due: Set::new(), pace: Time::ZERO }
     }
 
     /// Announces from now on that we are in the swarm, at that port; due at once when anything of it changes. False when there is no room.
@@ -88,13 +93,17 @@ impl Announces {
         }
     }
 
-    /// Takes a torrent that is due; it counts as under way until [`Self::finished`].
-    pub fn take_due(&mut self, now: Time) -> Option<[u8; 20]> {
-        let &(at, info_hash) = self.due.first().filter(|(at, _)| *at <= now)?;
+    /// Takes a torrent that is due; it counts as under way until [`Self::finished`]. `nodes`: how many we know. Where they are few, each of them is
+    /// asked for each torrent, and would take many torrents at a time for a flood: they get fewer than 50 packets of ours in ten seconds.
+    pub fn take_due(&mut self, nodes: usize, now: Time) -> Option<[u8; 20]> {
+        let &(at, info_hash) = self.due.first().filter(|(at, _)| *at <= now && self.pace <= now)?;
         self.due.remove(&(at, info_hash));
         let known = self.torrents.get_mut(&info_hash)?;
         known.due = None;
         known.last = Some(now);
+        let interval = Span::from_millis((20_000 / nodes.max(1) as u64).clamp(1, 1000));
+        let earliest = now.as_micros().saturating_sub(u64::try_from((interval * AT_ONCE).as_micros()).unwrap_or(0));
+        self.pace = self.pace.max(Time::from_micros(earliest)) + interval;
         Some(info_hash)
     }
 
@@ -118,7 +127,7 @@ impl Announces {
 
     /// When the next one is due.
     pub fn next_due(&self) -> Option<Time> {
-        self.due.first().map(|&(at, _)| at)
+        self.due.first().map(|&(at, _)| at.max(self.pace))
     }
 
     fn again(&mut self, info_hash: [u8; 20], now: Time) {
@@ -151,15 +160,15 @@ mod tests {
         let mut dice = Dice::counter(7, 1);
         let mut announces = Announces::new();
         assert!(announces.put([1; 20], 6881, false, at(0)));
-        assert_eq!(announces.take_due(at(0)), Some([1; 20]));
-        assert_eq!(announces.take_due(at(9999)), None, "under way");
+        assert_eq!(announces.take_due(9, at(0)), Some([1; 20]));
+        assert_eq!(announces.take_due(9, at(9999)), None, "under way");
         announces.finished([1; 20], K, at(2), &mut dice);
         let due = announces.next_due().unwrap();
         assert!(due > at(810) && due <= at(902), "{due}");
         announces.hurry([1; 20], at(30));
         assert_eq!(announces.next_due(), Some(at(60)));
         announces.put([1; 20], 6881, true, at(40));
-        assert_eq!(announces.take_due(at(40)), Some([1; 20]), "we have become a seed");
+        assert_eq!(announces.take_due(9, at(40)), Some([1; 20]), "we have become a seed");
         announces.remove(&[1; 20]);
         announces.finished([1; 20], K, at(41), &mut dice);
         assert_eq!(announces.next_due(), None);
@@ -173,7 +182,7 @@ mod tests {
         let mut now = at(0);
         let mut waits = Vec::new();
         for _ in 0..10 {
-            announces.take_due(now).unwrap();
+            announces.take_due(9, now).unwrap();
             announces.finished([1; 20], 2, now, &mut dice);
             let due = announces.next_due().unwrap();
             waits.push(due.since(now).as_secs());
@@ -183,5 +192,18 @@ mod tests {
         assert!(*waits.last().unwrap() > 800, "{waits:?}");
         announces.network_grew(now + Span::from_secs(1));
         assert_eq!(announces.next_due(), Some(now + Span::from_secs(1)));
+    }
+
+    #[test]
+    fn where_nodes_are_few_many_torrents_are_spread() {
+        let mut announces = Announces::new();
+        for n in 0..100 {
+            announces.put([n; 20], 1, false, at(100));
+        }
+        let mut begun = |seconds: u64| std::iter::from_fn(|| announces.take_due(10, at(seconds))).count();
+        assert_eq!(begun(100), 9);
+        assert_eq!(begun(100), 0);
+        assert_eq!(begun(102), 2);
+        assert_eq!(begun(122), 9);
     }
 }

@@ -24,10 +24,11 @@ impl Dht {
         }
         self.expire_searches(now, false, dice, news);
         if self.knows_somebody() {
+            let nodes = self.node_counts().into_iter().sum();
             while self.jobs.has_room_for(Goal::Search(0)) {
                 if let Some(search) = self.searches.pop() {
                     self.begin(Goal::Search(search.key), NodeId(search.info_hash), now);
-                } else if let Some(info_hash) = self.announces.take_due(now) {
+                } else if let Some(info_hash) = self.announces.take_due(nodes, now) {
                     self.begin(Goal::Announce(info_hash), NodeId(info_hash), now);
                 } else {
                     break;

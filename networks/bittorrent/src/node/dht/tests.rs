@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use hexad_core::{Message as _, Name, Set};
 
 use super::*;
-use crate::wire::{KrpcAnswer, KrpcQuery, Message, NodeContact, krpc};
+use crate::wire::{KrpcAnswer, KrpcQuery, Message, NodeContact, Want, krpc};
 
 const HASH: [u8; 20] = [0x5a; 20];
 
@@ -506,4 +506,88 @@ fn the_id_follows_the_address_that_many_see_and_a_silent_network_is_joined_anew(
     world.pass(Span::from_secs(4 * 3600));
     let sent: u64 = world.sent.values().sum();
     assert!(sent < 2000, "{sent} packets in four hours");
+}
+
+#[test]
+fn under_churn_what_is_announced_stays_found() {
+    let mut world = network(60, 20, site);
+    world.announce(1, HASH);
+    let mut found = 0;
+    for round in 0..12_usize {
+        // Every ten minutes a tenth of the others is replaced by nodes that know one member only.
+        for n in 0..6 {
+            let leaves = 2 + (round * 6 + n) % 50;
+            world.members[leaves] = Member::Dead;
+            let joins = world.node(site(1000 + round * 6 + n));
+            world.start(joins, &[Endpoint::Ip(site(59))]);
+        }
+        world.pass(Span::from_secs(600));
+        let asker = world.members.len() - 1;
+        world.look_up(asker, round as u64, HASH);
+        world.pass(Span::from_secs(25));
+        found += usize::from(world.over(round as u64).unwrap().1 == [site(1)]);
+    }
+    assert_eq!(found, 12);
+}
+
+#[test]
+fn many_torrents_are_announced_a_few_at_a_time() {
+    let mut world = network(100, 21, site);
+    world.sent.clear();
+    for n in 0..500_u16 {
+        let mut hash = [0; 20];
+        hash[..2].copy_from_slice(&(n * 97).to_be_bytes());
+        world.announce(1, hash);
+    }
+    let at_once = world.sent["get_peers"];
+    assert!(at_once <= 8 * 5, "{at_once} questions at once");
+    world.pass(Span::from_secs(300));
+    assert!(!world.notes.contains_key("dht_flood"), "nobody takes it for a flood");
+    let stored: usize = (0..100).map(|n| world.dht(n).stored_torrents()).sum();
+    assert!(stored >= 500 * 8 * 9 / 10, "{stored} {:?} {:?}", world.notes, world.sent);
+    let asked = world.sent["get_peers"];
+    assert!(asked < 500 * 25, "{asked} questions");
+}
+
+#[test]
+fn a_storm_of_packets_of_every_kind_grows_nothing() {
+    let mut world = network(10, 22, local);
+    world.announce(0, HASH);
+    let mut dice = Dice::counter(22, 22);
+    for n in 0..20_000_u32 {
+        let from = match dice.below(3) {
+            0 => local(1 + usize::try_from(dice.below(9)).unwrap()),
+            1 => SocketAddr::from((dice.bytes::<4>(), u16::from_be_bytes(dice.bytes()))),
+            _ => SocketAddr::from((dice.bytes::<16>(), 6881)),
+        };
+        let hash = if dice.chance(1, 2) { HASH } else { dice.bytes() };
+        let nodes = (0..8).map(|_| NodeContact { id: dice.bytes(), address: SocketAddr::from((dice.bytes::<4>(), 1)) }).collect();
+        let peers = (0..50).map(|_| SocketAddr::from((dice.bytes::<4>(), 1))).collect();
+        let query = |query| KrpcBody::Query { id: hash, query, read_only: false };
+        let body = match dice.below(7) {
+            0 => query(KrpcQuery::Ping),
+            1 => query(KrpcQuery::FindNode { target: hash, want: Some(Want { v4: true, v6: true }) }),
+            2 => query(KrpcQuery::GetPeers { info_hash: hash, want: None, no_seeds: true }),
+            3 => query(KrpcQuery::AnnouncePeer { info_hash: hash, port: 0, implied_port: true, token: Bytes::new(), seed: true }),
+            4 => query(KrpcQuery::Unknown { method: Bytes::from_static(b"vote"), target: None }),
+            5 => KrpcBody::Error { code: 201, text: "no".into() },
+            _ => KrpcBody::Answer { id: dice.bytes(), answer: KrpcAnswer { nodes, peers, token: Some(Bytes::from_static(b"x")) } },
+        };
+        let transaction = Bytes::copy_from_slice(&u16::try_from(n % 65_536).unwrap().to_be_bytes());
+        let packet = Krpc { transaction, body, seen_as: Some(SocketAddr::from((dice.bytes::<4>(), 1))), version: None };
+        world.act(0, |dht, now, dice, out| dht.on_datagram(from, &packet, now, dice, out));
+        if n % 100 == 0 {
+            world.pass(Span::from_millis(100));
+        }
+    }
+    let dht = world.dht(0);
+    let [nodes, _] = dht.node_counts();
+    assert!(nodes <= 9, "{nodes} nodes in the table, of nine that exist");
+    assert_eq!(dht.stored_torrents(), 0, "no announce had a token");
+    assert_eq!(dht.sides[0].as_ref().unwrap().votes.decided(), None);
+    let told = world.peers_of(0);
+    assert!(told.is_empty(), "{told:?}");
+    world.look_up(3, 1, HASH);
+    world.pass(Span::from_secs(30));
+    assert_eq!(world.over(1).unwrap().1, [local(0)], "it still does its work");
 }
