@@ -67,4 +67,4 @@ macro_rules! replays {
     };
 }
 
-replays!(bencode, extended, http_tracker, journal, krpc, lsd, magnet, metainfo, peer_wire, udp_tracker);
+replays!(bencode, bittorrent_node, extended, http_tracker, journal, krpc, lsd, magnet, metainfo, peer_wire, udp_tracker);
