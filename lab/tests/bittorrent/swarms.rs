@@ -27,8 +27,8 @@ fn rarest_first_spreads_pieces_more_evenly_than_chance() {
     let rarest = swarm(&SwarmPlan::default());
     let random = swarm(&SwarmPlan { random_picking: true, ..SwarmPlan::default() });
     println!("{rarest}\n{random}");
-    assert!(rarest.replication_cv < random.replication_cv * 0.8, "{:.3} against {:.3}", rarest.replication_cv, random.replication_cv);
-    assert!(rarest.first_copy_s < random.first_copy_s);
+    assert!(rarest.replication_cv < random.replication_cv * 0.9, "{:.3} against {:.3}", rarest.replication_cv, random.replication_cv);
+    assert!(rarest.first_copy_s < random.first_copy_s * 0.75);
 }
 
 fn small() -> SwarmPlan {

@@ -123,6 +123,16 @@ impl Swarm {
         self.welcome(conn, dialled.peer, true, handshake, t);
     }
 
+    /// Whom we have dialled begins with something else.
+    pub(crate) fn on_no_handshake(&mut self, conn: ConnId, t: &mut Turn<'_, '_>) {
+        t.close(conn, "handshake_missing");
+        let Some(dialled) = self.dials.remove(&conn) else { return };
+        t.home.half_open -= usize::from(!dialled.opened);
+        t.drop_note("handshake_missing", &dialled.peer);
+        self.candidates.failed(&dialled.peer, t.cx.now);
+        self.look_alive(t);
+    }
+
     /// A peer has said who it is. It is let in, or its connection is closed.
     pub(crate) fn welcome(&mut self, conn: ConnId, remote: Endpoint, outgoing: bool, handshake: &Handshake, t: &mut Turn<'_, '_>) {
         let refusal = self.refusal(&remote, outgoing, handshake, t);
