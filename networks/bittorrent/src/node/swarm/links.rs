@@ -103,7 +103,12 @@ impl Swarm {
         // Somebody is there, and does not speak MSE, it seems: in clear at once.
         if dialled.opened && dialled.manner == manner::OBFUSCATED {
             self.candidates.speaks_plain(&dialled.peer);
-            self.open(dialled.peer, manner::PLAIN, t);
+            if t.home.half_open < t.home.config.half_open_max {
+                self.open(dialled.peer, manner::PLAIN, t);
+            } else {
+                self.candidates.closed(&dialled.peer, Span::ZERO, t.cx.now);
+                self.look_alive(t);
+            }
             return;
         }
         self.candidates.failed(&dialled.peer, t.cx.now);
