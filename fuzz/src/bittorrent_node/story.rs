@@ -176,7 +176,12 @@ fn handshake(bytes: &mut Bytes<'_>) -> Message {
     let fast = if kind & 1 == 0 { 0x04 } else { 0 };
     let extended = if kind & 2 == 0 { 0x10 } else { 0 };
     let obfuscated = kind & 4 == 0;
-    Message::Handshake(Handshake { reserved: [0, 0, 0, 0, 0, extended, 0, fast | 1], info_hash: bytes.hash(), peer_id: [bytes.byte(); 20], obfuscated })
+    Message::Handshake(Handshake {
+        reserved: [0, 0, 0, 0, 0, extended, 0, fast | 1],
+        info_hash: bytes.hash(),
+        peer_id: [bytes.byte(); 20],
+        obfuscated,
+    })
 }
 
 /// A peer comes (or answers a dial) and says what good peers begin with.
@@ -214,11 +219,7 @@ fn hello(bytes: &mut Bytes<'_>) -> ExtendedHandshake {
         extensions: [("ut_metadata".to_owned(), id(kind & 1 == 0)), ("ut_pex".to_owned(), 2 * id(kind & 2 == 0))].into(),
         listen_port: (kind & 4 == 0).then(|| 6881 + u16::from(bytes.byte())),
         requests_max: (kind & 8 != 0).then(|| bytes.number()),
-        metadata_bytes: if kind & 16 == 0 {
-            u32::try_from(torrents()[0].info.bytes.len()).ok()
-        } else {
-            Some(bytes.number())
-        },
+        metadata_bytes: if kind & 16 == 0 { u32::try_from(torrents()[0].info.bytes.len()).ok() } else { Some(bytes.number()) },
         upload_only: (kind & 32 != 0).then_some(true),
         your_ip: (kind & 64 != 0).then(|| bytes.address().ip()),
         ..ExtendedHandshake::default()
@@ -255,7 +256,11 @@ fn message(bytes: &mut Bytes<'_>) -> Message {
         8 => Message::Request(block(bytes)),
         9 => {
             let block = block(bytes);
-            Message::Piece { piece: block.piece, begin: block.begin, data: Payload::Bytes(Buffer::from(vec![bytes.byte(); (block.length % 16_385) as usize])) }
+            Message::Piece {
+                piece: block.piece,
+                begin: block.begin,
+                data: Payload::Bytes(Buffer::from(vec![bytes.byte(); (block.length % 16_385) as usize])),
+            }
         }
         10 => Message::Cancel(block(bytes)),
         11 => Message::Port(u16::from(bytes.byte()) * 40),
@@ -359,7 +364,9 @@ fn answer(world: &mut World, bytes: &mut Bytes<'_>) {
                 1 => Buffer::from_static(b"d8:intervali60e5:peers12:\x0a\0\0\x09\x1a\xe1\x0a\0\0\x0a\x1a\xe1e"),
                 2 => Buffer::from_static(b"d14:failure reason2:no8:retry in5:nevere"),
                 _ => match &request.range {
-                    Some(range) => (range.start..range.end.min(range.start + (1 << 20))).map(super::world::byte_at).collect::<Vec<u8>>().into(),
+                    Some(range) => {
+                        (range.start..range.end.min(range.start + (1 << 20))).map(super::world::byte_at).collect::<Vec<u8>>().into()
+                    }
                     None => Buffer::new(),
                 },
             };

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
+use hexad_bittorrent::doors;
 use hexad_bittorrent::node::{Config, Encryption, Node, Picking, Reply, Request, Timer, TrackerConfig};
 use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
 use hexad_bittorrent::wire::{self, BlockRef, Message};
-use hexad_bittorrent::doors;
 use hexad_content::{Layout, Ranges, Sha1Digest};
 use hexad_core::{
     Ask, Bind, ConnId, Context, Dice, Door, Inbound, Input, LeaseId, Link, Map, Message as _, Node as _, OpId, Operation, Outbox, Output,
@@ -38,8 +38,13 @@ pub fn torrents() -> &'static [Metainfo; 2] {
             let layout = Arc::new(Layout::single(name.to_owned(), TOTAL_BYTES).expect("a small file"));
             // The node never looks at hashes of pieces: the engine does, and here nobody.
             let builder = MetainfoBuilder::new(layout, PIECE_BYTES, vec![Sha1Digest([7; 20]); 3]);
-            let tiers = vec![vec!["udp://10.0.0.1:6969/announce".into(), "http://10.0.0.2/announce".into()], vec!["http://t.example/announce".into()]];
-            MetainfoBuilder { private: name == "b", tiers, web_seeds: vec!["http://10.0.0.3/f".into()], ..builder }.build().expect("a good torrent")
+            let tiers = vec![
+                vec!["udp://10.0.0.1:6969/announce".into(), "http://10.0.0.2/announce".into()],
+                vec!["http://t.example/announce".into()],
+            ];
+            MetainfoBuilder { private: name == "b", tiers, web_seeds: vec!["http://10.0.0.3/f".into()], ..builder }
+                .build()
+                .expect("a good torrent")
         })
     })
 }
@@ -74,6 +79,18 @@ struct Room(u64);
 impl Rooms for Room {
     fn room(&self, _: ConnId) -> u64 {
         self.0
+    }
+}
+
+/// What is said can be read by the other end.
+fn said_again_as_it_is(mut message: Message) {
+    if let Message::Pex(pex) = &mut message {
+        // IPv4 stands first on the wire.
+        pex.added.sort_by_key(|peer| peer.address.is_ipv6());
+        pex.dropped.sort_by_key(|peer| peer.is_ipv6());
+    }
+    if !matches!(message, Message::Handshake(_)) {
+        said_again(&message);
     }
 }
 
@@ -248,9 +265,7 @@ impl World {
                     Message::Metadata(wire::MetadataMessage::Request { piece }) if open.metadata.len() < 100 => open.metadata.push(*piece),
                     _ => {}
                 }
-                if !matches!(message, Message::Handshake(_)) {
-                    said_again(&message);
-                }
+                said_again_as_it_is(message);
             }
             Output::Send(Link::Datagram(door, _) | Link::Multicast(door), message) => self.take_datagram(door, &message),
             Output::SendShare(conn, message, share, range) => {
@@ -297,7 +312,8 @@ impl World {
         assert!(out.len() <= 2 << 10, "a datagram of {} bytes", out.len());
         if let (doors::DATAGRAMS, Message::Tracker(datagram)) = (door, message) {
             use wire::TrackerDatagram::{AnnounceRequest, ConnectRequest, ScrapeRequest};
-            let (ConnectRequest { transaction } | AnnounceRequest { transaction, .. } | ScrapeRequest { transaction, .. }) = **datagram else {
+            let (ConnectRequest { transaction } | AnnounceRequest { transaction, .. } | ScrapeRequest { transaction, .. }) = **datagram
+            else {
                 panic!("answers at the door where it asks: {datagram:?}")
             };
             if self.transactions.len() < 100 {
