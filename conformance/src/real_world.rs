@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+
 use std::time::Duration;
 
 use hexad_content::{Digest, Layout, safe_names};
@@ -222,7 +222,10 @@ pub struct RealFetch<N: Adapter> {
 impl<N: Adapter> Fetching for RealFetch<N> {
     fn reaches(&self, bytes: u64) {
         let inner = self.peer.inner.borrow();
-        let verified = inner.machine().log.wait("a fetch to get on", |seen| seen.verified.get(&self.share).copied().filter(|&verified| verified >= bytes));
+        let verified = inner
+            .machine()
+            .log
+            .wait("a fetch to get on", |seen| seen.verified.get(&self.share).copied().filter(|&verified| verified >= bytes));
         *self.verified.borrow_mut() = verified;
     }
 
@@ -269,4 +272,3 @@ impl<N: Adapter> Fetching for RealFetch<N> {
         names.paths.iter().enumerate().all(right)
     }
 }
-

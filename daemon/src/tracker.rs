@@ -101,9 +101,10 @@ impl Stop for StopTracker {
     fn stop(&mut self) {
         if let Some(quit) = self.quit.take() {
             let _ = quit.send(());
+            // Said first: whoever listens to the node takes its end for a failure.
+            let _ = self.events.send(Event::Stopped);
             self.node.handle.shutdown();
             self.transfers.shutdown();
-            let _ = self.events.send(Event::Stopped);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `fuzz_targets/` are the same functions for `cargo fuzz` (see the README).
 
 mod bencode;
+mod bittorrent_node;
 mod datagrams;
 mod journal;
 mod mutate;
@@ -12,6 +13,7 @@ mod texts;
 mod torrent;
 
 pub use bencode::bencode;
+pub use bittorrent_node::bittorrent_node;
 pub use datagrams::{krpc, lsd, udp_tracker};
 pub use journal::journal;
 pub use mutate::Mutator;
@@ -25,6 +27,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name; each has a folder of this name in `corpus/`, and a file in `fuzz_targets/`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", bencode),
+    ("bittorrent_node", bittorrent_node),
     ("extended", extended),
     ("http_tracker", http_tracker),
     ("journal", journal),

@@ -86,7 +86,7 @@ fn frames_are_stable(bytes: &[u8], step: usize) {
     }
 }
 
-fn said_again(message: &Message) {
+pub(crate) fn said_again(message: &Message) {
     let mut speaker = End::introduced();
     speaker.say(message);
     let mut listener = End::introduced();

@@ -4,16 +4,20 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::config::HostConfig;
 use super::reach::resolve;
-use super::stage::Stage;
+use super::stage::{OWN_BUCKET, Stage};
 use super::store::{Deed, Store};
 use super::work;
 use crate::Catalogue;
 use crate::http::Http;
+
+/// What a node loads from the host's own bucket to learn its public key.
+const PUBLIC_KEY: &[u8] = b"public-key";
 
 /// Who answers, and how much is being answered.
 pub(super) struct Asks {
@@ -111,6 +115,9 @@ pub(super) fn ask<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask) {
     let Some(question) = stage.asks.begin() else {
         return stage.hear_soon(Input::Answered(ticket, other("too many questions at once")));
     };
+    if let Ask::Load(OWN_BUCKET, _) | Ask::Store(OWN_BUCKET, ..) | Ask::Forget(OWN_BUCKET, _) = ask {
+        return own(stage, ticket, ask, question);
+    }
     // Put before anything else runs, so that the store hears of things in the node's order.
     let stored = match &ask {
         Ask::Load(bucket, key) => Some(stage.asks.store(Deed::Load(bucket, key.clone()))),
@@ -123,6 +130,23 @@ pub(super) fn ask<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask) {
         let answer = match stored {
             Some(answer) => answer.await.unwrap_or_else(|_| gone()),
             None => answer(&stage, ask).await,
+        };
+        drop(question);
+        stage.hear(Input::Answered(ticket, answer));
+        stage.settle();
+    });
+}
+
+/// The host's own bucket, which shows the node nothing but its public key.
+fn own<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask, question: Question) {
+    let stage = stage.clone();
+    stage.clone().spawn(async move {
+        let answer = match ask {
+            Ask::Load(_, key) if key == PUBLIC_KEY => match stage.node_key().await {
+                Ok(key) => Answer::Loaded(Some(Payload::Bytes(Bytes::copy_from_slice(&key.public())))),
+                Err(why) => other(&why),
+            },
+            _ => Answer::Failed(AskFailure::Forbidden(format!("the bucket '{OWN_BUCKET}' is the host's own"))),
         };
         drop(question);
         stage.hear(Input::Answered(ticket, answer));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::key::NodeKey;
 use crate::Catalogue;
 
 /// Bounds and switches of a host.
@@ -33,6 +34,8 @@ pub struct HostConfig {
     pub user_agent: String,
     /// Certificates (DER) of authorities that HTTPS trusts beside the system's.
     pub extra_root_certificates: Vec<Vec<u8>>,
+    /// The key pair by which a node of our own overlays is known. Without one, the pair in the node's state is taken, or made.
+    pub key: Option<NodeKey>,
     /// Who answers `Ask::Query`; without one, such questions fail.
     pub catalogue: Option<Arc<dyn Catalogue>>,
 }
@@ -52,6 +55,7 @@ impl Default for HostConfig {
             blocking_threads_max: 16,
             user_agent: concat!("Hexad/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_root_certificates: Vec::new(),
+            key: None,
             catalogue: None,
         }
     }

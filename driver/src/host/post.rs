@@ -12,7 +12,8 @@ use tokio::net::UdpSocket;
 
 use super::doors::Sockets;
 use super::handle::{AddrOf, MessageOf};
-use super::reach::{is_private, resolve};
+use super::quic;
+use super::reach::{canonical, is_private, resolve};
 use super::stage::Stage;
 
 /// The largest datagram there is.
@@ -43,7 +44,7 @@ pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, soc
 }
 
 fn hear<N: Network>(stage: &Rc<Stage<N>>, door: Door, from: SocketAddr, bytes: &[u8]) {
-    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let from = canonical(from);
     let Some(peer) = AddrOf::<N>::of_socket(from) else { return };
     match N::decode_datagram(door, bytes) {
         Ok(message) => stage.hear(Input::Received(Link::Datagram(door, peer), message)),
@@ -54,7 +55,17 @@ fn hear<N: Network>(stage: &Rc<Stage<N>>, door: Door, from: SocketAddr, bytes: &
 /// Sends a datagram through a door, or notes why not.
 pub(super) fn send<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: AddrOf<N>, message: &MessageOf<N>) {
     let Some(bytes) = encode(stage, message) else { return };
+    let quic = match stage.doors.borrow().sockets(door) {
+        Some(Sockets::Quic(quic)) => Some(quic.clone()),
+        _ => None,
+    };
     match to.endpoint() {
+        Some(Endpoint::Key(key, at)) if quic.is_some() => {
+            if let Some(quic) = quic {
+                quic::send_datagram(stage, quic, key, at, bytes.freeze());
+            }
+        }
+        _ if quic.is_some() => stage.note(Level::Drop, "datagram_dropped", Some(to), "over QUIC only peers with a key are reached"),
         Some(Endpoint::Ip(socket) | Endpoint::Key(_, socket)) => send_bytes(stage, door, socket, &bytes),
         Some(Endpoint::Name(name)) => {
             let Some(question) = stage.asks.begin() else {
@@ -97,7 +108,7 @@ fn encode<N: Network>(stage: &Rc<Stage<N>>, message: &MessageOf<N>) -> Option<By
 
 fn send_bytes<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: SocketAddr, bytes: &[u8]) {
     let drop_it = |why: &str| stage.note(Level::Drop, "datagram_dropped", AddrOf::<N>::of_socket(to), why.to_owned());
-    let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+    let to = canonical(to);
     if !stage.config.outside && !is_private(to.ip()) {
         return stage.note(Level::Drop, "outside_not_allowed", AddrOf::<N>::of_socket(to), "");
     }
