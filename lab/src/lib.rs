@@ -20,6 +20,7 @@ mod queue;
 mod run;
 mod scenario;
 pub mod scenarios;
+mod shard;
 mod space;
 mod tally;
 mod value;

@@ -27,6 +27,11 @@ impl Space {
         Self { seed, latency, floor: micros(latency.floor).max(1), places: Vec::new() }
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, count: u32) {
+        self.places.reserve_exact(if count > 1 { count as usize } else { 0 });
+    }
+
     /// Gives the next node its place.
     pub(crate) fn add(&mut self) {
         let node = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
