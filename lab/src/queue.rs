@@ -180,6 +180,7 @@ impl<E, T: Copy> Queue<E, T> {
     }
 
     fn place(&self, key: &Key, index: usize, wakes: bool) -> Place {
+        debug_assert!(key.at >= start_of(self.open), "what comes late comes into the bucket that is open");
         let since = key.at.as_micros().saturating_sub(start_of(self.open).as_micros());
         Place {
             time_to: (since << 32) | u64::from(key.to),

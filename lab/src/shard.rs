@@ -118,12 +118,18 @@ pub(crate) fn exchange<N: Network>(shards: &mut [Shard<N>]) {
 
 /// Carries out all events up to and including `until` in the order of their keys, on this thread.
 pub(crate) fn run_together<N: Network>(shards: &mut [Shard<N>], until: Time, scene: &Scene<N>, watcher: &mut Watcher<N>) {
-    loop {
-        let first = shards.iter_mut().filter_map(|shard| Some((shard.queue.peek_until(until)?, shard.number))).min();
-        let Some((_, number)) = first else { return };
-        shards[number].run_one(until, scene, Some(watcher));
+    while let Some(last) = window(shards.iter().filter_map(|shard| shard.queue.next_bound()).min(), until, &scene.world) {
+        while let Some((_, number)) = shards.iter_mut().filter_map(|shard| Some((shard.queue.peek_until(last)?, shard.number))).min() {
+            shards[number].run_one(last, scene, Some(watcher));
+        }
         exchange(shards);
     }
+}
+
+/// The last moment of the window that begins with the next event: what happens in it concerns other machines only later.
+fn window(next: Option<Time>, until: Time, world: &World) -> Option<Time> {
+    let next = next.filter(|&next| next <= until)?;
+    Some((next + (world.space.floor() - Span::from_micros(1))).min(until))
 }
 
 /// Where one shard puts what another has to take.
@@ -181,10 +187,8 @@ fn run_windows<N: Network>(shard: &mut Shard<N>, until: Time, scene: &Scene<N>, 
         table.barrier.wait();
         let first = table.next.iter().map(|next| next.load(Ordering::Acquire)).min().unwrap_or(NEVER);
         let failed = table.panic.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if failed || first == NEVER || Time::from_micros(first) > until {
-            return;
-        }
-        let last = (Time::from_micros(first) + (scene.world.space.floor() - Span::from_micros(1))).min(until);
+        let first = (first != NEVER && !failed).then(|| Time::from_micros(first));
+        let Some(last) = window(first, until, &scene.world) else { return };
         // A node that fails an assertion must not leave the other threads waiting.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| shard.run(last, scene, None))) {
             table.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
