@@ -123,7 +123,12 @@ pub(crate) struct Mouth {
 
 impl Mouth {
     pub(crate) const fn new(index: u32) -> Self {
-        Self { index, life: 0, emitted: 0, traffic: Traffic { sent_bytes: 0, received_bytes: 0, sent_share_bytes: 0, received_share_bytes: 0 } }
+        Self {
+            index,
+            life: 0,
+            emitted: 0,
+            traffic: Traffic { sent_bytes: 0, received_bytes: 0, sent_share_bytes: 0, received_share_bytes: 0 },
+        }
     }
 
     /// The number that its next event will have.

@@ -311,11 +311,7 @@ impl<N: Network> Lab<N> {
 
     /// Lets the caller be a node's host for a moment: for setting up a world that has been going for long, without living through it. What
     /// the node wants is carried out at this time; of doors that it opens, it hears before this returns. `None` while the node is dead.
-    pub fn touch<R>(
-        &mut self,
-        node: NodeIndex,
-        act: impl FnOnce(&mut N::Node, &mut Context<'_>, &mut Outbox<N::Node>) -> R,
-    ) -> Option<R> {
+    pub fn touch<R>(&mut self, node: NodeIndex, act: impl FnOnce(&mut N::Node, &mut Context<'_>, &mut Outbox<N::Node>) -> R) -> Option<R> {
         self.with(node, |machine, step| machine.touch(act, step))
     }
 
@@ -411,7 +407,10 @@ impl<N: Network> Lab<N> {
     /// A hash over every input of every node: when, to whom, from whom, of what kind. In order for each node, and whatever the order among nodes.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.shards.iter().flat_map(|shard| &shard.machines).fold(0_u64, |sum, machine| sum.wrapping_add(mix(machine.chain() ^ mix(u64::from(machine.mouth.index) + 1))))
+        self.shards
+            .iter()
+            .flat_map(|shard| &shard.machines)
+            .fold(0_u64, |sum, machine| sum.wrapping_add(mix(machine.chain() ^ mix(u64::from(machine.mouth.index) + 1))))
     }
 
     /// A number that nothing else has: for operations, leases, shares.

@@ -258,7 +258,9 @@ impl<N: Network> Machine<N> {
                 let secrets = self.secrets(step);
                 self.wires_mut(step);
                 let Some(wires) = &mut self.wires else { return };
-                if let Some(input) = wires.on_syn_ack(conn.conn(), Far { peer: from, conn: far.conn(), acks }, secrets, &mut self.mouth, step) {
+                if let Some(input) =
+                    wires.on_syn_ack(conn.conn(), Far { peer: from, conn: far.conn(), acks }, secrets, &mut self.mouth, step)
+                {
                     self.hear(from, 0, input, step);
                 }
             }
@@ -268,7 +270,8 @@ impl<N: Network> Machine<N> {
                 }
             }
             Event::Fin { conn, broken, through } => {
-                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_fin(conn.conn(), broken, through, &mut self.mouth, step)) {
+                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_fin(conn.conn(), broken, through, &mut self.mouth, step))
+                {
                     self.hear(from, 0, input, step);
                 }
             }

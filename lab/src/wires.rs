@@ -202,7 +202,12 @@ impl<N: Network> Wires<N> {
         } else {
             let at = step.now + step.world.travel(mouth.index, far.peer, mouth.next(), &mut step.tally.fired);
             end.last_arrival = at;
-            mouth.emit(step, far.peer, at, Event::SynAck { conn: Wire::of(far.conn), far: Wire::of(conn), acks: self.links.down_bytes_per_s.is_some() });
+            mouth.emit(
+                step,
+                far.peer,
+                at,
+                Event::SynAck { conn: Wire::of(far.conn), far: Wire::of(conn), acks: self.links.down_bytes_per_s.is_some() },
+            );
         }
         self.ends.insert(conn, end);
     }
@@ -266,7 +271,11 @@ impl<N: Network> Wires<N> {
         };
         if !through && self.links.down_bytes_per_s.is_some() {
             self.down_until = self.down_until.max(step.now) + duration(bytes.into(), self.links.down_bytes_per_s);
-            mouth.emit_here(step, self.down_until, Event::Data { conn: Wire::of(conn), back: Wire::of(back), bytes, body_bytes, through: true, parcel });
+            mouth.emit_here(
+                step,
+                self.down_until,
+                Event::Data { conn: Wire::of(conn), back: Wire::of(back), bytes, body_bytes, through: true, parcel },
+            );
             return;
         }
         if through && body_bytes > 0 {
@@ -501,7 +510,14 @@ fn transmit<N: Network>(conn: ConnId, end: &mut End<N>, frame: Frame<Msg<N>>, le
     let arrival = left + step.world.travel(mouth.index, end.peer, mouth.next(), &mut step.tally.fired);
     end.last_arrival = end.last_arrival.max(arrival);
     let narrow = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
-    let data = Event::Data { conn: Wire::of(far), back: Wire::of(conn), bytes: narrow(bytes), body_bytes: narrow(body_bytes), through: false, parcel };
+    let data = Event::Data {
+        conn: Wire::of(far),
+        back: Wire::of(conn),
+        bytes: narrow(bytes),
+        body_bytes: narrow(body_bytes),
+        through: false,
+        parcel,
+    };
     mouth.emit(step, end.peer, end.last_arrival, data);
 }
 
