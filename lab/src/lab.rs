@@ -88,13 +88,11 @@ impl<N: Network> Lab<N> {
         let first = self.nodes;
         let made = u32::try_from(self.scene.configs.len()).expect("fewer than 2^32 configurations");
         self.scene.configs.push(config);
-        self.scene.world.space.reserve(count);
         let shards = self.shards.len();
         for shard in &mut self.shards {
             shard.reserve((count as usize).div_ceil(shards));
         }
         for index in first..first + count {
-            self.scene.world.space.add();
             let machine = Machine::new(index, made, &self.scene.configs[made as usize], self.scene.world.config.seed);
             self.shards[index as usize % shards].machines.push(machine);
         }

@@ -15,6 +15,7 @@ mod line;
 mod machine;
 mod nat;
 mod outcome;
+pub mod outputs;
 mod pipe;
 mod queue;
 mod run;

@@ -173,12 +173,6 @@ impl<E, T: Copy> Queue<E, T> {
         Some((post.key, Next::Event(post.event)))
     }
 
-    /// The destination of what comes some places later, if that is known already.
-    pub(crate) fn foresee(&self, places: usize) -> Option<u32> {
-        let place = self.order.len().checked_sub(places + 1).and_then(|index| self.order.get(index))?;
-        u32::try_from(place.time_to & u64::from(u32::MAX)).ok()
-    }
-
     fn place(&self, key: &Key, index: usize, wakes: bool) -> Place {
         debug_assert!(key.at >= start_of(self.open), "what comes late comes into the bucket that is open");
         let since = key.at.as_micros().saturating_sub(start_of(self.open).as_micros());

@@ -211,3 +211,19 @@ impl Codec for NoCodec {
 
     fn seal(&mut self, _: &mut [u8]) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Hops, Tick, Toy, Word};
+    use crate::event::Event;
+    use crate::machine::Machine;
+    use crate::queue::{Alarm, Post};
+
+    #[test]
+    fn what_a_large_world_has_many_of_is_small() {
+        let machine = size_of::<Machine<Hops>>() - size_of::<Toy>();
+        let event = size_of::<Post<Event<Hops>>>() - size_of::<Word>();
+        let wake = size_of::<Alarm<Tick>>();
+        assert!(machine <= 128 && event <= 48 && wake <= 24, "{machine} {event} {wake}");
+    }
+}
