@@ -10,6 +10,9 @@ use crate::Lab;
 
 /// Hears how a run goes.
 pub trait Progress {
+    /// A scenario begins, with a seed.
+    fn on_scenario(&mut self, _name: &str, _seed: u64) {}
+
     /// A phase begins.
     fn on_phase(&mut self, name: &str);
 

@@ -25,6 +25,8 @@ pub struct Run {
     pub cpu_s: f64,
     /// The most memory that the process had.
     pub peak_memory_bytes: u64,
+    /// What of it the process had before.
+    pub memory_before_bytes: u64,
     /// What took how long.
     pub phases: Vec<Phase>,
 }
@@ -55,6 +57,7 @@ impl Scenario {
             wall_s: began.elapsed().as_secs_f64(),
             cpu_s: cpu_s() - cpu,
             peak_memory_bytes: peak_memory_bytes(),
+            memory_before_bytes: gauge.memory_before_bytes(),
             phases: gauge.phases().to_vec(),
             outcome,
         })
@@ -172,6 +175,7 @@ pub fn test_claims(
     let mut rows: Vec<(&'static str, String, Expected, Vec<f64>)> = Vec::new();
     let (mut remarks, mut lines): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for seed in 1..=u64::from(seeds.max(1)) {
+        progress.on_scenario(scenario.name, seed);
         let mut params = scenario.claim_params(size, seed)?;
         params.threads = threads;
         let run = scenario.execute(&params, progress)?;
