@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
-use hexad_bittorrent::{BitTorrent, Config, Encryption, Message, TrackerConfig};
+use hexad_bittorrent::{BitTorrent, Config, Encryption, Message, Picking, TrackerConfig};
 use hexad_content::{Layout, Ranges, Sha1Digest};
 use hexad_core::{Link, Operation, Output, Share, Source, Span, Time, What};
 
@@ -30,6 +30,7 @@ pub static SWARM: Scenario = Scenario {
         Parameter { name: "down", default: Preset::Count(2 << 20), help: "downlink of leechers, bytes a second" },
         Parameter { name: "arrivals", default: Preset::Seconds(10.0), help: "leechers come within so long" },
         Parameter { name: "stay", default: Preset::Switch(false), help: "whoever is complete goes on as a seed" },
+        Parameter { name: "picking", default: Preset::Choice(&["rarest-first", "random"]), help: "how leechers choose pieces" },
         Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },
         Parameter { name: "deadline", default: Preset::Seconds(3600.0), help: "the run ends after so long at the latest" },
     ],
@@ -50,6 +51,7 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         down_bytes_per_s: params.count("down"),
         arrivals: params.span("arrivals"),
         stay: params.switch("stay"),
+        random_picking: params.choice("picking") == "random",
         codec: params.switch("codec"),
         deadline: params.span("deadline"),
         threads: params.threads,
@@ -126,6 +128,8 @@ pub struct SwarmPlan {
     pub arrivals: Span,
     /// Whoever is complete goes on as a seed.
     pub stay: bool,
+    /// Pick pieces at random and not the rarest first: to see what rarest first is good for.
+    pub random_picking: bool,
     /// Every message becomes bytes on its way.
     pub codec: bool,
     /// The run ends after so long at the latest.
@@ -148,6 +152,7 @@ impl Default for SwarmPlan {
             down_bytes_per_s: 2 << 20,
             arrivals: Span::from_secs(10),
             stay: false,
+            random_picking: false,
             codec: false,
             deadline: Span::from_secs(3600),
             threads: 1,
@@ -311,7 +316,7 @@ impl<'a> Swarm<'a> {
         let share = torrent(plan);
         let content = share.proof.as_ref().map_or(0, content_of);
         for _ in 0..plan.seeds {
-            let node = lab.add_node(peer());
+            let node = lab.add_node(peer(plan));
             lab.set_links(node, Links { up_bytes_per_s: Some(plan.seed_up_bytes_per_s), down_bytes_per_s: None });
             lab.start(node, Operation::Join { bootstrap: Vec::new() });
             let share = lab.add_share(node, share.clone(), content);
@@ -322,7 +327,7 @@ impl<'a> Swarm<'a> {
         let arrivals_us = u64::try_from(plan.arrivals.as_micros()).unwrap_or(u64::MAX);
         let mut leechers = Vec::new();
         for number in 0..plan.leechers {
-            let node = lab.add_node(peer());
+            let node = lab.add_node(peer(plan));
             // Spread evenly over all numbers.
             let rides = number * plan.free_riders_percent % 100 < plan.free_riders_percent;
             let class = (number as usize / 2) % plan.up_bytes_per_s.len();
@@ -424,9 +429,10 @@ fn tracker() -> Config {
     Config { listen: None, dht: false, pex: false, lsd: false, tracker: Some(tracker), ..Config::default() }
 }
 
-fn peer() -> Config {
+fn peer(plan: &SwarmPlan) -> Config {
     let listen = Some(([0, 0, 0, 0], 6881).into());
-    Config { listen, encryption: Encryption::Off, dht: false, pex: false, lsd: false, ..Config::default() }
+    let picking = if plan.random_picking { Picking::Random } else { Picking::RarestFirst };
+    Config { listen, encryption: Encryption::Off, dht: false, pex: false, lsd: false, picking, ..Config::default() }
 }
 
 /// A torrent whose piece hashes stand for those of real bytes.
