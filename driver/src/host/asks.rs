@@ -1,12 +1,12 @@
 //! Answers what the node asks: state, names, HTTP, catalogue, computations. Each question is answered once, within its deadline.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
 use super::reach::resolve;
@@ -24,7 +24,7 @@ pub(super) struct Asks {
     under_way: Rc<Cell<usize>>,
     max: usize,
     store: RefCell<Store>,
-    http: OnceCell<Result<Http, AskFailure>>,
+    http: OnceCell<Http>,
     http_turns: Semaphore,
     /// Looking up names and computing leave threads for reading from disks.
     name_turns: Semaphore,
@@ -81,7 +81,14 @@ impl Asks {
     async fn exchange(&self, request: &HttpRequest, config: &HostConfig) -> Answer {
         let exchange = async {
             let Ok(_turn) = self.http_turns.acquire().await else { return Err(AskFailure::Other("the host ends".to_owned())) };
-            self.http.get_or_init(|| Http::new(config)).clone()?.exchange(request).await
+            // The system's certificates are read from its disk.
+            let making = || async {
+                let config = config.clone();
+                tokio::task::spawn_blocking(move || Http::new(&config))
+                    .await
+                    .unwrap_or_else(|error| Err(AskFailure::Other(error.to_string())))
+            };
+            self.http.get_or_try_init(making).await?.exchange(request).await
         };
         // Waiting for a turn counts.
         match tokio::time::timeout(request.deadline, exchange).await {
