@@ -7,8 +7,8 @@ use bytes::Bytes;
 use hexad_content::{Digest, Layout, Magnet, Ranges, Sha1Digest};
 use hexad_core::transcript::Transcript;
 use hexad_core::{
-    ConnId, Dice, Endpoint, Inbound, Input, LeaseId, Level, Link, OpId, Operation, Outbound, Output, Payload, Progress, Share, ShareId, Source, Span,
-    Verdict, Via, What,
+    ConnId, Dice, Endpoint, Inbound, Input, LeaseId, Level, Link, OpId, Operation, Outbound, Output, Payload, Progress, Share, ShareId,
+    Source, Span, Verdict, Via, What,
 };
 
 use crate::doors;

@@ -53,7 +53,8 @@ fn a_peer_that_cannot_be_reached_is_tried_again_later() {
 fn we_do_not_talk_to_ourselves() {
     let mut bench = Bench::joined(config(), 4).fetches();
     let (conn, said) = bench.meets(1, true);
-    let ours = told(conn, &said).into_iter().find_map(|message| if let Message::Handshake(ours) = message { Some(ours) } else { None }).unwrap();
+    let ours =
+        told(conn, &said).into_iter().find_map(|message| if let Message::Handshake(ours) = message { Some(ours) } else { None }).unwrap();
     assert!(ours.peer_id.starts_with(b"-HX0010-"));
     let again = bench.talk.accepted();
     bench.hears(Input::Opened { conn: again, peer: peer(9), via: Via::Accepted(doors::PEERS) });
