@@ -19,6 +19,9 @@ pub mod tracker_role;
 mod trackers;
 mod web_seeds;
 
+#[cfg(test)]
+mod tests;
+
 use hexad_core::{Context, Endpoint, Inbound, Input, Link, OpId, Outbox, Via};
 
 use self::affairs::Affairs;
