@@ -161,3 +161,28 @@ fn a_dht_node_that_lies_leads_nowhere_and_fills_nothing() {
     assert!(bench.heard_by(peer).iter().any(|message| matches!(message, Message::HaveAll)));
     assert_eq!(bench.closed(peer), None);
 }
+
+#[test]
+fn a_tracker_that_tells_no_counts_is_asked_for_them_when_somebody_looks() {
+    let mut bench = Bench::joined(quiet());
+    let info_hash = bench.publishes(false, &["http://t.example/announce"]);
+    let announce = announces(&bench, &BTreeSet::new())[0];
+    bench.hears(Input::Answered(announce, http(b"d8:intervali1800e5:peers0:e".to_vec())));
+    peers_known(&mut bench);
+    let scrape = bench.asks().into_iter().find_map(|(ticket, ask)| match ask {
+        Ask::Http(request) if request.url.starts_with("http://t.example/scrape?info_hash=") => Some(ticket),
+        _ => None,
+    });
+    let mut body = b"d5:filesd20:".to_vec();
+    body.extend(info_hash);
+    body.extend(b"d8:completei3e10:downloadedi9e10:incompletei4eeee");
+    bench.hears(Input::Answered(scrape.expect("a scrape"), http(body)));
+    let asked = bench.asks().len();
+    peers_known(&mut bench);
+    assert_eq!(bench.asks().len(), asked, "once is enough");
+    let counts = bench.said.iter().rev().find_map(|output| match output {
+        Output::Report(_, Progress::Own(Reply::Swarms(swarms))) => Some((swarms[0].tracker_seeds, swarms[0].tracker_leechers)),
+        _ => None,
+    });
+    assert_eq!(counts, Some((Some(3), Some(4))));
+}
