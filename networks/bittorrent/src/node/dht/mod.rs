@@ -302,6 +302,7 @@ impl Dht {
     }
 
     /// How many torrents others have announced to us.
+    #[cfg(test)]
     pub fn stored_torrents(&self) -> usize {
         self.store.torrents()
     }

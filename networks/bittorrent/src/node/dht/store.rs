@@ -60,6 +60,7 @@ impl Store {
     }
 
     /// How many torrents are known.
+    #[cfg(test)]
     pub fn torrents(&self) -> usize {
         self.torrents.len()
     }

@@ -24,6 +24,9 @@ impl Swarm {
         if let Some(fetch) = self.fetch {
             t.out.report(fetch.op, Progress::Described(Box::new(metainfo.description())));
         }
+        if metainfo.info.private {
+            self.candidates.forget_hearsay();
+        }
         self.torrent = Some(Torrent { metainfo, geometry });
         t.home.news.push(News::Described(self.info_hash));
         let slots: Vec<Slot> = self.peers.iter().flatten().map(|peer| peer.slot).collect();

@@ -36,6 +36,7 @@ pub(super) struct Peers<const N: usize> {
 }
 
 impl<const N: usize> Peers<N> {
+    #[cfg(test)]
     pub const fn new() -> Self {
         Self { leaves: Vec::new(), len: 0 }
     }
