@@ -14,7 +14,7 @@ use super::tracker_role::TrackerRole;
 use super::trackers::{Standing, TrackerNews, Trackers, TrackersTimer};
 use super::web_seeds::WebSeeds;
 use crate::doors;
-use crate::wire::{Accept, Handshake, Message, Secrets};
+use crate::wire::{Accept, Message, Secrets};
 
 /// How often accepted connections that say nothing are looked for.
 const STRANGERS_LOOK: hexad_core::Span = hexad_core::Span::from_secs(1);
@@ -143,7 +143,7 @@ impl Affairs {
             if let Some(Place::Dialling(id)) = t.home.places.get(&conn)
                 && let Some(swarm) = self.swarms.get_mut(id)
             {
-                swarm.on_opened(conn, t);
+                swarm.on_opened(conn, peer, t);
             }
             return;
         }
@@ -217,17 +217,12 @@ impl Affairs {
             t.drop_note("handshake_missing", &peer);
             return t.close(conn, "handshake_missing");
         };
-        let handshake: &Handshake = handshake;
         let swarm = self.by_hash.get(&handshake.info_hash).and_then(|id| self.swarms.get_mut(id));
         let Some(swarm) = swarm else {
             t.drop_note("torrent_unknown", &peer);
             return t.close(conn, "torrent_unknown");
         };
-        if t.home.config.encryption == Encryption::Required && !handshake.obfuscated && cfg!(not(test)) {
-            // The codec refuses it already, where there is one.
-            t.out.note(Level::Debug, "handshake_in_clear", Some(peer.clone()), "");
-        }
-        swarm.welcome(conn, peer, false, handshake, t);
+        swarm.welcome(conn, peer, None, handshake, t);
     }
 
     fn look_at_strangers(&mut self, t: &mut Turn<'_, '_>) {
@@ -376,7 +371,6 @@ impl Affairs {
                         self.drop_if_idle(id, t);
                     }
                 }
-                News::SeenAs(..) | News::Peers(_) => {}
             }
         }
     }

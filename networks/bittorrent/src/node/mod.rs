@@ -19,6 +19,9 @@ pub mod tracker_role;
 mod trackers;
 mod web_seeds;
 
+#[cfg(test)]
+mod tests;
+
 use hexad_core::{Context, Endpoint, Inbound, Input, Link, OpId, Outbox, Via};
 
 use self::affairs::Affairs;
@@ -28,7 +31,9 @@ use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
 pub use self::config::{Config, Encryption, Picking, TrackerConfig};
-pub use self::request::{Reply, Request, SwarmStatus};
+pub use self::request::{Reply, Request, Sources, SwarmStatus};
+pub use self::trackers::TrackerStatus;
+pub use self::web_seeds::WebSeedStatus;
 
 /// What the node wakes itself for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

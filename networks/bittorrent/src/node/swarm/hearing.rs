@@ -171,8 +171,8 @@ impl Swarm {
     /// set is the same for a whole /24, and a crowd of newcomers would take the same few pieces from a seed, which nobody else had then.
     fn allow_fast(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let (info_hash, pieces) = (self.info_hash, self.have.len());
-        let on_leave = |peer: &&Box<Peer>| !peer.allowed_by_us.is_empty() && (peer.bits.count() as usize) < ALLOWED_FAST;
-        if self.peers.iter().flatten().filter(on_leave).count() >= t.home.config.upload_slots {
+        let on_leave = |peer: &Peer| !peer.allowed_by_us.is_empty() && (peer.bits.count() as usize) < ALLOWED_FAST;
+        if self.peers.iter().flatten().filter(|peer| on_leave(peer)).count() >= t.home.config.upload_slots {
             return;
         }
         let Self { peers, have, .. } = self;
@@ -204,7 +204,6 @@ impl Swarm {
 
     fn on_extended_handshake(&mut self, slot: Slot, theirs: &ExtendedHandshake, t: &mut Turn<'_, '_>) {
         let ours = t.home.config.requests_max;
-        let listen = t.home.listen;
         let Some(peer) = self.peer(slot) else { return };
         let speaks = |name: &str, before: bool| theirs.extensions.get(name).map_or(before, |&id| id != 0);
         peer.wants_metadata = speaks("ut_metadata", peer.wants_metadata);
@@ -213,9 +212,6 @@ impl Swarm {
         peer.upload_only = theirs.upload_only.unwrap_or(peer.upload_only);
         if theirs.requests_max.is_some() {
             peer.requests.accepts(theirs.requests_max, ours);
-        }
-        if let (Some(ip), Some(listen), Some(from)) = (theirs.your_ip, listen, peer.remote.socket()) {
-            t.home.news.push(News::SeenAs(from.ip(), (ip, listen.port()).into()));
         }
         if let Some(port) = theirs.listen_port {
             self.listens_at(slot, port, t);

@@ -146,11 +146,6 @@ impl Swarm {
         }
     }
 
-    /// Our id in this swarm.
-    pub(crate) const fn peer_id(&self) -> &[u8; 20] {
-        &self.peer_id
-    }
-
     /// The metadata, once known.
     pub(crate) fn metainfo(&self) -> Option<&Metainfo> {
         self.torrent.as_ref().map(|torrent| &torrent.metainfo)

@@ -4,6 +4,8 @@
 //! A piece that nobody has begun stands in the bucket of its number of copies, so that one more `have` costs one swap.
 
 mod open;
+#[cfg(test)]
+mod tests;
 
 use hexad_content::Ranges;
 use hexad_core::{Dice, Map};
