@@ -79,13 +79,12 @@ impl Swarm {
     fn on_bitfield(&mut self, slot: Slot, bytes: bytes::Bytes, t: &mut Turn<'_, '_>) {
         let pieces = self.torrent.as_ref().map(|torrent| torrent.geometry.pieces);
         let Some(peer) = self.peer(slot) else { return };
-        if std::mem::replace(&mut peer.told, true) {
-            return self.part_for_nonsense(slot, "bitfield_late", t);
-        }
+        let again = std::mem::replace(&mut peer.told, true);
         match pieces {
             None if bytes.len() > PIECES_MAX / 8 => self.part_for_nonsense(slot, "bitfield_bad", t),
             None => peer.early.bitfield = Some(bytes),
             Some(pieces) => match Bits::from_wire(&bytes, pieces) {
+                Some(bits) if again => self.has_more(slot, &bits, t),
                 Some(bits) => self.has_these(slot, bits, t),
                 None => self.part_for_nonsense(slot, "bitfield_bad", t),
             },
@@ -95,12 +94,26 @@ impl Swarm {
     fn on_all_or_nothing(&mut self, slot: Slot, all: bool, t: &mut Turn<'_, '_>) {
         let pieces = self.torrent.as_ref().map(|torrent| torrent.geometry.pieces);
         let Some(peer) = self.peer(slot) else { return };
-        if std::mem::replace(&mut peer.told, true) {
-            return self.part_for_nonsense(slot, "bitfield_late", t);
-        }
+        let again = std::mem::replace(&mut peer.told, true);
         match pieces {
             None => peer.early.all = all,
-            Some(pieces) => self.has_these(slot, if all { Bits::full(pieces) } else { Bits::new(pieces) }, t),
+            Some(pieces) => {
+                let bits = if all { Bits::full(pieces) } else { Bits::new(pieces) };
+                if again { self.has_more(slot, &bits, t) } else { self.has_these(slot, bits, t) }
+            }
+        }
+    }
+
+    /// A peer has these pieces besides those that it has told. By the book a bitfield comes first or never, but aria2 sends it again in place of
+    /// more than 20 `have`s, and `have all` when it has become a seed (1.36, `DefaultBtInteractive::checkHave`).
+    fn has_more(&mut self, slot: Slot, bits: &Bits, t: &mut Turn<'_, '_>) {
+        let Some(peer) = self.peer(slot) else { return };
+        let more: Vec<u32> = bits.iter().filter(|&piece| !peer.bits.get(piece)).collect();
+        if more.is_empty() {
+            return self.nonsense(slot, "bitfield_again", t);
+        }
+        for piece in more {
+            self.on_have(slot, piece, t);
         }
     }
 

@@ -19,8 +19,7 @@ fn nonsense_closes_the_connection_and_says_why() {
     let block = BlockRef { piece: 0, begin: 0, length: BLOCK_BYTES };
     for (message, why) in [
         (Message::Have(4), "have_out_of_range"),
-        (Message::Bitfield(vec![0xf0].into()), "bitfield_late"),
-        (Message::HaveAll, "bitfield_late"),
+        (Message::Bitfield(vec![0xf0, 0].into()), "bitfield_bad"),
         (Message::Request(BlockRef { piece: 4, ..block }), "request_bad"),
         (Message::Request(BlockRef { begin: u32::MAX, ..block }), "request_bad"),
         (Message::Request(BlockRef { length: BLOCK_BYTES + 1, ..block }), "request_bad"),
@@ -33,6 +32,23 @@ fn nonsense_closes_the_connection_and_says_why() {
     ] {
         is_closed_for(&mut Bench::joined(config(), 4).fetches(), message, why);
     }
+}
+
+/// aria2 says many pieces that way, and that it has become a seed.
+#[test]
+fn a_bitfield_that_comes_again_adds_pieces() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    let (conn, _) = bench.meets(1, true);
+    bench.says(conn, Message::Bitfield(vec![0x80].into()));
+    bench.says(conn, Message::Unchoke);
+    let said = bench.says(conn, Message::Bitfield(vec![0xc0].into()));
+    assert_eq!(requests(conn, &said).iter().map(|block| block.piece).collect::<Vec<_>>(), [1, 1]);
+    let said = bench.says(conn, Message::HaveAll);
+    let mut more: Vec<u32> = requests(conn, &said).iter().map(|block| block.piece).collect();
+    more.sort_unstable();
+    assert_eq!((more, closed(conn, &said)), (vec![2, 2, 3, 3], None));
+    let said = bench.says(conn, Message::HaveAll);
+    assert_eq!((notes(Level::Drop, &said), closed(conn, &said)), (vec!["bitfield_again"], None));
 }
 
 #[test]
