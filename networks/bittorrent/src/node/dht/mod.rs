@@ -307,6 +307,11 @@ impl Dht {
         self.store.torrents()
     }
 
+    /// How many torrents others have announced to us.
+    pub fn stored_torrents(&self) -> usize {
+        self.store.torrents()
+    }
+
     /// A wake that was asked for has come.
     pub fn on_timer(&mut self, _: DhtTimer, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
         if self.wake.is_some_and(|at| at <= now) {

@@ -60,7 +60,6 @@ impl Store {
     }
 
     /// How many torrents are known.
-    #[cfg(test)]
     pub fn torrents(&self) -> usize {
         self.torrents.len()
     }

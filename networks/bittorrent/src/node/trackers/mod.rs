@@ -68,7 +68,6 @@ pub enum TrackerNews {
 }
 
 /// How one tracker of one torrent stands.
-#[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackerStatus {
     /// Its URL.
@@ -259,7 +258,6 @@ impl Trackers {
     }
 
     /// How the trackers of a torrent stand, in order.
-    #[cfg(test)]
     pub fn status(&self, swarm: &[u8; 20]) -> Vec<TrackerStatus> {
         self.clients.get(swarm).map(|client| client.tiers.status()).unwrap_or_default()
     }

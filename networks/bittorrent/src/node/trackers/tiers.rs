@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use hexad_core::{Dice, Span, Time};
 
-#[cfg(test)]
 use super::TrackerStatus;
 use super::url::{self, TrackerUrl};
 use crate::wire::TrackerEvent;
@@ -288,7 +287,6 @@ impl Tiers {
     }
 
     /// How each of them stands.
-    #[cfg(test)]
     pub fn status(&self) -> Vec<TrackerStatus> {
         let of = |(tier, tracker): (usize, &Tracker)| TrackerStatus {
             url: tracker.url.clone(),

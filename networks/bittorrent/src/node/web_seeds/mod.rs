@@ -55,7 +55,6 @@ pub enum WebSeedNews {
 }
 
 /// How one web seed stands.
-#[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSeedStatus {
     /// Its URL.
@@ -155,7 +154,6 @@ impl WebSeeds {
     }
 
     /// How the web seeds of a torrent stand.
-    #[cfg(test)]
     pub fn status(&self, swarm: &[u8; 20]) -> Vec<WebSeedStatus> {
         let seeds = self.clients.get(swarm).map_or(&[][..], |client| &client.seeds);
         let status = |seed: &Seed| WebSeedStatus {
