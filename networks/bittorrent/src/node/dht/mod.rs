@@ -302,12 +302,6 @@ impl Dht {
     }
 
     /// How many torrents others have announced to us.
-    #[cfg(test)]
-    pub fn stored_torrents(&self) -> usize {
-        self.store.torrents()
-    }
-
-    /// How many torrents others have announced to us.
     pub fn stored_torrents(&self) -> usize {
         self.store.torrents()
     }
