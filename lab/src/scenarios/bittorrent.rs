@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
-use hexad_bittorrent::{BitTorrent, Config, Encryption, Message, TrackerConfig};
+use hexad_bittorrent::{BitTorrent, Config, Encryption, Message, Picking, TrackerConfig};
 use hexad_content::{Layout, Ranges, Sha1Digest};
 use hexad_core::{Link, Operation, Output, Share, Source, Span, Time, What};
 
@@ -124,7 +124,11 @@ impl SwarmReport {
 impl fmt::Display for SwarmReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {} · {} events · {:.0} s of virtual time · digest {:016x}", self.seed, self.events, self.virtual_s, self.digest)?;
-        writeln!(f, "{:<28} {:>7} {:>9} {:>9} {:>9} {:>11} {:>11}", "group", "members", "complete", "median s", "mean s", "given MiB", "taken MiB")?;
+        writeln!(
+            f,
+            "{:<28} {:>7} {:>9} {:>9} {:>9} {:>11} {:>11}",
+            "group", "members", "complete", "median s", "mean s", "given MiB", "taken MiB"
+        )?;
         for group in &self.groups {
             let GroupReport { name, members, completed, median_s, mean_s, .. } = group;
             let (given, taken) = (mib(group.given_bytes), mib(group.taken_bytes));
@@ -220,7 +224,8 @@ impl<'a> Swarm<'a> {
             let fetch = lab.fetch_at(began, node, FetchPlan { source: source.clone(), content, seed: plan.stay });
             leechers.push(Leecher { node, class: (!rides).then_some(class), began, fetch });
         }
-        let riders: hexad_core::Set<u32> = leechers.iter().filter(|leecher| leecher.class.is_none()).map(|leecher| leecher.node.0).collect();
+        let riders: hexad_core::Set<u32> =
+            leechers.iter().filter(|leecher| leecher.class.is_none()).map(|leecher| leecher.node.0).collect();
         if !riders.is_empty() {
             lab.tamper(move |node, output| !matches!(output, Output::Send(Link::Conn(_), Message::Unchoke)) || !riders.contains(&node));
         }
@@ -280,7 +285,8 @@ impl<'a> Swarm<'a> {
     fn group(&self, name: String, class: Option<usize>) -> GroupReport {
         let members: Vec<&Leecher> = self.leechers.iter().filter(|leecher| leecher.class == class).collect();
         let ended = |leecher: &&Leecher| self.lab.completed_at(leecher.node, leecher.fetch);
-        let mut times: Vec<f64> = members.iter().map(|leecher| seconds(ended(leecher).unwrap_or(self.lab.now()).since(leecher.began))).collect();
+        let mut times: Vec<f64> =
+            members.iter().map(|leecher| seconds(ended(leecher).unwrap_or(self.lab.now()).since(leecher.began))).collect();
         times.sort_by(f64::total_cmp);
         let average = |total: u64| total / (members.len() as u64).max(1);
         GroupReport {
@@ -309,8 +315,8 @@ fn tracker() -> Config {
 
 fn peer(plan: &SwarmPlan) -> Config {
     let listen = Some(([0, 0, 0, 0], 6881).into());
-    let _ = plan.random_picking;
-    Config { listen, encryption: Encryption::Off, dht: false, pex: false, lsd: false, ..Config::default() }
+    let picking = if plan.random_picking { Picking::Random } else { Picking::RarestFirst };
+    Config { listen, encryption: Encryption::Off, dht: false, pex: false, lsd: false, picking, ..Config::default() }
 }
 
 /// A torrent whose piece hashes stand for those of real bytes.

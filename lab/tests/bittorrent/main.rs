@@ -1,0 +1,4 @@
+//! BitTorrent in the lab.
+
+mod moves;
+mod swarms;
