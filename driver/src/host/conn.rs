@@ -18,7 +18,7 @@ use super::handle::MessageOf;
 use super::line::{Fate, LineCell};
 use super::outgoing::{Gap, Outgoing};
 use super::pool::READ_BYTES;
-use super::reach::{canonical, is_private, resolve};
+use super::reach::{canonical, is_private};
 use super::stage::{Seat, Stage};
 use super::wire::{Ready, Wire};
 
@@ -76,7 +76,7 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
     let Ok(_turn) = stage.dials.acquire().await else { return Err(Why::NoRoom) };
     let connecting = async {
         let addresses = match to {
-            Endpoint::Name(name) => resolve(&name.host, name.port).await.map_err(|_| Why::NoSuchName)?,
+            Endpoint::Name(name) => stage.asks.names.resolve(&name.host, name.port).await.map_err(|_| Why::NoSuchName)?,
             Endpoint::Ip(socket) | Endpoint::Key(_, socket) => vec![*socket],
         };
         let mut why = Why::Unreachable;
