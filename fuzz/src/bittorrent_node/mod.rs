@@ -5,7 +5,7 @@
 mod story;
 mod world;
 
-use hexad_core::{Input, Operation, Span};
+use hexad_core::{Endpoint, Input, Operation, Span};
 
 use self::story::{Bytes, happen};
 use self::world::World;
@@ -15,7 +15,7 @@ pub fn bittorrent_node(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let mut world = World::new(bytes.byte());
     let join = world.fresh_op();
-    world.hear(Input::Start(join, Operation::Join { bootstrap: Vec::new() }));
+    world.hear(Input::Start(join, Operation::Join { bootstrap: vec![Endpoint::Ip(([10, 0, 0, 77], 6881).into())] }));
     world.open_doors(true);
     let mut steps = 0;
     while !bytes.0.is_empty() && steps < 400 {

@@ -6,7 +6,8 @@ use bytes::Bytes as Buffer;
 use hexad_bittorrent::doors;
 use hexad_bittorrent::node::{Request, tracker_role::PeerAnnounce};
 use hexad_bittorrent::wire::{
-    self, BlockRef, ExtendedHandshake, Handshake, Message, MetadataMessage, Pex, PexPeer, TrackerDatagram, TrackerEvent,
+    self, BlockRef, ExtendedHandshake, Handshake, Krpc, KrpcAnswer, KrpcBody, Message, MetadataMessage, NodeContact, Pex, PexPeer,
+    TrackerDatagram, TrackerEvent,
 };
 use hexad_content::{Digest, Magnet, Ranges, Sha1Digest};
 use hexad_core::{
@@ -98,7 +99,7 @@ pub fn happen(world: &mut World, bytes: &mut Bytes<'_>) {
                 world.hear(Input::Closed(conn, why[usize::from(bytes.byte() % 4)].clone()));
             }
         }
-        8 | 9 | 10 => {
+        8..=10 => {
             if let Some(conn) = bytes.conn(world) {
                 let message = message(bytes);
                 world.hear(Input::Received(Link::Conn(conn), message));
@@ -381,15 +382,38 @@ fn answer(world: &mut World, bytes: &mut Bytes<'_>) {
     world.hear(Input::Answered(ticket, answer));
 }
 
+/// Somebody of the DHT answers what the node has asked: with nodes, peers and a token.
+fn answer_of_the_dht(world: &mut World, bytes: &mut Bytes<'_>) {
+    if world.lookups.is_empty() || !world.is_bound(doors::DATAGRAMS) {
+        return;
+    }
+    let (to, transaction) = world.lookups.swap_remove(usize::from(bytes.byte()) % world.lookups.len());
+    let id = |bytes: &mut Bytes<'_>| [bytes.byte(); 20];
+    let answer = KrpcAnswer {
+        nodes: (0..bytes.byte() % 10).map(|_| NodeContact { id: id(bytes), address: bytes.address() }).collect(),
+        peers: (0..bytes.byte() % 10).map(|_| bytes.address()).collect(),
+        token: (bytes.byte() & 1 == 0).then(|| Buffer::from_static(b"token")),
+    };
+    let body = match bytes.byte() {
+        0xff => KrpcBody::Error { code: 203, text: "no".into() },
+        _ => KrpcBody::Answer { id: id(bytes), answer },
+    };
+    let message = Message::from(Krpc { transaction, body, seen_as: Some(bytes.address()), version: None });
+    world.hear(Input::Received(Link::Datagram(doors::DATAGRAMS, to), message));
+}
+
 /// A datagram comes: from a tracker that was asked, or anything.
 fn datagram(world: &mut World, bytes: &mut Bytes<'_>) {
     let which = bytes.byte();
+    if which >= 0x80 {
+        return answer_of_the_dht(world, bytes);
+    }
     let door = [doors::DATAGRAMS, doors::DATAGRAMS, doors::TRACKER, doors::LSD_V4][usize::from(which % 4)];
     if !world.is_bound(door) {
         return;
     }
     let from = if which & 4 == 0 { SocketAddr::from(([10, 0, 0, 1], 6969)) } else { bytes.address() };
-    let message = if which % 4 == 0 {
+    let message = if which.is_multiple_of(4) {
         let transaction = bytes.one_of(&world.transactions).copied().unwrap_or(7);
         Message::from(match bytes.byte() % 4 {
             0 | 1 => TrackerDatagram::ConnectAnswer { transaction, connection: bytes.byte().into() },

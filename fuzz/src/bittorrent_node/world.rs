@@ -10,8 +10,8 @@ use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
 use hexad_bittorrent::wire::{self, BlockRef, Message};
 use hexad_content::{Layout, Ranges, Sha1Digest};
 use hexad_core::{
-    Ask, Bind, ConnId, Context, Dice, Door, Inbound, Input, LeaseId, Link, Map, Message as _, Node as _, OpId, Operation, Outbox, Output,
-    Progress, Rooms, Set, Share, ShareId, Shares, Span, Ticket, Time,
+    Ask, Bind, ConnId, Context, Dice, Door, Endpoint, Inbound, Input, LeaseId, Link, Map, Message as _, Node as _, OpId, Operation, Outbox,
+    Output, Progress, Rooms, Set, Share, ShareId, Shares, Span, Ticket, Time,
 };
 
 use crate::peer_wire::said_again;
@@ -123,6 +123,8 @@ pub struct World {
     pub delivered: Vec<(LeaseId, std::ops::Range<u64>)>,
     /// Transactions of requests to UDP trackers.
     pub transactions: Vec<u32>,
+    /// Questions to the DHT: whom, and under which transaction.
+    pub lookups: Vec<(Endpoint, Bytes)>,
     told: Option<Reply>,
 }
 
@@ -174,6 +176,7 @@ impl World {
             fetches: Map::new(),
             delivered: Vec::new(),
             transactions: Vec::new(),
+            lookups: Vec::new(),
             told: None,
         };
         world.put_share(WHOLE, Ranges::of(0..TOTAL_BYTES));
@@ -181,7 +184,7 @@ impl World {
     }
 
     fn put_share(&mut self, id: ShareId, held: Ranges) {
-        let torrent = &torrents()[usize::from(id.0 % 2 == 0)];
+        let torrent = &torrents()[usize::from(id.0.is_multiple_of(2))];
         let share = Share {
             layout: torrent.info.layout.clone(),
             digests: torrent.digests(),
@@ -267,7 +270,16 @@ impl World {
                 }
                 said_again_as_it_is(message);
             }
-            Output::Send(Link::Datagram(door, _) | Link::Multicast(door), message) => self.take_datagram(door, &message),
+            Output::Send(Link::Datagram(door, to), message) => {
+                if let Message::Krpc(krpc) = &message
+                    && let wire::KrpcBody::Query { .. } = krpc.body
+                    && self.lookups.len() < 100
+                {
+                    self.lookups.push((to, krpc.transaction.clone()));
+                }
+                self.take_datagram(door, &message);
+            }
+            Output::Send(Link::Multicast(door), message) => self.take_datagram(door, &message),
             Output::SendShare(conn, message, share, range) => {
                 let open = self.open.get_mut(&conn).expect("a share is sent where somebody listens");
                 let share = self.shares.share(share).expect("a share that there is");

@@ -1,10 +1,15 @@
 //! Swarms of hundreds: what the design promises of rarest first and tit for tat, in figures.
 
-use hexad_lab::scenarios::bittorrent::{SwarmPlan, swarm};
+use std::sync::LazyLock;
+
+use hexad_lab::scenarios::bittorrent::{SwarmPlan, SwarmReport, swarm};
+
+/// The swarm that several tests look at.
+static USUAL: LazyLock<SwarmReport> = LazyLock::new(|| swarm(&SwarmPlan::default()));
 
 #[test]
 fn two_hundred_leechers_get_it_and_free_riders_are_served_last() {
-    let report = swarm(&SwarmPlan::default());
+    let report = &*USUAL;
     println!("{report}");
     assert_eq!(report.unheld, 0);
     let (riders, givers) = report.groups.split_last().unwrap();
@@ -17,14 +22,14 @@ fn two_hundred_leechers_get_it_and_free_riders_are_served_last() {
 
 #[test]
 fn whoever_gives_more_is_served_earlier() {
-    let report = swarm(&SwarmPlan::default());
+    let report = &*USUAL;
     let [slow, fast, _] = report.groups.as_slice() else { panic!("two uplinks and free riders") };
     assert!(fast.mean_s < slow.mean_s, "{:.0} s with the faster uplink, {:.0} s with the slower", fast.mean_s, slow.mean_s);
 }
 
 #[test]
 fn rarest_first_spreads_pieces_more_evenly_than_chance() {
-    let rarest = swarm(&SwarmPlan::default());
+    let rarest = &*USUAL;
     let random = swarm(&SwarmPlan { random_picking: true, ..SwarmPlan::default() });
     println!("{rarest}\n{random}");
     assert!(rarest.replication_cv < random.replication_cv * 0.9, "{:.3} against {:.3}", rarest.replication_cv, random.replication_cv);

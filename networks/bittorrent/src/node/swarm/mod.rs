@@ -328,7 +328,7 @@ impl Swarm {
             self.next_look = now + t.home.config.optimistic_interval;
             self.drop_those_who_give_nothing(t);
         }
-        if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_idle(false) {
+        if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_ready(now) {
             self.next_hunger = now + Span::from_secs(30);
             t.home.news.push(News::Hungry(self.info_hash));
         }

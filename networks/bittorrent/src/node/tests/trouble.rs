@@ -188,3 +188,23 @@ fn peers_named_by_a_peer_are_dialled() {
     let said = bench.says(conn, Message::Pex(Pex { added, dropped: Vec::new() }));
     assert_eq!(dialled(&said).into_iter().map(|(_, peer, _)| peer).collect::<Vec<_>>(), [peer(77)]);
 }
+
+#[test]
+fn when_a_link_turns_out_to_be_private_who_came_by_hearsay_leaves() {
+    let mut bench = Bench::of(Config { pex: true, ..config() }, torrent(3, true)).joins();
+    let what = bench.link();
+    bench.starts_fetch(what, Vec::new());
+    let (conn, _) = bench.meets(1, true);
+    let added = vec![PexPeer { address: ([192, 0, 2, 77], 6881).into(), flags: 0 }];
+    let said = bench.says(conn, Message::Pex(Pex { added, dropped: Vec::new() }));
+    let (hearsay, ..) = dialled(&said)[0];
+    bench.hears(Input::Opened { conn: hearsay, peer: peer(77), via: Via::Dialled });
+    bench.says(hearsay, bench.handshake(77, true));
+    let info = bench.torrent.info.bytes.clone();
+    let size = u32::try_from(info.len()).unwrap();
+    bench.says(conn, bench.extended(Some(size)));
+    let data = crate::wire::MetadataMessage::Data { piece: 0, total_bytes: size, data: info };
+    let said = bench.says(conn, Message::Metadata(data));
+    assert_eq!(closed(hearsay, &said).as_deref(), Some("torrent_private"));
+    assert_eq!(closed(conn, &said), None);
+}
