@@ -1,15 +1,15 @@
 //! Answers what the node asks: state, names, HTTP, catalogue, computations. Each question is answered once, within its deadline.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
-use super::reach::resolve;
+use super::reach::Names;
 use super::stage::{OWN_BUCKET, Stage};
 use super::store::{Deed, Store};
 use super::work;
@@ -24,10 +24,10 @@ pub(super) struct Asks {
     under_way: Rc<Cell<usize>>,
     max: usize,
     store: RefCell<Store>,
-    http: OnceCell<Result<Http, AskFailure>>,
+    http: OnceCell<Http>,
     http_turns: Semaphore,
-    /// Looking up names and computing leave threads for reading from disks.
-    name_turns: Semaphore,
+    pub(super) names: Names,
+    /// Computing leaves threads for reading from disks.
     work_turns: Semaphore,
     catalogue: Option<Arc<dyn Catalogue>>,
 }
@@ -42,7 +42,7 @@ impl Asks {
             store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)))),
             http: OnceCell::new(),
             http_turns: Semaphore::new(config.http_exchanges_max.clamp(1, Semaphore::MAX_PERMITS)),
-            name_turns: Semaphore::new(third),
+            names: Names::new(third),
             work_turns: Semaphore::new(third.min(cores)),
             catalogue: config.catalogue.clone(),
         }
@@ -70,8 +70,7 @@ impl Asks {
     }
 
     async fn resolve(&self, name: &Name) -> Answer {
-        let Ok(_turn) = self.name_turns.acquire().await else { return gone() };
-        match resolve(&name.host, name.port).await {
+        match self.names.resolve(&name.host, name.port).await {
             Ok(found) => Answer::Resolved(found.iter().map(std::net::SocketAddr::ip).collect()),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Failed(AskFailure::TimedOut),
             Err(error) => Answer::Failed(AskFailure::Other(format!("{}: {error}", name.host))),
@@ -81,7 +80,14 @@ impl Asks {
     async fn exchange(&self, request: &HttpRequest, config: &HostConfig) -> Answer {
         let exchange = async {
             let Ok(_turn) = self.http_turns.acquire().await else { return Err(AskFailure::Other("the host ends".to_owned())) };
-            self.http.get_or_init(|| Http::new(config)).clone()?.exchange(request).await
+            // The system's certificates are read from its disk.
+            let making = || async {
+                let (config, names) = (config.clone(), self.names.clone());
+                tokio::task::spawn_blocking(move || Http::new(&config, &names))
+                    .await
+                    .unwrap_or_else(|error| Err(AskFailure::Other(error.to_string())))
+            };
+            self.http.get_or_try_init(making).await?.exchange(request).await
         };
         // Waiting for a turn counts.
         match tokio::time::timeout(request.deadline, exchange).await {

@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use super::doors::Sockets;
 use super::handle::{AddrOf, MessageOf};
 use super::quic;
-use super::reach::{canonical, is_private, resolve};
+use super::reach::{canonical, is_private};
 use super::stage::Stage;
 
 /// The largest datagram there is.
@@ -74,7 +74,7 @@ pub(super) fn send<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: AddrOf<N>, 
             let stage = stage.clone();
             stage.clone().spawn(async move {
                 let _question = question;
-                match resolve(&name.host, name.port).await {
+                match stage.asks.names.resolve(&name.host, name.port).await {
                     Ok(sockets) => send_bytes(&stage, door, sockets[0], &bytes),
                     Err(error) => stage.note(Level::Drop, "datagram_dropped", Some(to), format!("{}: {error}", name.host)),
                 }

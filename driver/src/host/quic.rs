@@ -303,13 +303,17 @@ async fn connected<N: Network>(
         return Ok(open);
     }
     let peer = quic.peer(key);
-    let _gate = peer.gate.lock().await;
+    let gate = peer.gate.lock().await;
     if let Some(open) = quic.alive(&key) {
         return Ok(open);
     }
     let Ok(_turn) = stage.dials.acquire().await else { return Err(Why::NoRoom) };
     let connection = timeout(deadline, connect(stage, quic, key, at)).await.unwrap_or(Err(Why::TimedOut));
-    connection.map(|connection| serve(stage.clone(), quic.clone(), connection, key))
+    let open = connection.map(|connection| serve(stage.clone(), quic.clone(), connection, key));
+    drop(gate);
+    drop(peer);
+    quic.forget_strangers();
+    open
 }
 
 async fn connect<N: Network>(stage: &Rc<Stage<N>>, quic: &Rc<QuicDoor>, key: [u8; 32], at: SocketAddr) -> Result<Connection, Why> {

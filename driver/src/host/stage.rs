@@ -299,7 +299,10 @@ impl<N: Network> Stage<N> {
             }
             Output::Open(conn, to, dial) => self.open(conn, &to, dial),
             Output::Close(conn, reason) => {
-                self.lines.borrow_mut().end(conn, Fate::Closed(reason));
+                if !self.lines.borrow_mut().end(conn, Fate::Closed(reason)) {
+                    // The node does not know yet that it is over, and need not hear of it.
+                    self.inbox.borrow_mut().retain(|input| !matches!(input, Input::Closed(closed, _) if *closed == conn));
+                }
             }
             Output::Listen(door, bind) => super::doors::listen(self, door, &bind),
             Output::Unlisten(door) => self.doors.borrow_mut().close(door),
