@@ -169,11 +169,6 @@ impl Candidates {
         self.known.remove(peer);
     }
 
-    /// Forgets whom neither a user nor a tracker named, and who has not come by itself (BEP 27: the torrent has turned out to be private).
-    pub(crate) fn forget_hearsay(&mut self) {
-        self.known.retain(|_, one| one.origin <= Origin::Met || one.now != Now::Idle);
-    }
-
     /// Forgets whom a tracker named (BEP 27: another tracker of a private torrent is asked).
     pub(crate) fn forget_tracker_peers(&mut self) {
         self.known.retain(|_, one| one.origin != Origin::Tracker || one.now != Now::Idle);

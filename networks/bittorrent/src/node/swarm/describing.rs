@@ -24,9 +24,6 @@ impl Swarm {
         if let Some(fetch) = self.fetch {
             t.out.report(fetch.op, Progress::Described(Box::new(metainfo.description())));
         }
-        if metainfo.info.private {
-            self.candidates.forget_hearsay();
-        }
         self.torrent = Some(Torrent { metainfo, geometry });
         t.home.news.push(News::Described(self.info_hash));
         if self.is_private() {
