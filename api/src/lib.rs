@@ -3,6 +3,7 @@
 //! Everything here can be written as JSON; what a session does is reached through [`Session`], [`Roles`] and [`Torrents`] only.
 
 mod event;
+mod lab;
 mod problem;
 mod request;
 mod torrent;
@@ -10,6 +11,10 @@ mod torrent;
 use std::sync::mpsc::Receiver;
 
 pub use event::Event;
+pub use lab::{
+    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
+    LabVerdict, Laboratory,
+};
 pub use problem::Problem;
 pub use request::{Encryption, FetchRequest, PublishRequest, Selection, SelectionError, Settings, TrackerRequest};
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};

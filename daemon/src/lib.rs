@@ -7,12 +7,13 @@ mod books;
 mod demo;
 mod desk;
 mod fetch;
+mod laboratory;
 mod publish;
 mod session;
 mod source;
 mod tracker;
 
-use hexad_api::{Problem, Roles, Session, Settings, Torrents};
+use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
 
@@ -34,4 +35,10 @@ pub fn torrents() -> impl Torrents {
 #[must_use]
 pub fn roles() -> impl Roles {
     tracker::TrackerRole
+}
+
+/// Networks under virtual time.
+#[must_use]
+pub fn laboratory() -> impl Laboratory {
+    laboratory::Lab
 }

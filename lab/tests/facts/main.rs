@@ -3,5 +3,6 @@
 mod echo;
 mod faults;
 mod scale;
+mod threads;
 mod transfers;
 mod world;
