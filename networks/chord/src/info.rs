@@ -32,7 +32,11 @@ pub struct Info {
 /// The info dictionary of a share and its hash; `None` where there are no pieces to speak of, or too many.
 #[must_use]
 pub fn of_share(share: &Share) -> Option<(Bytes, Sha1Digest)> {
-    let info = if share.torrent.is_empty() { write(&share.layout, share.proof.as_ref()?) } else { info_of_torrent(&share.torrent)? };
+    let info = match &share.proof {
+        _ if !share.torrent.is_empty() => info_of_torrent(&share.torrent)?,
+        Some(Proof::V1Pieces { piece_bytes, hashes, .. }) => write(&share.layout, *piece_bytes, hashes),
+        _ => return None,
+    };
     (info.len() <= INFO_BYTES_MAX).then(|| {
         let hash = hash(&info);
         (info, hash)
@@ -69,7 +73,7 @@ pub fn info_of_torrent(torrent: &Bytes) -> Option<Bytes> {
 
 /// Writes the info dictionary of a layout that is proven by v1 pieces.
 #[must_use]
-pub fn write(layout: &Layout, proof: &Proof) -> Bytes {
+pub fn write(layout: &Layout, piece_bytes: u64, hashes: &[Sha1Digest]) -> Bytes {
     let mut out = BytesMut::new();
     let text = |out: &mut BytesMut, bytes: &[u8]| {
         out.put_slice(format!("{}:", bytes.len()).as_bytes());
@@ -110,9 +114,8 @@ pub fn write(layout: &Layout, proof: &Proof) -> Bytes {
     }
     text(&mut out, b"name");
     text(&mut out, layout.name().as_bytes());
-    let Proof::V1Pieces { piece_bytes, hashes, .. } = proof;
     text(&mut out, b"piece length");
-    number(&mut out, *piece_bytes);
+    number(&mut out, piece_bytes);
     text(&mut out, b"pieces");
     out.put_slice(format!("{}:", hashes.len() * 20).as_bytes());
     hashes.iter().for_each(|hash| out.put_slice(&hash.0));
@@ -286,9 +289,8 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn proof(total_bytes: u64) -> Proof {
-        let hashes = (0..total_bytes.div_ceil(1 << 14)).map(|piece| Sha1Digest([piece.to_le_bytes()[0]; 20])).collect();
-        Proof::V1Pieces { piece_bytes: 1 << 14, total_bytes, hashes }
+    fn hashes(total_bytes: u64) -> Arc<[Sha1Digest]> {
+        (0..total_bytes.div_ceil(1 << 14)).map(|piece| Sha1Digest([piece.to_le_bytes()[0]; 20])).collect()
     }
 
     #[test]
@@ -297,8 +299,9 @@ mod tests {
         let files = vec![FileEntry::plain(vec!["a".into(), "b".into()], 3), FileEntry::plain(vec!["c".into()], 0)];
         let folder = Layout::folder("album".into(), files).unwrap();
         for layout in [single, folder] {
-            let proof = proof(layout.total_bytes());
-            let info = write(&layout, &proof);
+            let hashes = hashes(layout.total_bytes());
+            let info = write(&layout, 1 << 14, &hashes);
+            let proof = Proof::V1Pieces { piece_bytes: 1 << 14, total_bytes: layout.total_bytes(), hashes };
             assert_eq!(read(&info), Ok(Info { layout, proof, private: false }));
             let torrent = Bytes::from([b"d8:announce1:x4:info", &info[..], b"5:otheri-3ee"].concat());
             assert_eq!(info_of_torrent(&torrent), Some(info.clone()));

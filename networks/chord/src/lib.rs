@@ -15,7 +15,7 @@ use bytes::BytesMut;
 use hexad_core::{Abilities, Dial, Dice, Door, Malformed, Network, Role};
 
 pub use id::Key;
-pub use node::{Adopted, Config, Fill, Found, Node, Reply, Request, Ring, Rules, Settings, Stage, Status, Style, Table, Timer, doors};
+pub use node::{Config, Fill, Found, Node, Reply, Request, Ring, Rules, Settings, Stage, Status, Style, Table, Timer, doors};
 pub use place::{Contact, Packed, Place, Small};
 pub use wire::Message;
 

@@ -39,7 +39,7 @@ pub trait Place: Address + Hash + Sync {
     /// The contact of a host's virtual node; `None` for an address that has no place on the ring.
     fn contact(&self, vnode: u8) -> Option<Self::Contact>;
     /// What a user wrote as an address of this ring.
-    fn of_endpoint(endpoint: &Endpoint) -> Option<Self>;
+    fn of_user(endpoint: &Endpoint) -> Option<Self>;
     /// As users and other crates see it.
     fn to_endpoint(&self) -> Endpoint;
     /// What we are before anybody has told us: by our public key and the socket we listen at.
@@ -99,7 +99,7 @@ impl Place for u32 {
         (*self < 1 << NUMBER_BITS).then(|| Packed(*self | u32::from(vnode) << NUMBER_BITS))
     }
 
-    fn of_endpoint(endpoint: &Endpoint) -> Option<Self> {
+    fn of_user(endpoint: &Endpoint) -> Option<Self> {
         endpoint.lab_node()
     }
 
@@ -189,7 +189,7 @@ impl Place for Small {
         (vnode == 0 && self.0 < 64).then_some(*self)
     }
 
-    fn of_endpoint(endpoint: &Endpoint) -> Option<Self> {
+    fn of_user(endpoint: &Endpoint) -> Option<Self> {
         endpoint.lab_node().map(Self)
     }
 
@@ -292,7 +292,7 @@ impl Place for Endpoint {
         Some(Seat { id: Id160::of_key(&key), vnode, addr: self.clone() })
     }
 
-    fn of_endpoint(endpoint: &Endpoint) -> Option<Self> {
+    fn of_user(endpoint: &Endpoint) -> Option<Self> {
         matches!(endpoint, Self::Key(..) | Self::Ip(_)).then(|| endpoint.clone())
     }
 

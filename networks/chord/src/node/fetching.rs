@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_content::{Digest, Digests, Layout, Proof, Ranges, Sha1Digest};
+use hexad_content::{Digest, Digests, Layout, Proof, Ranges, TreeProof};
 use hexad_core::{
     ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Output, Payload, Progress, ShareId, Source, Span, Time, Verdict, What,
 };
@@ -54,7 +54,8 @@ pub struct Fetch<A: Place> {
     share: ShareId,
     digests: Digests,
     name: Option<String>,
-    info: Option<(Bytes, Sha1Digest, Arc<Layout>, Proof)>,
+    /// What it is, once that is known: the digest that proves it, and what it is proven by part by part.
+    proven: Option<(Digest, Proof)>,
     /// Peers that are not yet dialled.
     untried: VecDeque<A>,
     known: Vec<A>,
@@ -99,15 +100,16 @@ impl<A: Place> Node<A> {
                 return failed(op, Failure::Unusable(format!("expected a magnet link or a .torrent, came {text:?}")), out);
             }
         };
-        if !digests.iter().any(|digest| matches!(digest, Digest::TorrentV1(_))) && digests.iter().next().is_none() {
-            return failed(op, Failure::Unusable("expected a digest, came none".into()), out);
+        if !digests.iter().any(|digest| matches!(digest, Digest::TorrentV1(_) | Digest::Content(_))) {
+            let wanted = "expected a content id or an info hash, which prove what comes";
+            return failed(op, Failure::Unusable(format!("{wanted}, came none")), out);
         }
         let fetch = Fetch {
             lease,
             share,
             digests,
             name,
-            info: None,
+            proven: None,
             untried: VecDeque::new(),
             known: Vec::new(),
             suppliers: Map::new(),
@@ -121,12 +123,12 @@ impl<A: Place> Node<A> {
             active: cx.now,
         };
         self.busy().fetches.insert(op, fetch);
-        let peers: Vec<A> = source.peers.iter().filter_map(A::of_endpoint).collect();
+        let peers: Vec<A> = source.peers.iter().filter_map(A::of_user).collect();
         for peer in peers {
             self.add_peer(op, peer);
         }
         if let Some(info) = given {
-            self.on_info(op, None, &info, out);
+            self.on_described(op, &Body::Description(info), out);
         }
         self.look_up_sources(op, cx, out);
         self.dial_more(op, cx, out);
@@ -206,8 +208,8 @@ impl<A: Place> Node<A> {
 
     pub(super) fn on_source_opened(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some((_, fetch)) = self.fetch_of(conn) else { return Self::close(conn, "no longer wanted", out) };
-        let proving = fetch.info.as_ref().map(|(_, hash, ..)| Digest::TorrentV1(*hash));
-        let named = || fetch.digests.iter().find(|digest| matches!(digest, Digest::TorrentV1(_))).copied();
+        let proving = fetch.proven.as_ref().map(|(digest, _)| *digest);
+        let named = || fetch.digests.iter().find(|digest| matches!(digest, Digest::TorrentV1(_) | Digest::Content(_))).copied();
         let Some(digest) = proving.or_else(named).or_else(|| fetch.digests.iter().next().copied()) else { return };
         if let Some((_, supplier)) = fetch.suppliers.get_mut(&conn) {
             supplier.active = cx.now;
@@ -232,13 +234,13 @@ impl<A: Place> Node<A> {
     }
 
     /// A source has described the share.
-    pub(super) fn on_description(&mut self, conn: ConnId, info: &Bytes, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_description(&mut self, conn: ConnId, description: &Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some((op, fetch)) = self.fetch_of(conn) else { return };
         let Some((peer, supplier)) = fetch.suppliers.get_mut(&conn) else { return };
         supplier.described = true;
         supplier.active = cx.now;
         let peer = peer.clone();
-        if !self.on_info(op, Some(&peer), info, out) {
+        if !self.on_described(op, description, out) {
             out.note(Level::Ban, "forged_description", Some(peer.clone()), "");
             if let Some((_, fetch)) = self.fetch_of(conn) {
                 fetch.banned.push(peer);
@@ -249,23 +251,19 @@ impl<A: Place> Node<A> {
         self.ask_more(op, cx, out);
     }
 
-    /// Checks a description against the digest that the fetch was started with; true when it is what is wanted.
-    fn on_info(&mut self, op: OpId, _: Option<&A>, info: &Bytes, out: &mut Out<A>) -> bool {
+    /// Checks a description against what the fetch was started with; true when it is what is wanted.
+    fn on_described(&mut self, op: OpId, description: &Body<A>, out: &mut Out<A>) -> bool {
         let Some(fetch) = self.busy().fetches.get_mut(&op) else { return false };
-        let hash = info::hash(info);
-        if let Some((_, known, ..)) = &fetch.info {
-            return *known == hash;
+        let Some(proven) = prove(description, fetch.name.as_deref()) else { return false };
+        if let Some((known, _)) = &fetch.proven {
+            return *known == proven.digest;
         }
-        let digest = Digest::TorrentV1(hash);
-        if !fetch.digests.contains(&digest) {
+        if !fetch.digests.contains(&proven.digest) {
             return false;
         }
-        let Ok(read) = info::read(info) else { return false };
-        let layout = Arc::new(read.layout);
-        fetch.info = Some((info.clone(), hash, layout.clone(), read.proof.clone()));
-        let torrent = Bytes::from([b"d4:info", &info[..], b"e"].concat());
-        let digests = fetch.digests.clone();
-        let description = Description { layout, proof: Some(read.proof), digests, torrent, private: read.private };
+        fetch.proven = Some((proven.digest, proven.proof.clone()));
+        let (layout, digests, torrent) = (Arc::new(proven.layout), fetch.digests.clone(), proven.torrent);
+        let description = Description { layout, proof: Some(proven.proof), digests, torrent, private: proven.private };
         out.report(op, Progress::Described(Box::new(description)));
         true
     }
@@ -299,7 +297,7 @@ impl<A: Place> Node<A> {
     fn ask_more(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let (each, block) = (self.config.0.requests_each, u64::from(self.config.0.block_bytes));
         let Some(fetch) = self.busy().fetches.get_mut(&op) else { return };
-        let Some((.., proof)) = fetch.info.clone().filter(|_| fetch.leased) else { return };
+        let Some((_, proof)) = fetch.proven.clone().filter(|_| fetch.leased) else { return };
         let conns: Vec<ConnId> = fetch.suppliers.keys().copied().collect();
         for conn in conns {
             loop {
@@ -446,6 +444,35 @@ impl<A: Place> Node<A> {
             Self::close(conn, "the fetch is over", out);
         }
         true
+    }
+}
+
+/// What a description proves.
+struct Proven {
+    digest: Digest,
+    layout: Layout,
+    proof: Proof,
+    torrent: Bytes,
+    private: bool,
+}
+
+/// By which digest a description proves what it describes; `None` where it does not hold together.
+fn prove<A: Place>(description: &Body<A>, name: Option<&str>) -> Option<Proven> {
+    match description {
+        Body::Description(bytes) => {
+            let info = info::read(bytes).ok()?;
+            let torrent = Bytes::from([b"d4:info", &bytes[..], b"e"].concat());
+            let digest = Digest::TorrentV1(info::hash(bytes));
+            Some(Proven { digest, layout: info.layout, proof: info.proof, torrent, private: info.private })
+        }
+        Body::Tree(tree) => {
+            let proof = TreeProof::new(tree.content, tree.part_bytes, tree.hashes.clone()).ok()?;
+            let name = name.filter(|_| tree.name.is_empty()).unwrap_or(&tree.name).to_owned();
+            let layout = Layout::single(name, tree.content.size).ok()?;
+            let digest = Digest::Content(tree.content);
+            Some(Proven { digest, layout, proof: Proof::Tree(proof), torrent: Bytes::new(), private: false })
+        }
+        _ => None,
     }
 }
 

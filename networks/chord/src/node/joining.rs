@@ -7,7 +7,7 @@ use hexad_core::{Context, Endpoint, Failure, Level, OpId, Progress, Span};
 use super::busy::Joining;
 use super::lookups::Purpose;
 use super::queries::About;
-use super::{Adopted, Fill, Found, Node, Out, Ring, Rules, Stage, Timer, failed, listen, places};
+use super::{Fill, Found, Node, Out, Ring, Rules, Stage, Timer, failed, listen, places};
 use crate::id::{RingId as _, between};
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, Welcome};
@@ -294,10 +294,10 @@ impl<A: Place> Node<A> {
         self.tick_soon(cx, out);
     }
 
-    /// The lab has made a ring.
-    pub(super) fn on_adopted(&mut self, adopted: Adopted<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
-        self.addr = Some(adopted.addr);
-        self.rings = adopted.rings;
+    /// Is a member at once, with these pointers: how the lab makes a ring that took no time.
+    pub fn adopt(&mut self, addr: A, rings: Vec<Ring<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.addr = Some(addr);
+        self.rings = rings;
         for ring in &mut self.rings {
             ring.succ.shrink_to_fit();
             ring.fingers.shrink_to_fit();

@@ -35,7 +35,7 @@ use crate::place::{Contact as _, Place};
 use crate::wire::{Body, Item, Message, Reason, Welcome};
 use busy::Busy;
 
-pub(crate) type Out<A> = Outbox<Node<A>>;
+pub type Out<A> = Outbox<Node<A>>;
 
 /// The doors of a node.
 pub mod doors {
@@ -72,7 +72,7 @@ pub enum Timer {
 
 /// What only Chord can do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Request<A: Place> {
+pub enum Request {
     /// Store a value → [`Reply::Put`]. Without a name its key is the hash of the bytes.
     Put {
         /// Under which name; others may have values of their own under it.
@@ -86,17 +86,6 @@ pub enum Request<A: Place> {
     Lookup(Key),
     /// How we stand → [`Reply::Status`].
     Status,
-    /// Be a member at once, with these pointers: how the lab makes a ring that took no time. Reports nothing.
-    Adopt(Box<Adopted<A>>),
-}
-
-/// Pointers from an oracle.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Adopted<A: Place> {
-    /// Our address.
-    pub addr: A,
-    /// One for each of our virtual nodes.
-    pub rings: Vec<Ring<A>>,
 }
 
 /// Answers to a [`Request`].
@@ -212,7 +201,7 @@ impl<A: Place> Node<A> {
         self.rings.iter().any(|ring| ring.stage == Stage::Member)
     }
 
-    fn start(&mut self, op: OpId, operation: Operation<Request<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
+    fn start(&mut self, op: OpId, operation: Operation<Request>, cx: &mut Context<'_>, out: &mut Out<A>) {
         match operation {
             Operation::Join { bootstrap } => self.start_join(op, &bootstrap, cx, out),
             Operation::Publish { share } => self.start_publish(op, share, cx, out),
@@ -231,7 +220,6 @@ impl<A: Place> Node<A> {
                 out.report(op, Progress::Own(Reply::Status(status)));
                 out.report(op, Progress::Done);
             }
-            Operation::Own(Request::Adopt(adopted)) => self.on_adopted(*adopted, cx, out),
         }
     }
 
@@ -392,7 +380,7 @@ impl<A: Place> hexad_core::Node for Node<A> {
     type Addr = A;
     type Message = Message<A>;
     type Timer = Timer;
-    type Request = Request<A>;
+    type Request = Request;
     type Reply = Reply<A>;
 
     fn handle(&mut self, input: Inbound<Self>, cx: &mut Context<'_>, out: &mut Outbox<Self>) {
@@ -428,7 +416,7 @@ fn listen<A: Place>(config: &Config, out: &mut Out<A>) {
 
 /// What a user gave as addresses, as far as they are addresses of this ring.
 fn places<A: Place>(endpoints: &[Endpoint], keyed: bool) -> Vec<A> {
-    endpoints.iter().filter_map(A::of_endpoint).filter(|place| place.fits(keyed)).collect()
+    endpoints.iter().filter_map(A::of_user).filter(|place| place.fits(keyed)).collect()
 }
 
 fn failed<A: Place>(op: OpId, failure: Failure, out: &mut Out<A>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hexad_content::{Digest, Ranges};
+use hexad_content::{Digest, Proof, Ranges};
 use hexad_core::{Context, Failure, OpId, Progress, Share, ShareId, Span};
 
 use super::errands::{Deed, Ended, Whom};
@@ -40,8 +40,10 @@ impl std::hash::Hash for Publishing {
 
 /// The digests of a share as a reference names them: the one that proves it first.
 pub(super) fn digests_of(share: &Share) -> Option<Vec<Digest>> {
-    let (_, hash) = info::of_share(share)?;
-    let proving = Digest::TorrentV1(hash);
+    let proving = match &share.proof {
+        Some(Proof::Tree(tree)) => Digest::Content(tree.content()),
+        _ => Digest::TorrentV1(info::of_share(share)?.1),
+    };
     let others = share.digests.iter().filter(|digest| **digest != proving).copied();
     Some(std::iter::once(proving).chain(others).take(DIGESTS_MAX).collect())
 }

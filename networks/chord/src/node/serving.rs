@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use hexad_content::Digest;
+use hexad_content::{Digest, Proof};
 use hexad_core::{ConnId, Context, Level, Output, Payload, Share, ShareId};
 
 use super::publishing::digests_of;
 use super::{Node, Out};
 use crate::info;
 use crate::place::Place;
-use crate::wire::{Block, Body, Body64, Message, Reason};
+use crate::wire::{Block, Body, Body64, Message, NAME_BYTES_MAX, Reason, Tree};
 
 /// Requests of one peer that wait.
 const WAITING_MAX: usize = 256;
@@ -23,6 +23,18 @@ pub struct Upload {
     waiting: VecDeque<(u64, u32)>,
 }
 
+/// What proves a share, for one who knows a digest of it.
+fn describe<A: Place>(share: &Share) -> Option<Body<A>> {
+    let Some(Proof::Tree(tree)) = &share.proof else { return info::of_share(share).map(|(info, _)| Body::Description(info)) };
+    if tree.hashes().len() * 32 > info::INFO_BYTES_MAX {
+        return None;
+    }
+    let name = share.layout.name();
+    let name = name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned();
+    let hashes = tree.hashes().to_vec();
+    Some(Body::Tree(Box::new(Tree { content: tree.content(), part_bytes: tree.part_bytes(), name, hashes })))
+}
+
 impl<A: Place> Node<A> {
     /// What belongs to a transfer is dealt with here; everything else is given back.
     pub(super) fn on_bulk(&mut self, conn: ConnId, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) -> Option<Message<A>> {
@@ -30,7 +42,7 @@ impl<A: Place> Node<A> {
         match message.body {
             Body::Describe(digest) => self.on_describe(conn, &digest, cx, out),
             Body::Request(offset, bytes) => self.on_request(conn, offset, bytes, cx, out),
-            Body::Description(info) => self.on_description(conn, &info, cx, out),
+            Body::Description(_) | Body::Tree(_) => self.on_description(conn, &message.body, cx, out),
             Body::Block(block) => self.on_block(conn, block.offset, block.body.0, cx, out),
             Body::Gone(offset, bytes) => self.on_source_gone(conn, offset, bytes, cx, out),
             Body::Refused(reason) if self.is_source(conn) => self.on_source_refuses(conn, reason, cx, out),
@@ -47,12 +59,12 @@ impl<A: Place> Node<A> {
         let max = self.config.0.uploads_max;
         let busy = self.busy();
         let share = busy.publishings.values().map(|publishing| publishing.share).find(published);
-        let info = share.and_then(|share| cx.shares.share(share)).and_then(|share| info::of_share(share));
-        let body = match (share, info) {
+        let description = share.and_then(|share| cx.shares.share(share)).and_then(|share| describe(share));
+        let body = match (share, description) {
             (Some(_), _) if busy.uploads.len() >= max && !busy.uploads.contains_key(&conn) => Body::Refused(Reason::Full),
-            (Some(share), Some((info, _))) => {
+            (Some(share), Some(description)) => {
                 busy.uploads.insert(conn, Upload { share, waiting: VecDeque::new() });
-                Body::Description(info)
+                description
             }
             _ => Body::Refused(Reason::Unknown),
         };

@@ -5,13 +5,14 @@
 use std::marker::PhantomData;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use hexad_content::{ContentId, Sha256Digest};
 use hexad_core::{Cue, Malformed, Payload};
 
 use super::item::{Item, narrow, read_digest, write_bytes, write_digest, write_text};
 use super::message::{
-    Block, Body, Body64, Differs, Get, HEAD_BYTES, Inventory, Items, Message, Reason, Route, Routed, SUMS, Step, Welcome,
+    Block, Body, Body64, Differs, Get, HEAD_BYTES, Inventory, Items, Message, Reason, Route, Routed, SUMS, Step, Tree, Welcome,
 };
-use super::{Fields, MESSAGE_BYTES_MAX, VERSION};
+use super::{Fields, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, VERSION};
 use crate::id::Key;
 use crate::place::{Contact as _, Place};
 
@@ -171,6 +172,17 @@ fn read<A: Place>(frame: &[u8]) -> Result<Message<A>, Malformed> {
         0x10 => Body::SetFinger(f.u8()?, contact::<A>(f)?),
         0x20 => Body::Describe(Box::new(read_digest(f)?)),
         0xa0 => Body::Description(f.bytes(MESSAGE_BYTES_MAX)?),
+        0xa3 => {
+            let root = Sha256Digest(f.array()?);
+            let content = ContentId { root, size: f.u64()? };
+            let (part_bytes, name) = (f.u64()?, f.text(NAME_BYTES_MAX)?);
+            let hashes = f.bytes(MESSAGE_BYTES_MAX)?;
+            if hashes.len() % 32 != 0 {
+                return Err(f.wrong("expected hashes of 32 bytes"));
+            }
+            let hashes = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok().map(Sha256Digest)).collect();
+            Body::Tree(Box::new(Tree { content, part_bytes, name, hashes }))
+        }
         0x21 => Body::Request(f.u64()?, f.u32()?),
         0xa1 => {
             let offset = f.u64()?;
@@ -329,6 +341,14 @@ fn write_body<A: Place>(body: &Body<A>, out: &mut BytesMut) {
         }
         Body::Describe(digest) => write_digest(digest, out),
         Body::Description(info) => write_bytes(info, out),
+        Body::Tree(tree) => {
+            out.put_slice(&tree.content.root.0);
+            out.put_u64(tree.content.size);
+            out.put_u64(tree.part_bytes);
+            write_text(&tree.name, out);
+            out.put_u32(u32::try_from(32 * tree.hashes.len()).unwrap_or(u32::MAX));
+            tree.hashes.iter().for_each(|hash| out.put_slice(&hash.0));
+        }
         Body::Request(offset, bytes) | Body::Gone(offset, bytes) => {
             out.put_u64(*offset);
             out.put_u32(*bytes);
@@ -390,6 +410,7 @@ fn kind_of<A: Place>(body: &Body<A>) -> u8 {
         Body::SetFinger(..) => 0x10,
         Body::Describe(_) => 0x20,
         Body::Description(_) => 0xa0,
+        Body::Tree(_) => 0xa3,
         Body::Request(..) => 0x21,
         Body::Block(_) => 0xa1,
         Body::Gone(..) => 0xa2,

@@ -1,7 +1,7 @@
 //! All that nodes of a ring say to each other.
 
 use bytes::Bytes;
-use hexad_content::Digest;
+use hexad_content::{ContentId, Digest, Sha256Digest};
 use hexad_core::Payload;
 
 use super::item::{Item, digest_bytes};
@@ -92,6 +92,8 @@ pub enum Body<A: Place> {
     Describe(Box<Digest>),
     /// 0xa0, the info dictionary of BEP 3.
     Description(Bytes),
+    /// 0xa3, a layer of the Merkle tree of BEP 52.
+    Tree(Box<Tree>),
     /// 0x21, bytes of what was described on this connection.
     Request(u64, u32),
     /// 0xa1, they.
@@ -192,6 +194,19 @@ pub struct Differs {
     pub held: Vec<(Key, u64, u32)>,
     /// There is more than fits.
     pub more: bool,
+}
+
+/// A description of one file that its [`ContentId`] proves.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tree {
+    /// Whose tree.
+    pub content: ContentId,
+    /// Bytes under each hash but the last.
+    pub part_bytes: u64,
+    /// The file's name.
+    pub name: String,
+    /// The layer.
+    pub hashes: Vec<Sha256Digest>,
 }
 
 /// Bytes of a file.
@@ -315,6 +330,7 @@ impl<A: Place> hexad_core::Message for Message<A> {
             Body::SetFinger(..) => "set_finger",
             Body::Describe(_) => "describe",
             Body::Description(_) => "description",
+            Body::Tree(_) => "tree",
             Body::Request(..) => "request",
             Body::Block(_) => "block",
             Body::Gone(..) => "gone",
@@ -347,6 +363,7 @@ impl<A: Place> hexad_core::Message for Message<A> {
             Body::SetFinger(_, contact) => 1 + one(contact),
             Body::Describe(digest) => digest_bytes(digest),
             Body::Description(info) => 4 + info.len(),
+            Body::Tree(tree) => 48 + 2 + tree.name.len() + 4 + 32 * tree.hashes.len(),
             Body::Request(..) | Body::Gone(..) => 12,
             Body::Block(block) => 8 + usize::try_from(block.body.0.len()).unwrap_or(0),
             Body::Stored(_) | Body::Refused(_) => 1,
