@@ -62,6 +62,8 @@ pub struct Fetch<A: Place> {
     suppliers: Map<ConnId, (A, Supplier)>,
     /// What is wanted and nobody is assigned to.
     wanted: Ranges,
+    /// What was leased and is not yet proven.
+    missing: Ranges,
     leased: bool,
     /// Who gave what, until it is judged.
     givers: Map<u64, (u64, A)>,
@@ -114,6 +116,7 @@ impl<A: Place> Node<A> {
             known: Vec::new(),
             suppliers: Map::new(),
             wanted: Ranges::new(),
+            missing: Ranges::new(),
             leased: false,
             givers: Map::new(),
             strikes: Vec::new(),
@@ -278,6 +281,7 @@ impl<A: Place> Node<A> {
         }
         fetch.leased = true;
         fetch.active = cx.now;
+        fetch.missing = ranges.clone();
         fetch.wanted = ranges;
         for (_, supplier) in fetch.suppliers.values_mut() {
             supplier.assigned = supplier.assigned.iter().flat_map(|range| fetch.wanted.within(range).iter().collect::<Vec<_>>()).collect();
@@ -364,13 +368,17 @@ impl<A: Place> Node<A> {
                 givers.push(giver);
             }
         }
+        if verdict != Verdict::Bad {
+            fetch.missing.remove(range.clone());
+        }
+        let over = fetch.missing.is_empty();
         match verdict {
             Verdict::Good => {
                 for publishing in busy.publishings.values_mut().filter(|publishing| publishing.share == fetch.share) {
                     publishing.held.insert(range.clone());
                 }
             }
-            Verdict::Duplicate => {}
+            Verdict::Duplicate => fetch.wanted.remove(range),
             Verdict::Bad => {
                 fetch.wanted.insert(range);
                 let alone = givers.len() == 1;
@@ -401,6 +409,10 @@ impl<A: Place> Node<A> {
                 self.dial_more(op, cx, out);
                 self.ask_more(op, cx, out);
             }
+        }
+        if over {
+            self.end_fetch(op, out);
+            out.report(op, Progress::Done);
         }
     }
 

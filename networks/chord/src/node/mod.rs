@@ -35,6 +35,7 @@ use crate::place::{Contact as _, Place};
 use crate::wire::{Body, Item, Message, Reason, Welcome};
 use busy::Busy;
 
+/// Where a node puts what it wants.
 pub type Out<A> = Outbox<Node<A>>;
 
 /// The doors of a node.

@@ -90,7 +90,8 @@ impl<A: Place> Node<A> {
         let Some(upload) = busy.uploads.get_mut(&conn) else { return };
         let mut room = cx.room(conn);
         while let Some(&(offset, bytes)) = upload.waiting.front() {
-            if room < u64::from(bytes) && room < 64 << 10 {
+            // Up to over the mark: only then does the host say when there is room again.
+            if room == 0 {
                 return;
             }
             upload.waiting.pop_front();
