@@ -8,10 +8,13 @@ mod demo;
 mod desk;
 mod fetch;
 mod laboratory;
+mod meter;
 mod publish;
 mod session;
+mod session_loop;
 mod source;
 mod tracker;
+mod web;
 
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
