@@ -7,8 +7,20 @@ pub mod toy;
 use crate::Scenario;
 
 /// All scenarios.
-pub static SCENARIOS: &[&Scenario] =
-    &[&bittorrent::SWARM, &chord::STEADY, &chord::HOPS, &chord::TABLES, &chord::FAILURES, &chord::STRETCH, &toy::HOPS];
+pub static SCENARIOS: &[&Scenario] = &[
+    &bittorrent::SWARM,
+    &chord::STEADY,
+    &chord::HOPS,
+    &chord::TABLES,
+    &chord::FAILURES,
+    &chord::STRETCH,
+    &chord::LOAD,
+    &chord::SURVIVAL,
+    &chord::CHURN,
+    &chord::HALFLIFE,
+    &chord::PARTITION,
+    &toy::HOPS,
+];
 
 /// The scenarios that test claims of one network (`chord`, `bittorrent`), or all of them for `all`.
 #[must_use]

@@ -57,6 +57,8 @@ struct Path<A: Place> {
     owners: Vec<A::Contact>,
     /// Who is asked, and whether it was named as the owner.
     asking: Option<(A::Contact, bool)>,
+    /// Those who did not answer on this path.
+    silent: Vec<A::Contact>,
     hops: u16,
     timeouts: u16,
     owners_tried: u8,
@@ -71,6 +73,7 @@ impl<A: Place> Path<A> {
             candidates: Vec::new(),
             owners: Vec::new(),
             asking: None,
+            silent: Vec::new(),
             hops: 0,
             timeouts: 0,
             owners_tried: 0,
@@ -194,8 +197,9 @@ impl<A: Place> Node<A> {
         let Some(path) = lookup.paths.get_mut(usize::from(at)) else { return };
         let me: Vec<&A::Contact> = self.rings.iter().map(|ring| &ring.me).collect();
         let is_me = |contact: &A::Contact| matches!(lookup.purpose, Purpose::Join(_) | Purpose::Merge(_)) && me.contains(&contact);
-        path.owners.retain(|owner| !busy.detector.is_gone(&owner.addr()) && !is_me(owner));
-        path.candidates.retain(|contact| !(many && asked.contains(contact)) && !is_me(contact));
+        let usable = |contact: &A::Contact| !is_me(contact) && !path.silent.contains(contact);
+        path.owners.retain(|owner| usable(owner) && !busy.detector.is_gone(&owner.addr()));
+        path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
         let mut next = None;
         if path.hops >= config.0.hops_max {
             out.note(Level::Drop, "lookup_too_long", None, "");
@@ -239,7 +243,10 @@ impl<A: Place> Node<A> {
         let Some((_, claimed)) = path.asking.take() else { return };
         let from_owner = |contact: &A::Contact| contact.id().distance(place);
         match body {
-            None => path.timeouts += 1,
+            None => {
+                path.timeouts += 1;
+                path.silent.push(to.clone());
+            }
             Some(Body::Next(step, contacts)) => {
                 path.hops += 1;
                 match step {
@@ -261,7 +268,7 @@ impl<A: Place> Node<A> {
                     }
                     Step::Before => match contacts.into_iter().next() {
                         // It names one who is gone: what that one owned, is its own.
-                        Some(before) if busy.detector.is_gone(&before.addr()) => {
+                        Some(before) if path.silent.contains(&before) || busy.detector.is_gone(&before.addr()) => {
                             let (hops, timeouts) = (path.hops, path.timeouts);
                             path.over = true;
                             let found = Found { owner: to.clone(), following: Vec::new(), hops, timeouts, took: cx.now.since(started) };
