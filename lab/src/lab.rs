@@ -366,6 +366,12 @@ impl<N: Network> Lab<N> {
         self.seen(node).and_then(Machine::wires).map_or(0, |wires| wires.open_count())
     }
 
+    /// How long a message travels between two nodes where no fault touches it; the same both ways.
+    #[must_use]
+    pub fn delay(&self, a: NodeIndex, b: NodeIndex) -> Span {
+        self.scene.world.space.delay(a.0, b.0)
+    }
+
     /// What went over a node's link.
     #[must_use]
     pub fn traffic(&self, node: NodeIndex) -> Traffic {
