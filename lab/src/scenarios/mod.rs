@@ -1,12 +1,26 @@
 //! Worlds worth running. Every network's scenarios are named here and nowhere else.
 
 pub mod bittorrent;
+pub mod chord;
 pub mod toy;
 
 use crate::Scenario;
 
 /// All scenarios.
-pub static SCENARIOS: &[&Scenario] = &[&bittorrent::SWARM, &toy::HOPS];
+pub static SCENARIOS: &[&Scenario] = &[
+    &bittorrent::SWARM,
+    &chord::STEADY,
+    &chord::HOPS,
+    &chord::TABLES,
+    &chord::FAILURES,
+    &chord::STRETCH,
+    &chord::LOAD,
+    &chord::SURVIVAL,
+    &chord::CHURN,
+    &chord::HALFLIFE,
+    &chord::PARTITION,
+    &toy::HOPS,
+];
 
 /// The scenarios that test claims of one network (`chord`, `bittorrent`), or all of them for `all`.
 #[must_use]
