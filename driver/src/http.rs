@@ -135,6 +135,7 @@ fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskF
     let builder = || {
         Client::builder()
             .user_agent(&config.user_agent)
+            .local_address(config.source)
             .no_proxy()
             .redirect(Policy::none())
             .gzip(true)

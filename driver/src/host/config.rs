@@ -1,5 +1,6 @@
 //! Bounds and switches of a host.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,9 @@ pub struct HostConfig {
     pub state_dir: Option<PathBuf>,
     /// Whether anything but this machine and private networks may be reached.
     pub outside: bool,
+    /// Whence connections and HTTP requests go out to hosts of the same family; the system's choice without one. A tracker takes the address that it
+    /// hears from for the one that we listen at, so where that is one of several, this should be the same.
+    pub source: Option<IpAddr>,
     /// Interfaces by name on which multicast groups are joined; `None` is all that are up.
     pub multicast_interfaces: Option<Vec<String>>,
     /// Connections at a time, those being dialled included. At most half of the descriptors that the system allows.
@@ -45,6 +49,7 @@ impl Default for HostConfig {
         Self {
             state_dir: None,
             outside: true,
+            source: None,
             multicast_interfaces: None,
             connections_max: 2000,
             half_open_max: 100,

@@ -4,7 +4,7 @@
 //! Ranges of shares stay ranges until the wire takes bytes again.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
                 stage.note(Level::Debug, "outside_not_allowed", None, address.to_string());
                 continue;
             }
-            match connect(address).await {
+            match connect(address, stage.config.source).await {
                 Ok(stream) => return Ok((stream, address)),
                 Err(error) => why = why_not(&error),
             }
@@ -95,9 +95,12 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
     timeout(deadline, connecting).await.unwrap_or(Err(Why::TimedOut))
 }
 
-async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
+    if let Some(source) = source.filter(|source| source.is_ipv4() == to.is_ipv4()) {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
     socket.connect(to).await
 }
 

@@ -112,6 +112,15 @@ fn a_seed_is_not_told_of_seeds() {
     assert_eq!(told.peers, ["192.0.2.2:2".parse().unwrap()]);
 }
 
+/// aria2 with a magnet link says at first that nothing is left, and would never meet anybody.
+#[test]
+fn who_begins_as_a_seed_is_told_of_seeds_where_there_is_nobody_else() {
+    let mut bench = Bench::new(config());
+    bench.announces("192.0.2.1:1", 0, TrackerEvent::Started).unwrap();
+    assert_eq!(bench.announces("192.0.2.2:2", 0, TrackerEvent::Started).unwrap().peers, ["192.0.2.1:1".parse().unwrap()]);
+    assert_eq!(bench.announces("192.0.2.2:2", 0, TrackerEvent::None).unwrap().peers, []);
+}
+
 #[test]
 fn completions_count_once_and_counts_follow_who_comes_and_goes() {
     let mut bench = Bench::new(config());
