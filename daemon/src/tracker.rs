@@ -195,7 +195,7 @@ async fn announce(State(node): State<Arc<NodeFace>>, ConnectInfo(from): ConnectI
         info_hash: query.info_hash,
         peer: SocketAddr::new(from.ip().to_canonical(), query.port),
         left: query.left,
-        event: query.event.into(),
+        event: query.event,
         peers_wanted: query.peers_wanted,
     };
     match node.ask(Request::TrackerAnnounce(announce)).await {
