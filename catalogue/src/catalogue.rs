@@ -152,7 +152,7 @@ impl Catalogue {
                 id
             }
             None => {
-                let id = u32::try_from(self.owners.len()).ok().filter(|&id| id < self.config.owners_max.min(NOBODY))?;
+                let id = u32::try_from(self.owners.len()).ok().filter(|&id| id < self.config.owners_max)?;
                 self.owners.push(Owner::new());
                 id
             }

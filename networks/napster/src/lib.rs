@@ -1,0 +1,2 @@
+//! Napster as a pure state machine, on the OpenNap wire.
+pub mod wire;
