@@ -289,11 +289,7 @@ impl Codec for NapsterCodec {
         };
         peer.write(body_bytes, out);
         match peer {
-            Peer::Greeting => {
-                if self.phase == Phase::Unknown {
-                    self.phase = Phase::Command;
-                }
-            }
+            Peer::Greeting if self.phase == Phase::Unknown => self.phase = Phase::Command,
             Peer::Get { .. } => self.phase = Phase::Size,
             Peer::Send { .. } => self.phase = Phase::Offset,
             Peer::GetList => self.phase = Phase::List(false),

@@ -10,6 +10,11 @@ use super::search::Search;
 /// Bytes in front of every message: length and number, little-endian.
 pub const HEAD_BYTES: usize = 4;
 
+/// So that a macro's arm can end early.
+fn attempt<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
+    read()
+}
+
 macro_rules! messages {
     (
         $(#[$meta:meta])*
@@ -57,7 +62,7 @@ macro_rules! messages {
                 #[allow(unused_mut, unused_variables, reason = "not all messages have fields")]
                 let mut fields = Fields::new(data);
                 let read = match number {
-                    $($number => (|| Some(Self::$name { $($field: Field::read(&mut fields)?),* }))(),)*
+                    $($number => attempt(|| Some(Self::$name { $($field: Field::read(&mut fields)?),* })),)*
                     _ => return Self::Unknown { number, data: data.into() },
                 };
                 read.unwrap_or_else(|| Self::Unreadable { number, data: data.into() })
