@@ -43,7 +43,7 @@ impl Default for Config {
             token_bytes_max: 64,
             file_words_max: 31,
             path_parts: 3,
-            examined_max: 20_000,
+            examined_max: 10_000,
             seed: 0,
         }
     }

@@ -40,7 +40,7 @@ macro_rules! vector {
 fn requests_of_real_programs_are_read_when_they_fall_silent() {
     let check = |bytes: &[u8], expected: Peer| {
         let mut codec = crate::accepted();
-        assert_eq!(after(&mut codec, Some(Peer::Greeting), bytes, Cue::Quiet), [expected.clone()]);
+        assert_eq!(after(&mut codec, Some(Peer::Greeting), bytes, Cue::Quiet), std::slice::from_ref(&expected));
         // TekNap does not wait for the greeting.
         assert_eq!(after(&mut crate::accepted(), None, bytes, Cue::Eof), [expected]);
     };
