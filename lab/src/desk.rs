@@ -51,11 +51,8 @@ pub struct FetchIds {
 /// The number by which the lab calls a content: the same for all who prove it by the same digests.
 #[must_use]
 pub fn content_of(proof: &Proof) -> u64 {
-    let Proof::V1Pieces { piece_bytes, total_bytes, hashes } = proof;
-    let words =
-        |number: u64, bytes: &[u8]| bytes.iter().fold(number, |number, &byte| (number ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    let number = hashes.iter().fold(mix(*piece_bytes ^ mix(*total_bytes)), |number, hash| words(number, &hash.0));
-    mix(number)
+    let words = |number: u64, &byte: &u8| (number ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    mix(proof.identity().iter().fold(0, words))
 }
 
 /// What stands behind a share.
