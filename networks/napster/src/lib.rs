@@ -5,7 +5,7 @@
 pub mod node;
 pub mod wire;
 
-pub use node::{Config, Level, Node, Reply, Request, ServerConfig, ServerStatus, Timer};
+pub use node::{Audio, ClientConfig, Config, Level, Locator, Node, Reply, Request, ServerConfig, ServerStatus, Timer};
 pub use wire::Message;
 
 use bytes::BytesMut;

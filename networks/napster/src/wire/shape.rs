@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hexad_content::{ContentId, Digest, Digests, FileEntry, Layout, Proof, Sha1Digest, Sha256Digest};
+use hexad_content::{ContentId, Digest, Digests, FileEntry, Layout, Proof, Sha1Digest, Sha256Digest, TreeProof, WholeDigest};
 use thiserror::Error;
 
 /// What a description says.
@@ -108,6 +108,22 @@ impl Shape {
                     out.extend_from_slice(&hash.0);
                 }
             }
+            Some(Proof::Tree(tree)) => {
+                out.push(2);
+                out.extend_from_slice(&tree.part_bytes().to_le_bytes());
+                put_count(&mut out, tree.hashes().len());
+                for hash in tree.hashes().iter() {
+                    out.extend_from_slice(&hash.0);
+                }
+            }
+            Some(Proof::Whole { digest: WholeDigest::Sha1(digest), .. }) => {
+                out.push(3);
+                out.extend_from_slice(&digest.0);
+            }
+            Some(Proof::Whole { digest: WholeDigest::Sha256(digest), .. }) => {
+                out.push(4);
+                out.extend_from_slice(&digest.0);
+            }
         }
         put_count(&mut out, self.digests.iter().count());
         for digest in self.digests.iter() {
@@ -157,20 +173,27 @@ impl Shape {
             Layout::folder(name, files)
         };
         let layout = layout.map_err(|_| ShapeError("the files cannot be laid out"))?;
+        let total_bytes = layout.total_bytes();
         let proof = match reader.byte()? {
             0 => None,
             1 => {
                 let piece_bytes = reader.long()?;
-                let count = reader.count(20)?;
-                let total_bytes = layout.total_bytes();
-                if piece_bytes == 0 || total_bytes.div_ceil(piece_bytes) != count as u64 {
-                    return Err(ShapeError("the proof does not fit the files"));
-                }
-                let hashes = (0..count).map(|_| reader.array().map(Sha1Digest)).collect::<Result<Vec<_>, _>>()?;
+                let hashes = (0..reader.count(20)?).map(|_| reader.array().map(Sha1Digest)).collect::<Result<Vec<_>, _>>()?;
                 Some(Proof::V1Pieces { piece_bytes, total_bytes, hashes: hashes.into() })
             }
+            2 => {
+                let part_bytes = reader.long()?;
+                let hashes = (0..reader.count(32)?).map(|_| reader.array().map(Sha256Digest)).collect::<Result<Vec<_>, _>>()?;
+                let tree = TreeProof::of_layer(total_bytes, part_bytes, hashes);
+                Some(Proof::Tree(tree.map_err(|_| ShapeError("the proof does not fit the files"))?))
+            }
+            3 => Some(Proof::Whole { total_bytes, digest: WholeDigest::Sha1(Sha1Digest(reader.array()?)) }),
+            4 => Some(Proof::Whole { total_bytes, digest: WholeDigest::Sha256(Sha256Digest(reader.array()?)) }),
             _ => return Err(ShapeError("it has a proof that nobody knows")),
         };
+        if proof.as_ref().is_some_and(|proof| !proof.fits(&layout)) {
+            return Err(ShapeError("the proof does not fit the files"));
+        }
         let count = reader.count(17)?;
         let mut digests = Digests::new();
         for _ in 0..count.min(64) {
@@ -219,8 +242,15 @@ mod tests {
     fn a_description_is_read_as_what_was_written() {
         let shape = shape();
         assert_eq!(Shape::read(&shape.write()), Ok(shape));
-        let single = Shape { layout: Arc::new(Layout::single("blue.ogg".into(), 0).unwrap()), proof: None, digests: Digests::new() };
-        assert_eq!(Shape::read(&single.write()), Ok(single));
+        let empty = Shape { layout: Arc::new(Layout::single("blue.ogg".into(), 0).unwrap()), proof: None, digests: Digests::new() };
+        assert_eq!(Shape::read(&empty.write()), Ok(empty));
+        let layout = Arc::new(Layout::single("blue.ogg".into(), 100_000).unwrap());
+        let tree = TreeProof::of_layer(100_000, 64 << 10, [Sha256Digest([1; 32]), Sha256Digest([2; 32])]).unwrap();
+        let whole = |digest| Proof::Whole { total_bytes: 100_000, digest };
+        for proof in [Proof::Tree(tree), whole(WholeDigest::Sha1(Sha1Digest([3; 20]))), whole(WholeDigest::Sha256(Sha256Digest([4; 32])))] {
+            let single = Shape { layout: layout.clone(), proof: Some(proof), digests: Digests::new() };
+            assert_eq!(Shape::read(&single.write()), Ok(single));
+        }
     }
 
     #[test]

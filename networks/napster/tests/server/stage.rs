@@ -39,7 +39,7 @@ impl Stage {
     /// A server whose host's store holds something already.
     pub fn with_store(config: ServerConfig, store: BTreeMap<(&'static str, Vec<u8>), Payload>) -> Self {
         let mut dice = hexad_core::Dice::counter(7, 7);
-        let node = Node::new(Config { server: config }, &mut dice);
+        let node = Node::new(Config { server: config, ..Config::default() }, &mut dice);
         let mut stage =
             Self { table: Transcript::new(node, 1), store, conns: BTreeMap::new(), names: BTreeMap::new(), notes: Vec::new(), hashed: 0 };
         stage.hears(Input::Start(OpId(1), Operation::Own(Request::Serve)));

@@ -176,7 +176,16 @@ mod tests {
 
     #[test]
     fn what_is_no_locator_is_refused() {
-        for text in ["", "napster:", "magnet:?xt=x", "napster:nick=bob", "napster:path=%zz", "napster:path=%+1", "napster:path=a&size=x", "napster:path=a&server=x"] {
+        for text in [
+            "",
+            "napster:",
+            "magnet:?xt=x",
+            "napster:nick=bob",
+            "napster:path=%zz",
+            "napster:path=%+1",
+            "napster:path=a&size=x",
+            "napster:path=a&server=x",
+        ] {
             assert_eq!(Locator::read(text), None, "{text}");
         }
     }
@@ -184,7 +193,13 @@ mod tests {
     #[test]
     fn tokens_stand_for_digests() {
         let content = Digest::Content(ContentId { size: 7, root: Sha256Digest([9; 32]) });
-        for digest in [content, Digest::Sha1(Sha1Digest([1; 20])), Digest::TorrentV1(Sha1Digest([2; 20])), Digest::TorrentV2(Sha256Digest([3; 32])), Digest::Md5Prefix([4; 16])] {
+        for digest in [
+            content,
+            Digest::Sha1(Sha1Digest([1; 20])),
+            Digest::TorrentV1(Sha1Digest([2; 20])),
+            Digest::TorrentV2(Sha256Digest([3; 32])),
+            Digest::Md5Prefix([4; 16]),
+        ] {
             let (token, _) = token_to_look_up(&digest).unwrap();
             assert!(token.bytes().len() <= 64, "servers keep 64 bytes");
             assert!(digests_of(token.bytes(), Some(7)).contains(&digest), "{token}");

@@ -125,7 +125,9 @@ impl Offers {
     /// The share that a path belongs to, or that has a token (`#` in front of it).
     pub(crate) fn share_of(&self, path: &[u8]) -> Option<ShareId> {
         match path.strip_prefix(b"#") {
-            Some(token) => self.published.iter().find(|(_, published)| published.token.bytes().eq_ignore_ascii_case(token)).map(|(&id, _)| id),
+            Some(token) => {
+                self.published.iter().find(|(_, published)| published.token.bytes().eq_ignore_ascii_case(token)).map(|(&id, _)| id)
+            }
             None => self.find(path).map(|offer| offer.share),
         }
     }

@@ -31,12 +31,13 @@ fn by_words(words: &[String], wanted: usize) -> Search {
 }
 
 impl Client {
-    pub(super) fn start_search(&mut self, op: OpId, query: Query, cx: &Context<'_>, out: &mut Out) {
+    pub(super) fn search(&mut self, op: OpId, query: Query, cx: &Context<'_>, out: &mut Out) {
         match query {
             Query::Words { words, wanted } => {
                 let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
                 if words.is_empty() {
-                    return out.report(op, Progress::Failed(Failure::Unusable("expected at least one word to search for, came none".into())));
+                    return out
+                        .report(op, Progress::Failed(Failure::Unusable("expected at least one word to search for, came none".into())));
                 }
                 self.start_asking(op, &Question::Search(by_words(&words, wanted)), wanted, false, cx, out);
             }
@@ -63,8 +64,12 @@ impl Client {
     }
 
     /// A server has answered in full, or is gone.
-    pub(super) fn on_question_over(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
-        if self.again.remove(&op) {
+    pub(super) fn on_question_over(&mut self, op: OpId, out: &mut Out) {
+        if let Some(times) = self.again.get_mut(&op) {
+            *times -= 1;
+            if *times == 0 {
+                self.again.remove(&op);
+            }
             return;
         }
         if let Some(asking) = self.askings.get_mut(&op) {
@@ -73,7 +78,6 @@ impl Client {
                 self.end_asking(op, out);
             }
         }
-        self.on_sources_over(op, cx, out);
     }
 
     /// The search has taken long enough.

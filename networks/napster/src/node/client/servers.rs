@@ -120,7 +120,9 @@ impl Client {
         if self.port_is_awaited() {
             return;
         }
-        let Some(server) = self.servers.get_mut(&id).filter(|server| server.phase == Phase::Away && server.next_try <= cx.now) else { return };
+        let Some(server) = self.servers.get_mut(&id).filter(|server| server.phase == Phase::Away && server.next_try <= cx.now) else {
+            return;
+        };
         let conn = cx.new_conn();
         server.phase = Phase::Dialling(conn);
         server.refusal = None;
@@ -166,7 +168,7 @@ impl Client {
         out.wake(server.next_try, Timer::Client(ClientTimer::Retry(id)));
         let lost: Vec<OpId> = server.asked.take().into_iter().chain(server.waiting.drain(..)).map(|(op, _)| op).collect();
         for op in lost {
-            self.on_question_over(op, cx, out);
+            self.on_question_over(op, out);
         }
         self.on_server_gone(id, cx, out);
     }
@@ -224,7 +226,7 @@ impl Client {
                 });
                 if let Some((op, _)) = asked {
                     self.on_known(op, message, out);
-                    self.on_question_over(op, cx, out);
+                    self.on_question_over(op, out);
                     self.ask_next(id, out);
                 }
             }
@@ -283,20 +285,20 @@ impl Client {
                 let (op, question) = (server.asked.as_ref().map(|(op, _)| *op), question.clone());
                 if let Some(op) = op {
                     server.waiting.push_front((op, question));
-                    self.again.insert(op);
+                    *self.again.entry(op).or_insert(0) += 1;
                 }
             }
             Some((op, Question::Whois(_))) if shown.contains("not a known user") || shown.contains("not currently online") => {
                 let op = *op;
                 server.asked = None;
-                self.on_question_over(op, cx, out);
+                self.on_question_over(op, out);
                 self.ask_next(id, out);
             }
             // Some refuse a search without ending it.
             Some((op, Question::Search(_) | Question::Resume(..))) if shown.contains("too many pending") => {
                 let op = *op;
                 server.asked = None;
-                self.on_question_over(op, cx, out);
+                self.on_question_over(op, out);
                 self.ask_next(id, out);
             }
             _ => {}
@@ -307,7 +309,9 @@ impl Client {
     /// Asks a server something, in its turn.
     pub(super) fn ask_server(&mut self, id: ServerId, op: OpId, question: Question, out: &mut Out) -> bool {
         let max = self.config.questions_max;
-        let Some(server) = self.servers.get_mut(&id).filter(|server| server.conn().is_some() && server.waiting.len() < max) else { return false };
+        let Some(server) = self.servers.get_mut(&id).filter(|server| server.conn().is_some() && server.waiting.len() < max) else {
+            return false;
+        };
         server.waiting.push_back((op, question));
         self.ask_next(id, out);
         true
