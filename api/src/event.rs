@@ -1,7 +1,5 @@
 //! What happens to a task: one JSON line each with `--json`.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
@@ -14,6 +12,13 @@ pub enum Event {
         address: String,
         /// What it is for: `peers`, `tracker-http`, `tracker-udp`.
         purpose: String,
+    },
+    /// Peers are asked what a link stands for, about twice a second until `Started`.
+    Looking {
+        /// Peers connected.
+        peers: usize,
+        /// Peers known, connected or not.
+        peers_known: usize,
     },
     /// It is known what is to be fetched.
     Started {
@@ -75,7 +80,7 @@ pub enum Event {
         /// Name of the file or folder as stored.
         name: String,
         /// Where it stands.
-        path: PathBuf,
+        path: String,
         /// Selected bytes.
         bytes: u64,
         /// Bytes of blocks received by this run.
@@ -91,9 +96,9 @@ pub enum Event {
         info_hash: String,
         /// A link that says it all.
         magnet: String,
-        /// The .torrent that was written, if one was.
+        /// The .torrent that describes it, where one was written.
         #[serde(skip_serializing_if = "Option::is_none")]
-        torrent: Option<PathBuf>,
+        torrent: Option<String>,
         /// Bytes offered.
         bytes: u64,
     },

@@ -3,15 +3,22 @@
 //! Everything here can be written as JSON; what a session does is reached through [`Session`], [`Roles`] and [`Torrents`] only.
 
 mod event;
+mod lab;
 mod problem;
 mod request;
+mod selection;
 mod torrent;
 
 use std::sync::mpsc::Receiver;
 
 pub use event::Event;
+pub use lab::{
+    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
+    LabVerdict, Laboratory,
+};
 pub use problem::Problem;
-pub use request::{Encryption, FetchRequest, PublishRequest, Selection, SelectionError, Settings, TrackerRequest};
+pub use request::{Encryption, FetchRequest, PublishRequest, Settings, TrackerRequest};
+pub use selection::{Selection, SelectionError};
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
 
 /// Something that runs until it is done or stopped, and tells how it goes.
@@ -76,4 +83,12 @@ pub trait Torrents: Send + Sync {
         data: &std::path::Path,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<CheckReport, Problem>;
+}
+
+/// One word of this crate as a line of JSON, without its end.
+///
+/// # Errors
+/// When it has no JSON, which none of them has.
+pub fn json_line(word: &impl serde::Serialize) -> Result<String, Problem> {
+    serde_json::to_string(word).map_err(|wrong| Problem::new(format!("this cannot be written as JSON: {wrong}")))
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Selection;
+
 /// How much to insist on protocol encryption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,8 +23,8 @@ pub enum Encryption {
 /// How a session takes part in BitTorrent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Where peers reach us; port 0 lets the system choose.
-    pub listen: SocketAddr,
+    /// Where peers reach us; port 0 lets the system choose. When absent, the first usual port that is free.
+    pub listen: Option<SocketAddr>,
     /// Distributed hash table.
     pub dht: bool,
     /// Peer exchange.
@@ -40,7 +42,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([0, 0, 0, 0], 6881)),
+            listen: None,
             dht: true,
             pex: true,
             lsd: true,
@@ -51,70 +53,6 @@ impl Default for Settings {
                 .to_vec(),
             state_dir: None,
         }
-    }
-}
-
-/// Which files of a torrent are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Selection {
-    /// Indices (`3`, `2-5`, zero based) and globs over the path inside the torrent (`*.flac`, `disc1/**`). Empty: all.
-    pub patterns: Vec<String>,
-}
-
-/// Why a selection cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectionError(pub String);
-
-impl std::fmt::Display for SelectionError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Selection {
-    /// One flag per path: whether it is selected. Paths are relative to the torrent, elements joined by `/`.
-    ///
-    /// # Errors
-    /// When a pattern is neither an index, a range of indices nor a glob, or selects nothing.
-    pub fn mask(&self, paths: &[String]) -> Result<Vec<bool>, SelectionError> {
-        if self.patterns.is_empty() {
-            return Ok(vec![true; paths.len()]);
-        }
-        let mut mask = vec![false; paths.len()];
-        for pattern in self.patterns.iter().flat_map(|given| given.split(',')).map(str::trim).filter(|part| !part.is_empty()) {
-            let before = mask.iter().filter(|&&on| on).count();
-            let mut matched = 0;
-            if let Some((first, last)) = index_range(pattern) {
-                for flag in mask.iter_mut().take(last.saturating_add(1)).skip(first) {
-                    *flag = true;
-                    matched += 1;
-                }
-            } else {
-                let glob = glob::Pattern::new(pattern)
-                    .map_err(|wrong| SelectionError(format!("expected an index, a range like 2-5 or a glob, came '{pattern}': {wrong}")))?;
-                for (flag, path) in mask.iter_mut().zip(paths) {
-                    let name = path.rsplit('/').next().unwrap_or(path);
-                    if glob.matches(path) || (!pattern.contains('/') && glob.matches(name)) {
-                        *flag = true;
-                        matched += 1;
-                    }
-                }
-            }
-            if matched == 0 && before == mask.iter().filter(|&&on| on).count() {
-                return Err(SelectionError(format!("'{pattern}' selects none of the {} files", paths.len())));
-            }
-        }
-        Ok(mask)
-    }
-}
-
-fn index_range(text: &str) -> Option<(usize, usize)> {
-    match text.split_once('-') {
-        Some((first, last)) => {
-            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-            (first <= last).then_some((first, last))
-        }
-        None => text.parse().ok().map(|index| (index, index)),
     }
 }
 
@@ -142,8 +80,10 @@ pub struct PublishRequest {
     pub torrent: Option<PathBuf>,
     /// The folder in which the torrent's file or folder stands.
     pub data: Option<PathBuf>,
-    /// Where to write the .torrent of a single path; not written when absent.
+    /// Where to write the .torrent of a single path; `NAME.torrent` in the current folder when absent.
     pub out: Option<PathBuf>,
+    /// Write over an existing .torrent that says something else.
+    pub force: bool,
     /// Tracker tiers for a fresh .torrent.
     pub tiers: Vec<Vec<String>>,
     /// `IP:PORT` of peers to connect to.

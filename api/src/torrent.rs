@@ -65,10 +65,13 @@ pub struct TorrentSummary {
     pub created_by: Option<String>,
     /// Seconds since 1970.
     pub creation_unix_s: Option<i64>,
-    /// BEP-less custom: private trackers' salt.
+    /// Private trackers' salt; changes the info hash only.
     pub source: Option<String>,
     /// A link that says it all.
     pub magnet: String,
+    /// What was found on disk and left out, and why, when the .torrent was made just now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// What a check found.
@@ -84,8 +87,10 @@ pub struct CheckReport {
     pub good_pieces: usize,
     /// All pieces.
     pub pieces: usize,
-    /// Files with at least one byte that does not match, with the bytes that do.
+    /// Files that are missing, not of the right length, or with a byte that does not match; with the bytes that do.
     pub incomplete: Vec<FileLine>,
+    /// Whether there is anything at all where the file or folder should stand.
+    pub found: bool,
 }
 
 impl CheckReport {

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use hexad_api::{Encryption, Settings};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use hexad_api::{Encryption, Problem, Settings};
 
 /// One peer that speaks many peer-to-peer networks: today BitTorrent.
 #[derive(Debug, Parser)]
 #[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
     /// Say more on stderr: -v what happens, -vv decisions, -vvv messages
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     pub verbose: u8,
     /// What to do
     #[command(subcommand)]
@@ -31,6 +31,8 @@ pub enum Command {
     Torrent(TorrentArgs),
     /// Run a central role
     Serve(ServeArgs),
+    /// Run networks under virtual time: scenarios, replays, claims
+    Lab(crate::lab::LabArgs),
     /// Run a small swarm on loopback and move a real folder through it
     Demo(DemoArgs),
 }
@@ -51,10 +53,10 @@ Examples:
 /// How to take part in the network.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// Where peers reach us
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:6881", env = "HEXAD_LISTEN")]
-    pub listen: SocketAddr,
-    /// A peer to connect to at once; may be repeated
+    /// Where peers reach us; port 0 lets the system choose [default: the first free port of 6881-6889]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// A peer to connect to at once; may be repeated. A HOST:PORT will do as well
     #[arg(long = "peer", value_name = "IP:PORT")]
     pub peers: Vec<String>,
     /// Do not use the distributed hash table
@@ -111,7 +113,7 @@ pub struct FetchArgs {
     /// Target folder; nothing is written outside of it
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub into: PathBuf,
-    /// Only these files: an index (3), a range (2-5) or a glob ('*.flac'); may be repeated
+    /// Only these files: an index (3), a range (2-5), a list of them (0,2-5) or a glob ('*.flac'); may be repeated
     #[arg(long, value_name = "FILES")]
     pub select: Vec<String>,
     /// Go on seeding when complete, until stopped
@@ -121,7 +123,7 @@ pub struct FetchArgs {
     #[arg(long)]
     pub json: bool,
     /// Network settings
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Network")]
     pub network: NetworkArgs,
 }
 
@@ -135,11 +137,14 @@ pub struct PublishArgs {
     #[arg(long, value_name = "FILE", requires = "data")]
     pub torrent: Option<PathBuf>,
     /// The folder in which the torrent's file or folder stands
-    #[arg(long, value_name = "DIR", requires = "torrent")]
+    #[arg(long, value_name = "DIR", requires = "torrent", conflicts_with = "paths")]
     pub data: Option<PathBuf>,
-    /// Write the .torrent here
+    /// Write the .torrent here [default: NAME.torrent in the current folder]
     #[arg(short, long, value_name = "OUT.torrent", conflicts_with = "torrent")]
     pub out: Option<PathBuf>,
+    /// Write over a .torrent that says something else
+    #[arg(long, conflicts_with = "torrent")]
+    pub force: bool,
     /// Trackers to name in the .torrent: one tier for each use, comma-separated inside a tier
     #[arg(long = "tracker", value_name = "URL[,URL]", conflicts_with = "torrent")]
     pub trackers: Vec<String>,
@@ -147,7 +152,7 @@ pub struct PublishArgs {
     #[arg(long)]
     pub json: bool,
     /// Network settings
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Network")]
     pub network: NetworkArgs,
 }
 
@@ -240,18 +245,19 @@ pub enum ServeCommand {
 
 /// `hexad serve tracker`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("doors").args(["http", "udp"]).required(true).multiple(true))]
 pub struct TrackerArgs {
     /// Answer HTTP announces at this address
-    #[arg(long, value_name = "IP:PORT", required_unless_present = "udp")]
+    #[arg(long, value_name = "IP:PORT")]
     pub http: Option<SocketAddr>,
     /// Answer UDP announces at this address
     #[arg(long, value_name = "IP:PORT")]
     pub udp: Option<SocketAddr>,
     /// Seconds peers are told to wait between announces
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub interval: u64,
     /// Announces a minute accepted from one address
-    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    #[arg(long, value_name = "COUNT", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub rate_limit: u32,
     /// One JSON object per line on stdout
     #[arg(long)]
@@ -261,8 +267,8 @@ pub struct TrackerArgs {
 /// `hexad demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// How much to move
-    #[arg(long = "size", value_name = "MIB", default_value_t = 64)]
+    /// How much to move to each leecher
+    #[arg(long = "size", value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub size_mib: u64,
 }
 
@@ -273,6 +279,29 @@ pub fn tiers(given: &[String]) -> Vec<Vec<String>> {
         .map(|tier| tier.split(',').map(str::trim).filter(|url| !url.is_empty()).map(String::from).collect())
         .filter(|tier: &Vec<String>| !tier.is_empty())
         .collect()
+}
+
+/// What the parser says, as one sentence and a hint.
+pub fn problem_of(wrong: &clap::Error) -> Problem {
+    let said = wrong.render().to_string();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = words(said.split("\n\n").next().unwrap_or(&said).trim_start_matches("error:"));
+    let command = named_command(std::env::args().skip(1));
+    let help = format!("{command} --help shows what can be given");
+    let tip = said.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    Problem::new(sentence).hint(tip.map_or_else(|| help.clone(), |tip| format!("{tip}; {help}")))
+}
+
+/// The command whose arguments were typed, as far as there is one of that name.
+fn named_command(words: impl Iterator<Item = String>) -> String {
+    let mut command = Arguments::command();
+    let mut named = command.get_name().to_owned();
+    for word in words {
+        let Some(deeper) = command.find_subcommand(&word).cloned() else { break };
+        named += &format!(" {word}");
+        command = deeper;
+    }
+    named
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {

@@ -3,7 +3,11 @@
 //! Data goes to stdout, everything else to stderr. An error is one sentence, then a hint.
 
 mod args;
+mod demo;
 mod fetch;
+mod follow;
+mod lab;
+mod out;
 mod publish;
 mod render;
 mod serve;
@@ -14,18 +18,23 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use hexad_api::Problem;
+use tracing_subscriber::EnvFilter;
 
 use args::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    start_logging(arguments.verbose);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) => return misread(&wrong),
+    };
+    let logs = start_logging(arguments.verbose);
     let outcome = match arguments.command {
-        Command::Fetch(given) => fetch::run(given),
-        Command::Publish(given) => publish::run(given),
+        Command::Fetch(given) => fetch::run(given, logs),
+        Command::Publish(given) => publish::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
-        Command::Serve(given) => serve::run(given.command),
-        Command::Demo(given) => hexad_daemon::demo(given.size_mib, &mut std::io::stdout()),
+        Command::Serve(given) => serve::run(given.command, logs),
+        Command::Lab(given) => lab::run(given.command),
+        Command::Demo(given) => demo::run(&given),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,24 +45,41 @@ fn main() -> ExitCode {
     }
 }
 
+/// What was typed cannot be read, or asks for help.
+fn misread(wrong: &clap::Error) -> ExitCode {
+    if !wrong.use_stderr() {
+        // Somebody who closes stdout wants no help.
+        let _ = wrong.print();
+        return ExitCode::SUCCESS;
+    }
+    if wrong.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = wrong.print();
+    } else {
+        report(&args::problem_of(wrong));
+    }
+    ExitCode::from(2)
+}
+
 fn report(problem: &Problem) {
-    eprintln!("error: {}", problem.message);
+    eprintln!("error: {}", out::tame(&problem.message));
     if let Some(hint) = &problem.hint {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", out::tame(hint));
     }
 }
 
-fn start_logging(verbose: u8) {
-    let filter = match verbose {
+/// Lets log lines run over stderr: errors, and what `-v` or `RUST_LOG` ask for. Returns whether more than errors may come.
+fn start_logging(verbose: u8) -> bool {
+    let named = EnvFilter::try_from_default_env();
+    let talkative = verbose > 0 || named.is_ok();
+    let level = match verbose {
         0 => "error",
-        1 => "hexad=info",
-        2 => "hexad=debug",
-        _ => "hexad=trace",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
     };
-    // Targets are crate names (`hexad_driver`, `hexad_daemon`); `RUST_LOG` says it more finely.
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        let level = filter.trim_start_matches("hexad=");
-        tracing_subscriber::EnvFilter::new(format!("error,hexad_driver={level},hexad_daemon={level},hexad_cli={level}"))
-    });
+    // Other crates are heard through RUST_LOG only.
+    let ours = ["hexad", "hexad_daemon", "hexad_driver", "hexad_library", "hexad_transfer"].map(|crate_| format!(",{crate_}={level}"));
+    let filter = named.unwrap_or_else(|_| EnvFilter::new(format!("error{}", ours.concat())));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    talkative
 }

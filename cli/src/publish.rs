@@ -3,18 +3,24 @@
 use hexad_api::{Problem, PublishRequest, Session as _};
 
 use crate::args::{PublishArgs, tiers};
-use crate::fetch::follow;
+use crate::follow::{Until, follow};
+use crate::render::Screen;
 
 /// Seeds until stopped.
-pub fn run(given: PublishArgs) -> Result<(), Problem> {
-    let session = hexad_daemon::open(given.network.settings())?;
+///
+/// # Errors
+/// When it cannot, or is stopped before it seeds.
+pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
+    let session = hexad_daemon::open(given.network.settings());
     let request = PublishRequest {
         paths: given.paths,
         torrent: given.torrent,
         data: given.data,
         out: given.out,
+        force: given.force,
         tiers: tiers(&given.trackers),
         peers: given.network.peers,
     };
-    follow(session.publish(request)?, given.json, false)
+    let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.publish(request));
+    follow(begun, Screen::new(given.json, logs), Until::Seeding)
 }

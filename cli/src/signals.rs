@@ -1,9 +1,13 @@
-//! Ctrl-C and SIGTERM stop a task in order; the second one ends the program at once.
+//! Ctrl-C, SIGTERM and SIGHUP stop a task in order; the second one ends the program at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use hexad_api::Stop;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The exit status of a program that a signal has ended, as shells have it.
+pub const INTERRUPTED: i32 = 130;
 
 /// What stops a task, shared between whoever follows it and the signals.
 #[derive(Clone)]
@@ -14,30 +18,44 @@ impl Stopper {
     pub fn watch(stop: Box<dyn Stop>) -> Self {
         let stopper = Self(Arc::new(Mutex::new(stop)));
         let own = stopper.clone();
-        thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-            runtime.block_on(async {
-                one_signal().await;
-                let stopping = thread::spawn(move || own.stop());
-                one_signal().await;
-                drop(stopping);
-                std::process::exit(130);
-            });
-        });
+        on_first(move || own.stop());
         stopper
     }
 
-    /// Stops the task; does nothing when it was stopped before.
+    /// Stops the task; does nothing when it was stopped before. Returns when it is stopped.
     pub fn stop(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).stop();
     }
 }
 
-async fn one_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Calls `stop` at the first signal, on a thread of its own; the second signal ends the program whatever that thread does.
+pub fn on_first(stop: impl FnOnce() + Send + 'static) {
+    thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let Ok(mut signals) = Signals::listen() else { return };
+            signals.next().await;
+            thread::spawn(stop);
+            signals.next().await;
+            std::process::exit(INTERRUPTED);
+        });
+    });
+}
+
+/// One listener for all, so that no signal falls between two.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }

@@ -1,46 +1,25 @@
 //! `hexad torrent`.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
-use hexad_api::{CheckReport, CreateRequest, Problem, TorrentSummary, Torrents as _};
+use hexad_api::{CheckReport, CreateRequest, Problem, TorrentSummary, Torrents as _, json_line};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use crate::args::{TorrentCommand, tiers};
+use crate::args::{CreateArgs, TorrentCommand, tiers};
+use crate::out::{self, tame};
 
 /// Makes, shows or checks.
+///
+/// # Errors
+/// When it cannot, or a check finds anything missing.
 pub fn run(command: TorrentCommand) -> Result<(), Problem> {
     let desk = hexad_daemon::torrents();
     match command {
-        TorrentCommand::Create(given) => {
-            let request = CreateRequest {
-                path: given.path,
-                out: given.out.clone(),
-                piece_bytes: given.piece_length,
-                tiers: tiers(&given.trackers),
-                web_seeds: given.web_seeds,
-                private: given.private,
-                comment: given.comment,
-                source: given.source,
-                force: given.force,
-            };
-            let bar = bar();
-            let summary = desk.create_torrent(request, &|done, total| advance(&bar, done, total));
-            bar.finish_and_clear();
-            let summary = summary?;
-            if given.json {
-                return print_json(&summary);
-            }
-            eprintln!("wrote {}: {} pieces of {}", given.out.display(), summary.pieces, HumanBytes(summary.piece_bytes));
-            println!("{}", summary.magnet);
-            Ok(())
-        }
+        TorrentCommand::Create(given) => create(given),
         TorrentCommand::Show { file, json } => {
             let summary = desk.show_torrent(&file)?;
-            if json {
-                return print_json(&summary);
-            }
-            print_summary(&summary);
-            Ok(())
+            if json { out::line(&json_line(&summary)?) } else { show(&summary) }
         }
         TorrentCommand::Check { file, data, json } => {
             let bar = bar();
@@ -48,63 +27,92 @@ pub fn run(command: TorrentCommand) -> Result<(), Problem> {
             bar.finish_and_clear();
             let report = report?;
             if json {
-                print_json(&report)?;
+                out::line(&json_line(&report)?)?;
             } else {
-                print_report(&report);
+                show_report(&report)?;
             }
             if report.is_complete() {
                 return Ok(());
             }
-            Err(Problem::new(format!("{} of {} bytes match", report.good_bytes, report.total_bytes)).hint(format!(
-                "hexad fetch {} --into {} brings the rest",
-                file.display(),
-                data.display()
-            )))
+            Err(incomplete(&report, &file, &data))
         }
     }
 }
 
-fn print_json(value: &impl serde::Serialize) -> Result<(), Problem> {
-    let line = serde_json::to_string(value).map_err(|wrong| Problem::new(format!("cannot be written as JSON: {wrong}")))?;
-    println!("{line}");
-    Ok(())
+fn create(given: CreateArgs) -> Result<(), Problem> {
+    let request = CreateRequest {
+        path: given.path,
+        out: given.out.clone(),
+        piece_bytes: given.piece_length,
+        tiers: tiers(&given.trackers),
+        web_seeds: given.web_seeds,
+        private: given.private,
+        comment: given.comment,
+        source: given.source,
+        force: given.force,
+    };
+    let bar = bar();
+    let summary = hexad_daemon::torrents().create_torrent(request, &|done, total| advance(&bar, done, total));
+    bar.finish_and_clear();
+    let summary = summary?;
+    for left_out in &summary.left_out {
+        eprintln!("warning: left out {}", tame(left_out));
+    }
+    if given.json {
+        return out::line(&json_line(&summary)?);
+    }
+    eprintln!("wrote {}: {} pieces of {}", given.out.display(), summary.pieces, HumanBytes(summary.piece_bytes));
+    out::line(&summary.magnet)
 }
 
-fn print_summary(summary: &TorrentSummary) {
-    println!("name        {}", summary.name);
-    println!("info hash   {}", summary.info_hash);
-    println!("size        {} ({} bytes)", HumanBytes(summary.total_bytes), summary.total_bytes);
-    println!("pieces      {} of {}", summary.pieces, HumanBytes(summary.piece_bytes));
+/// What a check that found something missing ends with.
+fn incomplete(report: &CheckReport, file: &Path, data: &Path) -> Problem {
+    let name = tame(&report.name);
+    if !report.found {
+        return Problem::new(format!("there is no '{name}' in {}", data.display()))
+            .hint(format!("--data is the folder in which '{name}' stands"));
+    }
+    if report.good_bytes == report.total_bytes {
+        return Problem::new("all bytes match, but not all files are of the right length").hint("the files that differ are listed above");
+    }
+    Problem::new(format!("{} of {} bytes match", report.good_bytes, report.total_bytes)).hint(format!(
+        "hexad fetch {} --into {} brings the rest",
+        file.display(),
+        data.display()
+    ))
+}
+
+fn show(summary: &TorrentSummary) -> Result<(), Problem> {
+    let mut lines = vec![
+        format!("name        {}", tame(&summary.name)),
+        format!("info hash   {}", summary.info_hash),
+        format!("size        {} ({} bytes)", HumanBytes(summary.total_bytes), summary.total_bytes),
+        format!("pieces      {} of {}", summary.pieces, HumanBytes(summary.piece_bytes)),
+    ];
     for (tier, urls) in summary.tiers.iter().enumerate() {
-        println!("tracker {:<3} {}", tier + 1, urls.join(", "));
+        lines.push(format!("tracker {:<3} {}", tier + 1, tame(&urls.join(", "))));
     }
-    for url in &summary.web_seeds {
-        println!("web seed    {url}");
-    }
+    lines.extend(summary.web_seeds.iter().map(|url| format!("web seed    {}", tame(url))));
     if summary.private {
-        println!("private     yes");
+        lines.push("private     yes".to_owned());
     }
     let texts = [("comment", &summary.comment), ("source", &summary.source), ("created by", &summary.created_by)];
-    for (label, text) in texts {
-        if let Some(text) = text {
-            println!("{label:<11} {text}");
-        }
-    }
+    lines.extend(texts.iter().filter_map(|(label, text)| Some(format!("{label:<11} {}", tame(text.as_ref()?)))));
     if let Some(when) = summary.creation_unix_s {
-        println!("created     {when} (seconds since 1970)");
+        lines.push(format!("created     {when} (seconds since 1970)"));
     }
-    println!("magnet      {}", summary.magnet);
-    println!("files       {}", summary.files.len());
+    lines.push(format!("magnet      {}", summary.magnet));
+    lines.push(format!("files       {}", summary.files.len()));
     for file in &summary.files {
-        println!("{:>7}  {:>12}  {}", file.index, HumanBytes(file.bytes).to_string(), file.path);
+        lines.push(format!("{:>7}  {:>12}  {}", file.index, HumanBytes(file.bytes).to_string(), tame(&file.path)));
     }
+    out::line(&lines.join("\n"))
 }
 
-fn print_report(report: &CheckReport) {
-    println!("{}: {} of {} pieces match", report.name, report.good_pieces, report.pieces);
-    for file in &report.incomplete {
-        println!("incomplete  {}", file.path);
-    }
+fn show_report(report: &CheckReport) -> Result<(), Problem> {
+    let mut lines = vec![format!("{}: {} of {} pieces match", tame(&report.name), report.good_pieces, report.pieces)];
+    lines.extend(report.incomplete.iter().map(|file| format!("incomplete  {}", tame(&file.path))));
+    out::line(&lines.join("\n"))
 }
 
 fn bar() -> ProgressBar {

@@ -3,167 +3,161 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::{ALONE, Running, free_address, number, run, start, tree, write_file};
+use common::scene::Scene;
+use common::{ALONE, number, start, text, write_file};
 use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
 use hexad_content::{FileEntry, Layout, Sha1Digest, safe_names};
-use tempfile::TempDir;
 
-struct Scene {
-    folder: TempDir,
-    address: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder"), address: free_address() }
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn create(&self, data: &str) {
-        let said = run(self.path(), ["torrent", "create", &self.at(data), "-o", &self.at("it.torrent")]);
-        assert!(said.ok, "{}", said.err);
-    }
-
-    fn seed(&self) -> Running {
-        let (torrent, data) = (self.at("it.torrent"), self.at("seed"));
-        let mut seed = start(
-            self.path(),
-            ["publish", "--torrent", &torrent, "--data", &data, "--listen", &self.address, "--json"].into_iter().chain(ALONE),
-        );
-        seed.await_event("seeding");
-        seed
-    }
-
-    fn fetch(&self, more: &[&str]) -> Running {
-        let (torrent, into) = (self.at("it.torrent"), self.at("leech"));
-        let own = ["fetch", &torrent, "--into", &into, "--peer", &self.address, "--listen", "127.0.0.1:0", "--json"];
-        start(self.path(), own.into_iter().chain(ALONE).chain(more.iter().copied()))
-    }
-}
+const ALBUM: [(&str, u64); 4] =
+    [("album/a.bin", 3_000_000), ("album/sub/b.bin", 70_000), ("album/sub/empty", 0), ("album/größe 大.txt", 17)];
 
 #[test]
 fn a_folder_arrives_as_it_was() {
-    let scene = Scene::new();
-    for (number, (name, bytes)) in
-        [("a.bin", 3_000_000), ("sub/b.bin", 70_000), ("sub/empty", 0), ("größe 大.txt", 17)].into_iter().enumerate()
-    {
-        write_file(&scene.path().join("seed/album").join(name), number as u64, bytes);
-    }
-    scene.create("seed/album");
-    let _seed = scene.seed();
-    let mut fetch = scene.fetch(&[]);
-    fetch.await_event("started");
-    fetch.await_event("complete");
+    let scene = Scene::of("album", &ALBUM);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch(Some(address), &[]);
+    let started = fetch.await_event("started");
+    assert_eq!((number(&started, "files"), number(&started, "wanted_bytes")), (4, 3_070_017));
+    let verified = fetch.await_event("verified");
+    assert_eq!(number(&verified, "verified_bytes"), 0, "nothing is there at first");
+    let complete = fetch.await_event("complete");
+    assert_eq!(number(&complete, "bytes"), 3_070_017);
+    assert!(text(&complete, "path").ends_with("leech/album"), "{complete}");
     assert!(fetch.finish());
-    assert_eq!(tree(&scene.path().join("leech")), tree(&scene.path().join("seed")));
-    assert!(!scene.path().join("leech/.hexad").exists(), "the journal goes when the download is complete");
+    scene.arrived();
 }
 
 #[test]
 fn a_magnet_link_is_enough() {
-    let scene = Scene::new();
-    write_file(&scene.path().join("seed/film.bin"), 1, 2_000_000);
-    scene.create("seed/film.bin");
-    let _seed = scene.seed();
-    let shown = run(scene.path(), ["torrent", "show", &scene.at("it.torrent")]);
-    let magnet = shown.out.lines().find_map(|line| line.strip_prefix("magnet      ")).expect("a magnet link").to_owned();
-    let into = scene.at("leech");
-    let mut fetch = start(
-        scene.path(),
-        ["fetch", &magnet, "--into", &into, "--peer", &scene.address, "--listen", "127.0.0.1:0", "--json"].into_iter().chain(ALONE),
-    );
+    let scene = Scene::of("album", &ALBUM);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch_of(&scene.magnet(), Some(address), &[]);
+    fetch.await_event("started");
     fetch.await_event("complete");
     assert!(fetch.finish());
-    assert_eq!(tree(&scene.path().join("leech")), tree(&scene.path().join("seed")));
+    scene.arrived();
 }
 
 #[test]
-fn a_killed_fetch_goes_on_where_it_stopped() {
-    let scene = Scene::new();
-    let bytes = 192 << 20;
-    write_file(&scene.path().join("seed/film.bin"), 1, bytes);
-    scene.create("seed/film.bin");
-    let _seed = scene.seed();
-    let mut fetch = scene.fetch(&[]);
-    let verified = fetch.await_line("a part of it", |line| line.contains("\"verified\"") && number(line, "verified_bytes") > bytes / 8);
-    let verified = number(&verified, "verified_bytes");
-    fetch.kill();
-    let mut again = scene.fetch(&[]);
-    let complete = again.await_event("complete");
-    assert!(again.finish());
-    let downloaded = number(&complete, "downloaded_bytes");
-    assert!(downloaded <= bytes - verified, "{verified} bytes were verified, yet {downloaded} of {bytes} came again");
-    assert_eq!(tree(&scene.path().join("leech")), tree(&scene.path().join("seed")));
-}
-
-#[test]
-fn what_is_complete_is_not_fetched_again() {
-    let scene = Scene::new();
-    write_file(&scene.path().join("seed/film.bin"), 1, 1_000_000);
-    write_file(&scene.path().join("leech/film.bin"), 1, 1_000_000);
-    scene.create("seed/film.bin");
-    let before = fs::metadata(scene.path().join("leech/film.bin")).and_then(|found| found.modified()).expect("a time");
-    // Nobody seeds.
-    let mut fetch = scene.fetch(&[]);
-    let complete = fetch.await_event("complete");
+fn a_link_may_name_the_peer_and_the_files() {
+    let scene = Scene::of("album", &ALBUM);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch_of(&format!("{}&x.pe={address}&so=1,3", scene.magnet()), None, &[]);
+    assert_eq!(number(&fetch.await_event("started"), "files"), 2);
+    fetch.await_event("complete");
     assert!(fetch.finish());
-    assert_eq!(number(&complete, "downloaded_bytes"), 0);
-    let after = fs::metadata(scene.path().join("leech/film.bin")).and_then(|found| found.modified()).expect("a time");
-    assert_eq!(before, after);
+    // In the order of the torrent: a.bin, größe 大.txt, sub/b.bin, sub/empty.
+    assert_eq!(scene.names(), ["album/größe 大.txt", "album/sub/empty"]);
 }
 
 #[test]
-fn a_file_of_somebody_else_is_never_overwritten() {
+fn what_is_published_can_be_fetched_by_the_link_it_prints() {
     let scene = Scene::new();
-    write_file(&scene.path().join("seed/film.bin"), 1, 1_000_000);
-    scene.create("seed/film.bin");
-    write_file(&scene.path().join("leech/film.bin"), 2, 5_000);
-    let _seed = scene.seed();
-    let mut fetch = scene.fetch(&[]);
-    let failed = fetch.await_event("failed");
-    assert!(!fetch.finish());
-    assert!(failed.contains("film.bin"), "{failed}");
-    assert_eq!(fs::metadata(scene.path().join("leech/film.bin")).expect("still there").len(), 5_000);
+    write_file(&scene.at("seed/film.bin"), 1, 2_000_000);
+    let mut seed = start(scene.path(), ["publish", "seed/film.bin", "--listen", "127.0.0.1:0", "--json"].into_iter().chain(ALONE));
+    let address = seed.address("peers");
+    let seeding = seed.await_event("seeding");
+    assert_eq!(text(&seeding, "torrent"), "film.bin.torrent");
+    let mut fetch = scene.fetch_of(text(&seeding, "magnet"), Some(address), &[]);
+    fetch.await_event("complete");
+    assert!(fetch.finish());
+    scene.arrived();
+    // The .torrent that it has left is good, too, and is left as it is when the same is published again.
+    let before = fs::read(scene.at("film.bin.torrent")).expect("a .torrent");
+    seed.terminate();
+    assert!(seed.finish(), "who stops seeding ends well");
+    let mut again = start(scene.path(), ["publish", "seed/film.bin", "--listen", "127.0.0.1:0", "--json"].into_iter().chain(ALONE));
+    again.await_event("seeding");
+    assert_eq!(fs::read(scene.at("film.bin.torrent")).expect("a .torrent"), before);
+}
+
+#[test]
+fn a_seed_can_be_told_whom_to_dial() {
+    let scene = Scene::of("film.bin", &[("film.bin", 1_000_000)]);
+    let mut fetch = scene.fetch(None, &[]);
+    let address = fetch.address("peers").to_string();
+    let own = ["publish", "--torrent", "it.torrent", "--data", "seed", "--listen", "127.0.0.1:0", "--json", "--peer", &address];
+    let _seed = start(scene.path(), own.into_iter().chain(ALONE));
+    fetch.await_event("complete");
+    assert!(fetch.finish());
+    scene.arrived();
+}
+
+#[test]
+fn who_fetches_can_go_on_seeding() {
+    let scene = Scene::of("film.bin", &[("film.bin", 1_000_000)]);
+    let (mut seed, address) = scene.seed();
+    let mut first = scene.fetch(Some(address), &["--seed"]);
+    let own_address = first.address("peers");
+    first.await_event("complete");
+    first.await_event("seeding");
+    seed.kill();
+    fs::rename(scene.at("leech"), scene.at("first")).expect("renamed");
+    let mut second = scene.fetch(Some(own_address), &[]);
+    second.await_event("complete");
+    assert!(second.finish());
+    scene.arrived();
+    first.terminate();
+    assert!(first.finish());
+}
+
+#[test]
+fn encryption_can_be_required_and_refused() {
+    let scene = Scene::of("film.bin", &[("film.bin", 1_000_000)]);
+    let (_seed, address) = scene.seed();
+    for switch in ["--require-encryption", "--no-encryption"] {
+        let mut fetch = scene.fetch(Some(address), &[switch]);
+        fetch.await_event("complete");
+        assert!(fetch.finish(), "{switch}");
+        scene.arrived();
+        fs::remove_dir_all(scene.at("leech")).expect("removed");
+    }
 }
 
 #[test]
 fn only_the_selected_files_arrive() {
-    let scene = Scene::new();
-    for (number, name) in ["a.flac", "b.flac", "c.txt"].into_iter().enumerate() {
-        write_file(&scene.path().join("seed/album").join(name), number as u64, 300_000);
-    }
-    scene.create("seed/album");
-    let _seed = scene.seed();
-    let mut fetch = scene.fetch(&["--select", "*.flac"]);
+    let scene = Scene::of("album", &[("album/a.flac", 300_000), ("album/b.flac", 300_000), ("album/c.txt", 300_000)]);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch(Some(address), &["--select", "*.flac"]);
+    let started = fetch.await_event("started");
+    assert_eq!((number(&started, "files"), number(&started, "wanted_bytes")), (2, 600_000));
     fetch.await_event("complete");
     assert!(fetch.finish());
-    let names: Vec<_> = tree(&scene.path().join("leech")).into_iter().map(|(name, _)| name.display().to_string()).collect();
-    assert_eq!(names, ["album/a.flac", "album/b.flac"]);
+    assert_eq!(scene.names(), ["album/a.flac", "album/b.flac"]);
+    // What shares a piece with them was fetched along; the rest arrives when it is asked for.
+    let mut rest = scene.fetch(Some(address), &[]);
+    rest.await_event("complete");
+    assert!(rest.finish());
+    scene.arrived();
+}
+
+#[test]
+fn a_selection_of_nothing_is_refused_before_anything_is_written() {
+    let scene = Scene::of("album", &ALBUM);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch(Some(address), &["--select", "*.mp3"]);
+    let failed = fetch.await_event("failed");
+    assert!(!fetch.finish());
+    assert_eq!(text(&failed, "message"), "'*.mp3' selects none of the 4 files");
+    assert!(failed.contains("0 is 'a.bin'"), "{failed}");
+    assert!(!scene.at("leech").exists());
 }
 
 #[test]
 fn twenty_thousand_small_files_arrive() {
     let scene = Scene::new();
     for number in 0..20_000_u64 {
-        let name = format!("seed/many/{:02}/{number}.txt", number % 50);
-        write_file(&scene.path().join(name), number, number % 600);
+        write_file(&scene.at(&format!("seed/many/{:02}/{number}.txt", number % 50)), number, number % 600);
     }
-    scene.create("seed/many");
-    let _seed = scene.seed();
-    let mut fetch = scene.fetch(&[]);
+    scene.create("many", &[]);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch(Some(address), &[]);
     fetch.await_event("complete");
     assert!(fetch.finish());
-    assert!(tree(&scene.path().join("leech")) == tree(&scene.path().join("seed")));
+    scene.arrived();
 }
 
 #[test]
@@ -184,21 +178,22 @@ fn unsafe_names_are_renamed_and_nothing_leaves_the_folder() {
     let layout = Arc::new(Layout::folder("../album".to_owned(), files).expect("a layout"));
     let mut all = Vec::new();
     for (number, path) in safe_names(&layout).paths.iter().enumerate() {
-        let place = scene.path().join("seed").join(path.as_ref().expect("no padding").iter().collect::<std::path::PathBuf>());
+        let place = scene.at("seed").join(path.as_ref().expect("no padding").iter().collect::<PathBuf>());
         write_file(&place, number as u64, 1000);
         all.extend(fs::read(&place).expect("just written"));
     }
     let hashes: Vec<Sha1Digest> = all.chunks(16 << 10).map(|piece| hexad_content::sha1_lanes::sha1_many(&[piece])[0]).collect();
     let metainfo = MetainfoBuilder::new(layout, 16 << 10, hashes).build().expect("a torrent");
     fs::write(scene.at("it.torrent"), metainfo.encode()).expect("written");
-    let _seed = scene.seed();
-    let mut fetch = scene.fetch(&[]);
+    let (_seed, address) = scene.seed();
+    let mut fetch = scene.fetch(Some(address), &[]);
     fetch.await_event("complete");
     assert!(fetch.finish());
     assert!(fetch.seen.iter().filter(|line| line.contains("\"renamed\"")).count() >= 5, "{:?}", fetch.seen);
-    assert_eq!(tree(&scene.path().join("leech")), tree(&scene.path().join("seed")));
-    assert!(!scene.path().join("escaped.txt").exists());
-    let top: Vec<_> =
+    scene.arrived();
+    let mut top: Vec<_> =
         fs::read_dir(scene.path()).expect("a folder").flatten().map(|entry| entry.file_name().into_string().expect("text")).collect();
-    assert!(top.iter().all(|name| ["seed", "leech", "it.torrent", "state"].contains(&name.as_str())), "{top:?}");
+    top.retain(|name| name != "state");
+    top.sort();
+    assert_eq!(top, ["it.torrent", "leech", "seed"]);
 }

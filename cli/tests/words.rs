@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+
 use common::{run, write_file};
 use tempfile::TempDir;
 
@@ -10,38 +13,120 @@ fn every_help_text_is_as_reviewed() {
     let home = TempDir::new().expect("a temporary folder");
     for command in ["", "fetch", "publish", "torrent", "torrent create", "torrent show", "torrent check", "serve", "serve tracker", "demo"]
     {
-        let words = command.split_whitespace().chain(["--help"]);
-        let said = run(home.path(), words);
+        let said = run(home.path(), command.split_whitespace().chain(["--help"]));
         assert!(said.ok);
+        assert_eq!(said.err, "");
         let name = if command.is_empty() { "help".to_owned() } else { format!("help {command}").replace(' ', "-") };
         insta::assert_snapshot!(name, said.out);
     }
 }
 
+/// What each command line says on stderr when it fails, which it must, with nothing on stdout.
+fn check(name: &str, home: &Path, lines: &[&str]) {
+    let place = home.display().to_string();
+    let mut all = String::new();
+    for line in lines {
+        let said = run(home, line.split_whitespace().map(|word| word.replace('~', &place)));
+        assert!(!said.ok, "{line}");
+        assert_eq!(said.out, "", "{line}: data goes to stdout, errors do not");
+        let words: Vec<&str> = said.err.lines().collect();
+        assert!(matches!(words[..], [error, hint] if error.starts_with("error: ") && hint.starts_with("hint: ")), "{line}: {words:?}");
+        all += &format!("$ hexad {line}\n{}\n", said.err.replace(&place, "~"));
+    }
+    insta::assert_snapshot!(name, all);
+}
+
 #[test]
-fn an_error_is_one_sentence_and_a_hint() {
+fn what_cannot_be_read_is_one_sentence_and_a_hint() {
+    let home = TempDir::new().expect("a temporary folder");
+    check(
+        "errors-typed",
+        home.path(),
+        &[
+            "fetch",
+            "fetch x.torrent --pear 127.0.0.1:1",
+            "fetch x.torrent --listen nonsense",
+            "fetch x.torrent --no-encryption --require-encryption",
+            "publish",
+            "publish --torrent x.torrent",
+            "publish x --data y",
+            "torrent make x",
+            "torrent create x",
+            "torrent create x -o y --piece-length 3furlongs",
+            "serve tracker",
+            "serve tracker --http 127.0.0.1:0 --interval 0",
+            "demo --size 0",
+        ],
+    );
+}
+
+#[test]
+fn a_source_that_cannot_be_used_is_one_sentence_and_a_hint() {
     let home = TempDir::new().expect("a temporary folder");
     write_file(&home.path().join("noise.torrent"), 1, 100);
-    let noise = home.path().join("noise.torrent").display().to_string();
-    let lines: [&[&str]; 7] = [
-        &["fetch", "no-such-file.torrent"],
-        &["fetch", &noise],
-        &["fetch", "magnet:?dn=nothing"],
-        &["fetch", &noise, "--peer", "nonsense"],
-        &["torrent", "show", &noise],
-        &["torrent", "create", "no-such-folder", "-o", "x.torrent"],
-        &["torrent", "create", &noise, "-o", &noise],
-    ];
-    let mut all = String::new();
-    for words in lines {
-        let said = run(
-            home.path(),
-            words.iter().copied().chain((words[0] == "fetch").then_some(["--listen", "127.0.0.1:0"]).into_iter().flatten()),
-        );
-        assert!(!said.ok, "{words:?}");
-        assert_eq!(said.out, "", "data goes to stdout, errors do not");
-        let shown = words.join(" ").replace(&home.path().display().to_string(), "~");
-        all += &format!("$ hexad {shown}\n{}\n", said.err.replace(&home.path().display().to_string(), "~"));
+    for (name, text) in [
+        ("empty", ""),
+        ("deep", &"l".repeat(200_000)),
+        ("no-info", "d8:announce3:urle"),
+        ("short", "d4:infod6:lengthi5e4:name1:a"),
+        ("huge-length", "d4:infod6:lengthi99999999999999999999e4:name1:a12:piece lengthi16384e6:pieces0:ee"),
+        ("few-pieces", "d4:infod6:lengthi5e4:name1:a12:piece lengthi16384e6:pieces0:ee"),
+        ("v2", "d4:infod9:file treede12:meta versioni2e4:name1:a12:piece lengthi16384eee"),
+    ] {
+        fs::write(home.path().join(format!("{name}.torrent")), text).expect("written");
     }
-    insta::assert_snapshot!("errors", all);
+    check(
+        "errors-sources",
+        home.path(),
+        &[
+            "fetch no-such-file.torrent",
+            "fetch ~",
+            "fetch ~/noise.torrent",
+            "fetch ~/empty.torrent",
+            "fetch ~/deep.torrent",
+            "fetch ~/no-info.torrent",
+            "fetch ~/short.torrent",
+            "fetch ~/huge-length.torrent",
+            "fetch ~/few-pieces.torrent",
+            "fetch ~/v2.torrent",
+            "fetch ~/noise.torrent --peer nonsense",
+            "fetch magnet:?dn=nothing",
+            "fetch magnet:?xt=urn:btih:123",
+            "fetch magnet:?xt=urn:btmh:12200000000000000000000000000000000000000000000000000000000000000000",
+            "fetch magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&so=a",
+            "fetch http://127.0.0.1:1/x.torrent",
+            "torrent show ~/noise.torrent",
+            "torrent check ~/noise.torrent",
+        ],
+    );
+}
+
+#[test]
+fn files_that_cannot_be_shared_are_one_sentence_and_a_hint() {
+    let home = TempDir::new().expect("a temporary folder");
+    write_file(&home.path().join("film.bin"), 1, 100_000);
+    fs::create_dir(home.path().join("void")).expect("a folder");
+    fs::write(home.path().join("there.torrent"), "kept").expect("written");
+    let made = run(home.path(), ["torrent", "create", &home.path().join("film.bin").display().to_string(), "-o", "film.torrent"]);
+    assert!(made.ok, "{}", made.err);
+    check(
+        "errors-files",
+        home.path(),
+        &[
+            "torrent create no-such-folder -o x.torrent",
+            "torrent create void -o x.torrent",
+            "torrent create film.bin -o there.torrent",
+            "torrent create film.bin -o no-such-folder/x.torrent",
+            "torrent create film.bin -o x.torrent --piece-length 100000",
+            "torrent create film.bin -o x.torrent --piece-length 1024",
+            "publish no-such-file",
+            "publish film.bin -o there.torrent",
+            "publish film.bin void -o x.torrent",
+            "publish film.bin --peer nonsense",
+            "publish --torrent film.torrent --data void",
+            "publish --torrent there.torrent --data .",
+        ],
+    );
+    assert_eq!(fs::read_to_string(home.path().join("there.torrent")).expect("still there"), "kept");
+    assert!(!home.path().join("x.torrent").exists());
 }

@@ -74,6 +74,11 @@ pub trait Address: Clone + Ord + Debug + Send + 'static {
 
     /// The address of a peer that the driver met at `socket`; `None` for an address that exists in the lab only.
     fn of_socket(socket: SocketAddr) -> Option<Self>;
+
+    /// The address of a peer that the driver met at `endpoint`, its key included where it has one.
+    fn of_endpoint(endpoint: Endpoint) -> Option<Self> {
+        Self::of_socket(endpoint.socket()?)
+    }
 }
 
 impl Address for u32 {
@@ -117,5 +122,9 @@ impl Address for Endpoint {
 
     fn of_socket(socket: SocketAddr) -> Option<Self> {
         Some(Self::Ip(socket))
+    }
+
+    fn of_endpoint(endpoint: Endpoint) -> Option<Self> {
+        Some(endpoint)
     }
 }

@@ -1,7 +1,7 @@
 //! `hexad demo`: a small network of each kind on loopback moves a real folder.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,29 +13,26 @@ use hexad_api::{
 use hexad_core::Dice;
 
 use crate::session::LocalSession;
+use crate::source::plain;
 
 /// Everybody waits this long at most for what is next.
 const DEADLINE: Duration = Duration::from_secs(120);
 const LEECHERS: usize = 4;
 
-/// Moves a folder of `size_mib` MiB through each network on loopback and writes one line for each to `out`.
+/// Moves a folder of `size_mib` MiB through each network on loopback, below the empty folder `scratch`, and writes one line for each to `out`.
 ///
 /// # Errors
-/// When anything went wrong; nothing is left behind either way.
-pub fn demo(size_mib: u64, out: &mut dyn Write) -> Result<(), Problem> {
-    let scratch = tempfile::Builder::new()
-        .prefix("hexad-demo-")
-        .tempdir()
-        .map_err(|wrong| Problem::new(format!("a temporary folder cannot be made: {wrong}")))?;
-    let line = bittorrent(scratch.path(), size_mib)?;
+/// When anything went wrong.
+pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Problem> {
+    let line = bittorrent(scratch, size_mib)?;
     writeln!(out, "{line}").map_err(|wrong| Problem::new(format!("stdout: {wrong}")))
 }
 
 /// A tracker, a seed and several leechers.
 fn bittorrent(scratch: &Path, size_mib: u64) -> Result<String, Problem> {
     let data = scratch.join("seed");
-    let (files, bytes) =
-        write_folder(&data.join("album"), size_mib << 20).map_err(|wrong| Problem::new(format!("{}: {wrong}", data.display())))?;
+    let (files, bytes) = write_folder(&data.join("album"), size_mib << 20)
+        .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
 
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let tracker = crate::roles().serve_tracker(TrackerRequest {
@@ -59,7 +56,7 @@ fn bittorrent(scratch: &Path, size_mib: u64) -> Result<String, Problem> {
     };
     crate::torrents().create_torrent(request, &|_, _| {})?;
 
-    let settings = Settings { listen: loopback, dht: false, lsd: false, ..Settings::default() };
+    let settings = Settings { listen: Some(loopback), dht: false, lsd: false, ..Settings::default() };
     let seed = LocalSession::open(settings.clone())?;
     let seeding = seed.publish(PublishRequest { torrent: Some(torrent.clone()), data: Some(data.clone()), ..PublishRequest::default() })?;
     await_event(&seeding, "the seed to be ready", |event| matches!(event, Event::Seeding { .. }))?;
@@ -142,7 +139,7 @@ fn write_folder(folder: &Path, bytes: u64) -> std::io::Result<(usize, u64)> {
 
 /// Fails with the first difference.
 fn same_folder(left: &Path, right: &Path, below: &Path) -> Result<(), Problem> {
-    let trouble = |path: &Path, wrong: std::io::Error| Problem::new(format!("{}: {wrong}", path.display()));
+    let trouble = |path: &Path, wrong: std::io::Error| Problem::new(format!("{}: {}", path.display(), plain(&wrong)));
     let here = left.join(below);
     for entry in fs::read_dir(&here).map_err(|wrong| trouble(&here, wrong))? {
         let entry = entry.map_err(|wrong| trouble(&here, wrong))?;
@@ -151,12 +148,29 @@ fn same_folder(left: &Path, right: &Path, below: &Path) -> Result<(), Problem> {
             same_folder(left, right, &name)?;
         } else {
             let (original, copy) = (left.join(&name), right.join(&name));
-            let same = fs::read(&original).map_err(|wrong| trouble(&original, wrong))?
-                == fs::read(&copy).map_err(|wrong| trouble(&copy, wrong))?;
+            let same = same_file(&original, &copy).map_err(|wrong| trouble(&copy, wrong))?;
             if !same {
                 return Err(Problem::new(format!("{} differs from {}", copy.display(), original.display())));
             }
         }
     }
     Ok(())
+}
+
+fn same_file(left: &Path, right: &Path) -> std::io::Result<bool> {
+    const ROW_BYTES: u64 = 1 << 20;
+    let (left, right) = (fs::File::open(left)?, fs::File::open(right)?);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    loop {
+        ours.clear();
+        theirs.clear();
+        (&left).take(ROW_BYTES).read_to_end(&mut ours)?;
+        (&right).take(ROW_BYTES).read_to_end(&mut theirs)?;
+        if ours != theirs {
+            return Ok(false);
+        }
+        if ours.is_empty() {
+            return Ok(true);
+        }
+    }
 }

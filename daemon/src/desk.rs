@@ -1,14 +1,17 @@
 //! Making, showing and checking .torrent files.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hexad_api::{CheckReport, CreateRequest, FileLine, Problem, TorrentSummary, Torrents};
 use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
 use hexad_content::{Ranges, safe_names};
+use hexad_library::{ShareError, Skipped};
 
-use crate::source::read_torrent;
+use crate::source::{parse, plain, read_torrent};
 
 /// Needs no network.
 pub(crate) struct Desk;
@@ -17,6 +20,8 @@ pub(crate) struct Desk;
 pub(crate) struct Made {
     pub(crate) metainfo: Metainfo,
     pub(crate) paths: Vec<Option<PathBuf>>,
+    /// What was found and left out.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// What a check found, and where the files stand.
@@ -27,13 +32,13 @@ pub(crate) struct Checked {
 
 impl Torrents for Desk {
     fn create_torrent(&self, request: CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<TorrentSummary, Problem> {
-        if request.out.exists() && !request.force {
-            return Err(Problem::new(format!("{} is already there", request.out.display()))
-                .hint("write over it with --force, or choose another name with -o"));
+        // Found out before the files are hashed, which may take long; writing looks again.
+        if !request.force && fs::symlink_metadata(&request.out).is_ok() {
+            return Err(is_there(&request.out));
         }
         let made = make(&request, progress)?;
-        fs::write(&request.out, made.metainfo.encode()).map_err(|wrong| Problem::new(format!("{}: {wrong}", request.out.display())))?;
-        Ok(summary(&made.metainfo))
+        write(&request.out, &made.metainfo.encode(), request.force)?;
+        Ok(TorrentSummary { left_out: made.left_out, ..summary(&made.metainfo) })
     }
 
     fn show_torrent(&self, torrent: &Path) -> Result<TorrentSummary, Problem> {
@@ -47,29 +52,56 @@ impl Torrents for Desk {
 
 /// Reads a .torrent.
 pub(crate) fn read(path: &Path) -> Result<Metainfo, Problem> {
-    Metainfo::parse(&read_torrent(path)?)
-        .map_err(|wrong| Problem::new(format!("{}: {wrong}", path.display())).hint("is this a .torrent file?"))
+    parse(&path.display().to_string(), &read_torrent(path)?, "is it a .torrent file?")
+}
+
+/// Writes a .torrent as a whole or not at all, over another file only when `force`.
+pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Problem> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let trouble = |wrong: &io::Error| {
+        let problem = Problem::new(format!("{} cannot be written: {}", path.display(), plain(wrong)));
+        problem.hint(match wrong.kind() {
+            io::ErrorKind::NotFound => format!("make the folder {} first, or choose another place with -o", folder.display()),
+            _ => format!("choose another place with -o, or see who may write to {}", folder.display()),
+        })
+    };
+    // What a umask leaves of this, as for any other file.
+    let readable = Permissions::from_mode(0o666);
+    let made = tempfile::Builder::new().prefix(".hexad-").permissions(readable).tempfile_in(folder);
+    let mut file = made.map_err(|wrong| trouble(&wrong))?;
+    file.write_all(bytes).and_then(|()| file.flush()).map_err(|wrong| trouble(&wrong))?;
+    let written = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    written.map(drop).map_err(|wrong| match wrong.error.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        _ => trouble(&wrong.error),
+    })
+}
+
+pub(crate) fn is_there(path: &Path) -> Problem {
+    Problem::new(format!("{} is already there", path.display())).hint("write over it with --force, or choose another name with -o")
+}
+
+/// A path that cannot be shared, in words for the user.
+fn trouble(wrong: &ShareError) -> Problem {
+    let problem = Problem::new(match wrong {
+        ShareError::Io { path, source } => format!("{} cannot be read: {}", path.display(), plain(source)),
+        other => other.to_string(),
+    });
+    match wrong.hint() {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
 }
 
 /// Hashes files and describes them.
 pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Made, Problem> {
-    let trouble = |wrong: hexad_library::ShareError| {
-        let problem = Problem::new(wrong.to_string());
-        match wrong.hint() {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
-    };
-    let scanned = hexad_library::scan(&request.path).map_err(trouble)?;
-    let total = scanned.layout.total_bytes();
-    let piece_bytes = match request.piece_bytes {
-        Some(bytes) if !bytes.is_power_of_two() || !(16 << 10..=64 << 20).contains(&bytes) => {
-            return Err(Problem::new(format!("expected a piece length that is a power of two from 16 KiB to 64 MiB, came {bytes}")));
-        }
-        Some(bytes) => bytes,
-        None => hexad_library::piece_bytes_for(total),
-    };
-    let hashes = hexad_library::hash_pieces(&scanned.layout, &scanned.paths, piece_bytes, progress).map_err(trouble)?;
+    if let Some(bytes) = request.piece_bytes.filter(|bytes| !bytes.is_power_of_two() || !(16 << 10..=64 << 20).contains(bytes)) {
+        return Err(Problem::new(format!("expected a piece length that is a power of two from 16 KiB to 64 MiB, came {bytes} bytes"))
+            .hint("leave --piece-length away to have it chosen from the size"));
+    }
+    let scanned = hexad_library::scan(&request.path).map_err(|wrong| trouble(&wrong))?;
+    let piece_bytes = request.piece_bytes.unwrap_or_else(|| hexad_library::piece_bytes_for(scanned.layout.total_bytes()));
+    let hashes = hexad_library::hash_pieces(&scanned.layout, &scanned.paths, piece_bytes, progress).map_err(|wrong| trouble(&wrong))?;
     let builder = MetainfoBuilder {
         private: request.private,
         source: request.source.clone(),
@@ -79,8 +111,11 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
         creation_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()),
         ..MetainfoBuilder::new(scanned.layout, piece_bytes, hashes)
     };
-    let metainfo = builder.build().map_err(|wrong| Problem::new(format!("{}: {wrong}", request.path.display())))?;
-    Ok(Made { metainfo, paths: scanned.paths })
+    let metainfo = builder
+        .build()
+        .map_err(|wrong| Problem::new(format!("{}: {wrong}", request.path.display())).hint("choose longer pieces with --piece-length"))?;
+    let left_out = scanned.skipped.iter().map(|Skipped { path, reason }| format!("{}: {reason}", path.display())).collect();
+    Ok(Made { metainfo, paths: scanned.paths, left_out })
 }
 
 /// Compares the files below `data` with a .torrent.
@@ -91,7 +126,7 @@ pub(crate) fn check(metainfo: &Metainfo, data: &Path, progress: &(dyn Fn(u64, u6
         names.paths.iter().map(|path| path.as_ref().map(|elements| data.join(elements.iter().collect::<PathBuf>()))).collect();
     let proof = metainfo.info.proof();
     let all = Ranges::of(0..layout.total_bytes());
-    let good = hexad_library::check_pieces(&layout, &paths, &proof, &all, progress).map_err(|wrong| Problem::new(wrong.to_string()))?;
+    let good = hexad_library::check_pieces(&layout, &paths, &proof, &all, progress).map_err(|wrong| trouble(&wrong))?;
     let mut incomplete = Vec::new();
     for (index, file) in layout.files().iter().enumerate().filter(|(_, file)| !file.padding) {
         let right_length =
@@ -109,6 +144,7 @@ pub(crate) fn check(metainfo: &Metainfo, data: &Path, progress: &(dyn Fn(u64, u6
         good_pieces,
         pieces: proof.part_count(),
         incomplete,
+        found: fs::symlink_metadata(data.join(&names.root)).is_ok(),
     };
     Ok(Checked { report, paths })
 }
@@ -131,5 +167,6 @@ fn summary(metainfo: &Metainfo) -> TorrentSummary {
         creation_unix_s: metainfo.creation_unix_s,
         source: metainfo.info.source.clone(),
         magnet: metainfo.magnet().to_string(),
+        left_out: Vec::new(),
     }
 }

@@ -6,17 +6,21 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use hexad_api::Problem;
-use hexad_bittorrent::wire::metainfo::METAINFO_BYTES_MAX;
-use hexad_content::Magnet;
+use bytes::Bytes;
+use hexad_api::{Problem, Selection};
+use hexad_bittorrent::wire::metainfo::{METAINFO_BYTES_MAX, Metainfo};
+use hexad_content::{Digest, Magnet};
 use hexad_core::{Endpoint, Name, Source, What};
 
 /// A usable source.
+#[derive(Debug)]
 pub(crate) struct Found {
     /// What to call it until it is described.
     pub(crate) name: String,
     /// What a network fetches.
     pub(crate) source: Source,
+    /// The files that the source itself asks for (BEP 53); all when empty.
+    pub(crate) select: Selection,
 }
 
 /// How long the download of a .torrent may take.
@@ -27,37 +31,82 @@ const TORRENT_DEADLINE: Duration = Duration::from_secs(60);
 /// # Errors
 /// When it is none of them, or cannot be read.
 pub(crate) fn find(text: &str, peers: &[String]) -> Result<Found, Problem> {
-    let mut peers = peers.iter().map(|peer| endpoint(peer)).collect::<Result<Vec<_>, _>>()?;
-    if text.starts_with("magnet:") {
-        let magnet: Magnet = text.parse().map_err(|wrong| Problem::new(format!("this magnet link cannot be used: {wrong}")))?;
-        peers.extend(magnet.peers.iter().filter_map(|peer| endpoint(peer).ok()));
-        let name = magnet.name.clone().unwrap_or_else(|| text.to_owned());
-        return Ok(Found { name, source: Source { what: What::Magnet(Box::new(magnet)), peers } });
+    let peers = peers.iter().map(|peer| endpoint(peer)).collect::<Result<Vec<_>, _>>()?;
+    if begins(text, "magnet:") {
+        return find_magnet(text, peers);
     }
-    let bytes = if text.starts_with("http://") || text.starts_with("https://") {
-        hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE)
-            .map_err(|wrong| Problem::new(format!("{text}: {wrong}")).hint("is the address right, and does it lead to a .torrent?"))?
+    let (bytes, hint) = if begins(text, "http://") || begins(text, "https://") {
+        let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE).map_err(|wrong| {
+            Problem::new(format!("{text}: {}", plain(&wrong))).hint("check the address, and that this machine is online")
+        })?;
+        (bytes, "does the address lead to a .torrent, or to a page about one?")
     } else {
-        read_torrent(Path::new(text))?
+        (read_torrent(Path::new(text))?, "is it a .torrent file?")
     };
-    Ok(Found { name: text.to_owned(), source: Source { what: What::Torrent(bytes), peers } })
+    let metainfo = parse(text, &bytes, hint)?;
+    let name = metainfo.info.layout.name().to_owned();
+    Ok(Found { name, source: Source { what: What::Torrent(bytes), peers }, select: Selection::default() })
+}
+
+fn find_magnet(text: &str, mut peers: Vec<Endpoint>) -> Result<Found, Problem> {
+    let example = "a link looks like 'magnet:?xt=urn:btih:' and 40 hex digits; put it in quotes, or the shell cuts it at the first &";
+    let magnet: Magnet = text.parse().map_err(|wrong| Problem::new(format!("this magnet link cannot be used: {wrong}")).hint(example))?;
+    let Some(info_hash) = magnet.digests.iter().find_map(|digest| match digest {
+        Digest::TorrentV1(hash) => Some(*hash),
+        _ => None,
+    }) else {
+        return Err(Problem::new("this magnet link cannot be used: expected an xt=urn:btih: name, came only others")
+            .hint("links to v2-only torrents (urn:btmh:) are not supported yet; ask for one with urn:btih:"));
+    };
+    peers.extend(magnet.peers.iter().filter_map(|peer| endpoint(peer).ok()));
+    let range = |range: &std::ops::RangeInclusive<u32>| format!("{}-{}", range.start(), range.end());
+    let patterns: Vec<String> = magnet.selected.iter().map(range).collect();
+    // One pattern, so that one that names files beyond the last does no harm beside others.
+    let select = Selection { patterns: if patterns.is_empty() { patterns } else { vec![patterns.join(",")] } };
+    let name = magnet.name.clone().unwrap_or_else(|| info_hash.to_string());
+    Ok(Found { name, source: Source { what: What::Magnet(Box::new(magnet)), peers }, select })
+}
+
+fn begins(text: &str, scheme: &str) -> bool {
+    text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+}
+
+/// Reads a .torrent that came from `place`; `hint` is for one that is something else.
+///
+/// # Errors
+/// When it is none, or cannot be used.
+pub(crate) fn parse(place: &str, bytes: &Bytes, hint: &str) -> Result<Metainfo, Problem> {
+    Metainfo::parse(bytes).map_err(|wrong| {
+        let reason = wrong.to_string();
+        let hint = if reason.contains("not supported") { "ask for a v1 or hybrid .torrent of the same files" } else { hint };
+        Problem::new(format!("{place}: {reason}")).hint(hint)
+    })
 }
 
 /// The bytes of a .torrent file.
 ///
 /// # Errors
 /// When it cannot be read or is too large to be one.
-pub(crate) fn read_torrent(path: &Path) -> Result<bytes::Bytes, Problem> {
+pub(crate) fn read_torrent(path: &Path) -> Result<Bytes, Problem> {
     let shown = path.display();
-    let file = fs::File::open(path).map_err(|wrong| {
-        Problem::new(format!("{shown}: {wrong}")).hint("expected a .torrent file, a magnet: link, or an http(s) address")
-    })?;
+    let hint = "expected a .torrent file, a magnet: link, or an http(s) address";
+    let file = fs::File::open(path).map_err(|wrong| Problem::new(format!("{shown}: {}", plain(&wrong))).hint(hint))?;
     let mut bytes = Vec::new();
-    file.take(METAINFO_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|wrong| Problem::new(format!("{shown}: {wrong}")))?;
+    file.take(METAINFO_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|wrong| Problem::new(format!("{shown}: {}", plain(&wrong))).hint(hint))?;
     if bytes.len() > METAINFO_BYTES_MAX {
-        return Err(Problem::new(format!("{shown}: expected a .torrent of at most {METAINFO_BYTES_MAX} bytes")));
+        return Err(Problem::new(format!("{shown}: expected a .torrent of at most {METAINFO_BYTES_MAX} bytes, came more")).hint(hint));
     }
     Ok(bytes.into())
+}
+
+/// What the system says, as the tail of a sentence and without its number.
+pub(crate) fn plain(error: &impl std::fmt::Display) -> String {
+    let said = error.to_string();
+    let words = said.split(" (os error").next().unwrap_or(&said);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// `IP:PORT`, `[v6]:PORT` or `HOST:PORT`.
@@ -65,12 +114,39 @@ pub(crate) fn read_torrent(path: &Path) -> Result<bytes::Bytes, Problem> {
 /// # Errors
 /// When it is none of them.
 pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
+    let wrong = || Problem::new(format!("expected a peer as IP:PORT or HOST:PORT, came '{text}'")).hint("for IPv6 write [::1]:6881");
     if let Ok(socket) = text.parse::<SocketAddr>() {
-        return Ok(Endpoint::Ip(socket));
+        return if socket.port() == 0 { Err(wrong()) } else { Ok(Endpoint::Ip(socket)) };
     }
-    let name = text.rsplit_once(':').and_then(|(host, port)| Some(Name { host: host.to_owned(), port: port.parse().ok()? }));
-    match name {
-        Some(name) if !name.host.is_empty() && !name.host.contains(['/', '[', ']', ':', ' ']) => Ok(Endpoint::Name(name)),
-        _ => Err(Problem::new(format!("expected a peer as IP:PORT or HOST:PORT, came '{text}'")).hint("for IPv6 write [::1]:6881")),
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    if port == 0 || host.is_empty() || host.contains(['/', '[', ']', ':', ' ']) {
+        return Err(wrong());
+    }
+    Ok(Endpoint::Name(Name { host: host.to_owned(), port }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_brings_its_peers_and_its_selection() {
+        let link = "MAGNET:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=a+b&x.pe=192.0.2.1:7&x.pe=nonsense&so=0,4-6";
+        let found = find(link, &["peer.example:6881".to_owned()]).unwrap();
+        assert_eq!(found.name, "a b");
+        assert_eq!(found.select.patterns, ["0-0,4-6"]);
+        let peers: Vec<String> = found.source.peers.iter().map(ToString::to_string).collect();
+        assert_eq!(peers, ["peer.example:6881", "192.0.2.1:7"]);
+    }
+
+    #[test]
+    fn a_peer_is_an_address_or_a_name_with_a_port() {
+        for good in ["192.0.2.1:6881", "[2001:db8::1]:6881", "peer.example:1"] {
+            assert_eq!(endpoint(good).unwrap().to_string(), good);
+        }
+        for bad in ["192.0.2.1", "192.0.2.1:0", "peer:0", ":6881", "2001:db8::1:6881", "http://peer:80", "peer:66000", ""] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
     }
 }

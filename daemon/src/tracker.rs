@@ -22,12 +22,17 @@ use hexad_driver::host::{Handle, Host, HostConfig, HostEvent};
 use hexad_driver::transfers::{Transfers, TransfersConfig};
 use tokio::sync::oneshot;
 
+use crate::source::plain;
+use crate::web::{self, Limits};
+
 /// A request that the node does not answer in time gets a 503.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Torrents kept.
 const TORRENTS_MAX: usize = 100_000;
 /// Peers kept per torrent.
 const TORRENT_PEERS_MAX: usize = 100_000;
+/// Seconds that peers can be told to wait at most.
+const INTERVAL_S_MAX: u64 = 7 * 24 * 3600;
 const JOIN: OpId = OpId(0);
 
 /// The tracker role.
@@ -36,51 +41,58 @@ pub(crate) struct TrackerRole;
 impl Roles for TrackerRole {
     fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem> {
         let (events, watched) = mpsc::channel();
+        let http = request.http.map(bind).transpose()?;
         let transfers = Transfers::start(TransfersConfig::default(), mpsc::channel().0);
-        let interval = Duration::from_secs(request.interval_s.max(1));
-        let config = Config {
-            listen: None,
-            dht: false,
-            pex: false,
-            lsd: false,
-            tracker: Some(TrackerConfig {
-                udp: request.udp,
-                torrents_max: TORRENTS_MAX,
-                torrent_peers_max: TORRENT_PEERS_MAX,
-                interval,
-                // A peer may miss one announce.
-                peer_expiry: interval * 2 + Duration::from_secs(60),
-                announces_per_minute_max: request.announces_per_minute_max,
-            }),
-            ..Config::default()
-        };
-        let (handle, host_events) = Host::<BitTorrent>::start(config, HostConfig::default(), transfers.clone(), transfers);
+        let (handle, host_events) =
+            Host::<BitTorrent>::start(node_config(&request), HostConfig::default(), transfers.clone(), transfers.clone());
         let node = Arc::new(NodeFace { handle, asked: Mutex::new(HashMap::new()), next: AtomicU64::new(1) });
-        let http = match request.http {
-            Some(address) => {
-                Some(std::net::TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener)).map_err(
-                    |wrong| {
-                        Problem::new(format!("{address} cannot be listened at: {wrong}"))
-                            .hint("choose another address with --http; port 0 lets the system choose")
-                    },
-                )?)
-            }
-            None => None,
-        };
-        listen_to_node(node.clone(), host_events, events.clone(), request.udp.is_some());
+        listen_to_node(node.clone(), host_events, events.clone());
         node.handle.start(JOIN, Operation::Join { bootstrap: Vec::new() });
         let (quit, quitting) = oneshot::channel();
-        if let Some(listener) = http {
-            let address = listener.local_addr().map_err(|wrong| Problem::new(wrong.to_string()))?;
-            let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-http".into() });
+        if let Some((listener, address)) = http {
             serve_http(listener, node.clone(), quitting)?;
+            let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-http".into() });
         }
-        Ok(Task { events: watched, stop: Box::new(StopTracker { node, events, quit: Some(quit) }) })
+        Ok(Task { events: watched, stop: Box::new(StopTracker { node, transfers, events, quit: Some(quit) }) })
     }
+}
+
+fn node_config(request: &TrackerRequest) -> Config {
+    let interval = Duration::from_secs(request.interval_s.clamp(1, INTERVAL_S_MAX));
+    Config {
+        listen: None,
+        dht: false,
+        pex: false,
+        lsd: false,
+        tracker: Some(TrackerConfig {
+            udp: request.udp,
+            torrents_max: TORRENTS_MAX,
+            torrent_peers_max: TORRENT_PEERS_MAX,
+            interval,
+            // A peer may miss one announce.
+            peer_expiry: interval * 2 + Duration::from_secs(60),
+            announces_per_minute_max: request.announces_per_minute_max,
+        }),
+        ..Config::default()
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Problem> {
+    let bound = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound().map_err(|wrong: std::io::Error| {
+        Problem::new(format!("{address} cannot be listened at: {}", plain(&wrong)))
+            .hint("choose another address with --http; port 0 lets the system choose")
+    })
 }
 
 struct StopTracker {
     node: Arc<NodeFace>,
+    transfers: Arc<Transfers>,
     events: Sender<Event>,
     quit: Option<oneshot::Sender<()>>,
 }
@@ -90,6 +102,7 @@ impl Stop for StopTracker {
         if let Some(quit) = self.quit.take() {
             let _ = quit.send(());
             self.node.handle.shutdown();
+            self.transfers.shutdown();
             let _ = self.events.send(Event::Stopped);
         }
     }
@@ -126,7 +139,7 @@ impl NodeFace {
     }
 }
 
-fn listen_to_node(node: Arc<NodeFace>, mut host_events: hexad_driver::host::Events<BitTorrent>, events: Sender<Event>, udp: bool) {
+fn listen_to_node(node: Arc<NodeFace>, mut host_events: hexad_driver::host::Events<BitTorrent>, events: Sender<Event>) {
     thread::spawn(move || {
         while let Some(event) = host_events.blocking_recv() {
             match event {
@@ -137,32 +150,38 @@ fn listen_to_node(node: Arc<NodeFace>, mut host_events: hexad_driver::host::Even
                         hint: Some("choose another address with --udp; port 0 lets the system choose".into()),
                     });
                 }
-                HostEvent::Bound(door, address) if udp && door == doors::TRACKER => {
+                HostEvent::Bound(door, address) if door == doors::TRACKER => {
                     let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-udp".into() });
                 }
                 _ => {}
             }
         }
+        // Nobody hears this where the tracker was stopped.
+        let _ = events.send(Event::Failed {
+            message: "the tracker's part of this program has ended, which is a mistake of ours".into(),
+            hint: Some("run the same command again with -v, and tell us what it says".into()),
+        });
     });
 }
 
 fn serve_http(listener: std::net::TcpListener, node: Arc<NodeFace>, quitting: oneshot::Receiver<()>) -> Result<(), Problem> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|wrong| Problem::new(wrong.to_string()))?;
+    let trouble = |wrong: &std::io::Error| Problem::new(format!("the tracker's HTTP face cannot be started: {}", plain(wrong)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|wrong| trouble(&wrong))?;
     thread::Builder::new()
         .name("hexad-tracker".into())
         .spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                let pages =
-                    Router::new().route("/", get(totals)).route("/announce", get(announce)).route("/scrape", get(scrape)).with_state(node);
-                let service = pages.into_make_service_with_connect_info::<SocketAddr>();
-                let served = axum::serve(listener, service).with_graceful_shutdown(async {
-                    let _ = quitting.await;
-                });
-                let _ = served.await;
+                let pages = Router::new()
+                    .route("/", get(totals))
+                    .route("/stats", get(totals))
+                    .route("/announce", get(announce))
+                    .route("/scrape", get(scrape))
+                    .with_state(node);
+                web::serve(listener, pages, Limits::default(), quitting).await;
             });
         })
-        .map_err(|wrong| Problem::new(wrong.to_string()))?;
+        .map_err(|wrong| trouble(&wrong))?;
     Ok(())
 }
 
@@ -183,7 +202,7 @@ async fn announce(State(node): State<Arc<NodeFace>>, ConnectInfo(from): ConnectI
             let answer = http_tracker::AnnounceAnswer {
                 interval_s: Some(told.interval.as_secs()),
                 interval_min_s: Some(told.interval_min.as_secs()),
-                seeders: Some(told.counts.seeds),
+                seeders: Some(told.counts.seeders),
                 leechers: Some(told.counts.leechers),
                 completed: Some(told.counts.completed),
                 peers: told.peers,
@@ -203,15 +222,7 @@ async fn scrape(State(node): State<Arc<NodeFace>>, RawQuery(query): RawQuery) ->
         Err(wrong) => return refused(&wrong.to_string()),
     };
     match node.ask(Request::TrackerScrape(hashes.clone())).await {
-        Some(Reply::TrackerCounts(Ok(counts))) => {
-            let counts = counts.iter().map(|counts| hexad_bittorrent::wire::ScrapeCounts {
-                seeders: counts.seeds,
-                completed: counts.completed,
-                leechers: counts.leechers,
-            });
-            let files: Vec<_> = hashes.into_iter().zip(counts).collect();
-            bencoded(http_tracker::write_scrape(&files))
-        }
+        Some(Reply::TrackerCounts(Ok(counts))) => bencoded(http_tracker::write_scrape(&hashes.into_iter().zip(counts).collect::<Vec<_>>())),
         Some(Reply::TrackerCounts(Err(refusal))) => refused(&refusal.to_string()),
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -235,6 +246,7 @@ fn page(totals: &TrackerTotals) -> String {
         ("scrapes answered", totals.scrapes),
         ("refused", totals.refused),
         ("peers forgotten for silence", totals.expired),
+        ("bytes that peers take", totals.peer_bytes as u64),
     ];
     let rows: String = rows.iter().map(|(label, value)| format!("<tr><th scope=row>{label}<td>{value}\n")).collect();
     format!(

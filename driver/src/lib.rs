@@ -4,13 +4,17 @@
 //! hashing, writing and journalling on a few workers, reading for uploads. The traits here are all that the two know of each other.
 
 pub mod host;
+pub mod http;
 pub mod transfers;
 
+use std::fmt::Debug;
+use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
+use std::pin::Pin;
 
 use hexad_content::Ranges;
-use hexad_core::{LeaseId, Payload, ShareId, Verdict};
+use hexad_core::{AskFailure, IndexHit, IndexQuery, LeaseId, Payload, ShareId, Verdict};
 
 /// Where a host hands the bytes that its node delivers. Called on the host's thread: must not block.
 pub trait Deliveries: Send + Sync {
@@ -42,4 +46,14 @@ pub trait ReadShare: Send + Sync {
     /// # Errors
     /// When the share is not known, or the files cannot be read or are too short.
     fn read(&self, share: ShareId, offset: u64, parts: &mut [IoSliceMut<'_>], cached_only: bool) -> io::Result<()>;
+}
+
+/// What a catalogue answers, in a while.
+pub type Finding = Pin<Box<dyn Future<Output = Result<Vec<IndexHit>, AskFailure>> + Send>>;
+
+/// Where a host looks up what nodes ask by `Ask::Query`: an index in memory or in a database far away.
+pub trait Catalogue: Debug + Send + Sync {
+    /// Begins to look; called on the host's thread inside its tokio runtime, so it must not block but may spawn. The future is dropped at
+    /// the query's deadline.
+    fn find(&self, query: &IndexQuery) -> Finding;
 }

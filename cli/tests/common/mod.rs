@@ -1,9 +1,14 @@
 //! Runs the built `hexad` as a user would.
 
+#![allow(dead_code, reason = "each test file uses some of this")]
+
+pub mod scene;
+pub mod web;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -17,7 +22,13 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 /// `hexad` with a home of its own, so that nothing of the machine's user is read or written.
 pub fn hexad(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hexad"));
-    command.env("HOME", home).env("XDG_STATE_HOME", home.join("state")).env("COLUMNS", "100").env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+        .env("HOME", home)
+        .env("XDG_STATE_HOME", home.join("state"))
+        .env("COLUMNS", "100")
+        .env_remove("RUST_LOG")
+        .env_remove("HEXAD_LISTEN");
+    command.current_dir(home).stdin(Stdio::null());
     command
 }
 
@@ -82,6 +93,19 @@ impl Running {
         }
     }
 
+    /// Where it listens for what `purpose` says.
+    pub fn address(&mut self, purpose: &str) -> SocketAddr {
+        let wanted = format!("\"purpose\":\"{purpose}\"");
+        let line = self.await_line(purpose, |line| line.contains("\"listening\"") && line.contains(&wanted));
+        text(&line, "address").parse().expect("an address")
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is still there");
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -110,10 +134,10 @@ pub fn number(line: &str, key: &str) -> u64 {
     line[from..].chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
 }
 
-/// A loopback address that nobody listens at.
-pub fn free_address() -> String {
-    // Bound and let go: the system hands ephemeral ports out in turn, so nobody else gets it soon.
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").to_string()
+/// A text in a JSON line, as it stands there.
+pub fn text<'a>(line: &'a str, key: &str) -> &'a str {
+    let from = line.find(&format!("\"{key}\":\"")).unwrap_or_else(|| panic!("no {key} in {line}")) + key.len() + 4;
+    line[from..].split('"').next().unwrap_or_default()
 }
 
 /// A file of reproducible bytes.

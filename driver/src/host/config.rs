@@ -1,6 +1,9 @@
 //! Bounds and switches of a host.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::Catalogue;
 
 /// Bounds and switches of a host.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub struct HostConfig {
     pub user_agent: String,
     /// Certificates (DER) of authorities that HTTPS trusts beside the system's.
     pub extra_root_certificates: Vec<Vec<u8>>,
+    /// Who answers `Ask::Query`; without one, such questions fail.
+    pub catalogue: Option<Arc<dyn Catalogue>>,
 }
 
 impl Default for HostConfig {
@@ -47,6 +52,7 @@ impl Default for HostConfig {
             blocking_threads_max: 16,
             user_agent: concat!("Hexad/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_root_certificates: Vec::new(),
+            catalogue: None,
         }
     }
 }

@@ -100,6 +100,8 @@ pub(super) struct LineCell<M> {
     pub(super) bell: Notify,
     /// The task is at work and looks at its line before it waits.
     pub(super) busy: Cell<bool>,
+    /// The task holds something that has not left yet.
+    pub(super) pending: Cell<bool>,
     mark_bytes: u64,
 }
 
@@ -114,6 +116,13 @@ impl<M> LineCell<M> {
 
     pub(super) fn fate(&self) -> Option<Fate> {
         self.line.borrow().fate.clone()
+    }
+
+    /// Waits until the node or the host lets go of the connection.
+    pub(super) async fn ended(&self) {
+        while self.fate().is_none() {
+            self.bell.notified().await;
+        }
     }
 
     pub(super) fn set_opened(&self) {
@@ -158,13 +167,15 @@ impl<N: Network> Lines<N> {
     /// Adds the line of a connection.
     pub(super) fn add(&mut self, conn: ConnId) -> Rc<LineCell<MessageOf<N>>> {
         let line = Line { queue: VecDeque::new(), held_bytes: 0, queued_bytes: 0, over: false, opened: false, fate: None };
-        let cell = Rc::new(LineCell { line: RefCell::new(line), bell: Notify::new(), busy: Cell::new(false), mark_bytes: self.mark_bytes });
+        let cell = Rc::new(LineCell {
+            line: RefCell::new(line),
+            bell: Notify::new(),
+            busy: Cell::new(false),
+            pending: Cell::new(false),
+            mark_bytes: self.mark_bytes,
+        });
         self.by_conn.insert(conn, cell.clone());
         cell
-    }
-
-    pub(super) fn knows(&self, conn: ConnId) -> bool {
-        self.by_conn.contains_key(&conn)
     }
 
     /// Forgets a connection; false when it was not known, so that the node need not hear of its end.
@@ -210,6 +221,21 @@ impl<N: Network> Lines<N> {
             // There may be room again.
             cell.ring();
         }
+    }
+
+    /// Lets go of every connection.
+    pub(super) fn end_all(&mut self, reason: &'static str) {
+        while let Some(conn) = self.by_conn.keys().next().copied() {
+            self.end(conn, Fate::Closed(Cow::Borrowed(reason)));
+        }
+    }
+
+    /// Whether nothing waits to be sent on open connections.
+    pub(super) fn is_idle(&self) -> bool {
+        self.by_conn.values().all(|cell| {
+            let line = cell.line.borrow();
+            !line.opened || (line.queue.is_empty() && !cell.pending.get())
+        })
     }
 
     /// Lets every task look at its line.

@@ -1,1 +1,16 @@
 //! Worlds worth running. Every network's scenarios are named here and nowhere else.
+
+pub mod bittorrent;
+pub mod toy;
+
+use crate::Scenario;
+
+/// All scenarios.
+pub static SCENARIOS: &[&Scenario] = &[&bittorrent::SWARM, &toy::HOPS];
+
+/// The scenarios that test claims of one network (`chord`, `bittorrent`), or all of them for `all`.
+#[must_use]
+pub fn claims_of(network: &str) -> Vec<&'static Scenario> {
+    let asked = |scenario: &&&Scenario| network == "all" || scenario.name.split('/').next() == Some(network) || scenario.name == network;
+    SCENARIOS.iter().filter(|scenario| !scenario.claims.is_empty()).filter(asked).copied().collect()
+}

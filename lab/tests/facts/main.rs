@@ -3,5 +3,7 @@
 mod echo;
 mod faults;
 mod scale;
+mod scenarios;
+mod threads;
 mod transfers;
 mod world;

@@ -5,7 +5,7 @@
 pub mod node;
 pub mod wire;
 
-pub use node::{Config, Encryption, Node, Reply, Request, SwarmStatus, Timer, TrackerConfig};
+pub use node::{Config, Encryption, Node, Picking, Reply, Request, SwarmStatus, Timer, TrackerConfig};
 pub use wire::Message;
 
 use bytes::BytesMut;

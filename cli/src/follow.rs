@@ -1,0 +1,53 @@
+//! Follows a task from its first event to its last, and makes of it what the command ends with.
+
+use hexad_api::{Event, Problem, Task};
+
+use crate::render::Screen;
+use crate::signals::Stopper;
+
+/// What a task is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Over as soon as everything is there.
+    Complete,
+    /// Goes on until the user stops it, and is in effect when others can fetch.
+    Seeding,
+    /// Goes on until the user stops it, and is in effect at once.
+    Serving,
+}
+
+/// Shows a task's events until it is over or the user stops it; with `json`, a task that cannot even begin is told as an event as well.
+///
+/// # Errors
+/// When the task failed, or was stopped before what it was for was in effect.
+pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) -> Result<(), Problem> {
+    let task = match begun {
+        Ok(task) => task,
+        Err(problem) => {
+            screen.show(&Event::Failed { message: problem.message.clone(), hint: problem.hint.clone() })?;
+            return Err(problem);
+        }
+    };
+    let stopper = Stopper::watch(task.stop);
+    let mut in_effect = until == Until::Serving;
+    let outcome = loop {
+        let Ok(event) = task.events.recv() else {
+            break Err(Problem::new("the session ended before the task did").hint("run the same command again"));
+        };
+        if let Err(problem) = screen.show(&event) {
+            break Err(problem);
+        }
+        match event {
+            Event::Complete { .. } if until == Until::Complete => break Ok(()),
+            Event::Seeding { .. } => in_effect = true,
+            Event::Failed { message, hint } => break Err(Problem { message, hint }),
+            Event::Stopped if in_effect => break Ok(()),
+            Event::Stopped => {
+                break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped"));
+            }
+            _ => {}
+        }
+    };
+    stopper.stop();
+    outcome
+}

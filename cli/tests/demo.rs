@@ -1,0 +1,30 @@
+//! `hexad demo` as somebody runs it who has just built it.
+
+mod common;
+
+use std::fs;
+
+use tempfile::TempDir;
+
+#[test]
+fn the_demo_says_ok_for_each_network_and_leaves_nothing_behind() {
+    let home = TempDir::new().expect("a temporary folder");
+    let scratch = home.path().join("tmp");
+    fs::create_dir(&scratch).expect("a folder");
+    let output = common::hexad(home.path()).args(["demo", "--size", "16"]).env("TMPDIR", &scratch).output().expect("hexad starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(matches!(lines[..], [line] if line.starts_with("bittorrent ") && line.ends_with(" ok")), "{out}");
+    assert!(lines[0].contains("23 files") && lines[0].contains("MiB/s"), "{out}");
+    assert_eq!(fs::read_dir(&scratch).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_demo_that_cannot_write_fails() {
+    let home = TempDir::new().expect("a temporary folder");
+    let output = common::hexad(home.path()).arg("demo").env("TMPDIR", home.path().join("nowhere")).output().expect("hexad starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(err.starts_with("error: a temporary folder cannot be made") && err.contains("\nhint: TMPDIR"), "{err}");
+}

@@ -1,0 +1,157 @@
+//! Answers what the node asks: state, names, HTTP, catalogue, computations. Each question is answered once, within its deadline.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::config::HostConfig;
+use super::reach::resolve;
+use super::stage::Stage;
+use super::store::{Deed, Store};
+use super::work;
+use crate::Catalogue;
+use crate::http::Http;
+
+/// Who answers, and how much is being answered.
+pub(super) struct Asks {
+    under_way: Rc<Cell<usize>>,
+    max: usize,
+    store: RefCell<Store>,
+    http: OnceCell<Result<Http, AskFailure>>,
+    http_turns: Semaphore,
+    /// Looking up names and computing leave threads for reading from disks.
+    name_turns: Semaphore,
+    work_turns: Semaphore,
+    catalogue: Option<Arc<dyn Catalogue>>,
+}
+
+impl Asks {
+    pub(super) fn new(config: &HostConfig, name: &str) -> Self {
+        let third = (config.blocking_threads_max / 3).max(1);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Self {
+            under_way: Rc::default(),
+            max: config.asks_max,
+            store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)))),
+            http: OnceCell::new(),
+            http_turns: Semaphore::new(config.http_exchanges_max.clamp(1, Semaphore::MAX_PERMITS)),
+            name_turns: Semaphore::new(third),
+            work_turns: Semaphore::new(third.min(cores)),
+            catalogue: config.catalogue.clone(),
+        }
+    }
+
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.get()
+    }
+
+    /// Takes the right to have a question answered; `None` when as many are being answered as may be.
+    pub(super) fn begin(&self) -> Option<Question> {
+        if self.under_way.get() >= self.max {
+            return None;
+        }
+        self.under_way.set(self.under_way.get() + 1);
+        Some(Question(self.under_way.clone()))
+    }
+
+    pub(super) fn close(&self, hurry: bool) {
+        self.store.borrow_mut().close(hurry);
+    }
+
+    pub(super) fn store(&self, deed: Deed) -> oneshot::Receiver<Answer> {
+        self.store.borrow().ask(deed)
+    }
+
+    async fn resolve(&self, name: &Name) -> Answer {
+        let Ok(_turn) = self.name_turns.acquire().await else { return gone() };
+        match resolve(&name.host, name.port).await {
+            Ok(found) => Answer::Resolved(found.iter().map(std::net::SocketAddr::ip).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Failed(AskFailure::TimedOut),
+            Err(error) => Answer::Failed(AskFailure::Other(format!("{}: {error}", name.host))),
+        }
+    }
+
+    async fn exchange(&self, request: &HttpRequest, config: &HostConfig) -> Answer {
+        let exchange = async {
+            let Ok(_turn) = self.http_turns.acquire().await else { return Err(AskFailure::Other("the host ends".to_owned())) };
+            self.http.get_or_init(|| Http::new(config)).clone()?.exchange(request).await
+        };
+        // Waiting for a turn counts.
+        match tokio::time::timeout(request.deadline, exchange).await {
+            Ok(Ok(response)) => Answer::Http(Box::new(response)),
+            Ok(Err(failure)) => Answer::Failed(failure),
+            Err(_) => Answer::Failed(AskFailure::TimedOut),
+        }
+    }
+
+    async fn work(&self, job: hexad_core::CpuJob) -> Answer {
+        let Ok(_turn) = self.work_turns.acquire().await else { return gone() };
+        match tokio::task::spawn_blocking(move || work::work(job)).await {
+            Ok(Ok(result)) => Answer::Worked(result),
+            Ok(Err(failure)) => Answer::Failed(failure),
+            Err(_) => other("the computation has panicked"),
+        }
+    }
+}
+
+/// One question that is being answered.
+pub(super) struct Question(Rc<Cell<usize>>);
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Puts a question of the node to whoever can answer it.
+pub(super) fn ask<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask) {
+    let Some(question) = stage.asks.begin() else {
+        return stage.hear_soon(Input::Answered(ticket, other("too many questions at once")));
+    };
+    // Put before anything else runs, so that the store hears of things in the node's order.
+    let stored = match &ask {
+        Ask::Load(bucket, key) => Some(stage.asks.store(Deed::Load(bucket, key.clone()))),
+        Ask::Store(bucket, key, Payload::Bytes(bytes)) => Some(stage.asks.store(Deed::Store(bucket, key.clone(), bytes.clone()))),
+        Ask::Forget(bucket, key) => Some(stage.asks.store(Deed::Forget(bucket, key.clone()))),
+        _ => None,
+    };
+    let stage = stage.clone();
+    stage.clone().spawn(async move {
+        let answer = match stored {
+            Some(answer) => answer.await.unwrap_or_else(|_| gone()),
+            None => answer(&stage, ask).await,
+        };
+        drop(question);
+        stage.hear(Input::Answered(ticket, answer));
+        stage.settle();
+    });
+}
+
+async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
+    match ask {
+        Ask::Resolve(name) => stage.asks.resolve(&name).await,
+        Ask::Http(request) => stage.asks.exchange(&request, &stage.config).await,
+        Ask::Work(job) => stage.asks.work(job).await,
+        Ask::Query(query) => {
+            let Some(catalogue) = &stage.asks.catalogue else { return other("no catalogue here") };
+            match tokio::time::timeout(query.deadline, catalogue.find(&query)).await {
+                Ok(Ok(hits)) => Answer::Found(hits),
+                Ok(Err(failure)) => Answer::Failed(failure),
+                Err(_) => Answer::Failed(AskFailure::TimedOut),
+            }
+        }
+        Ask::Load(..) | Ask::Forget(..) => gone(),
+        Ask::Store(..) => other("only real bytes can be stored"),
+    }
+}
+
+fn other(why: &str) -> Answer {
+    Answer::Failed(AskFailure::Other(why.to_owned()))
+}
+
+fn gone() -> Answer {
+    other("the host ends")
+}

@@ -1,0 +1,207 @@
+//! Where the node listens.
+//!
+//! A door is one or two sockets: an IPv6 socket never takes IPv4 along, since systems disagree about whether it would and such peers would carry
+//! mapped addresses. Whoever listens at `0.0.0.0` means every address of the machine, so the same port is opened at `[::]` as well where that is
+//! possible; where it is not (no IPv6, the port is taken there) the door is open for IPv4 alone. `[::]` by itself means IPv6 only.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hexad_core::{Address as _, Bind, Door, Input, Level, Map, Network};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::AbortHandle;
+
+use super::conn::{self, out_of_descriptors};
+use super::handle::HostEvent;
+use super::multicast::{self, Group};
+use super::post;
+use super::stage::Stage;
+
+/// Connections that the system keeps until we accept them.
+const BACKLOG: i32 = 1024;
+/// How many of them are accepted before others get their turn.
+const ACCEPTS_AT_A_TIME: usize = 64;
+/// How long nothing is accepted when the process has no descriptors left.
+const BREATH: Duration = Duration::from_millis(100);
+/// What the system is asked to keep of datagrams until we read them; it may give less.
+const DATAGRAM_BUFFER_BYTES: usize = 1 << 20;
+
+/// The sockets of one door.
+pub(super) enum Sockets {
+    Streams,
+    /// With their own addresses.
+    Datagrams(Vec<(SocketAddr, Rc<UdpSocket>)>),
+    Group(Rc<Group>),
+}
+
+struct Doorway {
+    sockets: Sockets,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Drop for Doorway {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// All open doors.
+pub(super) struct Doors(Map<Door, Doorway>);
+
+impl Doors {
+    pub(super) const fn new() -> Self {
+        Self(Map::new())
+    }
+
+    pub(super) fn close(&mut self, door: Door) {
+        self.0.remove(&door);
+    }
+
+    pub(super) fn close_all(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn sockets(&self, door: Door) -> Option<&Sockets> {
+        self.0.get(&door).map(|doorway| &doorway.sockets)
+    }
+}
+
+/// Opens a door and lets node and session know where it is, or the node why it is not.
+pub(super) fn listen<N: Network>(stage: &Rc<Stage<N>>, door: Door, bind: &Bind) {
+    stage.doors.borrow_mut().close(door);
+    let opened = match *bind {
+        Bind::Stream(at) => streams(stage, door, at),
+        Bind::Datagram(at) => datagrams(stage, door, at),
+        Bind::Multicast(group) => self::group(stage, door, group),
+        Bind::Quic(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "QUIC is not spoken here")),
+    };
+    let bound = match opened {
+        Ok((at, doorway)) => {
+            stage.doors.borrow_mut().0.insert(door, doorway);
+            stage.teller.tell(HostEvent::Bound(door, at));
+            Ok(at)
+        }
+        Err(error) => {
+            let (Bind::Stream(at) | Bind::Datagram(at) | Bind::Multicast(at) | Bind::Quic(at)) = *bind;
+            let what = match bind {
+                Bind::Stream(_) => "connections",
+                Bind::Datagram(_) => "datagrams",
+                Bind::Multicast(_) => "the group's datagrams",
+                Bind::Quic(_) => "QUIC",
+            };
+            Err(format!("{at} cannot be listened at for {what}: {error}"))
+        }
+    };
+    stage.hear_soon(Input::Bound(door, bound));
+}
+
+fn streams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
+    let (bound, sockets) = both_families(at, |at| {
+        let socket = socket(at, Type::STREAM)?;
+        // A port whose last connections have not quite ended can be listened at again.
+        socket.set_reuse_address(true)?;
+        socket.bind(&at.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    })?;
+    let tasks = sockets.into_iter().map(|listener| stage.spawn(accept_all(stage.clone(), door, listener)).abort_handle()).collect();
+    Ok((bound, Doorway { sockets: Sockets::Streams, tasks }))
+}
+
+async fn accept_all<N: Network>(stage: Rc<Stage<N>>, door: Door, listener: TcpListener) {
+    let mut at_a_time = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Not all systems know the option; the connection is good without it.
+                let _ = stream.set_nodelay(true);
+                if stage.config.outside || super::reach::is_private(peer.ip()) {
+                    conn::accept(&stage, door, stream, peer);
+                } else {
+                    let peer = <N::Node as hexad_core::Node>::Addr::of_socket(peer);
+                    stage.note(Level::Drop, "outside_not_allowed", peer, "");
+                }
+                at_a_time += 1;
+                if at_a_time == ACCEPTS_AT_A_TIME {
+                    at_a_time = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+            Err(error) => {
+                stage.note(Level::Drop, "not_accepted", None, error.to_string());
+                if out_of_descriptors(&error) {
+                    tokio::time::sleep(BREATH).await;
+                } else {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+fn datagrams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
+    let (bound, sockets) = both_families(at, |at| {
+        let socket = socket(at, Type::DGRAM)?;
+        let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);
+        socket.bind(&at.into())?;
+        UdpSocket::from_std(socket.into())
+    })?;
+    let sockets: Vec<_> = sockets.into_iter().map(|socket| Ok((socket.local_addr()?, Rc::new(socket)))).collect::<io::Result<_>>()?;
+    let tasks =
+        sockets.iter().map(|(_, socket)| stage.spawn(post::receive_all(stage.clone(), door, socket.clone())).abort_handle()).collect();
+    Ok((bound, Doorway { sockets: Sockets::Datagrams(sockets), tasks }))
+}
+
+fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
+    let (group, complaints) = multicast::join(group, stage.config.multicast_interfaces.as_deref())?;
+    for complaint in complaints {
+        stage.note(Level::Debug, "group_not_joined", None, complaint);
+    }
+    let group = Rc::new(group);
+    let tasks = group.sockets().map(|socket| stage.spawn(post::receive_all(stage.clone(), door, socket.clone())).abort_handle()).collect();
+    Ok((group.address(), Doorway { sockets: Sockets::Group(group), tasks }))
+}
+
+/// A socket that is not bound yet.
+pub(super) fn socket(at: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
+    let socket = Socket::new(Domain::for_address(at), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if at.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// Opens `at`, and the same port of all IPv6 addresses when `at` is all IPv4 addresses.
+fn both_families<S: LocalAddress>(at: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<S>) -> io::Result<(SocketAddr, Vec<S>)> {
+    let first = open(at)?;
+    let bound = first.local_address()?;
+    let mut sockets = vec![first];
+    if at.ip() == IpAddr::from([0, 0, 0, 0]) {
+        match open(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), bound.port())) {
+            Ok(second) => sockets.push(second),
+            Err(error) => tracing::debug!(%bound, %error, "not open for IPv6"),
+        }
+    }
+    Ok((bound, sockets))
+}
+
+trait LocalAddress {
+    fn local_address(&self) -> io::Result<SocketAddr>;
+}
+
+impl LocalAddress for TcpListener {
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+}
+
+impl LocalAddress for UdpSocket {
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+}

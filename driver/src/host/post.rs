@@ -1,0 +1,118 @@
+//! Datagrams: read in batches, sent at once or dropped with a reason.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hexad_core::{Address as _, Door, Endpoint, Input, Level, Link, Message as _, Network};
+use socket2::SockRef;
+use tokio::net::UdpSocket;
+
+use super::doors::Sockets;
+use super::handle::{AddrOf, MessageOf};
+use super::reach::{is_private, resolve};
+use super::stage::Stage;
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 64 << 10;
+/// Datagrams that are read before the node's answers leave.
+const BATCH: usize = 64;
+/// After an error of the socket.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// Reads whatever comes, as long as the door is open.
+pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, socket: Rc<UdpSocket>) {
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        if socket.readable().await.is_err() {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        }
+        for _ in 0..BATCH {
+            match socket.try_recv_from(&mut buffer) {
+                Ok((length, from)) => hear(&stage, door, from, &buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // An earlier datagram of ours found nobody; this one says nothing about others.
+                Err(error) => tracing::debug!(network = N::NAME, %error, "a datagram could not be read"),
+            }
+        }
+        stage.settle();
+    }
+}
+
+fn hear<N: Network>(stage: &Rc<Stage<N>>, door: Door, from: SocketAddr, bytes: &[u8]) {
+    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let Some(peer) = AddrOf::<N>::of_socket(from) else { return };
+    match N::decode_datagram(door, bytes) {
+        Ok(message) => stage.hear(Input::Received(Link::Datagram(door, peer), message)),
+        Err(malformed) => stage.note(Level::Drop, "malformed_datagram", Some(peer), malformed.to_string()),
+    }
+}
+
+/// Sends a datagram through a door, or notes why not.
+pub(super) fn send<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: AddrOf<N>, message: &MessageOf<N>) {
+    let Some(bytes) = encode(stage, message) else { return };
+    match to.endpoint() {
+        Some(Endpoint::Ip(socket) | Endpoint::Key(_, socket)) => send_bytes(stage, door, socket, &bytes),
+        Some(Endpoint::Name(name)) => {
+            let Some(question) = stage.asks.begin() else {
+                return stage.note(Level::Drop, "datagram_dropped", Some(to), "too many questions are being answered to look its name up");
+            };
+            let stage = stage.clone();
+            stage.clone().spawn(async move {
+                let _question = question;
+                match resolve(&name.host, name.port).await {
+                    Ok(sockets) => send_bytes(&stage, door, sockets[0], &bytes),
+                    Err(error) => stage.note(Level::Drop, "datagram_dropped", Some(to), format!("{}: {error}", name.host)),
+                }
+            });
+        }
+        None => stage.note(Level::Drop, "datagram_dropped", Some(to), "no address of a real network"),
+    }
+}
+
+/// Sends a datagram to the group of a door, or notes why not.
+pub(super) fn send_to_group<N: Network>(stage: &Rc<Stage<N>>, door: Door, message: &MessageOf<N>) {
+    let Some(bytes) = encode(stage, message) else { return };
+    let group = match stage.doors.borrow().sockets(door) {
+        Some(Sockets::Group(group)) => group.clone(),
+        _ => return stage.note(Level::Drop, "datagram_dropped", None, "the door of the group is not open"),
+    };
+    if let Err(error) = group.send(&bytes) {
+        stage.note(Level::Drop, "datagram_dropped", AddrOf::<N>::of_socket(group.address()), error.to_string());
+    }
+}
+
+fn encode<N: Network>(stage: &Rc<Stage<N>>, message: &MessageOf<N>) -> Option<BytesMut> {
+    let mut bytes = BytesMut::new();
+    N::encode_datagram(message, &mut bytes);
+    if bytes.is_empty() {
+        stage.note(Level::Drop, "not_a_datagram", None, message.kind());
+        return None;
+    }
+    Some(bytes)
+}
+
+fn send_bytes<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: SocketAddr, bytes: &[u8]) {
+    let drop_it = |why: &str| stage.note(Level::Drop, "datagram_dropped", AddrOf::<N>::of_socket(to), why.to_owned());
+    let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+    if !stage.config.outside && !is_private(to.ip()) {
+        return stage.note(Level::Drop, "outside_not_allowed", AddrOf::<N>::of_socket(to), "");
+    }
+    let doors = stage.doors.borrow();
+    let socket = match doors.sockets(door) {
+        Some(Sockets::Datagrams(sockets)) => sockets.iter().find(|(at, _)| at.is_ipv4() == to.is_ipv4()).map(|(_, socket)| socket.clone()),
+        Some(Sockets::Group(group)) if group.address().is_ipv4() == to.is_ipv4() => Some(group.sending().clone()),
+        Some(Sockets::Group(_)) => None,
+        _ => return drop_it("the door is not open"),
+    };
+    let Some(socket) = socket else { return drop_it("the door is not open for its kind of address") };
+    // Past the runtime, which takes a socket for full until it has heard of it.
+    match SockRef::from(&*socket).send_to(bytes, &to.into()) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop_it("the socket is full"),
+        Err(error) => drop_it(&error.to_string()),
+    }
+}

@@ -1,0 +1,42 @@
+//! Which addresses may be reached, and how names become addresses.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// How long looking up a name may take.
+pub(crate) const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Whether an address lies on this machine or in a network that is not reachable from everywhere.
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => is_private_v4(ip),
+        IpAddr::V6(ip) => is_private_v6(ip),
+    }
+}
+
+fn is_private_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, ..] = ip.octets();
+    // 100.64/10 is what providers hand out behind their own translators (RFC 6598).
+    let shared = a == 100 && (64..128).contains(&b);
+    ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_broadcast() || a == 0 || shared
+}
+
+fn is_private_v6(ip: Ipv6Addr) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local()
+}
+
+/// All addresses of a host, at a port. Addresses written as text are taken as they are.
+///
+/// # Errors
+/// When the name is not known.
+pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let found: Vec<SocketAddr> = match tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host((host, port))).await {
+        Ok(found) => found?.collect(),
+        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+    };
+    if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
+}

@@ -1,0 +1,336 @@
+//! The node and all that its sockets share: its dice, its shares, its wakes, the queues of its connections.
+//!
+//! Everything here runs on the host's thread. Tasks hand the node what they hear by [`Stage::hear`], as often as they have something, and
+//! then let [`Stage::settle`] carry out all that the node has said. Nothing here waits, and no borrow outlives a call.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hexad_core::{
+    Address as _, ConnId, Context, Dice, Endpoint, Inbound, Input, Level, Link, Network, Node, Note, Outbound, Outbox, Output, Role,
+    Shares, Time, Transport, Via, Why,
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::asks::Asks;
+use super::config::HostConfig;
+use super::conn;
+use super::doors::Doors;
+use super::handle::{AddrOf, MessageOf, Teller};
+use super::line::{Fate, LineCell, Lines};
+use super::pool::Pool;
+use crate::{Deliveries, ReadShare};
+
+/// The node with its dice and what it has said.
+struct Actor<N: Network> {
+    node: N::Node,
+    outbox: Outbox<N::Node>,
+    dice: Dice,
+    shares: Arc<Shares>,
+    next_conn: u64,
+}
+
+/// The node and all that its sockets share.
+pub(super) struct Stage<N: Network> {
+    pub(super) config: HostConfig,
+    actor: RefCell<Actor<N>>,
+    pub(super) lines: RefCell<Lines<N>>,
+    pub(super) alarm: RefCell<Alarm<<N::Node as Node>::Timer>>,
+    /// What the host itself has to say to the node.
+    inbox: RefCell<VecDeque<Inbound<N::Node>>>,
+    pub(super) doors: RefCell<Doors>,
+    pub(super) asks: Asks,
+    pub(super) pool: RefCell<Pool>,
+    pub(super) teller: Teller<N>,
+    pub(super) deliveries: Arc<dyn Deliveries>,
+    pub(super) read_share: Arc<dyn ReadShare>,
+    /// Turns to dial.
+    pub(super) dials: Semaphore,
+    connections: Cell<usize>,
+    connections_max: usize,
+    paused: Cell<bool>,
+    start: Instant,
+    epoch_unix_s: u64,
+    /// Rung when the main loop has something to look at.
+    pub(super) bell: Notify,
+    /// A task has panicked.
+    doomed: Cell<bool>,
+}
+
+impl<N: Network> Stage<N> {
+    pub(super) fn new(
+        node: N::Node,
+        dice: Dice,
+        config: HostConfig,
+        asks: Asks,
+        teller: Teller<N>,
+        deliveries: Arc<dyn Deliveries>,
+        read_share: Arc<dyn ReadShare>,
+    ) -> Self {
+        let actor = Actor { node, outbox: Outbox::new(), dice, shares: Arc::default(), next_conn: 0 };
+        Self {
+            actor: RefCell::new(actor),
+            lines: RefCell::new(Lines::new(config.send_queue_bytes_max, config.send_queue_mark_bytes)),
+            alarm: RefCell::new(Alarm::new()),
+            inbox: RefCell::default(),
+            doors: RefCell::new(Doors::new()),
+            asks,
+            pool: RefCell::default(),
+            teller,
+            deliveries,
+            read_share,
+            dials: Semaphore::new(config.half_open_max.clamp(1, Semaphore::MAX_PERMITS)),
+            connections: Cell::new(0),
+            connections_max: config.connections_max.min(descriptors() / 2).max(1),
+            paused: Cell::new(false),
+            start: Instant::now(),
+            epoch_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            bell: Notify::new(),
+            doomed: Cell::new(false),
+            config,
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn instant(&self, time: Time) -> Instant {
+        self.start + std::time::Duration::from_micros(time.as_micros())
+    }
+
+    /// Hands the node an input. What it says waits for [`Self::settle`].
+    pub(super) fn hear(&self, input: Inbound<N::Node>) {
+        self.act(input);
+    }
+
+    /// Hands the node a message of a connection; false when the node has closed that connection over it.
+    pub(super) fn hear_message(&self, conn: ConnId, message: MessageOf<N>) -> bool {
+        let said_before = self.act(Input::Received(Link::Conn(conn), message));
+        let actor = self.actor.borrow();
+        !actor.outbox.as_slice()[said_before..].iter().any(|output| matches!(output, Output::Close(closed, _) if *closed == conn))
+    }
+
+    /// Returns how much had been said before.
+    fn act(&self, input: Inbound<N::Node>) -> usize {
+        let now = self.now();
+        let mut actor = self.actor.borrow_mut();
+        let Actor { node, outbox, dice, shares, next_conn } = &mut *actor;
+        let said_before = outbox.len();
+        let lines = self.lines.borrow();
+        let mut context = Context { now, epoch_unix_s: self.epoch_unix_s, dice, shares, next_conn, rooms: &*lines };
+        node.handle(input, &mut context, outbox);
+        said_before
+    }
+
+    /// Lets the node hear `input` soon. For what comes about while its outputs are carried out.
+    pub(super) fn hear_soon(&self, input: Inbound<N::Node>) {
+        self.inbox.borrow_mut().push_back(input);
+        self.bell.notify_one();
+    }
+
+    /// Hands the node what the host has to say. What comes about through that waits until the next time.
+    pub(super) fn hear_inbox(&self) {
+        let waiting = self.inbox.borrow().len();
+        for _ in 0..waiting {
+            let Some(input) = self.inbox.borrow_mut().pop_front() else { break };
+            self.hear(input);
+        }
+    }
+
+    pub(super) fn has_inbox(&self) -> bool {
+        !self.inbox.borrow().is_empty()
+    }
+
+    pub(super) fn set_shares(&self, shares: Arc<Shares>) {
+        self.actor.borrow_mut().shares = shares;
+    }
+
+    /// Makes the codec of a connection.
+    pub(super) fn codec(&self, role: Role, dial: Option<&hexad_core::Dial>) -> N::Codec {
+        let mut actor = self.actor.borrow_mut();
+        let secrets = N::secrets(&actor.node);
+        N::codec(role, dial, &secrets, &mut actor.dice)
+    }
+
+    /// Makes the line of a connection that has come in.
+    pub(super) fn accept(&self) -> (ConnId, Rc<LineCell<MessageOf<N>>>) {
+        let mut actor = self.actor.borrow_mut();
+        actor.next_conn += 1;
+        let conn = ConnId(actor.next_conn);
+        (conn, self.lines.borrow_mut().add(conn))
+    }
+
+    /// Lets the node hear that a connection is over, unless it has closed it itself.
+    pub(super) fn closed(&self, conn: ConnId, why: Why) {
+        if self.lines.borrow_mut().remove(conn) {
+            self.hear(Input::Closed(conn, why));
+        }
+    }
+
+    pub(super) fn note(
+        &self,
+        level: Level,
+        code: &'static str,
+        peer: Option<AddrOf<N>>,
+        detail: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
+        self.teller.note(Note { level, code, peer, detail: detail.into() });
+    }
+
+    /// Whether nothing may be read from connections, since the transfers cannot take more.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.get()
+    }
+
+    /// Goes on reading if the transfers can take more.
+    pub(super) fn resume(&self) {
+        if self.paused.get() && !self.deliveries.congested() {
+            self.paused.set(false);
+            self.lines.borrow().ring_all();
+        }
+    }
+
+    pub(super) fn is_doomed(&self) -> bool {
+        self.doomed.get()
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    /// Takes a seat among the connections, if one is free.
+    pub(super) fn seat(self: &Rc<Self>) -> Option<Seat<N>> {
+        if self.connections.get() >= self.connections_max {
+            return None;
+        }
+        self.connections.set(self.connections.get() + 1);
+        Some(Seat(self.clone()))
+    }
+
+    /// Lets a task run beside the others. When it panics, the host ends.
+    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) -> tokio::task::JoinHandle<()> {
+        let watch = Watch(self.clone());
+        tokio::task::spawn_local(async move {
+            let _watch = watch;
+            task.await;
+        })
+    }
+
+    /// Carries out all that the node has said.
+    pub(super) fn settle(self: &Rc<Self>) {
+        let mut outbox = std::mem::take(&mut self.actor.borrow_mut().outbox);
+        let mut delivered = false;
+        for output in outbox.drain() {
+            delivered |= matches!(output, Output::Deliver(..));
+            self.carry_out(output);
+        }
+        // Carrying out says nothing, so the memory can be given back.
+        self.actor.borrow_mut().outbox = outbox;
+        if delivered && !self.paused.get() && self.deliveries.congested() {
+            self.paused.set(true);
+            self.bell.notify_one();
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, output: Outbound<N::Node>) {
+        match output {
+            Output::Deliver(lease, offset, payload) => self.deliveries.deliver(lease, offset, &payload),
+            Output::Send(Link::Conn(conn), message) => self.send(conn, message, None),
+            Output::SendShare(conn, message, share, range) => self.send(conn, message, Some((share, range))),
+            Output::Unsend(conn) => self.lines.borrow().unsend(conn),
+            Output::Send(Link::Datagram(door, to), message) => super::post::send(self, door, to, &message),
+            Output::Send(Link::Multicast(door), message) => super::post::send_to_group(self, door, &message),
+            Output::Wake(at, timer) => {
+                if self.alarm.borrow_mut().set(at, timer) {
+                    self.bell.notify_one();
+                }
+            }
+            Output::Open(conn, to, dial) => self.open(conn, &to, dial),
+            Output::Close(conn, reason) => {
+                self.lines.borrow_mut().end(conn, Fate::Closed(reason));
+            }
+            Output::Listen(door, bind) => super::doors::listen(self, door, &bind),
+            Output::Unlisten(door) => self.doors.borrow_mut().close(door),
+            Output::Report(op, progress) => self.teller.report(op, progress),
+            Output::Ask(ticket, ask) => super::asks::ask(self, ticket, ask),
+            Output::Note(note) => self.teller.note(note),
+        }
+    }
+
+    fn send(&self, conn: ConnId, message: MessageOf<N>, share: Option<(hexad_core::ShareId, std::ops::Range<u64>)>) {
+        let sent = self.lines.borrow().send(conn, message, share);
+        if sent.is_err() {
+            self.lines.borrow_mut().end(conn, Fate::Overrun);
+            self.hear_soon(Input::Closed(conn, Why::Overrun));
+        }
+    }
+
+    fn open(self: &Rc<Self>, conn: ConnId, to: &AddrOf<N>, dial: hexad_core::Dial) {
+        let cell = self.lines.borrow_mut().add(conn);
+        let Some(seat) = self.seat() else { return self.refuse(conn, Why::NoRoom) };
+        match (dial.transport, to.endpoint()) {
+            (Transport::Tcp, Some(endpoint @ (Endpoint::Ip(_) | Endpoint::Name(_)))) => {
+                self.spawn(conn::dial(self.clone(), conn, cell, endpoint, dial, seat));
+            }
+            (transport, endpoint) => {
+                self.note(Level::Debug, "cannot_dial", Some(to.clone()), format!("{transport:?} to {endpoint:?}"));
+                self.refuse(conn, Why::Unreachable);
+            }
+        }
+    }
+
+    fn refuse(&self, conn: ConnId, why: Why) {
+        self.lines.borrow_mut().remove(conn);
+        self.hear_soon(Input::Closed(conn, why));
+    }
+
+    /// Lets the node hear that a connection is open.
+    pub(super) fn opened(&self, conn: ConnId, peer: AddrOf<N>, via: Via) {
+        self.hear(Input::Opened { conn, peer, via });
+    }
+
+    /// Lets go of every connection, in order.
+    pub(super) fn part_with_all(&self) {
+        self.lines.borrow_mut().end_all("the host ends");
+    }
+
+    /// Whether nothing waits to be sent or answered.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_inbox() && self.asks.under_way() == 0 && self.lines.borrow().is_idle()
+    }
+}
+
+/// A place among the connections, free again when dropped.
+pub(super) struct Seat<N: Network>(Rc<Stage<N>>);
+
+impl<N: Network> Drop for Seat<N> {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+    }
+}
+
+/// Dooms the host when the task that holds it panics.
+struct Watch<N: Network>(Rc<Stage<N>>);
+
+impl<N: Network> Drop for Watch<N> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.doomed.set(true);
+            self.0.bell.notify_one();
+        }
+    }
+}
+
+/// How many descriptors the system allows this process.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,201 @@
+//! Questions of the node: its state, names, computations, a catalogue.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hexad_core::{
+    Answer, Ask, AskFailure, CpuJob, CpuResult, IndexHit, IndexQuery, Input, Name, Network, Output, Payload, Span, Ticket, Token,
+};
+use hexad_driver::host::HostConfig;
+use hexad_driver::{Catalogue, Finding};
+
+use crate::puppet::{Config, Puppet, Puppets};
+use crate::rig::{Machine, Shelf, noise};
+
+impl<N: Network<Config = Config, Node = Puppet>> Machine<N> {
+    /// Lets the node ask, and waits for the answer.
+    pub fn answer(&mut self, ask: Ask) -> Answer {
+        static TICKETS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let ticket = Ticket(TICKETS.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        self.say(Output::Ask(ticket, ask));
+        self.hears("an answer", |heard| match heard {
+            Input::Answered(answered, answer) if *answered == ticket => Some(answer.clone()),
+            _ => None,
+        })
+    }
+}
+
+fn with(host: HostConfig) -> Machine {
+    Machine::with(Config::default(), host, Shelf::default())
+}
+
+fn at_home(folder: &Path) -> Machine {
+    with(HostConfig { state_dir: Some(folder.to_owned()), ..HostConfig::default() })
+}
+
+fn bytes(text: &'static [u8]) -> Payload {
+    Payload::Bytes(Bytes::from_static(text))
+}
+
+fn load(machine: &mut Machine, key: &[u8]) -> Answer {
+    machine.answer(Ask::Load("things", key.to_vec()))
+}
+
+fn store(machine: &mut Machine, key: &[u8], value: &'static [u8]) -> Answer {
+    machine.answer(Ask::Store("things", key.to_vec(), bytes(value)))
+}
+
+#[test]
+fn what_is_stored_is_found_again_after_a_restart() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut alice = at_home(home.path());
+    assert_eq!(load(&mut alice, b"a"), Answer::Loaded(None));
+    assert_eq!(store(&mut alice, b"a", b"first"), Answer::Stored);
+    assert_eq!(store(&mut alice, b"a", b"second"), Answer::Stored);
+    assert_eq!(store(&mut alice, b"b", b""), Answer::Stored);
+    assert_eq!(load(&mut alice, b"a"), Answer::Loaded(Some(bytes(b"second"))));
+    assert_eq!(alice.answer(Ask::Load("others", b"a".to_vec())), Answer::Loaded(None));
+    alice.handle.shutdown();
+    drop(alice);
+
+    let mut alice = at_home(home.path());
+    assert_eq!(load(&mut alice, b"a"), Answer::Loaded(Some(bytes(b"second"))));
+    assert_eq!(load(&mut alice, b"b"), Answer::Loaded(Some(bytes(b""))));
+    assert_eq!(alice.answer(Ask::Forget("things", b"a".to_vec())), Answer::Stored);
+    assert_eq!(load(&mut alice, b"a"), Answer::Loaded(None));
+    // As if the process had died.
+    alice.handle.kill();
+    drop(alice);
+
+    let mut alice = at_home(home.path());
+    assert_eq!(load(&mut alice, b"a"), Answer::Loaded(None));
+    assert_eq!(load(&mut alice, b"b"), Answer::Loaded(Some(bytes(b""))));
+    assert!(home.path().join(Puppets::NAME).join("state.redb").is_file());
+}
+
+#[test]
+fn questions_to_the_state_are_answered_in_their_order() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut alice = at_home(home.path());
+    for round in 0..100_u64 {
+        let value = Payload::Bytes(Bytes::copy_from_slice(&round.to_be_bytes()));
+        alice.say(Output::Ask(Ticket(2 * round + 1_000_000), Ask::Store("things", b"k".to_vec(), value)));
+        alice.say(Output::Ask(Ticket(2 * round + 1_000_001), Ask::Load("things", b"k".to_vec())));
+    }
+    for round in 0..100_u64 {
+        let loaded = alice.hears("an answer", |heard| match heard {
+            Input::Answered(Ticket(ticket), answer) if *ticket == 2 * round + 1_000_001 => Some(answer.clone()),
+            _ => None,
+        });
+        assert_eq!(loaded, Answer::Loaded(Some(Payload::Bytes(Bytes::copy_from_slice(&round.to_be_bytes())))));
+    }
+}
+
+#[test]
+fn a_host_without_a_folder_remembers_while_it_lives() {
+    let mut alice = with(HostConfig::default());
+    assert_eq!(store(&mut alice, b"a", b"first"), Answer::Stored);
+    assert_eq!(load(&mut alice, b"a"), Answer::Loaded(Some(bytes(b"first"))));
+}
+
+#[test]
+fn state_that_cannot_be_kept_is_a_failure() {
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join(Puppets::NAME), b"in the way").expect("to write");
+    let mut alice = at_home(home.path());
+    let answer = store(&mut alice, b"a", b"first");
+    assert!(matches!(&answer, Answer::Failed(AskFailure::Other(why)) if why.starts_with("the node's state: ")), "{answer:?}");
+    let token = Payload::Token(Token { content: 1, range: 0..1, honest: true });
+    assert!(matches!(alice.answer(Ask::Store("things", Vec::new(), token)), Answer::Failed(_)));
+}
+
+#[test]
+fn names_are_looked_up() {
+    let mut alice = with(HostConfig::default());
+    let mut resolve = |host: &str| alice.answer(Ask::Resolve(Name { host: host.to_owned(), port: 80 }));
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert!(matches!(resolve("localhost"), Answer::Resolved(found) if found.contains(&here)));
+    assert_eq!(resolve("127.0.0.1"), Answer::Resolved(vec![here]));
+    assert!(matches!(resolve("nobody.invalid"), Answer::Failed(_)));
+}
+
+#[test]
+fn passwords_become_keys() {
+    let mut alice = with(HostConfig::default());
+    let mut key = |password: &[u8]| alice.answer(Ask::Work(CpuJob::Argon2 { password: password.to_vec(), salt: b"somesalt".to_vec() }));
+    let Answer::Worked(CpuResult::Bytes(first)) = key(b"password") else { panic!("no key") };
+    assert_eq!(first.len(), 32);
+    assert_eq!(key(b"password"), Answer::Worked(CpuResult::Bytes(first.clone())));
+    assert_ne!(key(b"Password"), Answer::Worked(CpuResult::Bytes(first)));
+    let short = alice.answer(Ask::Work(CpuJob::Argon2 { password: b"p".to_vec(), salt: b"s".to_vec() }));
+    assert!(matches!(short, Answer::Failed(_)));
+}
+
+#[test]
+fn what_is_deflated_inflates_to_the_same_within_its_bound() {
+    let mut alice = with(HostConfig::default());
+    let zeros = Bytes::from(vec![0; 1 << 20]);
+    let Answer::Worked(CpuResult::Bytes(small)) = alice.answer(Ask::Work(CpuJob::Deflate(zeros.clone()))) else { panic!("not deflated") };
+    assert!(small.len() < 4096);
+    let mut inflate = |bytes: Bytes, bytes_max| alice.answer(Ask::Work(CpuJob::Inflate { bytes, bytes_max }));
+    assert_eq!(inflate(small.clone(), 1 << 20), Answer::Worked(CpuResult::Bytes(zeros)));
+    assert_eq!(inflate(small, (1 << 20) - 1), Answer::Failed(AskFailure::TooLarge((1 << 20) - 1)));
+    assert!(matches!(inflate(Bytes::from_static(b"no zlib"), 100), Answer::Failed(AskFailure::Other(_))));
+}
+
+#[test]
+fn lost_blocks_are_restored() {
+    let mut alice = with(HostConfig::default());
+    let blocks: Vec<Bytes> = (0..5).map(|seed| Bytes::from(noise(seed, 1024))).collect();
+    let Answer::Worked(CpuResult::Blocks(added)) = alice.answer(Ask::Work(CpuJob::Encode { blocks: blocks.clone(), recovery: 3 })) else {
+        panic!("not encoded")
+    };
+    assert_eq!(added.len(), 3);
+    let mut decode = |missing: &[usize]| {
+        let all = blocks.iter().chain(&added).enumerate();
+        let blocks = all.map(|(index, block)| (!missing.contains(&index)).then(|| block.clone())).collect();
+        alice.answer(Ask::Work(CpuJob::Decode { blocks, originals: 5 }))
+    };
+    let restored = Answer::Worked(CpuResult::Blocks(blocks.clone()));
+    assert_eq!(decode(&[]), restored);
+    assert_eq!(decode(&[0, 2, 6]), restored);
+    assert_eq!(decode(&[1, 3, 4]), restored);
+    assert!(matches!(decode(&[1, 3, 4, 5]), Answer::Failed(_)));
+}
+
+fn question(deadline: Span) -> Ask {
+    Ask::Query(Box::new(IndexQuery { words: vec!["blue".into()], wanted: 5, deadline }))
+}
+
+#[derive(Debug)]
+struct Shop {
+    open: bool,
+}
+
+impl Catalogue for Shop {
+    fn find(&self, query: &IndexQuery) -> Finding {
+        let hit = IndexHit { owner: "alice".into(), name: query.words.join(" "), size_bytes: 7 };
+        if self.open { Box::pin(async move { Ok(vec![hit]) }) } else { Box::pin(std::future::pending()) }
+    }
+}
+
+#[test]
+fn a_catalogue_is_asked_where_there_is_one() {
+    let none = with(HostConfig::default()).answer(question(Span::from_secs(5)));
+    assert_eq!(none, Answer::Failed(AskFailure::Other("no catalogue here".into())));
+    let mut alice = with(HostConfig { catalogue: Some(Arc::new(Shop { open: true })), ..HostConfig::default() });
+    let hit = IndexHit { owner: "alice".into(), name: "blue".into(), size_bytes: 7 };
+    assert_eq!(alice.answer(question(Span::from_secs(5))), Answer::Found(vec![hit]));
+    let mut bob = with(HostConfig { catalogue: Some(Arc::new(Shop { open: false })), ..HostConfig::default() });
+    assert_eq!(bob.answer(question(Span::from_millis(20))), Answer::Failed(AskFailure::TimedOut));
+}
+
+#[test]
+fn more_questions_than_allowed_fail_at_once() {
+    let mut alice = with(HostConfig { asks_max: 1, catalogue: Some(Arc::new(Shop { open: false })), ..HostConfig::default() });
+    alice.say(Output::Ask(Ticket(1_000_000), question(Span::from_secs(600))));
+    let second = alice.answer(question(Span::from_secs(600)));
+    assert_eq!(second, Answer::Failed(AskFailure::Other("too many questions at once".into())));
+}

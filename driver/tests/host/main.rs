@@ -1,0 +1,10 @@
+//! A host on real loopback sockets, played by puppets.
+
+mod asks;
+mod connections;
+mod datagrams;
+mod life;
+mod pace;
+mod puppet;
+mod rig;
+mod web;

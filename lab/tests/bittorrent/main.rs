@@ -1,0 +1,3 @@
+//! BitTorrent in the lab.
+
+mod moves;

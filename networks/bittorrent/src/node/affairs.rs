@@ -1,0 +1,381 @@
+//! All that goes on at a node: swarms by number, info hash, operation and lease, and how what is heard finds them.
+
+use hexad_core::{Answer, ConnId, Dice, Endpoint, LeaseId, Level, Map, OpId, Ticket, Time, Why};
+
+use super::Timer;
+use super::config::{Config, Encryption};
+use super::home::{News, Place, Turn};
+use super::joining::Joining;
+use super::operations::Search;
+use super::swarm::{HANDSHAKE_DEADLINE, Origin, Slot, Swarm, SwarmId};
+use super::tracker_role::TrackerRole;
+use super::trackers::{Standing, TrackerNews, Trackers, TrackersTimer};
+use crate::doors;
+use crate::wire::{Accept, Handshake, Message, Secrets};
+
+/// How often accepted connections that say nothing are looked for.
+const STRANGERS_LOOK: hexad_core::Span = hexad_core::Span::from_secs(1);
+
+type Hash = [u8; 20];
+
+/// Everything but what swarms share.
+#[derive(Debug)]
+pub(super) struct Affairs {
+    pub(super) joining: Joining,
+    pub(super) swarms: Map<SwarmId, Box<Swarm>>,
+    pub(super) by_hash: Map<Hash, SwarmId>,
+    swarms_made: SwarmId,
+    pub(super) operations: Map<OpId, SwarmId>,
+    pub(super) leases: Map<LeaseId, SwarmId>,
+    pub(super) searches: Map<OpId, Search>,
+    pub(super) trackers: Trackers,
+    pub(super) tracker_role: Option<TrackerRole>,
+    secrets: Secrets,
+    watching_strangers: bool,
+}
+
+impl Affairs {
+    pub(super) fn new(config: &Config, dice: &mut Dice) -> Self {
+        let mut affairs = Self {
+            joining: Joining::new(),
+            swarms: Map::new(),
+            by_hash: Map::new(),
+            swarms_made: 0,
+            operations: Map::new(),
+            leases: Map::new(),
+            searches: Map::new(),
+            trackers: Trackers::new(false, dice),
+            tracker_role: config.tracker.clone().map(|tracker| TrackerRole::new(tracker, dice)),
+            secrets: Secrets::default(),
+            watching_strangers: false,
+        };
+        affairs.renew_secrets(config);
+        affairs
+    }
+
+    pub(super) fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
+    fn renew_secrets(&mut self, config: &Config) {
+        let accept = match config.encryption {
+            Encryption::Off => Accept::PlainOnly,
+            Encryption::Preferred => Accept::Both,
+            Encryption::Required => Accept::Rc4Only,
+        };
+        self.secrets = Secrets::new(accept, self.by_hash.keys().copied());
+    }
+
+    /// The swarm of an info hash; makes it.
+    pub(super) fn swarm_of(&mut self, info_hash: Hash, t: &mut Turn<'_, '_>) -> Result<SwarmId, hexad_core::Failure> {
+        if let Some(&id) = self.by_hash.get(&info_hash) {
+            return Ok(id);
+        }
+        if self.swarms.len() >= t.home.config.swarms_max {
+            return Err(hexad_core::Failure::Full("torrents"));
+        }
+        self.swarms_made += 1;
+        let id = self.swarms_made;
+        self.swarms.insert(id, Box::new(Swarm::new(id, info_hash, t)));
+        self.by_hash.insert(info_hash, id);
+        self.renew_secrets(&t.home.config);
+        Ok(id)
+    }
+
+    /// Ends a swarm that nobody wants any more.
+    pub(super) fn drop_if_idle(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
+        if self.swarms.get(&id).is_some_and(|swarm| swarm.is_idle()) {
+            self.remove_swarm(id, t);
+        }
+    }
+
+    pub(super) fn remove_swarm(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
+        let Some(mut swarm) = self.swarms.remove(&id) else { return };
+        let standing = swarm.standing(t.home.listen, t.home.config.encryption);
+        swarm.leave(t);
+        self.by_hash.remove(&swarm.info_hash);
+        self.leases.retain(|_, swarm| *swarm != id);
+        self.trackers.remove(swarm.info_hash, &standing, t.cx.now, t.cx.dice, t.out);
+        self.renew_secrets(&t.home.config);
+    }
+
+    /// Tells trackers, and whoever else helps to find peers, of a swarm.
+    pub(super) fn announce(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
+        if !self.joining.is_joined() {
+            return;
+        }
+        let Some(swarm) = self.swarms.get(&id) else { return };
+        let (hash, private) = (swarm.info_hash, swarm.is_private());
+        let tiers = swarm.tiers();
+        if !tiers.is_empty() {
+            let Self { trackers, swarms, by_hash, .. } = self;
+            let standings = standings(swarms, by_hash, t);
+            trackers.add(hash, &tiers, private, &standings, t.cx.now, t.cx.dice, t.out);
+        }
+    }
+
+    /// Asks for peers of a search; false when nobody can be asked.
+    pub(super) fn look_up(&mut self, _info_hash: Hash, _t: &mut Turn<'_, '_>) -> bool {
+        false
+    }
+
+    pub(super) fn on_joined(&mut self, t: &mut Turn<'_, '_>) {
+        t.home.listen = self.joining.address();
+        if let Some(role) = &self.tracker_role {
+            role.start(t.cx.now, t.out);
+        }
+        let ids: Vec<SwarmId> = self.swarms.keys().copied().collect();
+        for id in ids {
+            self.announce(id, t);
+        }
+    }
+
+    /// A connection was opened, by us or to us.
+    pub(super) fn on_opened(&mut self, conn: ConnId, peer: Endpoint, accepted: bool, t: &mut Turn<'_, '_>) {
+        if !accepted {
+            if let Some(Place::Dialling(id)) = t.home.places.get(&conn)
+                && let Some(swarm) = self.swarms.get_mut(id)
+            {
+                swarm.on_opened(conn, t);
+            }
+            return;
+        }
+        if peer.socket().is_some_and(|socket| t.home.bans.has(socket)) {
+            t.drop_note("peer_banned", &peer);
+            return t.close(conn, "peer_banned");
+        }
+        // Places for those who say whom they want are kept by letting the longest silent one go.
+        if !t.home.has_room() {
+            let strangers = t.home.places.iter().filter_map(|(conn, place)| match place {
+                Place::Stranger { since, .. } => Some((*since, *conn)),
+                _ => None,
+            });
+            let Some((_, silent)) = strangers.min() else { return t.close(conn, "node_full") };
+            t.close(silent, "made_room");
+        }
+        t.home.places.insert(conn, Place::Stranger { since: t.cx.now, peer });
+        if !std::mem::replace(&mut self.watching_strangers, true) {
+            t.out.wake(t.cx.now + STRANGERS_LOOK, Timer::Strangers);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, conn: ConnId, why: &Why, t: &mut Turn<'_, '_>) {
+        match t.home.places.get(&conn) {
+            Some(&Place::Dialling(id)) => {
+                if let Some(swarm) = self.swarms.get_mut(&id) {
+                    swarm.on_dial_closed(conn, why, t);
+                }
+            }
+            Some(&Place::Peer(id, slot)) => {
+                if let Some(swarm) = self.swarms.get_mut(&id) {
+                    swarm.on_closed(slot, why, t);
+                }
+            }
+            Some(Place::Stranger { peer, .. }) => {
+                let peer = peer.clone();
+                if let Why::Malformed(reason) = why {
+                    t.out.note(Level::Drop, "malformed", Some(peer), reason.clone());
+                }
+                t.home.places.remove(&conn);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn on_message(&mut self, conn: ConnId, message: Message, t: &mut Turn<'_, '_>) {
+        match t.home.places.get(&conn) {
+            Some(&Place::Peer(id, slot)) => {
+                if let Some(swarm) = self.swarms.get_mut(&id) {
+                    swarm.hears(slot, message, t);
+                }
+            }
+            Some(&Place::Dialling(id)) => {
+                let Some(swarm) = self.swarms.get_mut(&id) else { return };
+                match message {
+                    Message::Handshake(handshake) => swarm.on_handshake(conn, &handshake, t),
+                    _ => t.close(conn, "handshake_missing"),
+                }
+            }
+            Some(Place::Stranger { peer, .. }) => {
+                let peer = peer.clone();
+                self.on_stranger(conn, peer, &message, t);
+            }
+            None => {}
+        }
+    }
+
+    /// The first message of an accepted connection.
+    fn on_stranger(&mut self, conn: ConnId, peer: Endpoint, message: &Message, t: &mut Turn<'_, '_>) {
+        let Message::Handshake(handshake) = message else {
+            t.drop_note("handshake_missing", &peer);
+            return t.close(conn, "handshake_missing");
+        };
+        let handshake: &Handshake = handshake;
+        let swarm = self.by_hash.get(&handshake.info_hash).and_then(|id| self.swarms.get_mut(id));
+        let Some(swarm) = swarm else {
+            t.drop_note("torrent_unknown", &peer);
+            return t.close(conn, "torrent_unknown");
+        };
+        if t.home.config.encryption == Encryption::Required && !handshake.obfuscated && cfg!(not(test)) {
+            // The codec refuses it already, where there is one.
+            t.out.note(Level::Debug, "handshake_in_clear", Some(peer.clone()), "");
+        }
+        swarm.welcome(conn, peer, false, handshake, t);
+    }
+
+    fn look_at_strangers(&mut self, t: &mut Turn<'_, '_>) {
+        let now = t.cx.now;
+        let mut left = false;
+        let mut late = Vec::new();
+        for (&conn, place) in &t.home.places {
+            if let Place::Stranger { since, peer } = place {
+                left = true;
+                if now.since(*since) >= HANDSHAKE_DEADLINE {
+                    late.push((conn, peer.clone()));
+                }
+            }
+        }
+        for (conn, peer) in late {
+            t.drop_note("handshake_late", &peer);
+            t.close(conn, "handshake_late");
+        }
+        self.watching_strangers = left;
+        if left {
+            t.out.wake(now + STRANGERS_LOOK, Timer::Strangers);
+        }
+    }
+
+    /// Passes what concerns one connected peer on to its swarm.
+    pub(super) fn with_peer(&mut self, conn: ConnId, t: &mut Turn<'_, '_>, act: impl FnOnce(&mut Swarm, Slot, &mut Turn<'_, '_>)) {
+        if let Some(&Place::Peer(id, slot)) = t.home.places.get(&conn)
+            && let Some(swarm) = self.swarms.get_mut(&id)
+        {
+            act(swarm, slot, t);
+        }
+    }
+
+    /// Passes what concerns a lease on to its swarm.
+    pub(super) fn with_lease(&mut self, lease: LeaseId, t: &mut Turn<'_, '_>, act: impl FnOnce(&mut Swarm, &mut Turn<'_, '_>)) {
+        if let Some(swarm) = self.leases.get(&lease).and_then(|id| self.swarms.get_mut(id)) {
+            act(swarm, t);
+        }
+    }
+
+    pub(super) fn on_datagram(&mut self, door: hexad_core::Door, from: &Endpoint, message: &Message, t: &mut Turn<'_, '_>) {
+        let Some(from) = from.socket() else { return };
+        match (door, message) {
+            (doors::TRACKER, Message::Tracker(datagram)) => {
+                if let Some(role) = &mut self.tracker_role {
+                    role.on_datagram(from, datagram, t.cx.now, t.cx.dice, t.out);
+                }
+            }
+            (doors::DATAGRAMS, Message::Tracker(datagram)) => {
+                let Self { trackers, swarms, by_hash, .. } = &mut *self;
+                let news = {
+                    let standings = standings(swarms, by_hash, t);
+                    trackers.on_datagram(from, datagram, &standings, t.cx.now, t.cx.dice, t.out)
+                };
+                self.on_tracker_news(news, t);
+            }
+            _ => t.out.note(Level::Drop, "datagram_unexpected", Some(Endpoint::Ip(from)), ""),
+        }
+    }
+
+    pub(super) fn on_answer(&mut self, ticket: Ticket, answer: Answer, t: &mut Turn<'_, '_>) {
+        if Trackers::owns(ticket) {
+            let Self { trackers, swarms, by_hash, .. } = &mut *self;
+            let news = {
+                let standings = standings(swarms, by_hash, t);
+                trackers.on_answer(ticket, answer, &standings, t.cx.now, t.cx.dice, t.out)
+            };
+            self.on_tracker_news(news, t);
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, timer: Timer, t: &mut Turn<'_, '_>) {
+        match timer {
+            Timer::Swarm(id) => {
+                if let Some(swarm) = self.swarms.get_mut(&id) {
+                    swarm.beat(t);
+                }
+            }
+            Timer::Strangers => self.look_at_strangers(t),
+            Timer::Search(op) => self.end_search(op, t),
+            Timer::Trackers(timer) => self.on_trackers_timer(timer, t),
+            Timer::TrackerSweep => {
+                if let Some(role) = &mut self.tracker_role {
+                    role.on_timer(t.cx.now, t.out);
+                }
+            }
+            Timer::Dht(_) => {}
+        }
+    }
+
+    fn on_trackers_timer(&mut self, timer: TrackersTimer, t: &mut Turn<'_, '_>) {
+        let Self { trackers, swarms, by_hash, .. } = &mut *self;
+        let news = {
+            let standings = standings(swarms, by_hash, t);
+            trackers.on_timer(timer, &standings, t.cx.now, t.cx.dice, t.out)
+        };
+        self.on_tracker_news(news, t);
+    }
+
+    fn on_tracker_news(&mut self, news: Vec<(Hash, TrackerNews)>, t: &mut Turn<'_, '_>) {
+        for (hash, news) in news {
+            let Some(swarm) = self.by_hash.get(&hash).and_then(|id| self.swarms.get_mut(id)) else { continue };
+            match news {
+                TrackerNews::Peers(peers) => {
+                    swarm.add_peers(peers.into_iter().map(|peer| (Endpoint::Ip(peer), false)), Origin::Tracker, t);
+                }
+                TrackerNews::Switched => swarm.forget_tracker_peers(t),
+                TrackerNews::Seen(_) => {}
+            }
+        }
+    }
+
+    /// What swarms have told while they were at work.
+    pub(super) fn take_news(&mut self, t: &mut Turn<'_, '_>) {
+        while let Some(news) = t.home.news.pop() {
+            match news {
+                News::Described(hash) => {
+                    if let Some(&id) = self.by_hash.get(&hash) {
+                        self.announce(id, t);
+                    }
+                }
+                News::Complete(hash) => self.tell_trackers(hash, Trackers::complete, t),
+                News::Hungry(hash) => self.tell_trackers(hash, Trackers::hurry, t),
+                News::FetchOver(hash) => {
+                    if let Some(&id) = self.by_hash.get(&hash) {
+                        let over = self.swarms.get(&id).and_then(|swarm| swarm.fetch()).filter(|fetch| fetch.done).map(|fetch| fetch.op);
+                        if let Some(op) = over {
+                            self.operations.remove(&op);
+                        }
+                        self.drop_if_idle(id, t);
+                    }
+                }
+                News::SeenAs(..) | News::DhtNode(_) | News::Peers(_) => {}
+            }
+        }
+    }
+
+    fn tell_trackers(
+        &mut self,
+        hash: Hash,
+        tell: impl FnOnce(&mut Trackers, Hash, super::trackers::Standings<'_>, Time, &mut Dice, &mut hexad_core::Outbox<super::Node>),
+        t: &mut Turn<'_, '_>,
+    ) {
+        let Self { trackers, swarms, by_hash, .. } = self;
+        let standings = standings(swarms, by_hash, t);
+        tell(trackers, hash, &standings, t.cx.now, t.cx.dice, t.out);
+    }
+}
+
+/// What swarms say of themselves to trackers.
+fn standings<'a>(
+    swarms: &'a Map<SwarmId, Box<Swarm>>,
+    by_hash: &'a Map<Hash, SwarmId>,
+    t: &Turn<'_, '_>,
+) -> impl Fn(&Hash) -> Option<Standing> + use<'a> {
+    let (listen, encryption) = (t.home.listen, t.home.config.encryption);
+    move |hash| by_hash.get(hash).and_then(|id| swarms.get(id)).map(|swarm| swarm.standing(listen, encryption))
+}

@@ -1,0 +1,65 @@
+//! What only BitTorrent can be asked for, and the answers.
+
+use hexad_core::{Endpoint, LeaseId, ShareId};
+
+use super::tracker_role::{PeerAnnounce, PeerTold, TrackerRefusal, TrackerTotals};
+use crate::wire::ScrapeCounts;
+
+/// What only BitTorrent can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// How all swarms are doing → `Reply::Swarms`, then `Done`.
+    Swarms,
+    /// More peers for the swarm of that share; `Done`.
+    AddPeers(ShareId, Vec<Endpoint>),
+    /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
+    TrackerAnnounce(PeerAnnounce),
+    /// Tracker role: counts of these torrents → `Reply::TrackerCounts`, then `Done`.
+    TrackerScrape(Vec<[u8; 20]>),
+    /// Tracker role: the whole tracker in figures → `Reply::TrackerTotals`, then `Done`.
+    TrackerTotals,
+}
+
+/// Answers to [`Request`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// One entry per swarm.
+    Swarms(Vec<SwarmStatus>),
+    /// What an announcing peer is told.
+    TrackerTold(Result<PeerTold, TrackerRefusal>),
+    /// Counts, in the order asked for.
+    TrackerCounts(Result<Vec<ScrapeCounts>, TrackerRefusal>),
+    /// The tracker in figures.
+    TrackerTotals(TrackerTotals),
+}
+
+/// How one swarm is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SwarmStatus {
+    /// Its info hash.
+    pub info_hash: [u8; 20],
+    /// The share it uploads from and downloads into, once described.
+    pub share: Option<ShareId>,
+    /// The lease it works on.
+    pub lease: Option<LeaseId>,
+    /// Open connections with a finished handshake.
+    pub peers_connected: usize,
+    /// Of those, peers that have everything.
+    pub seeds_connected: usize,
+    /// Peers known, connected or not.
+    pub peers_known: usize,
+    /// Bytes of blocks received, good or not.
+    pub downloaded_bytes: u64,
+    /// Bytes of blocks sent.
+    pub uploaded_bytes: u64,
+    /// Receiving, bytes a second over the rate window.
+    pub down_bytes_per_s: u64,
+    /// Sending, bytes a second over the rate window.
+    pub up_bytes_per_s: u64,
+    /// Seeds and leechers as the last tracker said.
+    pub tracker_seeds: Option<u32>,
+    /// Leechers as the last tracker said.
+    pub tracker_leechers: Option<u32>,
+    /// The lowest number of copies of any piece among connected peers, ours included.
+    pub rarest_copies: u32,
+}

@@ -1,0 +1,370 @@
+//! Connections of a swarm: dialling, handshakes, who is let in, who leaves, and when.
+
+use hexad_core::{ConnId, Dial, Endpoint, Level, Output, Span, Time, Transport, Why};
+
+use super::candidates::Origin;
+use super::peer::Peer;
+use super::{Slot, Swarm};
+use crate::node::config::Encryption;
+use crate::node::home::{News, Place, Turn};
+use crate::wire::extended::our_extensions;
+use crate::wire::{ExtendedHandshake, Handshake, Message, manner, reserved};
+
+/// For a TCP connection.
+const DIAL_DEADLINE: Span = Span::from_secs(10);
+/// For a handshake after that.
+pub(crate) const HANDSHAKE_DEADLINE: Span = Span::from_secs(10);
+/// The same where the peer may not speak MSE, and is tried in clear then.
+const OBFUSCATED_DEADLINE: Span = Span::from_secs(5);
+/// libtorrent drops whom it has not heard for two minutes.
+const KEEP_ALIVE: Span = Span::from_secs(100);
+const SILENCE_MAX: Span = Span::from_secs(180);
+/// Neither side wants anything of the other.
+const DISINTEREST_MAX: Span = Span::from_secs(600);
+/// Before a peer is dialled again that we have lost.
+const PAUSE_GOOD: Span = Span::from_secs(5);
+const PAUSE: Span = Span::from_secs(60);
+/// A newcomer may take the place of a useless connection that is at least so old.
+const USELESS_AFTER: Span = Span::from_secs(60);
+
+/// A connection of ours that has not finished its handshake.
+#[derive(Clone, Debug)]
+pub(super) struct Dialled {
+    peer: Endpoint,
+    manner: u8,
+    pub(super) opened: bool,
+    since: Time,
+}
+
+impl Peer {
+    /// Sends a message.
+    pub(super) fn say(&mut self, message: Message, t: &mut Turn<'_, '_>) {
+        self.said = t.cx.now;
+        t.out.send_to(self.conn, message);
+    }
+}
+
+impl Swarm {
+    /// Dials whom it may.
+    pub(super) fn dial(&mut self, t: &mut Turn<'_, '_>) {
+        let seeding = self.is_seeding();
+        while t.home.has_room()
+            && t.home.half_open < t.home.config.half_open_max
+            && self.connected + self.dials.len() < t.home.config.swarm_connections_max
+        {
+            let Some((peer, plain)) = self.candidates.next(seeding, t.cx.now, t.cx.dice) else { break };
+            let manner = match t.home.config.encryption {
+                Encryption::Off => manner::PLAIN,
+                Encryption::Preferred if plain => manner::PLAIN,
+                Encryption::Preferred => manner::OBFUSCATED,
+                Encryption::Required => manner::RC4_ONLY,
+            };
+            self.open(peer, manner, t);
+        }
+    }
+
+    fn open(&mut self, peer: Endpoint, manner: u8, t: &mut Turn<'_, '_>) {
+        let conn = t.cx.new_conn();
+        let secret = self.info_hash.to_vec().into();
+        let dial = Dial { transport: Transport::Tcp, deadline: DIAL_DEADLINE, manner, secret };
+        t.out.push(Output::Open(conn, peer.clone(), dial));
+        t.home.half_open += 1;
+        t.home.places.insert(conn, Place::Dialling(self.id));
+        self.dials.insert(conn, Dialled { peer, manner, opened: false, since: t.cx.now });
+    }
+
+    /// `obfuscated` is how the connection is spoken, as the other end will read it.
+    fn handshake(&self, obfuscated: bool, t: &Turn<'_, '_>) -> Message {
+        let reserved = reserved::ours(t.home.config.dht && !self.is_private());
+        Message::Handshake(Handshake { reserved, info_hash: self.info_hash, peer_id: self.peer_id, obfuscated })
+    }
+
+    /// A dial has succeeded: we speak first.
+    pub(crate) fn on_opened(&mut self, conn: ConnId, t: &mut Turn<'_, '_>) {
+        let Some(obfuscated) = self.dials.get(&conn).map(|dialled| dialled.manner != manner::PLAIN) else { return };
+        let handshake = self.handshake(obfuscated, t);
+        let Some(dialled) = self.dials.get_mut(&conn).filter(|dialled| !dialled.opened) else { return };
+        dialled.opened = true;
+        dialled.since = t.cx.now;
+        t.home.half_open -= 1;
+        t.out.send_to(conn, handshake);
+    }
+
+    /// A dial has failed, or the connection broke before the peer's handshake.
+    pub(crate) fn on_dial_closed(&mut self, conn: ConnId, why: &Why, t: &mut Turn<'_, '_>) {
+        t.home.places.remove(&conn);
+        let Some(dialled) = self.dials.remove(&conn) else { return };
+        t.home.half_open -= usize::from(!dialled.opened);
+        self.dial_failed(dialled, why, t);
+    }
+
+    fn dial_failed(&mut self, dialled: Dialled, why: &Why, t: &mut Turn<'_, '_>) {
+        t.out.note(Level::Debug, "dial_failed", Some(dialled.peer.clone()), format!("{why:?}"));
+        // Somebody is there, and does not speak MSE, it seems: in clear at once.
+        if dialled.opened && dialled.manner == manner::OBFUSCATED {
+            self.candidates.speaks_plain(&dialled.peer);
+            self.open(dialled.peer, manner::PLAIN, t);
+            return;
+        }
+        self.candidates.failed(&dialled.peer, t.cx.now);
+        self.look_alive(t);
+    }
+
+    /// The handshake of whom we have dialled.
+    pub(crate) fn on_handshake(&mut self, conn: ConnId, handshake: &Handshake, t: &mut Turn<'_, '_>) {
+        let Some(dialled) = self.dials.remove(&conn) else { return };
+        if !dialled.opened || handshake.info_hash != self.info_hash {
+            t.home.half_open -= usize::from(!dialled.opened);
+            t.drop_note("handshake_other_torrent", &dialled.peer);
+            t.close(conn, "handshake_other_torrent");
+            self.candidates.failed(&dialled.peer, t.cx.now);
+            return;
+        }
+        self.welcome(conn, dialled.peer, true, handshake, t);
+    }
+
+    /// A peer has said who it is. It is let in, or its connection is closed.
+    pub(crate) fn welcome(&mut self, conn: ConnId, remote: Endpoint, outgoing: bool, handshake: &Handshake, t: &mut Turn<'_, '_>) {
+        let refusal = self.refusal(&remote, outgoing, handshake, t);
+        if let Some(why) = refusal {
+            t.out.note(Level::Debug, why, Some(remote.clone()), "");
+            t.close(conn, why);
+            if outgoing {
+                match why {
+                    "connected_to_ourselves" | "peer_banned" => self.candidates.remove(&remote),
+                    _ => self.candidates.closed(&remote, PAUSE, t.cx.now),
+                }
+            }
+            self.look_alive(t);
+            return;
+        }
+        let free = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.peers.push(None);
+            self.peers.len() - 1
+        });
+        let Ok(slot) = Slot::try_from(free) else {
+            t.close(conn, "swarm_full");
+            return;
+        };
+        self.givers += 1;
+        let window = t.home.config.rate_window;
+        let mut peer = Peer::new((conn, slot, self.givers), remote, outgoing, handshake, window, t.cx.now);
+        t.home.places.insert(conn, Place::Peer(self.id, slot));
+        self.candidates.connected(&peer.remote);
+        if !outgoing {
+            let ours = self.handshake(handshake.obfuscated, t);
+            peer.say(ours, t);
+        }
+        if let Some(torrent) = &self.torrent {
+            peer.bits = super::Bits::new(torrent.geometry.pieces);
+        }
+        let first = match (self.have.count(), peer.fast) {
+            (0, true) => Some(Message::HaveNone),
+            (0, false) => None,
+            (_, true) if self.have.is_full() => Some(Message::HaveAll),
+            _ => Some(Message::Bitfield(self.have.to_wire())),
+        };
+        if let Some(first) = first {
+            peer.say(first, t);
+        }
+        if peer.extended {
+            let ours = self.extended_handshake(&peer, t);
+            peer.say(ours, t);
+        }
+        if peer.dht
+            && t.home.config.dht
+            && !self.is_private()
+            && let Some(listen) = t.home.listen
+        {
+            peer.say(Message::Port(listen.port()), t);
+        }
+        self.peers[free] = Some(Box::new(peer));
+        self.connected += 1;
+        t.home.news.push(News::Peers(self.info_hash));
+        self.look_alive(t);
+    }
+
+    /// Why a peer is not let in. Makes room where that is right.
+    fn refusal(&mut self, remote: &Endpoint, outgoing: bool, handshake: &Handshake, t: &mut Turn<'_, '_>) -> Option<&'static str> {
+        if handshake.peer_id == self.peer_id {
+            return Some("connected_to_ourselves");
+        }
+        if t.home.bans.has_id(&handshake.peer_id) || remote.socket().is_some_and(|socket| t.home.bans.has(socket)) {
+            return Some("peer_banned");
+        }
+        let twin = self.peers.iter().flatten().find(|peer| peer.id == handshake.peer_id).map(|peer| (peer.slot, peer.outgoing));
+        if let Some((slot, twin_outgoing)) = twin {
+            // When both have dialled each other, both must drop the same connection: that of the greater id stays closed.
+            let ours_stays = self.peer_id < handshake.peer_id;
+            if outgoing == twin_outgoing || outgoing != ours_stays {
+                return Some("connected_twice");
+            }
+            self.part(slot, "connected_twice", t);
+        }
+        if self.connected >= t.home.config.swarm_connections_max {
+            let Some(useless) = self.most_useless(t.cx.now) else { return Some("swarm_full") };
+            self.part(useless, "made_room", t);
+        }
+        None
+    }
+
+    /// The connection that is missed least, if there is one that is not missed at all.
+    fn most_useless(&self, now: Time) -> Option<Slot> {
+        let useless = |peer: &&Box<Peer>| peer.needs == 0 && peer.choked && !peer.interested && now.since(peer.since) >= USELESS_AFTER;
+        self.peers.iter().flatten().filter(useless).min_by_key(|peer| peer.heard).map(|peer| peer.slot)
+    }
+
+    pub(super) fn extended_handshake(&self, peer: &Peer, t: &Turn<'_, '_>) -> Message {
+        let config = &t.home.config;
+        let private = self.is_private();
+        let metadata_bytes = self.metainfo().and_then(|metainfo| u32::try_from(metainfo.info.bytes.len()).ok());
+        Message::from(ExtendedHandshake {
+            extensions: our_extensions(config.pex && !private),
+            client: Some(concat!("Hexad ", env!("CARGO_PKG_VERSION")).to_owned()),
+            listen_port: config.listen.and(t.home.listen).map(|listen| listen.port()),
+            your_ip: peer.remote.ip(),
+            requests_max: Some(config.requests_max),
+            metadata_bytes,
+            upload_only: (self.torrent.is_some() && self.is_seeding()).then_some(true),
+            prefers_obfuscation: (config.encryption != Encryption::Off).then_some(true),
+        })
+    }
+
+    /// Where a peer listens has become known.
+    pub(super) fn listens_at(&mut self, slot: Slot, port: u16, t: &mut Turn<'_, '_>) {
+        let Some(peer) = self.peer(slot) else { return };
+        let Some(socket) = peer.remote.socket().filter(|_| port != 0 && !peer.outgoing) else { return };
+        let listen = std::net::SocketAddr::new(socket.ip(), port);
+        peer.listen = Some(listen);
+        let endpoint = Endpoint::Ip(listen);
+        if t.home.bans.has(listen) {
+            return self.part(slot, "peer_banned", t);
+        }
+        if let Some(peer) = self.peer(slot)
+            && peer.known_as.is_none()
+        {
+            peer.known_as = Some(endpoint.clone());
+            self.candidates.add(endpoint.clone(), Origin::Met, false);
+            self.candidates.connected(&endpoint);
+        }
+    }
+
+    /// Closes a peer's connection.
+    pub(super) fn part(&mut self, slot: Slot, why: &'static str, t: &mut Turn<'_, '_>) {
+        if let Some(peer) = self.peer(slot) {
+            let conn = peer.conn;
+            t.close(conn, why);
+            self.forget(slot, t);
+        }
+    }
+
+    /// Closes it for what the peer did.
+    pub(super) fn part_for_nonsense(&mut self, slot: Slot, why: &'static str, t: &mut Turn<'_, '_>) {
+        if let Some(peer) = self.peer(slot) {
+            let remote = peer.remote.clone();
+            t.drop_note(why, &remote);
+            self.part(slot, why, t);
+        }
+    }
+
+    /// A peer lied about data: nobody at its address is spoken to any more.
+    pub(super) fn ban(&mut self, slot: Slot, code: &'static str, t: &mut Turn<'_, '_>) {
+        let Some(peer) = self.peer(slot) else { return };
+        let (remote, known_as, place, id) = (peer.remote.clone(), peer.known_as.clone(), peer.place(), peer.id);
+        t.out.note(Level::Ban, code, Some(remote), "");
+        let Some(place) = place else { return self.part(slot, code, t) };
+        t.home.bans.add(place, id);
+        self.part(slot, code, t);
+        if let Some(known_as) = known_as {
+            self.candidates.remove(&known_as);
+        }
+        let same: Vec<Slot> = self
+            .peers
+            .iter()
+            .flatten()
+            .filter(|peer| peer.place().is_some_and(|place| t.home.bans.has(place)))
+            .map(|peer| peer.slot)
+            .collect();
+        for slot in same {
+            self.part(slot, "peer_banned", t);
+        }
+    }
+
+    /// A peer's connection is over.
+    pub(crate) fn on_closed(&mut self, slot: Slot, why: &Why, t: &mut Turn<'_, '_>) {
+        let Some(peer) = self.peer(slot) else { return };
+        let (conn, remote) = (peer.conn, peer.remote.clone());
+        match why {
+            Why::Malformed(reason) => t.out.note(Level::Drop, "malformed", Some(remote), reason.clone()),
+            Why::Overrun => t.out.note(Level::Drop, "overrun", Some(remote), ""),
+            _ => t.out.note(Level::Debug, "closed", Some(remote), format!("{why:?}")),
+        }
+        t.home.places.remove(&conn);
+        self.forget(slot, t);
+    }
+
+    fn forget(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
+        let Some(mut peer) = self.peers.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.connected -= 1;
+        self.picker.peer_left(&peer.bits);
+        let mut returned = false;
+        peer.requests.forgive_all(|asked| {
+            returned = true;
+            self.picker.returned(slot, asked.piece, asked.block);
+        });
+        if let Some(piece) = peer.current {
+            self.picker.disown(slot, piece);
+        }
+        if let Some(known_as) = &peer.known_as {
+            let pause = if peer.down.total() > 0 || peer.up.total() > 0 { PAUSE_GOOD } else { PAUSE };
+            self.candidates.closed(known_as, pause, t.cx.now);
+            if peer.is_seed() {
+                self.candidates.is_seed(known_as);
+            }
+        }
+        if self.optimistic == Some(slot) {
+            self.optimistic = None;
+        }
+        self.metadata.gone(slot);
+        t.home.news.push(News::Peers(self.info_hash));
+        if !peer.choked {
+            self.fill_slots(t);
+        }
+        if returned {
+            self.stir(t);
+        }
+        self.look_alive(t);
+    }
+
+    /// Once a second: deadlines and keep-alives.
+    pub(super) fn look_at_links(&mut self, t: &mut Turn<'_, '_>) {
+        let now = t.cx.now;
+        let deadline = |dialled: &Dialled| if dialled.manner == manner::OBFUSCATED { OBFUSCATED_DEADLINE } else { HANDSHAKE_DEADLINE };
+        let late: Vec<ConnId> = self
+            .dials
+            .iter()
+            .filter(|(_, dialled)| dialled.opened && now.since(dialled.since) >= deadline(dialled))
+            .map(|(&conn, _)| conn)
+            .collect();
+        for conn in late {
+            t.close(conn, "handshake_late");
+            if let Some(dialled) = self.dials.remove(&conn) {
+                self.dial_failed(dialled, &Why::TimedOut, t);
+            }
+        }
+        let mut over: Vec<(Slot, &'static str)> = Vec::new();
+        for peer in self.peers.iter_mut().flatten() {
+            let idle = !peer.we_want && !peer.interested && now.since(peer.since) >= DISINTEREST_MAX;
+            if now.since(peer.heard) >= SILENCE_MAX {
+                over.push((peer.slot, "silent"));
+            } else if idle && self.torrent.is_some() {
+                over.push((peer.slot, "nobody_interested"));
+            } else if now.since(peer.said) >= KEEP_ALIVE {
+                peer.say(Message::KeepAlive, t);
+            }
+        }
+        for (slot, why) in over {
+            self.part(slot, why, t);
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! One torrent: who is in it, what we have and want of it, and what is known of it at all.
+//!
+//! A fetch and a publish of the same info hash share one swarm. Split by what is remembered: [`peer`] one connection, [`candidates`] who could be dialled,
+//! [`picker`] pieces, [`requests`] and [`uploads`] the queues of one peer, [`metadata`] the info dictionary on its way, [`blame`] who lied. What is done
+//! with it: `links` (connections), `hearing` (what peers say), `downloading`, `uploading`, `describing`.
+
+mod bits;
+mod blame;
+mod candidates;
+mod choker;
+mod describing;
+mod downloading;
+mod geometry;
+mod hearing;
+mod links;
+mod metadata;
+mod peer;
+mod picker;
+mod requests;
+mod uploading;
+mod uploads;
+
+use std::net::SocketAddr;
+
+use hexad_core::{ConnId, Endpoint, LeaseId, Map, OpId, Progress, Share, ShareId, Span, Time};
+
+use self::bits::Bits;
+use self::blame::Blame;
+use self::candidates::Candidates;
+pub(crate) use self::candidates::Origin;
+use self::geometry::Geometry;
+use self::links::Dialled;
+pub(crate) use self::links::HANDSHAKE_DEADLINE;
+use self::metadata::Metadata;
+use self::peer::Peer;
+use self::picker::Picker;
+pub(crate) use self::picker::Slot;
+use super::home::{News, Turn};
+use super::rates::Meter;
+use super::request::SwarmStatus;
+use super::trackers::Standing;
+use super::{Encryption, Timer};
+use crate::wire::metainfo::Metainfo;
+
+/// The number of a swarm in a node; never used twice.
+pub(crate) type SwarmId = u32;
+
+/// How often a swarm that has anything to do looks around.
+const BEAT: Span = Span::from_secs(1);
+/// What is wanted is at least this while it is not known.
+const LEFT_UNKNOWN: u64 = 16 << 10;
+
+/// A fetch that this swarm works for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    pub(crate) op: OpId,
+    pub(crate) lease: LeaseId,
+    pub(crate) share: ShareId,
+    /// The engine has said what it wants.
+    leased: bool,
+    /// It has been reported done; what the lease still asks for is fetched all the same.
+    pub(crate) done: bool,
+}
+
+/// What we give.
+#[derive(Debug)]
+struct Offer {
+    /// The publishes of it.
+    ops: Vec<OpId>,
+    share: ShareId,
+    have: Bits,
+}
+
+/// What is known of the torrent.
+#[derive(Debug)]
+struct Torrent {
+    metainfo: Metainfo,
+    geometry: Geometry,
+}
+
+/// One torrent.
+#[derive(Debug)]
+pub(crate) struct Swarm {
+    pub(crate) id: SwarmId,
+    pub(crate) info_hash: [u8; 20],
+    peer_id: [u8; 20],
+    torrent: Option<Torrent>,
+    metadata: Metadata,
+    /// What a magnet link named beside the info hash.
+    tiers: Vec<Vec<String>>,
+    web_seeds: Vec<String>,
+    fetch: Option<Fetch>,
+    offers: Vec<Offer>,
+    /// What any of the offers has.
+    have: Bits,
+    picker: Picker,
+    peers: Vec<Option<Box<Peer>>>,
+    connected: usize,
+    dials: Map<ConnId, Dialled>,
+    candidates: Candidates,
+    blame: Blame,
+    givers: u32,
+    down: Meter,
+    up: Meter,
+    optimistic: Option<Slot>,
+    next_choke: Time,
+    next_rotation: Time,
+    next_look: Time,
+    next_hunger: Time,
+    beating: bool,
+}
+
+impl Swarm {
+    pub(crate) fn new(id: SwarmId, info_hash: [u8; 20], t: &mut Turn<'_, '_>) -> Self {
+        let now = t.now();
+        let config = &t.home.config;
+        let mut peer_id = *b"-HX0010-............";
+        t.cx.dice.fill(&mut peer_id[8..]);
+        let nothing = Geometry { piece_bytes: 1, total_bytes: 0, pieces: 0 };
+        Self {
+            id,
+            info_hash,
+            peer_id,
+            torrent: None,
+            metadata: Metadata::default(),
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            fetch: None,
+            offers: Vec::new(),
+            have: Bits::new(0),
+            picker: Picker::new(nothing, config.picking),
+            peers: Vec::new(),
+            connected: 0,
+            dials: Map::new(),
+            candidates: Candidates::new(config.swarm_peers_max),
+            blame: Blame::default(),
+            givers: 0,
+            down: Meter::new(config.rate_window, now),
+            up: Meter::new(config.rate_window, now),
+            optimistic: None,
+            next_choke: now + config.choke_interval,
+            next_rotation: now + config.optimistic_interval,
+            next_look: now + config.optimistic_interval,
+            next_hunger: now + Span::from_secs(5),
+            beating: false,
+        }
+    }
+
+    /// Our id in this swarm.
+    pub(crate) const fn peer_id(&self) -> &[u8; 20] {
+        &self.peer_id
+    }
+
+    /// The metadata, once known.
+    pub(crate) fn metainfo(&self) -> Option<&Metainfo> {
+        self.torrent.as_ref().map(|torrent| &torrent.metainfo)
+    }
+
+    /// The trackers to ask: of the torrent, and of the link.
+    pub(crate) fn tiers(&self) -> Vec<Vec<String>> {
+        let known = self.metainfo().map(|metainfo| metainfo.tiers.clone()).unwrap_or_default();
+        if known.is_empty() { self.tiers.clone() } else { known }
+    }
+
+    /// Whether it is known to be private (BEP 27).
+    pub(crate) fn is_private(&self) -> bool {
+        self.metainfo().is_some_and(|metainfo| metainfo.info.private)
+    }
+
+    /// The fetch that it works for.
+    pub(crate) const fn fetch(&self) -> Option<&Fetch> {
+        self.fetch.as_ref()
+    }
+
+    /// Whether there is neither a fetch under way nor a publish.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.offers.iter().all(|offer| offer.ops.is_empty()) && self.fetch.is_none_or(|fetch| fetch.done)
+    }
+
+    /// All operations that it is there for.
+    pub(crate) fn operations(&self) -> Vec<OpId> {
+        let fetch = self.fetch.filter(|fetch| !fetch.done).map(|fetch| fetch.op);
+        fetch.into_iter().chain(self.offers.iter().flat_map(|offer| offer.ops.iter().copied())).collect()
+    }
+
+    pub(crate) fn has_share(&self, share: ShareId) -> bool {
+        self.offers.iter().any(|offer| offer.share == share) || self.fetch.is_some_and(|fetch| fetch.share == share)
+    }
+
+    /// Whether we have all that we want of it, and so have nothing to take from seeds.
+    fn is_seeding(&self) -> bool {
+        self.torrent.is_some() && self.fetch.is_none_or(|fetch| fetch.leased && self.picker.is_done())
+    }
+
+    /// A fetch begins.
+    pub(crate) fn begin_fetch(&mut self, op: OpId, lease: LeaseId, share: ShareId, t: &mut Turn<'_, '_>) {
+        self.fetch = Some(Fetch { op, lease, share, leased: false, done: false });
+        if let Some(torrent) = &self.torrent {
+            t.out.report(op, Progress::Described(Box::new(torrent.metainfo.description())));
+        }
+        self.look_alive(t);
+    }
+
+    /// What a magnet link says beside the info hash.
+    pub(crate) fn take_link(&mut self, tiers: Vec<Vec<String>>, web_seeds: Vec<String>) {
+        self.tiers = tiers;
+        self.web_seeds = web_seeds;
+    }
+
+    /// Gives a share on from now on.
+    pub(crate) fn begin_publish(&mut self, op: OpId, id: ShareId, share: &Share, t: &mut Turn<'_, '_>) {
+        self.adopt(id, share, t);
+        if let Some(offer) = self.offers.iter_mut().find(|offer| offer.share == id) {
+            offer.ops.push(op);
+        }
+        self.look_alive(t);
+    }
+
+    /// Takes in what a share has, and tells peers of it.
+    fn adopt(&mut self, id: ShareId, share: &Share, t: &mut Turn<'_, '_>) {
+        let Some(torrent) = &self.torrent else { return };
+        let geometry = torrent.geometry;
+        let index = self.offers.iter().position(|offer| offer.share == id).unwrap_or_else(|| {
+            self.offers.push(Offer { ops: Vec::new(), share: id, have: Bits::new(geometry.pieces) });
+            self.offers.len() - 1
+        });
+        let mut fresh = Vec::new();
+        for piece in 0..geometry.pieces {
+            if share.held.covers(geometry.range(piece)) && self.offers[index].have.set(piece) && self.have.set(piece) {
+                fresh.push(piece);
+            }
+        }
+        self.announce_pieces(&fresh, t);
+    }
+
+    /// Ends what an operation asked for; true when it was one of this swarm's.
+    pub(crate) fn cancel(&mut self, op: OpId, t: &mut Turn<'_, '_>) -> bool {
+        if self.fetch.is_some_and(|fetch| fetch.op == op && !fetch.done) {
+            self.end_fetch(t);
+            return true;
+        }
+        let Some(index) = self.offers.iter().position(|offer| offer.ops.contains(&op)) else { return false };
+        self.offers[index].ops.retain(|&other| other != op);
+        let needed = self.fetch.is_some_and(|fetch| fetch.share == self.offers[index].share);
+        if self.offers[index].ops.is_empty() && !needed {
+            self.withdraw(index, t);
+        }
+        true
+    }
+
+    /// The fetch is over before its end.
+    fn end_fetch(&mut self, t: &mut Turn<'_, '_>) {
+        let Some(fetch) = self.fetch.take() else { return };
+        self.want(&hexad_content::Ranges::new(), t);
+        if let Some(index) = self.offers.iter().position(|offer| offer.share == fetch.share && offer.ops.is_empty()) {
+            self.withdraw(index, t);
+        }
+    }
+
+    fn withdraw(&mut self, index: usize, t: &mut Turn<'_, '_>) {
+        self.offers.remove(index);
+        let pieces = self.have.len();
+        self.have = Bits::new(pieces);
+        for offer in &self.offers {
+            for piece in offer.have.iter() {
+                self.have.set(piece);
+            }
+        }
+        self.reject_what_is_gone(t);
+    }
+
+    /// Leaves: every connection is closed.
+    pub(crate) fn leave(&mut self, t: &mut Turn<'_, '_>) {
+        for peer in self.peers.drain(..).flatten() {
+            t.close(peer.conn, "swarm_left");
+        }
+        self.connected = 0;
+        for (conn, dialled) in std::mem::take(&mut self.dials) {
+            t.home.half_open -= usize::from(!dialled.opened);
+            t.close(conn, "swarm_left");
+        }
+    }
+
+    /// Peers were named; dials as many as may be, at once.
+    pub(crate) fn add_peers(&mut self, peers: impl IntoIterator<Item = (Endpoint, bool)>, origin: Origin, t: &mut Turn<'_, '_>) {
+        if self.is_private() && !matches!(origin, Origin::Given | Origin::Tracker | Origin::Met) {
+            return;
+        }
+        for (peer, seed) in peers {
+            if peer.socket().is_some_and(|socket| t.home.bans.has(socket) || socket.port() == 0 || is_us(socket, t.home.listen)) {
+                continue;
+            }
+            self.candidates.add(peer, origin, seed);
+        }
+        self.look_alive(t);
+    }
+
+    /// A private torrent talks to another tracker (BEP 27).
+    pub(crate) fn forget_tracker_peers(&mut self, t: &mut Turn<'_, '_>) {
+        self.candidates.forget_tracker_peers();
+        let slots: Vec<Slot> = self.peers.iter().flatten().map(|peer| peer.slot).collect();
+        for slot in slots {
+            self.part(slot, "tracker_switched", t);
+        }
+    }
+
+    /// Sees to it that the swarm is woken, and dials.
+    fn look_alive(&mut self, t: &mut Turn<'_, '_>) {
+        self.dial(t);
+        let busy = self.connected > 0
+            || !self.dials.is_empty()
+            || self.fetch.is_some_and(|fetch| !fetch.done)
+            || self.candidates.has_idle(self.is_seeding());
+        if busy && !self.beating {
+            self.beating = true;
+            t.out.wake(t.cx.now + BEAT, Timer::Swarm(self.id));
+        }
+    }
+
+    /// A wake that was asked for has come.
+    pub(crate) fn beat(&mut self, t: &mut Turn<'_, '_>) {
+        self.beating = false;
+        let now = t.now();
+        self.look_at_links(t);
+        self.look_at_requests(t);
+        self.look_at_metadata(t);
+        if now >= self.next_choke {
+            self.next_choke = now + t.home.config.choke_interval;
+            self.choke_round(t);
+        }
+        if now >= self.next_look {
+            self.next_look = now + t.home.config.optimistic_interval;
+            self.drop_those_who_give_nothing(t);
+        }
+        if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_idle(false) {
+            self.next_hunger = now + Span::from_secs(30);
+            t.home.news.push(News::Hungry(self.info_hash));
+        }
+        self.look_alive(t);
+    }
+
+    /// What trackers are told.
+    pub(crate) fn standing(&self, listen: Option<SocketAddr>, encryption: Encryption) -> Standing {
+        let left = match &self.torrent {
+            None => LEFT_UNKNOWN,
+            Some(torrent) if self.fetch.is_some_and(|fetch| !fetch.leased) => torrent.geometry.total_bytes.max(1),
+            Some(torrent) => self.picker.needed().iter().map(|piece| u64::from(torrent.geometry.bytes(piece))).sum(),
+        };
+        Standing {
+            peer_id: self.peer_id,
+            listen,
+            uploaded: self.up.total(),
+            downloaded: self.down.total(),
+            left,
+            peers_wanted: if self.is_seeding() { 50 } else { 200 },
+            obfuscation: encryption != Encryption::Off,
+        }
+    }
+
+    /// Figures for whoever watches. What trackers say is added by the node.
+    pub(crate) fn status(&mut self, now: Time) -> SwarmStatus {
+        let seeds = self.peers.iter().flatten().filter(|peer| peer.is_seed()).count();
+        let fetch = self.fetch;
+        let own = u32::from(self.torrent.is_some() && self.have.is_full());
+        SwarmStatus {
+            info_hash: self.info_hash,
+            share: fetch.map(|fetch| fetch.share).or_else(|| self.offers.first().map(|offer| offer.share)),
+            lease: fetch.map(|fetch| fetch.lease),
+            peers_connected: self.connected,
+            seeds_connected: seeds,
+            peers_known: self.candidates.len(),
+            downloaded_bytes: self.down.total(),
+            uploaded_bytes: self.up.total(),
+            down_bytes_per_s: self.down.per_second(now),
+            up_bytes_per_s: self.up.per_second(now),
+            tracker_seeds: None,
+            tracker_leechers: None,
+            rarest_copies: self.picker.rarest_copies() + own,
+        }
+    }
+
+    /// Where connected peers listen, with what is known of them: for peer exchange and for hits.
+    pub(crate) fn connected_peers(&self) -> Vec<SocketAddr> {
+        self.peers.iter().flatten().filter_map(|peer| peer.listen).collect()
+    }
+
+    fn peer(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.peers.get_mut(slot as usize)?.as_deref_mut()
+    }
+}
+
+/// Whether an address is certainly our own listening one.
+fn is_us(socket: SocketAddr, listen: Option<SocketAddr>) -> bool {
+    listen.is_some_and(|listen| listen == socket)
+}
