@@ -5,15 +5,16 @@
 //! its [`Adapter`], one file each.
 
 mod adapter;
-
+mod bittorrent;
 mod lab_world;
-
+mod machine;
+mod real_world;
 pub mod scenarios;
 mod world;
 
 pub use adapter::Adapter;
 pub use lab_world::LabWorld;
-
+pub use real_world::RealWorld;
 pub use world::{Fetching, Folder, Outcome, Peer, Published, World};
 
 /// All scenarios for one network as tests: in the lab, in the lab with every message as bytes, and on real sockets.

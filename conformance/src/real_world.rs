@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+
 use std::time::Duration;
 
 use hexad_content::{Digest, Layout, safe_names};

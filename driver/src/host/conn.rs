@@ -18,7 +18,7 @@ use super::handle::MessageOf;
 use super::line::{Fate, LineCell};
 use super::outgoing::{Gap, Outgoing};
 use super::pool::READ_BYTES;
-use super::reach::{is_private, resolve};
+use super::reach::{canonical, is_private, resolve};
 use super::stage::{Seat, Stage};
 use super::wire::{Ready, Wire};
 
@@ -59,7 +59,7 @@ pub(super) async fn dial<N: Network>(stage: Rc<Stage<N>>, conn: ConnId, cell: Ce
 
 /// Takes a connection in that has come through a door.
 pub(super) fn accept<N: Network>(stage: &Rc<Stage<N>>, door: Door, stream: TcpStream, peer: SocketAddr) {
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let peer = canonical(peer);
     let Some(seat) = stage.seat() else {
         let peer = <N::Node as hexad_core::Node>::Addr::of_socket(peer);
         return stage.note(Level::Drop, "no_room_for_connection", peer, "closed at once: as many connections are open as may be");

@@ -7,15 +7,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
-use socket2::{InterfaceIndexOrAddress, SockRef, Type};
+use rustix::net::netdevice::name_to_index;
+use socket2::{InterfaceIndexOrAddress, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::doors::socket;
-
-/// Interface flags of Linux (`if.h`).
-const IFF_UP: u32 = 0x1;
-const IFF_LOOPBACK: u32 = 0x8;
-const IFF_MULTICAST: u32 = 0x1000;
 
 /// A joined group.
 pub(super) struct Group {
@@ -93,7 +89,7 @@ pub(super) fn join(group: SocketAddr, names: Option<&[String]>) -> io::Result<(G
         }
     }
     let (mut joined, mut complaints) = (Vec::new(), Vec::new());
-    for (index, name) in interfaces(names) {
+    for (index, name) in interfaces(&hearing, names) {
         let join = match group.ip() {
             IpAddr::V4(group) => hearing.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index)),
             IpAddr::V6(group) => hearing.join_multicast_v6(&group, index),
@@ -112,24 +108,18 @@ pub(super) fn join(group: SocketAddr, names: Option<&[String]>) -> io::Result<(G
     Ok((Group { address: group, hearing, sending, interfaces: joined }, complaints))
 }
 
-/// Indices and names of interfaces that are up and can multicast; the one to this machine itself always can.
-fn interfaces(names: Option<&[String]>) -> Vec<(u32, String)> {
-    let Ok(entries) = std::fs::read_dir("/sys/class/net") else {
+/// Indices and names of interfaces. One that is down or has no groups is found out by joining and sending.
+fn interfaces(socket: &Socket, names: Option<&[String]>) -> Vec<(u32, String)> {
+    // In contrast to `/sys`, this shows the interfaces of the process's own namespace.
+    let Ok(table) = std::fs::read_to_string("/proc/self/net/dev") else {
         // Elsewhere the system chooses one.
         return vec![(0, "the system's choice".to_owned())];
     };
-    let mut found: Vec<(u32, String)> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = entry.file_name().into_string().ok()?;
-            let read = |what: &str| std::fs::read_to_string(entry.path().join(what)).ok();
-            let index = read("ifindex")?.trim().parse().ok()?;
-            let flags = u32::from_str_radix(read("flags")?.trim().trim_start_matches("0x"), 16).ok()?;
-            let usable = flags & IFF_UP != 0 && flags & (IFF_MULTICAST | IFF_LOOPBACK) != 0;
-            let allowed = names.is_none_or(|names| names.contains(&name));
-            (usable && allowed).then_some((index, name))
-        })
-        .collect();
+    let names = table
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.trim()))
+        .filter(|name| names.is_none_or(|names| names.iter().any(|one| one == name)));
+    let mut found: Vec<(u32, String)> = names.filter_map(|name| Some((name_to_index(socket, name).ok()?, name.to_owned()))).collect();
     found.sort_unstable();
     found
 }

@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 
 use super::doors::Sockets;
 use super::handle::{AddrOf, MessageOf};
-use super::reach::{is_private, resolve};
+use super::reach::{canonical, is_private, resolve};
 use super::stage::Stage;
 
 /// The largest datagram there is.
@@ -43,7 +43,7 @@ pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, soc
 }
 
 fn hear<N: Network>(stage: &Rc<Stage<N>>, door: Door, from: SocketAddr, bytes: &[u8]) {
-    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let from = canonical(from);
     let Some(peer) = AddrOf::<N>::of_socket(from) else { return };
     match N::decode_datagram(door, bytes) {
         Ok(message) => stage.hear(Input::Received(Link::Datagram(door, peer), message)),
@@ -97,7 +97,7 @@ fn encode<N: Network>(stage: &Rc<Stage<N>>, message: &MessageOf<N>) -> Option<By
 
 fn send_bytes<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: SocketAddr, bytes: &[u8]) {
     let drop_it = |why: &str| stage.note(Level::Drop, "datagram_dropped", AddrOf::<N>::of_socket(to), why.to_owned());
-    let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+    let to = canonical(to);
     if !stage.config.outside && !is_private(to.ip()) {
         return stage.note(Level::Drop, "outside_not_allowed", AddrOf::<N>::of_socket(to), "");
     }

@@ -15,6 +15,14 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+/// The same place, an IPv4 address in IPv6 clothes as IPv4. The interface of a link-local address stays with it.
+pub(crate) fn canonical(socket: SocketAddr) -> SocketAddr {
+    match socket.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, socket.port()),
+        IpAddr::V6(_) => socket,
+    }
+}
+
 fn is_private_v4(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
     // 100.64/10 is what providers hand out behind their own translators (RFC 6598).

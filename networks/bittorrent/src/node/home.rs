@@ -31,6 +31,8 @@ pub(crate) enum News {
     Described([u8; 20]),
     /// A swarm has become complete.
     Complete([u8; 20]),
+    /// A swarm knows what it wants, or wants something else.
+    Leased([u8; 20]),
     /// A swarm is short of peers.
     Hungry([u8; 20]),
     /// A peer sees us at this address.

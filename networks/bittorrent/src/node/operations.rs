@@ -105,7 +105,7 @@ impl Affairs {
         let peers = peers.into_iter().map(Endpoint::Ip).collect();
         self.searches.insert(op, Search { info_hash, wanted, peers, until });
         t.out.wake(until, Timer::Search(op));
-        if !self.look_up(info_hash, t) {
+        if !self.look_up(op, info_hash, t) {
             self.end_search(op, t);
         }
         Ok(())
@@ -199,6 +199,7 @@ impl Affairs {
         for conn in strangers {
             t.close(conn, "node_left");
         }
+        self.stop_finding(t);
         self.joining.close(&t.home.config, t.out);
         t.out.report(join, Progress::Ended);
     }

@@ -6,9 +6,11 @@ use super::bits::Bits;
 use super::candidates::Origin;
 use super::peer::{HINTS_MAX, Peer};
 use super::{Slot, Swarm};
+use crate::node::config::Encryption;
 use crate::node::home::{News, Turn};
+use crate::node::pex::{PREFERS_OBFUSCATION, PexHeard, REACHABLE, SEED};
 use crate::wire::metainfo::PIECES_MAX;
-use crate::wire::{ExtendedHandshake, Message, Pex, allowed_fast_set};
+use crate::wire::{ExtendedHandshake, Message, Pex, PexPeer, allowed_fast_set};
 
 /// Pieces that a poor peer may ask for while choked (libtorrent's `allowed_fast_set_size`); one that has more is not poor.
 const ALLOWED_FAST: usize = 5;
@@ -165,9 +167,14 @@ impl Swarm {
         self.refill(slot, t);
     }
 
-    /// Tells a peer that has next to nothing what it may ask for while choked.
+    /// Tells a peer that has next to nothing what it may ask for while choked. No more peers than there are slots have that leave at a time: the
+    /// set is the same for a whole /24, and a crowd of newcomers would take the same few pieces from a seed, which nobody else had then.
     fn allow_fast(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let (info_hash, pieces) = (self.info_hash, self.have.len());
+        let on_leave = |peer: &&Box<Peer>| !peer.allowed_by_us.is_empty() && (peer.bits.count() as usize) < ALLOWED_FAST;
+        if self.peers.iter().flatten().filter(on_leave).count() >= t.home.config.upload_slots {
+            return;
+        }
         let Self { peers, have, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let Some(std::net::IpAddr::V4(ip)) = peer.remote.ip().map(|ip| ip.to_canonical()) else { return };
@@ -221,8 +228,38 @@ impl Swarm {
         if !t.home.config.pex || self.is_private() {
             return self.nonsense(slot, "pex_unwanted", t);
         }
-        let seed = 0x02;
-        let peers: Vec<(Endpoint, bool)> = pex.added.iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & seed != 0)).collect();
-        self.add_peers(peers, Origin::Pex, t);
+        let now = t.cx.now;
+        let Some(peer) = self.peer(slot) else { return };
+        let Some(from) = peer.remote.ip() else { return };
+        match peer.pex_receiver.hears(pex, from, now) {
+            PexHeard::Peers(peers) => {
+                self.add_peers(peers.into_iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & SEED != 0)), Origin::Pex, t);
+            }
+            PexHeard::Ignored(why) => self.nonsense(slot, why, t),
+            PexHeard::Flood(why) => self.part_for_nonsense(slot, why, t),
+        }
+    }
+
+    /// Once a second: tells peers of each other, each at most once a minute.
+    pub(super) fn exchange_peers(&mut self, t: &mut Turn<'_, '_>) {
+        let now = t.cx.now;
+        let due = |peer: &Peer| peer.wants_pex && peer.pex_sender.is_due(now);
+        if !t.home.config.pex || self.is_private() || !self.peers.iter().flatten().any(|peer| due(peer)) {
+            return;
+        }
+        let obfuscation = if t.home.config.encryption == Encryption::Off { 0 } else { PREFERS_OBFUSCATION };
+        let flags = |peer: &Peer| {
+            let seed = if peer.is_seed() || peer.upload_only { SEED } else { 0 };
+            let reachable = if peer.outgoing { REACHABLE } else { 0 };
+            seed | reachable | if peer.obfuscated { obfuscation } else { 0 }
+        };
+        let connected: Vec<PexPeer> =
+            self.peers.iter().flatten().filter_map(|peer| Some(PexPeer { address: peer.listen?, flags: flags(peer) })).collect();
+        for peer in self.peers.iter_mut().flatten().filter(|peer| due(peer)) {
+            let Some(receiver) = peer.place() else { continue };
+            if let Some(pex) = peer.pex_sender.message(receiver, &connected, now) {
+                peer.say(Message::Pex(pex), t);
+            }
+        }
     }
 }

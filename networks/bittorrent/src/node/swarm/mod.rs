@@ -188,7 +188,7 @@ impl Swarm {
     }
 
     /// Whether we have all that we want of it, and so have nothing to take from seeds.
-    fn is_seeding(&self) -> bool {
+    pub(crate) fn is_seeding(&self) -> bool {
         self.torrent.is_some() && self.fetch.is_none_or(|fetch| fetch.leased && self.picker.is_done())
     }
 
@@ -324,6 +324,7 @@ impl Swarm {
         self.look_at_links(t);
         self.look_at_requests(t);
         self.look_at_metadata(t);
+        self.exchange_peers(t);
         if now >= self.next_choke {
             self.next_choke = now + t.home.config.choke_interval;
             self.choke_round(t);

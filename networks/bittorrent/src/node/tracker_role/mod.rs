@@ -332,7 +332,7 @@ impl TrackerRole {
     }
 
     fn ticks(&self, now: Time) -> u16 {
-        u16::try_from(now.as_micros() / micros(self.tick).max(1) & 0xffff).unwrap_or(0)
+        u16::try_from((now.as_micros() / micros(self.tick).max(1)) & 0xffff).unwrap_or(0)
     }
 }
 
