@@ -5,7 +5,9 @@
 pub mod node;
 pub mod wire;
 
-pub use node::{Audio, ClientConfig, Config, Level, Locator, Node, Reply, Request, ServerConfig, ServerStatus, Timer};
+pub use node::{
+    Audio, ClientConfig, Config, Level, Locator, Node, Reply, Request, ServerConfig, ServerStatus, Timer, digests_of, token_of,
+};
 pub use wire::Message;
 
 use bytes::BytesMut;
