@@ -559,9 +559,10 @@ impl Client {
                     fetch.givers.values().filter(|giver| matches!(giver.stage, Stage::Streaming(_))).map(|giver| giver.endpoint.clone());
                 let guilty: Set<Endpoint> = guilty.into_iter().chain(streaming).collect();
                 for endpoint in guilty {
-                    out.note(NoteLevel::Ban, "wrong_bytes", Some(endpoint.clone()), "");
                     let Some(fetch) = self.fetches.get_mut(&op) else { return };
-                    fetch.bad.insert(endpoint.clone());
+                    if fetch.bad.insert(endpoint.clone()) {
+                        out.note(NoteLevel::Ban, "wrong_bytes", Some(endpoint.clone()), "");
+                    }
                     let conns: Vec<ConnId> =
                         fetch.givers.iter().filter(|(_, giver)| giver.endpoint == endpoint).map(|(&conn, _)| conn).collect();
                     for conn in conns {

@@ -129,6 +129,8 @@ pub enum ClientTimer {
     Retry(ServerId),
     /// A join should be in effect.
     Join(OpId),
+    /// A publish should be in effect.
+    Publish(OpId),
     /// A search has taken long enough.
     Search(OpId),
     /// Look after a fetch.
@@ -263,8 +265,21 @@ impl Client {
             *done = true;
             out.report(op, Progress::Done);
         }
-        for op in std::mem::take(&mut self.unpublished) {
-            out.report(op, Progress::Done);
+    }
+
+    /// A server has taken what these were about.
+    fn on_published(&mut self, ops: &Set<OpId>, out: &mut Out) {
+        for op in ops.iter().filter(|op| self.unpublished.remove(op)) {
+            out.report(*op, Progress::Done);
+        }
+    }
+
+    /// No server has taken it in time.
+    fn on_publish_deadline(&mut self, op: OpId, out: &mut Out) {
+        if self.unpublished.remove(&op) {
+            let paths = self.offers.remove(op).unwrap_or_default();
+            self.withdraw(&paths, out);
+            out.report(op, Progress::Failed(Failure::TimedOut(self.config.join_deadline.as_secs())));
         }
     }
 
@@ -293,21 +308,20 @@ impl Client {
         let Some(share) = cx.shares.share(id).cloned() else {
             return out.report(op, Progress::Failed(Failure::NotReady("no such share".into())));
         };
+        if self.joins.is_empty() {
+            return out.report(op, Progress::Failed(Failure::NotReady("no server was joined".into())));
+        }
         if self.offers.has(id) {
             return out.report(op, Progress::Failed(Failure::Unusable("the share is published already".into())));
         }
         self.open_port(out);
         self.offers.add(op, id, &share);
         let paths: Vec<Text> = self.offers.paths(Some(id)).collect();
-        let servers = self.servers_in();
-        for &server in &servers {
-            self.offer(server, paths.clone(), cx, out);
+        self.unpublished.insert(op);
+        for server in self.servers_in() {
+            self.offer(server, paths.clone(), [op].into_iter().collect(), cx, out);
         }
-        if servers.is_empty() {
-            self.unpublished.insert(op);
-        } else {
-            out.report(op, Progress::Done);
-        }
+        out.wake(cx.now + self.config.join_deadline, Timer::Client(ClientTimer::Publish(op)));
     }
 
     /// A share that was being fetched is complete.
@@ -315,7 +329,7 @@ impl Client {
         if self.offers.complete(id) {
             let paths: Vec<Text> = self.offers.paths(Some(id)).collect();
             for server in self.servers_in() {
-                self.offer(server, paths.clone(), cx, out);
+                self.offer(server, paths.clone(), Set::new(), cx, out);
             }
         }
         let kept = &self.offers;
@@ -447,6 +461,7 @@ impl Client {
             }
             ClientTimer::Retry(id) => self.try_server(id, cx, out),
             ClientTimer::Join(op) => self.on_join_deadline(op, cx, out),
+            ClientTimer::Publish(op) => self.on_publish_deadline(op, out),
             ClientTimer::Search(op) => self.on_search_deadline(op, cx, out),
             ClientTimer::Fetch(op) => self.on_fetch_timer(op, cx, out),
             ClientTimer::Peer(conn) => self.on_peer_deadline(conn, cx, out),

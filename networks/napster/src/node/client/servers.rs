@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use hexad_core::{ConnId, Context, Dial, Endpoint, Level as NoteLevel, OpId, Output, Span, Time, Transport, Why};
+use hexad_core::{ConnId, Context, Dial, Endpoint, Level as NoteLevel, OpId, Output, Set, Span, Time, Transport, Why};
 
 use super::{Client, ClientTimer, Out};
 use crate::node::Timer;
@@ -77,6 +77,10 @@ pub(super) struct Server {
     port: u16,
     /// What is still to be offered.
     unoffered: VecDeque<Text>,
+    /// Publishes whose files are among that.
+    offering: Set<OpId>,
+    /// Shares are not acknowledged, but a ping behind them is answered: which publishes are then known to have arrived.
+    pinged: VecDeque<Set<OpId>>,
     waiting: VecDeque<(OpId, Question)>,
     asked: Option<(OpId, Question)>,
 }
@@ -107,6 +111,8 @@ impl Client {
             typed: true,
             port: 0,
             unoffered: VecDeque::new(),
+            offering: Set::new(),
+            pinged: VecDeque::new(),
             waiting: VecDeque::new(),
             asked: None,
         };
@@ -155,6 +161,8 @@ impl Client {
         let was_in = matches!(server.phase, Phase::In(..));
         server.phase = Phase::Away;
         server.unoffered.clear();
+        server.offering.clear();
+        server.pinged.clear();
         if was_in {
             server.failures = 0;
             out.note(NoteLevel::Info, "server_lost", Some(server.endpoint.clone()), format!("{why:?}"));
@@ -212,6 +220,10 @@ impl Client {
                 }
             }
             M::Statistics { .. } => self.offer_all(id, cx, out),
+            M::ServerPing { .. } => {
+                let arrived = server.pinged.pop_front().unwrap_or_default();
+                self.on_published(&arrived, out);
+            }
             M::Ping { nick } => out.send_to(conn, ToServer::Pong { nick }.into()),
             M::SearchResult { .. } | M::ResumeResult { .. } | M::BrowseEntry { .. } => self.on_found(id, message, cx, out),
             M::SearchEnd {} | M::ResumeEnd {} | M::BrowseEnd { .. } | M::WhoisAnswer { .. } | M::Whowas { .. } => {
@@ -230,7 +242,7 @@ impl Client {
                     self.ask_next(id, out);
                 }
             }
-            M::Error { text } => self.on_error(id, conn, &text, cx, out),
+            M::Error { text } => self.on_error(id, &text, out),
             M::DownloadAck { nick, ip, port, path, hash, speed: _ } => self.on_download_ack(id, &nick, ip, port, &path, &hash, cx, out),
             M::GetError { nick, path } => self.on_get_error(id, &nick, &path, cx, out),
             M::QueueLimit { nick, path, limit, .. } => self.on_queue_limit(id, &nick, &path, limit, cx, out),
@@ -274,7 +286,7 @@ impl Client {
         self.on_server_closed(id, &Why::Ours("the login was refused".into()), cx, out);
     }
 
-    fn on_error(&mut self, id: ServerId, conn: ConnId, text: &Line, cx: &mut Context<'_>, out: &mut Out) {
+    fn on_error(&mut self, id: ServerId, text: &Line, out: &mut Out) {
         let Some(server) = self.servers.get_mut(&id) else { return };
         let shown = text.0.shown().into_owned();
         out.note(NoteLevel::Debug, "server_says", Some(server.endpoint.clone()), shown.clone());
@@ -303,7 +315,6 @@ impl Client {
             }
             _ => {}
         }
-        let _ = conn;
     }
 
     /// Asks a server something, in its turn.
@@ -357,14 +368,16 @@ impl Client {
         if let Phase::In(conn, false) = server.phase {
             server.phase = Phase::In(conn, true);
             let paths = self.offers.paths(None).collect();
-            self.offer(id, paths, cx, out);
+            let ops = self.unpublished.clone();
+            self.offer(id, paths, ops, cx, out);
         }
     }
 
     /// Offers paths to a server, as fast as it takes them.
-    pub(super) fn offer(&mut self, id: ServerId, paths: Vec<Text>, cx: &Context<'_>, out: &mut Out) {
+    pub(super) fn offer(&mut self, id: ServerId, paths: Vec<Text>, ops: Set<OpId>, cx: &Context<'_>, out: &mut Out) {
         if let Some(server) = self.servers.get_mut(&id).filter(|server| matches!(server.phase, Phase::In(_, true))) {
             server.unoffered.extend(paths);
+            server.offering.extend(ops);
             self.go_on_offering(id, cx, out);
         }
     }
@@ -383,6 +396,10 @@ impl Client {
                 sent += message.wire_bytes();
                 out.send_to(conn, message.into());
             }
+        }
+        if server.unoffered.is_empty() && !server.offering.is_empty() {
+            server.pinged.push_back(std::mem::take(&mut server.offering));
+            out.send_to(conn, ToServer::ServerPing { text: "".into() }.into());
         }
     }
 
