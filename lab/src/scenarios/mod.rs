@@ -1,12 +1,13 @@
 //! Worlds worth running. Every network's scenarios are named here and nowhere else.
 
 pub mod bittorrent;
+pub mod napster;
 pub mod toy;
 
 use crate::Scenario;
 
 /// All scenarios.
-pub static SCENARIOS: &[&Scenario] = &[&bittorrent::SWARM, &toy::HOPS];
+pub static SCENARIOS: &[&Scenario] = &[&bittorrent::SWARM, &napster::SCALE, &napster::FAILURE, &toy::HOPS];
 
 /// The scenarios that test claims of one network (`chord`, `bittorrent`), or all of them for `all`.
 #[must_use]

@@ -5,6 +5,7 @@
 pub mod node;
 pub mod wire;
 
+pub use hexad_catalogue::Config as CatalogueConfig;
 pub use node::{
     Audio, ClientConfig, Config, Level, Locator, Node, Reply, Request, ServerConfig, ServerStatus, Timer, digests_of, token_of,
 };

@@ -147,6 +147,8 @@ pub struct ServerStatus {
     pub searches: u64,
     /// Channels.
     pub channels: usize,
+    /// Bytes of memory of the files' records; words come on top.
+    pub record_bytes: usize,
 }
 
 pub(crate) type Out = Outbox<Node>;
@@ -206,6 +208,7 @@ impl Server {
             usage: self.catalogue.usage(),
             searches: self.searches,
             channels: self.channels.len(),
+            record_bytes: self.catalogue.arena_bytes(),
         }
     }
 
