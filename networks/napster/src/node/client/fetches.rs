@@ -377,11 +377,9 @@ impl Client {
             Peer::Described { total, offset, part } => self.on_described(op, conn, total, offset, &part, cx, out),
             Peer::Refused { start, text } => self.on_range_refused(op, conn, start, &text, cx, out),
             Peer::Block { start, body } => self.on_block(op, conn, start, body, cx, out),
-            Peer::Size(size) => {
-                if fetch.locator.size_bytes.is_some_and(|expected| expected != size) {
-                    out.note(NoteLevel::Drop, "another_size", Some(giver.endpoint.clone()), "");
-                    self.lose_source(op, conn, "the file has another size", cx, out);
-                }
+            Peer::Size(size) if fetch.locator.size_bytes.is_some_and(|expected| expected != size) => {
+                out.note(NoteLevel::Drop, "another_size", Some(giver.endpoint.clone()), "");
+                self.lose_source(op, conn, "the file has another size", cx, out);
             }
             Peer::Data(body) => self.on_data(op, conn, body, cx, out),
             Peer::Refusal(text) => {
@@ -469,11 +467,7 @@ impl Client {
         let conns: Vec<ConnId> =
             fetch.givers.iter().filter(|(_, giver)| matches!(giver.stage, Stage::Ready)).map(|(&conn, _)| conn).collect();
         for conn in conns {
-            loop {
-                let Some(giver) = fetch.givers.get(&conn) else { break };
-                if giver.asked.len() >= PIPELINE {
-                    break;
-                }
+            while let Some(giver) = fetch.givers.get(&conn).filter(|giver| giver.asked.len() < PIPELINE) {
                 if giver.blocks.is_empty() && giver.part.is_none() {
                     let Some(part) = fetch.free_part(&giver.lacks) else { break };
                     let missing = fetch.missing.within(fetch.part_range(part));
@@ -510,10 +504,11 @@ impl Client {
         }
         fetch.progress = cx.now;
         out.push(Output::Deliver(fetch.lease, start, body));
-        if giver.asked.is_empty() && giver.blocks.is_empty() {
-            if let Some(part) = giver.part.take() {
-                fetch.given.insert(part, giver.endpoint.clone());
-            }
+        if giver.asked.is_empty()
+            && giver.blocks.is_empty()
+            && let Some(part) = giver.part.take()
+        {
+            fetch.given.insert(part, giver.endpoint.clone());
         }
         self.feed(op, out);
     }

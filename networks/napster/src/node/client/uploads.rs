@@ -49,7 +49,7 @@ pub(super) struct Pushing {
 impl Client {
     /// Whether those bytes of a share are there: before this fetch, or since.
     fn holds(&self, share: ShareId, range: &Range<u64>, cx: &Context<'_>) -> bool {
-        let Some(known) = cx.shares.share(share) else { return false };
+        let Some(known) = cx.shares.share(share).filter(|known| range.end <= known.layout.total_bytes()) else { return false };
         if known.held.covers(range.clone()) {
             return true;
         }
