@@ -200,7 +200,7 @@ impl Affairs {
                 let Some(swarm) = self.swarms.get_mut(&id) else { return };
                 match message {
                     Message::Handshake(handshake) => swarm.on_handshake(conn, &handshake, t),
-                    _ => t.close(conn, "handshake_missing"),
+                    _ => swarm.on_no_handshake(conn, t),
                 }
             }
             Some(Place::Stranger { peer, .. }) => {

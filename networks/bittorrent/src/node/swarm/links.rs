@@ -103,7 +103,12 @@ impl Swarm {
         // Somebody is there, and does not speak MSE, it seems: in clear at once.
         if dialled.opened && dialled.manner == manner::OBFUSCATED {
             self.candidates.speaks_plain(&dialled.peer);
-            self.open(dialled.peer, manner::PLAIN, t);
+            if t.home.half_open < t.home.config.half_open_max {
+                self.open(dialled.peer, manner::PLAIN, t);
+            } else {
+                self.candidates.closed(&dialled.peer, Span::ZERO, t.cx.now);
+                self.look_alive(t);
+            }
             return;
         }
         self.candidates.failed(&dialled.peer, t.cx.now);
@@ -121,6 +126,16 @@ impl Swarm {
             return;
         }
         self.welcome(conn, dialled.peer, true, handshake, t);
+    }
+
+    /// Whom we have dialled begins with something else.
+    pub(crate) fn on_no_handshake(&mut self, conn: ConnId, t: &mut Turn<'_, '_>) {
+        t.close(conn, "handshake_missing");
+        let Some(dialled) = self.dials.remove(&conn) else { return };
+        t.home.half_open -= usize::from(!dialled.opened);
+        t.drop_note("handshake_missing", &dialled.peer);
+        self.candidates.failed(&dialled.peer, t.cx.now);
+        self.look_alive(t);
     }
 
     /// A peer has said who it is. It is let in, or its connection is closed.
