@@ -263,7 +263,10 @@ proptest! {
             let wanted: BTreeSet<&str> = query.words.iter().map(String::as_str).collect();
             let right: BTreeSet<_> = list.iter().filter(|(_, path)| {
                 let mut has = BTreeSet::new();
-                words_of(path.as_bytes(), |word| has.insert(word.to_owned()) || true);
+                words_of(path.as_bytes(), |word| {
+                    has.insert(word.to_owned());
+                    true
+                });
                 wanted.iter().all(|word| has.contains(*word))
             }).cloned().collect();
             prop_assert_eq!(&hits, &right);
