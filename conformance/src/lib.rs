@@ -9,11 +9,12 @@ mod bittorrent;
 mod chord;
 mod lab_world;
 mod machine;
+mod napster;
 mod real_world;
 pub mod scenarios;
 mod world;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, Centre};
 pub use lab_world::LabWorld;
 pub use real_world::RealWorld;
 pub use world::{Fetching, Folder, Outcome, Peer, Published, World};

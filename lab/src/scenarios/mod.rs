@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod napster;
 pub mod toy;
 
 use crate::Scenario;
@@ -19,6 +20,8 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::CHURN,
     &chord::HALFLIFE,
     &chord::PARTITION,
+    &napster::SCALE,
+    &napster::FAILURE,
     &toy::HOPS,
 ];
 
