@@ -286,6 +286,9 @@ impl<A: Place> Node<A> {
         let Some(sender) = from.contact(message.from) else {
             return out.note(Level::Drop, "peer_without_place", Some(from.clone()), "");
         };
+        if let Some(busy) = &mut self.busy {
+            busy.detector.heard(from);
+        }
         self.learn(&sender);
         if let Body::Hello(seen) = &message.body {
             let seen = seen.clone();
