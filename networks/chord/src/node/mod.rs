@@ -8,6 +8,7 @@ mod fingers;
 mod joining;
 mod leaving;
 mod lookups;
+pub mod model;
 mod publishing;
 mod queries;
 mod replicas;
