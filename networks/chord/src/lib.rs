@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use hexad_core::{Abilities, Dial, Dice, Door, Malformed, Network, Role};
 
 pub use id::Key;
+pub use node::model;
 pub use node::{Config, Fill, Found, Node, Reply, Request, Ring, Rules, Settings, Stage, Status, Style, Table, Timer, doors};
 pub use place::{Contact, Packed, Place, Small};
 pub use wire::Message;

@@ -9,12 +9,14 @@ use crate::place::{Contact as _, Place};
 use crate::wire::{Body, CONTACTS_MAX, Route, Routed, Step};
 
 /// Candidates that one answer names, and that a path remembers.
-const CANDIDATES: usize = 4;
-const CANDIDATES_KEPT: usize = 12;
-/// Owners that one answer names: the next ones hold the copies.
-const HOLDERS: usize = 8;
+const CANDIDATES: usize = 8;
+const CANDIDATES_KEPT: usize = 32;
+/// Owners that one answer names: all may be gone but the last.
+const HOLDERS: usize = 20;
+/// Those that follow an owner, by its own account: the next ones hold the copies.
+const FOLLOWING: usize = 8;
 /// Owners that a path tries before it gives up.
-const OWNERS_TRIED: u8 = 16;
+const OWNERS_TRIED: u8 = 24;
 
 /// What a lookup is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,12 +59,16 @@ struct Path<A: Place> {
     owners: Vec<A::Contact>,
     /// Who is asked, and whether it was named as the owner.
     asking: Option<(A::Contact, bool)>,
+    /// Who was named as the owner by one who would be it otherwise.
+    named: Option<A::Contact>,
     /// Those who did not answer on this path.
     silent: Vec<A::Contact>,
     hops: u16,
     timeouts: u16,
     owners_tried: u8,
-    /// Whether our own successor was tried as the last way.
+    /// Those of our own successors that were tried as the last way.
+    tried: Vec<A::Contact>,
+    /// Whether there is no such last way.
     fell_back: bool,
     over: bool,
 }
@@ -73,10 +79,12 @@ impl<A: Place> Path<A> {
             candidates: Vec::new(),
             owners: Vec::new(),
             asking: None,
+            named: None,
             silent: Vec::new(),
             hops: 0,
             timeouts: 0,
             owners_tried: 0,
+            tried: Vec::new(),
             fell_back: false,
             over: false,
         }
@@ -91,7 +99,7 @@ impl<A: Place> Node<A> {
         let orphan = ring.prdc.as_ref().is_none_or(|prdc| self.is_gone(prdc));
         if ring.owns(place) || (claimed && orphan) {
             let mut own = vec![ring.prdc.clone().unwrap_or_else(|| ring.me.clone())];
-            own.extend(ring.succ.iter().take(HOLDERS.max(usize::from(settings.proximity))).cloned());
+            own.extend(ring.succ.iter().take(FOLLOWING.max(usize::from(settings.proximity))).cloned());
             own.truncate(CONTACTS_MAX);
             return (Step::Mine, own);
         }
@@ -127,7 +135,7 @@ impl<A: Place> Node<A> {
             let (step, contacts) = self.next_step(ring, &key, false);
             match step {
                 Step::Mine => {
-                    let following = ring.succ.iter().take(HOLDERS).cloned().collect();
+                    let following = ring.succ.iter().take(FOLLOWING).cloned().collect();
                     let found = Found { owner: ring.me.clone(), following, hops: 0, timeouts: 0, took: cx.now.since(cx.now) };
                     return self.on_found(purpose, Some(found), cx, out);
                 }
@@ -198,7 +206,7 @@ impl<A: Place> Node<A> {
         let me: Vec<&A::Contact> = self.rings.iter().map(|ring| &ring.me).collect();
         let is_me = |contact: &A::Contact| matches!(lookup.purpose, Purpose::Join(_) | Purpose::Merge(_)) && me.contains(&contact);
         let usable = |contact: &A::Contact| !is_me(contact) && !path.silent.contains(contact);
-        path.owners.retain(|owner| usable(owner) && !busy.detector.is_gone(&owner.addr()));
+        path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !busy.detector.is_gone(&owner.addr())));
         path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
         let mut next = None;
         if path.hops >= config.0.hops_max {
@@ -209,9 +217,15 @@ impl<A: Place> Node<A> {
         } else if let Some(candidate) = path.candidates.pop() {
             next = Some((candidate, false));
         } else if !path.fell_back {
-            path.fell_back = true;
-            let successor = self.rings.iter().find(|ring| ring.me.vnode() == vnode).and_then(|ring| ring.succ.first());
-            next = successor.filter(|successor| !many || !asked.contains(successor)).map(|successor| (successor.clone(), false));
+            // Whoever of our own successors is there leads on, if slowly.
+            let successors = self.rings.iter().find(|ring| ring.me.vnode() == vnode).map_or(&[][..], |ring| &ring.succ);
+            let untried = |contact: &&A::Contact| !path.tried.contains(contact) && !path.silent.contains(contact);
+            next = successors
+                .iter()
+                .rev()
+                .find(|contact| untried(contact) && !(many && asked.contains(contact)))
+                .map(|found| (found.clone(), false));
+            path.tried.extend(next.iter().map(|(contact, _)| contact.clone()));
         }
         lookup.asked = asked;
         let Some((to, claimed)) = next else {
@@ -268,13 +282,17 @@ impl<A: Place> Node<A> {
                     }
                     Step::Before => match contacts.into_iter().next() {
                         // It names one who is gone: what that one owned, is its own.
-                        Some(before) if path.silent.contains(&before) || busy.detector.is_gone(&before.addr()) => {
+                        Some(before) if path.silent.contains(&before) => {
                             let (hops, timeouts) = (path.hops, path.timeouts);
                             path.over = true;
                             let found = Found { owner: to.clone(), following: Vec::new(), hops, timeouts, took: cx.now.since(started) };
                             return self.on_claim(number, found, cx, out);
                         }
-                        Some(before) => path.owners.insert(0, before),
+                        // Even where we take it for gone: it may be back.
+                        Some(before) => {
+                            path.named = Some(before.clone());
+                            path.owners.insert(0, before);
+                        }
                         None => {}
                     },
                     Step::Closer => {
@@ -357,7 +375,7 @@ impl<A: Place> Node<A> {
         let (step, contacts) = self.next_step(ring, &route.key, route.claimed);
         if step == Step::Mine {
             let mut holders = vec![ring.me.clone()];
-            holders.extend(ring.succ.iter().take(HOLDERS).cloned());
+            holders.extend(ring.succ.iter().take(FOLLOWING).cloned());
             let body = Body::Routed(Box::new(Routed { hops: route.hops, holders }));
             let message = crate::wire::Message { from: vnode, to: route.origin.vnode(), query: route.query, body };
             return self.send(&route.origin.addr(), message, cx, out);

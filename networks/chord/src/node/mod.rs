@@ -8,6 +8,7 @@ mod fingers;
 mod joining;
 mod leaving;
 mod lookups;
+pub mod model;
 mod publishing;
 mod queries;
 mod replicas;
@@ -286,6 +287,9 @@ impl<A: Place> Node<A> {
         let Some(sender) = from.contact(message.from) else {
             return out.note(Level::Drop, "peer_without_place", Some(from.clone()), "");
         };
+        if let Some(busy) = &mut self.busy {
+            busy.detector.heard(from);
+        }
         self.learn(&sender);
         if let Body::Hello(seen) = &message.body {
             let seen = seen.clone();

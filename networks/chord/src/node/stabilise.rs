@@ -80,9 +80,9 @@ impl<A: Place> Node<A> {
             }
             return self.stabilise(vnode, cx, out);
         };
-        let before = prdc.filter(|prdc| !self.is_gone(prdc));
+        // Also where we take it for gone: whoever has come back says so to its successor first.
         let Some(ring) = self.ring_mut(vnode) else { return };
-        match before {
+        match prdc {
             Some(before) if before != ring.me && between(ring.id(), before.id(), head.id()) => {
                 if config.0.rules == Rules::Published {
                     // As published: adopted without a word to it, in front of the list that is there.
