@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 
@@ -213,13 +212,17 @@ fn usual_place(published: &Path, name: &str) -> Result<PathBuf, Problem> {
 }
 
 fn prepared(metainfo: Metainfo, paths: Vec<Option<PathBuf>>, torrent: Option<PathBuf>) -> Prepared {
+    Prepared { share: share_of(&metainfo), paths, metainfo, torrent }
+}
+
+/// All of what a .torrent describes, as nodes see it.
+pub(crate) fn share_of(metainfo: &Metainfo) -> Share {
     let layout = metainfo.info.layout.clone();
-    let share = Share {
+    Share {
         held: Ranges::of(0..layout.total_bytes()),
-        layout: Arc::clone(&layout),
+        layout,
         digests: metainfo.digests(),
         proof: Some(metainfo.info.proof()),
         torrent: metainfo.encode().into(),
-    };
-    Prepared { share, paths, metainfo, torrent }
+    }
 }

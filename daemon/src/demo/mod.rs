@@ -1,0 +1,144 @@
+//! `hexad demo`: a small network of each kind on loopback moves the same real folder.
+
+mod bittorrent;
+mod chord;
+mod napster;
+mod station;
+
+use std::fs;
+use std::io::{Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hexad_api::Problem;
+use hexad_core::Dice;
+
+use crate::source::plain;
+
+/// Everybody waits this long at most for what is next.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Moves a folder of `size_mib` MiB through each network on loopback, below the empty folder `scratch`, and writes one line for each to `out`.
+///
+/// # Errors
+/// When anything went wrong.
+pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Problem> {
+    let data = scratch.join("published");
+    let (files, bytes) = write_folder(&data.join(FOLDER), size_mib << 20)
+        .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
+    let folder = Folder { data, files, bytes };
+    let demos: [(&str, fn(&Path, &Folder) -> Result<String, Problem>); 3] =
+        [("bittorrent", bittorrent::run), ("napster", napster::run), ("chord", chord::run)];
+    for (network, run) in demos {
+        let below = scratch.join(network);
+        let told =
+            run(&below, &folder).map_err(|problem| Problem { message: format!("{network}: {}", problem.message), hint: problem.hint })?;
+        writeln!(out, "{network:<12} {told}   ok").map_err(|wrong| Problem::new(format!("stdout: {wrong}")))?;
+        // Whoever has little room has it again for the next.
+        let _ = fs::remove_dir_all(&below);
+    }
+    Ok(())
+}
+
+/// Name of the folder that is moved.
+const FOLDER: &str = "album";
+
+/// What is moved.
+struct Folder {
+    /// Where it stands, in its parent.
+    data: PathBuf,
+    files: usize,
+    bytes: u64,
+}
+
+impl Folder {
+    fn path(&self) -> PathBuf {
+        self.data.join(FOLDER)
+    }
+
+    /// What was moved to `copies`, since `began`.
+    fn told(&self, copies: usize, began: Instant) -> String {
+        let seconds = began.elapsed().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = (self.bytes * copies as u64) as f64 / seconds / f64::from(1 << 20);
+        let each = if copies > 1 { " to each" } else { "" };
+        format!("{} files, {:.1} MiB{each} in {seconds:.2} s ({rate:.0} MiB/s in all)", self.files, mib(self.bytes))
+    }
+
+    /// Fails with the first difference between what is below `into` and what was published.
+    fn arrived(&self, into: &Path) -> Result<(), Problem> {
+        same_folder(&self.data, into, Path::new(FOLDER))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// A folder as people have them: one big file, small ones, an empty one, names beyond ASCII.
+fn write_folder(folder: &Path, bytes: u64) -> std::io::Result<(usize, u64)> {
+    fs::create_dir_all(folder.join("notes"))?;
+    let mut dice = Dice::counter(bytes, 0);
+    let mut total = 0;
+    let mut write = |path: PathBuf, length: u64| -> std::io::Result<()> {
+        let mut file = std::io::BufWriter::new(fs::File::create(path)?);
+        let mut block = vec![0_u8; 1 << 16];
+        let mut left = length;
+        while left > 0 {
+            dice.fill(&mut block);
+            let take = left.min(block.len() as u64);
+            file.write_all(&block[..usize::try_from(take).unwrap_or(0)])?;
+            left -= take;
+        }
+        total += length;
+        file.flush()
+    };
+    let small = 20_u64;
+    write(folder.join("film.bin"), bytes.saturating_sub(small * 3000))?;
+    write(folder.join("empty"), 0)?;
+    write(folder.join("notes").join("größe — 大きさ.txt"), 5)?;
+    for number in 0..small {
+        write(folder.join("notes").join(format!("{number:02}.txt")), 3000 - number)?;
+    }
+    let files = usize::try_from(small).unwrap_or(0) + 3;
+    Ok((files, total))
+}
+
+/// Fails with the first difference.
+fn same_folder(left: &Path, right: &Path, below: &Path) -> Result<(), Problem> {
+    let trouble = |path: &Path, wrong: std::io::Error| Problem::new(format!("{}: {}", path.display(), plain(&wrong)));
+    let here = left.join(below);
+    for entry in fs::read_dir(&here).map_err(|wrong| trouble(&here, wrong))? {
+        let entry = entry.map_err(|wrong| trouble(&here, wrong))?;
+        let name = below.join(entry.file_name());
+        if entry.path().is_dir() {
+            same_folder(left, right, &name)?;
+        } else {
+            let (original, copy) = (left.join(&name), right.join(&name));
+            let same = same_file(&original, &copy).map_err(|wrong| trouble(&copy, wrong))?;
+            if !same {
+                return Err(Problem::new(format!("{} differs from {}", copy.display(), original.display())));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn same_file(left: &Path, right: &Path) -> std::io::Result<bool> {
+    const ROW_BYTES: u64 = 1 << 20;
+    let (left, right) = (fs::File::open(left)?, fs::File::open(right)?);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    loop {
+        ours.clear();
+        theirs.clear();
+        (&left).take(ROW_BYTES).read_to_end(&mut ours)?;
+        (&right).take(ROW_BYTES).read_to_end(&mut theirs)?;
+        if ours != theirs {
+            return Ok(false);
+        }
+        if ours.is_empty() {
+            return Ok(true);
+        }
+    }
+}
