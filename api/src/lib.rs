@@ -3,6 +3,7 @@
 //! Everything here can be written as JSON; what a session does is reached through [`Session`], [`Roles`] and [`Torrents`] only.
 
 mod event;
+mod lab;
 mod problem;
 mod request;
 mod selection;
@@ -11,6 +12,10 @@ mod torrent;
 use std::sync::mpsc::Receiver;
 
 pub use event::Event;
+pub use lab::{
+    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
+    LabVerdict, Laboratory,
+};
 pub use problem::Problem;
 pub use request::{Encryption, FetchRequest, PublishRequest, Settings, TrackerRequest};
 pub use selection::{Selection, SelectionError};

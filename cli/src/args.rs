@@ -31,6 +31,8 @@ pub enum Command {
     Torrent(TorrentArgs),
     /// Run a central role
     Serve(ServeArgs),
+    /// Run networks under virtual time: scenarios, replays, claims
+    Lab(crate::lab::LabArgs),
     /// Run a small swarm on loopback and move a real folder through it
     Demo(DemoArgs),
 }

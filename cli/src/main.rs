@@ -6,6 +6,7 @@ mod args;
 mod demo;
 mod fetch;
 mod follow;
+mod lab;
 mod out;
 mod publish;
 mod render;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Publish(given) => publish::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
         Command::Serve(given) => serve::run(given.command, logs),
+        Command::Lab(given) => lab::run(given.command),
         Command::Demo(given) => demo::run(&given),
     };
     match outcome {

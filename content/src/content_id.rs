@@ -100,46 +100,76 @@ impl PiecesRootHasher {
 
     /// The name of what has been appended.
     #[must_use]
-    pub fn finish(mut self) -> ContentId {
+    pub fn finish(self) -> ContentId {
+        let size = self.size;
+        ContentId { size, root: Sha256Digest(self.fold(0)) }
+    }
+
+    /// The root of what has been appended as one part of a longer file, where all parts are of `part_bytes`, a power of two of at least a leaf:
+    /// what is missing up to there counts as leaves of zeros. BEP 52, *piece layers*.
+    #[must_use]
+    pub fn finish_part(self, part_bytes: u64) -> Sha256Digest {
+        Sha256Digest(self.fold(height_of(part_bytes)))
+    }
+
+    fn fold(mut self, height_min: u32) -> [u8; 32] {
         if self.leaf_bytes > 0 {
             self.close_leaf();
         }
-        let mut zeros = [0; 32];
-        let mut zeros_height = 0;
-        let Some((mut height, mut root)) = self.subtrees.pop() else {
-            return ContentId { size: 0, root: Sha256Digest(zeros) };
-        };
-        // What is missing on the right up to the next power of two counts as leaves of zeros.
-        while let Some(&(left_height, left)) = self.subtrees.last() {
-            if left_height == height {
-                self.subtrees.pop();
-                root = parent(&left, &root);
-            } else {
-                while zeros_height < height {
-                    zeros = parent(&zeros, &zeros);
-                    zeros_height += 1;
-                }
-                root = parent(&root, &zeros);
-            }
-            height += 1;
-        }
-        ContentId { size: self.size, root: Sha256Digest(root) }
+        fold(self.subtrees, height_min, [0; 32], 0)
     }
 
     fn close_leaf(&mut self) {
-        let mut root: [u8; 32] = self.leaf.finalize_reset().into();
         self.leaf_bytes = 0;
-        let mut height = 0;
-        while let Some(&(left_height, left)) = self.subtrees.last() {
-            if left_height != height {
-                break;
-            }
-            self.subtrees.pop();
-            root = parent(&left, &root);
-            height += 1;
-        }
-        self.subtrees.push((height, root));
+        let root = self.leaf.finalize_reset().into();
+        push(&mut self.subtrees, root);
     }
+}
+
+/// The root over a layer of subtrees, one for each part of `part_bytes`; a single one is the root itself. Zeros for none.
+pub(crate) fn fold_layer(hashes: &[Sha256Digest], part_bytes: u64) -> Sha256Digest {
+    if let [only] = hashes {
+        return *only;
+    }
+    let mut subtrees = Vec::new();
+    for hash in hashes {
+        push(&mut subtrees, hash.0);
+    }
+    let zeros = (0..height_of(part_bytes)).fold([0; 32], |zeros, _| parent(&zeros, &zeros));
+    Sha256Digest(fold(subtrees, 0, zeros, 0))
+}
+
+/// How high a tree over `part_bytes` is; 0 for a leaf.
+fn height_of(part_bytes: u64) -> u32 {
+    (part_bytes / PiecesRootHasher::LEAF_BYTES as u64).max(1).ilog2()
+}
+
+/// Puts one more subtree of height 0 to the right of the others, whose heights fall from left to right.
+fn push(subtrees: &mut Vec<(u32, [u8; 32])>, mut root: [u8; 32]) {
+    let mut height = 0;
+    while let Some((_, left)) = subtrees.pop_if(|(left_height, _)| *left_height == height) {
+        root = parent(&left, &root);
+        height += 1;
+    }
+    subtrees.push((height, root));
+}
+
+/// The root over `subtrees`, at least `height_min` high: what is missing on the right counts as subtrees of zeros, `zeros` at `zeros_height`.
+fn fold(mut subtrees: Vec<(u32, [u8; 32])>, height_min: u32, mut zeros: [u8; 32], mut zeros_height: u32) -> [u8; 32] {
+    let Some((mut height, mut root)) = subtrees.pop() else { return [0; 32] };
+    while !subtrees.is_empty() || height < height_min {
+        if let Some((_, left)) = subtrees.pop_if(|(left_height, _)| *left_height == height) {
+            root = parent(&left, &root);
+        } else {
+            while zeros_height < height {
+                zeros = parent(&zeros, &zeros);
+                zeros_height += 1;
+            }
+            root = parent(&root, &zeros);
+        }
+        height += 1;
+    }
+    root
 }
 
 fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {

@@ -10,11 +10,13 @@ mod names;
 mod proof;
 mod ranges;
 pub mod sha1_lanes;
+mod tree;
 
 pub use content_id::{ContentId, ContentIdError, PiecesRootHasher};
 pub use digest::{Digest, Digests, Sha1Digest, Sha256Digest, Strength};
 pub use layout::{FileEntry, FileSpan, Layout, LayoutError};
 pub use magnet::{Magnet, MagnetError};
 pub use names::{Renamed, SafeNames, safe_names};
-pub use proof::Proof;
+pub use proof::{PartCheck, Proof, WholeDigest};
 pub use ranges::Ranges;
+pub use tree::{TreeError, TreeProof};

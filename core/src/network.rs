@@ -29,13 +29,13 @@ pub trait Network: Sized + 'static {
     const WANTS_QUIET: bool = false;
 
     /// Bounds and switches.
-    type Config: Clone + Default + Send + 'static;
+    type Config: Clone + Default + Send + Sync + 'static;
     /// The state machine.
-    type Node: Node + 'static;
+    type Node: Node + Send + 'static;
     /// The bytes of connections.
-    type Codec: Codec<Message = <Self::Node as Node>::Message> + 'static;
+    type Codec: Codec<Message = <Self::Node as Node>::Message> + Send + 'static;
     /// What the codec of an accepted connection must know of the node (MSE: the info hashes we have). Cheap to clone.
-    type Secrets: Clone + 'static;
+    type Secrets: Clone + Send + 'static;
 
     /// A node that has joined nothing.
     fn node(config: Self::Config, dice: &mut Dice) -> Self::Node;

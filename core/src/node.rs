@@ -11,7 +11,7 @@ use hexad_content::Ranges;
 use crate::{Address, Answer, Ask, ConnId, Dice, Door, LeaseId, OpId, Operation, Payload, Progress, ShareId, Shares, Span, Ticket, Time};
 
 /// What every message of a network can tell about itself.
-pub trait Message: Clone + Debug + PartialEq {
+pub trait Message: Clone + Debug + PartialEq + Send + 'static {
     /// Its kind in the specification's words, for counting.
     fn kind(&self) -> &'static str;
 
@@ -32,7 +32,7 @@ pub trait Node: Sized {
     /// What goes over links.
     type Message: Message;
     /// What it wakes itself for. A value, never cancelled: on `Elapsed` the node looks whether it still cares.
-    type Timer: Copy + Debug + PartialEq;
+    type Timer: Copy + Debug + PartialEq + Send + 'static;
     /// What only this network can be asked for.
     type Request: Clone + Debug + PartialEq + Send + 'static;
     /// The answers to that.

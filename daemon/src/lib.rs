@@ -7,6 +7,7 @@ mod books;
 mod demo;
 mod desk;
 mod fetch;
+mod laboratory;
 mod meter;
 mod publish;
 mod session;
@@ -15,7 +16,7 @@ mod source;
 mod tracker;
 mod web;
 
-use hexad_api::{Problem, Roles, Session, Settings, Torrents};
+use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
 
@@ -37,4 +38,10 @@ pub fn torrents() -> impl Torrents {
 #[must_use]
 pub fn roles() -> impl Roles {
     tracker::TrackerRole
+}
+
+/// Networks under virtual time.
+#[must_use]
+pub fn laboratory() -> impl Laboratory {
+    laboratory::Lab
 }

@@ -295,6 +295,26 @@ fn pieces_too_big_for_memory_are_read_back() {
 }
 
 #[test]
+fn every_kind_of_proof_tells_right_from_wrong_and_resumes() {
+    let file = || Bench::new(vec![("it.bin", 10_000_000)], true, 256 << 10);
+    for bench in [file(), file().proven_by_tree(), file().proven_as_a_whole()] {
+        let run = bench.start();
+        run.open(&bench.all()).unwrap();
+        run.lend();
+        run.deliver_wrong(0..10_000_000);
+        run.settle();
+        assert_eq!(run.judged(Verdict::Bad), Ranges::of(0..10_000_000));
+        run.deliver_everything_shuffled(5);
+        run.await_complete();
+        run.transfers.shutdown();
+        let run = bench.start();
+        let opened = run.open(&bench.all()).unwrap();
+        assert!(opened.complete && opened.held == Ranges::of(0..10_000_000));
+        bench.assert_arrived(&bench.all());
+    }
+}
+
+#[test]
 fn a_write_that_fails_pauses_with_a_reason_and_can_be_resumed() {
     let bench = single(100_000);
     let run = bench.start();

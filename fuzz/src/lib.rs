@@ -8,6 +8,7 @@ mod bittorrent_node;
 mod datagrams;
 mod journal;
 mod mutate;
+mod napster;
 mod peer_wire;
 mod texts;
 mod torrent;
@@ -17,6 +18,7 @@ pub use bittorrent_node::bittorrent_node;
 pub use datagrams::{krpc, lsd, udp_tracker};
 pub use journal::journal;
 pub use mutate::Mutator;
+pub use napster::{napster_node, napster_search, napster_wire};
 pub use peer_wire::{extended, peer_wire};
 pub use texts::{http_tracker, magnet};
 pub use torrent::metainfo;
@@ -35,6 +37,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("lsd", lsd),
     ("magnet", magnet),
     ("metainfo", metainfo),
+    ("napster_node", napster_node),
+    ("napster_search", napster_search),
+    ("napster_wire", napster_wire),
     ("peer_wire", peer_wire),
     ("udp_tracker", udp_tracker),
 ];

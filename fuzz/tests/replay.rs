@@ -69,4 +69,19 @@ macro_rules! replays {
     };
 }
 
-replays!(bencode, bittorrent_node, extended, http_tracker, journal, krpc, lsd, magnet, metainfo, peer_wire, udp_tracker);
+replays!(
+    bencode,
+    bittorrent_node,
+    extended,
+    http_tracker,
+    journal,
+    krpc,
+    lsd,
+    magnet,
+    metainfo,
+    napster_node,
+    napster_search,
+    napster_wire,
+    peer_wire,
+    udp_tracker
+);

@@ -27,6 +27,10 @@ pub struct LabConfig {
     pub silence: Span,
     /// The calendar at time zero, seconds since 1970.
     pub epoch_unix_s: u64,
+    /// How many threads run it. Changes no outcome.
+    pub threads: usize,
+    /// Keep what nodes report, see `Lab::reports`. Off, it waits for `Lab::take_reports`, and costs a node nothing.
+    pub keep_reports: bool,
 }
 
 impl Default for LabConfig {
@@ -43,6 +47,8 @@ impl Default for LabConfig {
             window_bytes: 256 << 10,
             silence: Span::from_secs(30),
             epoch_unix_s: 1_800_000_000,
+            threads: 1,
+            keep_reports: true,
         }
     }
 }

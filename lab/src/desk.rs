@@ -51,11 +51,8 @@ pub struct FetchIds {
 /// The number by which the lab calls a content: the same for all who prove it by the same digests.
 #[must_use]
 pub fn content_of(proof: &Proof) -> u64 {
-    let Proof::V1Pieces { piece_bytes, total_bytes, hashes } = proof;
-    let words =
-        |number: u64, bytes: &[u8]| bytes.iter().fold(number, |number, &byte| (number ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    let number = hashes.iter().fold(mix(*piece_bytes ^ mix(*total_bytes)), |number, hash| words(number, &hash.0));
-    mix(number)
+    let words = |number: u64, &byte: &u8| (number ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    mix(proof.identity().iter().fold(0, words))
 }
 
 /// What stands behind a share.
@@ -169,15 +166,13 @@ impl<N: Network> Desk<N> {
         }
     }
 
-    /// Takes what the node reports, and does what the session does about it.
-    pub(crate) fn on_report(&mut self, op: OpId, progress: Progress<Reply<N>>, mouth: &mut Mouth, step: &mut Step<'_, N>) {
-        if let Progress::Described(description) = &progress {
-            self.on_described(op, description, mouth, step);
-        }
-        self.reports.push(Report { at: step.now, op, progress });
+    /// Keeps what the node reports.
+    pub(crate) fn keep(&mut self, report: Report<Reply<N>>) {
+        self.reports.push(report);
     }
 
-    fn on_described(&mut self, op: OpId, description: &Description, mouth: &mut Mouth, step: &mut Step<'_, N>) {
+    /// A fetch is described: the engine takes it on, and what comes is given on.
+    pub(crate) fn on_described(&mut self, op: OpId, description: &Description, mouth: &mut Mouth, step: &mut Step<'_, N>) {
         let Some(fetch) = self.fetches.get_mut(&op).filter(|fetch| !fetch.described) else { return };
         let Some(proof) = description.proof.clone() else { return };
         let (ids, number) = (fetch.ids, fetch.plan.content);
@@ -266,7 +261,7 @@ impl<N: Network> Desk<N> {
 
     /// Answers a question of the node, after a while.
     pub(crate) fn on_ask(&mut self, ticket: Ticket, ask: Ask, mouth: &mut Mouth, step: &mut Step<'_, N>) {
-        let answer = match step.world.ask_fails(mouth.index, mouth.emitted + 1, &mut step.tally.fired) {
+        let answer = match step.world.ask_fails(mouth.index, mouth.next(), &mut step.tally.fired) {
             Some(failure) => Answer::Failed(failure),
             None => self.answer(ask, mouth.index, step),
         };

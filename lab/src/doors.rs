@@ -24,9 +24,16 @@ struct Doorway {
     port: u16,
 }
 
-/// All open doors of a machine.
+/// Doors that a machine has without a pointer to more.
+const FEW: usize = 3;
+
+/// All open doors of a machine. Most machines have few, and a large world has many machines.
 #[derive(Debug, Default)]
-pub(crate) struct Doors(Vec<Doorway>);
+pub(crate) struct Doors {
+    few: [Option<Doorway>; FEW],
+    #[expect(clippy::box_collection, reason = "a third of the size of what hardly any machine has")]
+    more: Option<Box<Vec<Doorway>>>,
+}
 
 impl Doors {
     /// Opens a door; returns where it is.
@@ -37,28 +44,37 @@ impl Doors {
             Bind::Multicast(at) => (Kind::Multicast, at),
             Bind::Quic(at) => (Kind::Both, at),
         };
-        let taken = |port: u16| self.0.iter().any(|other| other.door != door && other.port == port && other.kind == kind);
+        let taken = |port: u16| self.iter().any(|other| other.door != door && other.port == port && other.kind == kind);
         let port = match wanted.port() {
             0 => (FIRST_PORT..).find(|&port| !taken(port)).unwrap_or(FIRST_PORT),
             port if kind != Kind::Multicast && taken(port) => return Err(format!("port {port} is in use")),
             port => port,
         };
         self.close(door);
-        self.0.push(Doorway { door, kind, port });
+        let doorway = Doorway { door, kind, port };
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(doorway),
+            None => self.more.get_or_insert_default().push(doorway),
+        }
         Ok(SocketAddr::new(wanted.ip(), port))
     }
 
     pub(crate) fn close(&mut self, door: Door) {
-        self.0.retain(|open| open.door != door);
+        for place in &mut self.few {
+            *place = place.filter(|open| open.door != door);
+        }
+        if let Some(more) = &mut self.more {
+            more.retain(|open| open.door != door);
+        }
     }
 
     pub(crate) fn close_all(&mut self) {
-        self.0 = Vec::new();
+        *self = Self::default();
     }
 
     /// The port of a door.
     pub(crate) fn port(&self, door: Door) -> Option<u16> {
-        self.0.iter().find(|open| open.door == door).map(|open| open.port)
+        self.iter().find(|open| open.door == door).map(|open| open.port)
     }
 
     /// The door at which a connection comes in.
@@ -72,12 +88,16 @@ impl Doors {
         self.find(entry, |kind| if group { kind == Kind::Multicast } else { matches!(kind, Kind::Datagram | Kind::Both) })
     }
 
+    fn iter(&self) -> impl Iterator<Item = &Doorway> {
+        self.few.iter().flatten().chain(self.more.iter().flat_map(|more| more.iter()))
+    }
+
     fn find(&self, entry: Entry, fits: impl Fn(Kind) -> bool) -> Option<Door> {
         let here = |open: &&Doorway| match entry {
             Entry::Port(port) => open.port == port,
             Entry::Same(door) | Entry::Group(door) => open.door == door,
             Entry::Any => true,
         };
-        self.0.iter().filter(here).find(|open| fits(open.kind)).map(|open| open.door)
+        self.iter().filter(here).find(|open| fits(open.kind)).map(|open| open.door)
     }
 }

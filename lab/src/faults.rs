@@ -56,10 +56,16 @@ pub struct Fired {
     pub crashed: u64,
     /// Machines that vanished.
     pub vanished: u64,
+    /// Messages that did not cross a one-way cut.
+    pub cut: u64,
+    /// Machines that came back, with or without state.
+    pub restarted: u64,
     /// Machines that came back without state.
     pub state_lost: u64,
     /// Blocks that were lies.
     pub lied: u64,
+    /// Outputs that were forged by misbehaving nodes.
+    pub forged: u64,
     /// Outputs that were withheld from misbehaving nodes.
     pub withheld: u64,
     /// Dials and datagrams that did not get through a network address translator.
@@ -68,4 +74,52 @@ pub struct Fired {
     pub asks_failed: u64,
     /// Messages that reached a machine that was down.
     pub into_the_void: u64,
+}
+
+impl Fired {
+    /// All of them with their names.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, u64); 17] {
+        [
+            ("lost", self.lost),
+            ("resent", self.resent),
+            ("duplicated", self.duplicated),
+            ("delayed", self.delayed),
+            ("parted", self.parted),
+            ("cut", self.cut),
+            ("slowed", self.slowed),
+            ("crashed", self.crashed),
+            ("vanished", self.vanished),
+            ("restarted", self.restarted),
+            ("state lost", self.state_lost),
+            ("lied", self.lied),
+            ("forged", self.forged),
+            ("withheld", self.withheld),
+            ("blocked by a translator", self.nat_blocked),
+            ("asks failed", self.asks_failed),
+            ("into the void", self.into_the_void),
+        ]
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { lost, resent, duplicated, delayed, parted, cut, slowed, crashed, vanished, restarted, state_lost, .. } = other;
+        let Self { lied, forged, withheld, nat_blocked, asks_failed, into_the_void, .. } = other;
+        self.lost += lost;
+        self.resent += resent;
+        self.duplicated += duplicated;
+        self.delayed += delayed;
+        self.parted += parted;
+        self.cut += cut;
+        self.slowed += slowed;
+        self.crashed += crashed;
+        self.vanished += vanished;
+        self.restarted += restarted;
+        self.state_lost += state_lost;
+        self.lied += lied;
+        self.forged += forged;
+        self.withheld += withheld;
+        self.nat_blocked += nat_blocked;
+        self.asks_failed += asks_failed;
+        self.into_the_void += into_the_void;
+    }
 }

@@ -1,9 +1,10 @@
 //! The lab: machines, the queue of events, and what a scenario does with them.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use hexad_content::Ranges;
-use hexad_core::{Address, Answer, HttpRequest, LeaseId, Network, OpId, Operation, Outbox, Progress, Share, ShareId, Span, Time};
+use hexad_core::{Address, Answer, Context, HttpRequest, LeaseId, Network, OpId, Operation, Outbox, Progress, Share, ShareId, Span, Time};
 use hexad_transfer::Engine;
 
 use crate::config::{LabConfig, Links};
@@ -12,7 +13,8 @@ use crate::dice::mix;
 use crate::event::{Addr, Event, In, Out, Reply, Req, Step};
 use crate::faults::{Death, Faults, Fired, State};
 use crate::machine::Machine;
-use crate::queue::{Key, OUTSIDE, Queue};
+use crate::queue::{Key, OUTSIDE, Post};
+use crate::shard::{Scene, Shard, exchange, run_apart, run_together};
 use crate::tally::{Tally, Traffic};
 use crate::world::World;
 
@@ -33,24 +35,29 @@ pub enum Watched<'a, N: Network> {
 pub(crate) type Watcher<N> = dyn FnMut(Time, u32, Watched<'_, N>);
 
 /// Says which outputs of a node take effect.
-pub(crate) type Tamper<N> = dyn Fn(u32, &Out<N>) -> bool;
+pub(crate) type Tamper<N> = dyn Fn(u32, &Out<N>) -> bool + Send + Sync;
+
+/// Says what takes the place of an output of a node.
+pub(crate) type Forge<N> = dyn Fn(u32, &Out<N>) -> Option<Out<N>> + Send + Sync;
+
+/// More threads than this are of no use.
+const THREADS_MAX: usize = 256;
 
 /// How far [`Lab::run_while`] goes between two looks at its condition.
 const LOOK: Span = Span::from_millis(20);
 
 /// Nodes of one network in virtual time.
 pub struct Lab<N: Network> {
-    world: World,
-    machines: Vec<Machine<N>>,
-    queue: Queue<Event<N>>,
+    scene: Scene<N>,
+    /// Node `i` lives in shard `i mod k`, at place `i / k`.
+    shards: Vec<Shard<N>>,
+    nodes: u32,
     now: Time,
-    tally: Tally,
-    outbox: Outbox<N::Node>,
-    heard: Vec<In<N>>,
+    /// Of all shards, where there are several and somebody has asked.
+    total: OnceCell<Tally>,
     watcher: Option<Box<Watcher<N>>>,
-    tamper: Option<Box<Tamper<N>>>,
     /// Names the events that come from outside.
-    outside: u64,
+    outside: u32,
     /// The last number given to an operation, lease or share.
     last_id: u64,
 }
@@ -59,16 +66,14 @@ impl<N: Network> Lab<N> {
     /// An empty world at time zero.
     #[must_use]
     pub fn new(config: LabConfig) -> Self {
+        let shards = config.threads.clamp(1, THREADS_MAX);
         Self {
-            world: World::new(config),
-            machines: Vec::new(),
-            queue: Queue::new(),
+            scene: Scene { world: World::new(config), configs: Vec::new(), tamper: None, forge: None },
+            shards: (0..shards).map(|number| Shard::new(number, shards)).collect(),
+            nodes: 0,
             now: Time::ZERO,
-            tally: Tally::default(),
-            outbox: Outbox::new(),
-            heard: Vec::new(),
+            total: OnceCell::new(),
             watcher: None,
-            tamper: None,
             outside: 0,
             last_id: 0,
         }
@@ -76,30 +81,30 @@ impl<N: Network> Lab<N> {
 
     /// Adds a node that has joined nothing.
     pub fn add_node(&mut self, config: N::Config) -> NodeIndex {
-        self.add_shared(&Arc::new(config))
+        self.add_nodes(1, config)
     }
 
     /// Adds `count` nodes of one configuration; returns the first.
     pub fn add_nodes(&mut self, count: u32, config: N::Config) -> NodeIndex {
-        let config = Arc::new(config);
-        let first = NodeIndex(self.node_count());
-        for _ in 0..count {
-            self.add_shared(&config);
+        let first = self.nodes;
+        let made = u32::try_from(self.scene.configs.len()).expect("fewer than 2^32 configurations");
+        self.scene.configs.push(config);
+        let shards = self.shards.len();
+        for shard in &mut self.shards {
+            shard.reserve((count as usize).div_ceil(shards));
         }
-        first
-    }
-
-    fn add_shared(&mut self, config: &Arc<N::Config>) -> NodeIndex {
-        let index = self.node_count();
-        self.world.space.add();
-        self.machines.push(Machine::new(index, config.clone(), self.world.config.seed));
-        NodeIndex(index)
+        for index in first..first + count {
+            let machine = Machine::new(index, made, &self.scene.configs[made as usize], self.scene.world.config.seed);
+            self.shards[index as usize % shards].machines.push(machine);
+        }
+        self.nodes += count;
+        NodeIndex(first)
     }
 
     /// How many nodes there are, dead ones included.
     #[must_use]
     pub fn node_count(&self) -> u32 {
-        u32::try_from(self.machines.len()).unwrap_or(u32::MAX)
+        self.nodes
     }
 
     /// The address of a node, as its network writes it.
@@ -117,7 +122,7 @@ impl<N: Network> Lab<N> {
     /// How the world was made.
     #[must_use]
     pub fn config(&self) -> &LabConfig {
-        &self.world.config
+        &self.scene.world.config
     }
 
     // What users do.
@@ -171,33 +176,33 @@ impl<N: Network> Lab<N> {
 
     /// Gives a node a link of its own; to be called before it has connections.
     pub fn set_links(&mut self, node: NodeIndex, links: Links) {
-        let mark_bytes = self.world.config.queue_mark_bytes;
+        let mark_bytes = self.scene.world.config.queue_mark_bytes;
         self.machine(node).set_links(links, mark_bytes);
     }
 
     /// Puts a node on the local network of a site: multicast stays there, and messages there take the shortest time.
     pub fn place(&mut self, node: NodeIndex, site: u32) {
-        self.world.place(node.0, site);
+        self.scene.world.place(node.0, site);
     }
 
     /// Gives a node a host name.
     pub fn name(&mut self, host: &str, node: NodeIndex) {
-        self.world.name(host.to_owned(), node.0);
+        self.scene.world.name(host.to_owned(), node.0);
     }
 
     /// Answers every HTTP request by `hook`: who asks, what, when.
     pub fn on_http(&mut self, hook: impl Fn(u32, &HttpRequest, Time) -> Answer + Send + Sync + 'static) {
-        self.world.http = Some(Arc::new(hook));
+        self.scene.world.http = Some(Arc::new(hook));
     }
 
     /// Puts faults in place of those before.
     pub fn set_faults(&mut self, faults: Faults) {
-        self.world.set_faults(faults);
+        self.scene.world.set_faults(faults);
     }
 
     /// Makes everything to and from a node take longer by `by`.
     pub fn set_slow(&mut self, node: NodeIndex, by: Span) {
-        self.world.set_slow(node.0, by);
+        self.scene.world.set_slow(node.0, by);
     }
 
     /// Puts a node behind a network address translator: nobody can dial it, and datagrams come in only from whom it has sent one to lately.
@@ -208,12 +213,12 @@ impl<N: Network> Lab<N> {
     /// Lets only nodes of the same part reach each other; `part` is asked for every node.
     pub fn partition(&mut self, part: impl Fn(NodeIndex) -> u32) {
         let parts = (0..self.node_count()).map(|node| part(NodeIndex(node))).collect();
-        self.world.set_parts(Some(parts));
+        self.scene.world.set_parts(Some(parts));
     }
 
     /// Ends a partition.
     pub fn heal(&mut self) {
-        self.world.set_parts(None);
+        self.scene.world.set_parts(None);
     }
 
     /// Makes what a node sends of these ranges of a share wrong.
@@ -222,8 +227,18 @@ impl<N: Network> Lab<N> {
     }
 
     /// Makes nodes misbehave: an output of a node that `effective` does not let through never happens, and the node does not know.
-    pub fn tamper(&mut self, effective: impl Fn(u32, &Out<N>) -> bool + 'static) {
-        self.tamper = Some(Box::new(effective));
+    pub fn tamper(&mut self, effective: impl Fn(u32, &Out<N>) -> bool + Send + Sync + 'static) {
+        self.scene.tamper = Some(Box::new(effective));
+    }
+
+    /// Makes nodes lie: what `forge` returns takes the place of an output, and the node does not know.
+    pub fn forge(&mut self, forge: impl Fn(u32, &Out<N>) -> Option<Out<N>> + Send + Sync + 'static) {
+        self.scene.forge = Some(Box::new(forge));
+    }
+
+    /// Lets nothing that one node says reach another; what the other says still comes.
+    pub fn set_cut(&mut self, from: NodeIndex, to: NodeIndex, cut: bool) {
+        self.scene.world.set_cut(from.0, to.0, cut);
     }
 
     /// Ends a node.
@@ -240,23 +255,14 @@ impl<N: Network> Lab<N> {
 
     /// Carries out all events up to and including `until`, which the time then is.
     pub fn run_until(&mut self, until: Time) {
-        while let Some((key, event)) = self.queue.pop_until(until) {
-            self.now = key.at;
-            self.tally.events += 1;
-            let Some(machine) = self.machines.get_mut(key.to as usize) else { continue };
-            let mut step = Step {
-                world: &self.world,
-                now: key.at,
-                queue: &mut self.queue,
-                tally: &mut self.tally,
-                outbox: &mut self.outbox,
-                heard: &mut self.heard,
-                watcher: self.watcher.as_deref_mut(),
-                tamper: self.tamper.as_deref(),
-            };
-            machine.on_event(key.from, event, &mut step);
+        match (&mut self.shards[..], self.watcher.as_deref_mut()) {
+            ([shard], watcher) => shard.run(until, &self.scene, watcher),
+            // Who watches sees the world in order, which threads do not keep among nodes.
+            (shards, Some(watcher)) => run_together(shards, until, &self.scene, watcher),
+            (shards, None) => run_apart(shards, until, &self.scene),
         }
         self.now = self.now.max(until);
+        self.total.take();
     }
 
     /// Lets `span` go by.
@@ -268,7 +274,7 @@ impl<N: Network> Lab<N> {
     /// because the condition no longer held.
     pub fn run_while(&mut self, mut condition: impl FnMut(&Self) -> bool, deadline: Time) -> bool {
         while condition(self) {
-            match self.queue.next_at() {
+            match self.shards.iter().filter_map(|shard| shard.queue.next_bound()).min() {
                 Some(next) if next <= deadline => self.run_until(deadline.min(next.max(self.now + LOOK))),
                 _ => {
                     self.run_until(deadline);
@@ -289,13 +295,26 @@ impl<N: Network> Lab<N> {
     /// A node's state; `None` while it is dead.
     #[must_use]
     pub fn node(&self, node: NodeIndex) -> Option<&N::Node> {
-        self.machines.get(node.0 as usize)?.node()
+        self.seen(node)?.node()
+    }
+
+    /// Lets the caller be a node's host for a moment: for setting up a world that has been going for long, without living through it. What
+    /// the node wants is carried out at this time; of doors that it opens, it hears before this returns. `None` while the node is dead.
+    pub fn touch<R>(&mut self, node: NodeIndex, act: impl FnOnce(&mut N::Node, &mut Context<'_>, &mut Outbox<N::Node>) -> R) -> Option<R> {
+        self.with(node, |machine, step| machine.touch(act, step))
     }
 
     /// All that a node has reported, of all its lives.
     #[must_use]
     pub fn reports(&self, node: NodeIndex) -> &[Report<Reply<N>>] {
-        self.machines.get(node.0 as usize).and_then(Machine::desk).map_or(&[], |desk| desk.reports())
+        self.seen(node).and_then(Machine::desk).map_or(&[], |desk| desk.reports())
+    }
+
+    /// Takes what nodes have reported since this was last called, in the order of time and of nodes, where `LabConfig::keep_reports` is off.
+    pub fn take_reports(&mut self) -> Vec<(NodeIndex, Report<Reply<N>>)> {
+        let mut all: Vec<_> = self.shards.iter_mut().flat_map(|shard| std::mem::take(&mut shard.reports)).collect();
+        all.sort_by_key(|(node, report)| (report.at, *node));
+        all
     }
 
     /// Whether an operation was reported done.
@@ -314,67 +333,83 @@ impl<N: Network> Lab<N> {
     /// When a fetch had all its bytes proven.
     #[must_use]
     pub fn completed_at(&self, node: NodeIndex, fetch: FetchIds) -> Option<Time> {
-        self.machines.get(node.0 as usize)?.desk()?.completed_at(fetch.op)
+        self.seen(node)?.desk()?.completed_at(fetch.op)
     }
 
     /// The proven ranges of a share.
     #[must_use]
     pub fn held(&self, node: NodeIndex, share: ShareId) -> Option<&Ranges> {
-        self.machines.get(node.0 as usize)?.desk()?.held(share)
+        self.seen(node)?.desk()?.held(share)
     }
 
     /// The proven ranges of a content that a node has downloaded, in this life or before: what its disk keeps.
     #[must_use]
     pub fn on_disk(&self, node: NodeIndex, content: u64) -> Option<&Ranges> {
-        self.machines.get(node.0 as usize)?.desk()?.on_disk(content)
+        self.seen(node)?.desk()?.on_disk(content)
     }
 
     /// A node's transfer engine, once it has one.
     #[must_use]
     pub fn engine(&self, node: NodeIndex) -> Option<&Engine> {
-        self.machines.get(node.0 as usize)?.desk()?.engine()
+        self.seen(node)?.desk()?.engine()
     }
 
     /// How many downloads a node's engine has.
     #[must_use]
     pub fn downloads(&self, node: NodeIndex) -> usize {
-        self.machines.get(node.0 as usize).and_then(Machine::desk).map_or(0, |desk| desk.downloads())
+        self.seen(node).and_then(Machine::desk).map_or(0, |desk| desk.downloads())
     }
 
     /// How many connections of a node are open.
     #[must_use]
     pub fn connections(&self, node: NodeIndex) -> usize {
-        self.machines.get(node.0 as usize).and_then(Machine::wires).map_or(0, |wires| wires.open_count())
+        self.seen(node).and_then(Machine::wires).map_or(0, |wires| wires.open_count())
+    }
+
+    /// How long a message travels between two nodes where no fault touches it; the same both ways.
+    #[must_use]
+    pub fn delay(&self, a: NodeIndex, b: NodeIndex) -> Span {
+        self.scene.world.space.delay(a.0, b.0)
     }
 
     /// What went over a node's link.
     #[must_use]
     pub fn traffic(&self, node: NodeIndex) -> Traffic {
-        self.machines.get(node.0 as usize).map(|machine| machine.mouth.traffic).unwrap_or_default()
+        self.seen(node).map(|machine| machine.mouth.traffic).unwrap_or_default()
     }
 
     /// Counts of the run.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        &self.tally
+        match &self.shards[..] {
+            [shard] => &shard.tally,
+            shards => self.total.get_or_init(|| {
+                let mut total = Tally::default();
+                shards.iter().for_each(|shard| total.add(&shard.tally));
+                total
+            }),
+        }
     }
 
     /// How often each fault has struck.
     #[must_use]
     pub fn fired(&self) -> Fired {
-        self.tally.fired
+        self.tally().fired
     }
 
     /// How many events wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.shards.iter().map(|shard| shard.queue.len()).sum()
     }
 
     /// A hash over every input of every node: when, to whom, from whom, of what kind. In order for each node, and whatever the order among nodes.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.machines.iter().fold(0, |sum, machine| sum.wrapping_add(mix(machine.chain() ^ mix(u64::from(machine.mouth.index) + 1))))
+        self.shards
+            .iter()
+            .flat_map(|shard| &shard.machines)
+            .fold(0_u64, |sum, machine| sum.wrapping_add(mix(machine.chain() ^ mix(u64::from(machine.mouth.index) + 1))))
     }
 
     /// A number that nothing else has: for operations, leases, shares.
@@ -383,27 +418,30 @@ impl<N: Network> Lab<N> {
         self.last_id
     }
 
+    fn seen(&self, node: NodeIndex) -> Option<&Machine<N>> {
+        let shards = self.shards.len();
+        self.shards[node.0 as usize % shards].machines.get(node.0 as usize / shards)
+    }
+
     fn machine(&mut self, node: NodeIndex) -> &mut Machine<N> {
-        &mut self.machines[node.0 as usize]
+        let shards = self.shards.len();
+        &mut self.shards[node.0 as usize % shards].machines[node.0 as usize / shards]
     }
 
     fn happen(&mut self, at: Time, node: NodeIndex, event: Event<N>) {
-        self.outside += 1;
-        self.queue.push(Key { at: at.max(self.now), to: node.0, from: OUTSIDE, sequence: self.outside }, event);
+        self.outside = self.outside.checked_add(1).expect("users want fewer than 2^32 things in a run");
+        let key = Key { at: at.max(self.now), to: node.0, from: OUTSIDE, sequence: self.outside };
+        let shards = self.shards.len();
+        self.shards[node.0 as usize % shards].queue.push(Post { key, event });
     }
 
-    fn with(&mut self, node: NodeIndex, act: impl FnOnce(&mut Machine<N>, &mut Step<'_, N>)) {
-        let machine = &mut self.machines[node.0 as usize];
-        let mut step = Step {
-            world: &self.world,
-            now: self.now,
-            queue: &mut self.queue,
-            tally: &mut self.tally,
-            outbox: &mut self.outbox,
-            heard: &mut self.heard,
-            watcher: self.watcher.as_deref_mut(),
-            tamper: self.tamper.as_deref(),
-        };
-        act(machine, &mut step);
+    fn with<R>(&mut self, node: NodeIndex, act: impl FnOnce(&mut Machine<N>, &mut Step<'_, N>) -> R) -> R {
+        let shards = self.shards.len();
+        let shard = &mut self.shards[node.0 as usize % shards];
+        let (machines, mut step) = shard.step(self.now, &self.scene, self.watcher.as_deref_mut());
+        let done = act(&mut machines[node.0 as usize / shards], &mut step);
+        exchange(&mut self.shards);
+        self.total.take();
+        done
     }
 }

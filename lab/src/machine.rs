@@ -1,21 +1,20 @@
 //! One machine: a node, its host, and what happens to them.
 
-use std::sync::Arc;
-
 use hexad_core::{
-    Address, Bind, ConnId, Context, Door, Endpoint, Input, Link, Message, Network, Node, Output, Rooms, Shares, Span, Time, Via, Why,
+    Address, Bind, ConnId, Context, Door, Endpoint, Input, Link, Message, Network, Node, Outbox, Output, Progress, Rooms, Shares, Span,
+    Time, Via, Why,
 };
 
 use crate::config::Links;
-use crate::desk::Desk;
+use crate::desk::{Desk, Report};
 use crate::dice::{Purpose, dice, mix};
 use crate::doors::Doors;
-use crate::event::{Addr, Coded, Entry, Event, In, Mouth, Msg, Out, Parcel, Step};
+use crate::event::{Addr, Coded, Entry, Event, In, Mouth, Msg, Out, Parcel, Reply, Step, Timer, Wire};
 use crate::faults::{Death, State};
-use crate::lab::Watched;
+use crate::lab::{NodeIndex, Watched};
 use crate::nat::Nat;
 use crate::pipe::match_up;
-use crate::tally::{Traffic, hash};
+use crate::tally::hash;
 use crate::wires::{Data, Far, Wires};
 
 /// Datagrams that would wait longer than this for the uplink are thrown away.
@@ -34,12 +33,12 @@ pub(crate) struct Machine<N: Network> {
     pub(crate) mouth: Mouth,
     power: Power,
     node: Option<N::Node>,
-    config: Arc<N::Config>,
+    /// Which of the lab's configurations it was made with.
+    config: u32,
     /// How many inputs the node has had: the number of its next dice.
-    heard: u64,
+    heard: u32,
     /// Hash over all that has happened here, in order.
     chain: u64,
-    next_conn: u64,
     doors: Doors,
     nat: Option<Box<Nat>>,
     wires: Option<Box<Wires<N>>>,
@@ -65,28 +64,31 @@ impl Rooms for NoRooms {
 static NO_SHARES: Shares = Shares::new();
 
 impl<N: Network> Machine<N> {
-    pub(crate) fn new(index: u32, config: Arc<N::Config>, seed: u64) -> Self {
+    pub(crate) fn new(index: u32, config: u32, made: &N::Config, seed: u64) -> Self {
         let mut machine = Self {
-            mouth: Mouth { index, life: 0, emitted: 0, traffic: Traffic::default() },
+            mouth: Mouth::new(index),
             power: Power::On,
             node: None,
             config,
             heard: 0,
             chain: 0,
-            next_conn: 0,
             doors: Doors::default(),
             nat: None,
             wires: None,
             desk: None,
         };
-        machine.boot(seed);
+        machine.boot(made, seed);
         machine
     }
 
-    fn boot(&mut self, seed: u64) {
-        self.heard += 1;
-        let mut dice = dice(seed, Purpose::Protocol, self.mouth.index, self.heard);
-        self.node = Some(N::node(N::Config::clone(&self.config), &mut dice));
+    fn boot(&mut self, config: &N::Config, seed: u64) {
+        let mut dice = self.next_dice(seed);
+        self.node = Some(N::node(config.clone(), &mut dice));
+    }
+
+    fn next_dice(&mut self, seed: u64) -> hexad_core::Dice {
+        self.heard = self.heard.checked_add(1).expect("a node has fewer than 2^32 inputs in a run");
+        dice(seed, Purpose::Protocol, self.mouth.index, self.heard.into())
     }
 
     pub(crate) fn node(&self) -> Option<&N::Node> {
@@ -157,7 +159,70 @@ impl<N: Network> Machine<N> {
             }
         }
         self.power = Power::On;
-        self.boot(step.world.config.seed);
+        if let Some(config) = step.configs.get(self.config as usize) {
+            self.boot(config, step.world.config.seed);
+        }
+        step.tally.fired.restarted += 1;
+    }
+
+    /// A wake is due that was asked for in that life.
+    pub(crate) fn on_wake(&mut self, life: u32, timer: Timer<N>, step: &mut Step<'_, N>) {
+        if life == self.mouth.life {
+            self.hear(self.mouth.index, 0, Input::Elapsed(timer), step);
+        }
+    }
+
+    /// Lets a scenario be the node's host for a moment. `None` when the machine is down. What the node wants is carried out, and of doors that
+    /// it opens it hears before this returns.
+    pub(crate) fn touch<R>(
+        &mut self,
+        act: impl FnOnce(&mut N::Node, &mut Context<'_>, &mut Outbox<N::Node>) -> R,
+        step: &mut Step<'_, N>,
+    ) -> Option<R> {
+        self.node.as_ref()?;
+        self.chain = mix(self.chain ^ mix(step.now.as_micros()) ^ const { hash("touched") });
+        let done = self.let_act(act, step);
+        let mut outbox = std::mem::take(step.outbox);
+        let mut bound = Vec::new();
+        for output in outbox.drain() {
+            match output {
+                Output::Listen(door, bind) => bound.push(Input::Bound(door, self.doors.open(door, &bind))),
+                other => self.say(other, step),
+            }
+        }
+        *step.outbox = outbox;
+        for input in bound {
+            self.hear(self.mouth.index, 0, input, step);
+        }
+        done
+    }
+
+    fn let_act<R>(
+        &mut self,
+        act: impl FnOnce(&mut N::Node, &mut Context<'_>, &mut Outbox<N::Node>) -> R,
+        step: &mut Step<'_, N>,
+    ) -> Option<R> {
+        let mut dice = self.next_dice(step.world.config.seed);
+        let node = self.node.as_mut()?;
+        let before = self.wires.as_ref().map_or(0, |wires| wires.next_conn);
+        let mut next_conn = before;
+        let rooms: &dyn Rooms = match &self.wires {
+            Some(wires) => &**wires,
+            None => &NoRooms,
+        };
+        let mut context = Context {
+            now: step.now,
+            epoch_unix_s: step.world.config.epoch_unix_s,
+            dice: &mut dice,
+            shares: self.desk.as_ref().map_or(&NO_SHARES, |desk| &desk.shares),
+            next_conn: &mut next_conn,
+            rooms,
+        };
+        let done = act(node, &mut context, step.outbox);
+        if next_conn != before {
+            self.wires_mut(step).next_conn = next_conn;
+        }
+        Some(done)
     }
 
     /// Carries out one event.
@@ -166,9 +231,8 @@ impl<N: Network> Machine<N> {
             return self.on_event_when_down(from, event, step);
         }
         match event {
-            Event::Elapsed { life, timer } if life == self.mouth.life => self.hear(from, 0, Input::Elapsed(timer), step),
             Event::Host { life, input } if life == self.mouth.life => self.hear(from, 0, *input, step),
-            Event::Elapsed { .. } | Event::Host { .. } => {}
+            Event::Host { .. } => {}
             Event::UplinkFree { life } => {
                 if life == self.mouth.life
                     && let Some(wires) = &mut self.wires
@@ -185,31 +249,37 @@ impl<N: Network> Machine<N> {
             Event::Syn { conn, deadline, .. } if self.nat.is_some() && from != self.mouth.index => {
                 step.tally.fired.nat_blocked += 1;
                 let soon = step.now + step.world.space.floor();
-                self.mouth.emit(step, from, deadline.max(soon), Event::Refused { conn, why: Why::TimedOut });
+                self.mouth.emit(step, from, deadline.max(soon), Event::Refused { conn, why: Box::new(Why::TimedOut) });
             }
-            Event::Syn { conn, entry, acks, .. } => self.on_syn(from, conn, entry, acks, step),
+            Event::Syn { conn, entry, acks, deadline } => {
+                self.on_syn(Far { peer: from, conn: conn.conn(), acks }, entry, deadline, step);
+            }
             Event::SynAck { conn, far, acks } => {
                 let secrets = self.secrets(step);
                 self.wires_mut(step);
                 let Some(wires) = &mut self.wires else { return };
-                if let Some(input) = wires.on_syn_ack(conn, Far { peer: from, conn: far, acks }, secrets, &mut self.mouth, step) {
+                if let Some(input) =
+                    wires.on_syn_ack(conn.conn(), Far { peer: from, conn: far.conn(), acks }, secrets, &mut self.mouth, step)
+                {
                     self.hear(from, 0, input, step);
                 }
             }
             Event::Refused { conn, why } => {
-                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_refused(conn, why)) {
+                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_refused(conn.conn(), *why)) {
                     self.hear(from, 0, input, step);
                 }
             }
             Event::Fin { conn, broken, through } => {
-                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_fin(conn, broken, through, &mut self.mouth, step)) {
+                if let Some(input) = self.wires.as_mut().and_then(|wires| wires.on_fin(conn.conn(), broken, through, &mut self.mouth, step))
+                {
                     self.hear(from, 0, input, step);
                 }
             }
             Event::Data { conn, back, bytes, body_bytes, through, parcel } => {
                 self.wires_mut(step);
                 let Some(wires) = &mut self.wires else { return };
-                let data = Data { conn, back, bytes, body_bytes, through, parcel };
+                let conn = conn.conn();
+                let data = Data { conn, back: back.conn(), bytes, body_bytes, through, parcel };
                 let mut heard = std::mem::take(step.heard);
                 wires.on_data(data, from, &mut heard, &mut self.mouth, step);
                 let mut bytes = bytes;
@@ -223,7 +293,7 @@ impl<N: Network> Machine<N> {
             }
             Event::Acked { conn, bytes } => {
                 if let Some(wires) = &mut self.wires {
-                    wires.on_acked(conn, bytes, &mut self.mouth, step);
+                    wires.on_acked(conn.conn(), bytes, &mut self.mouth, step);
                 }
             }
             Event::Start { op, operation } => self.hear(from, 0, Input::Start(op, *operation), step),
@@ -242,13 +312,13 @@ impl<N: Network> Machine<N> {
         match event {
             Event::Syn { conn, deadline, .. } => {
                 step.tally.fired.into_the_void += 1;
-                let soon = step.now + step.world.travel(self.mouth.index, from, self.mouth.emitted + 1, &mut step.tally.fired);
+                let soon = step.now + step.world.travel(self.mouth.index, from, self.mouth.next(), &mut step.tally.fired);
                 let (at, why) = if crashed { (soon, Why::Unreachable) } else { (deadline.max(soon), Why::TimedOut) };
-                self.mouth.emit(step, from, at, Event::Refused { conn, why });
+                self.mouth.emit(step, from, at, Event::Refused { conn, why: Box::new(why) });
             }
             Event::SynAck { far, .. } | Event::Data { back: far, .. } => {
                 step.tally.fired.into_the_void += 1;
-                let soon = step.world.travel(self.mouth.index, from, self.mouth.emitted + 1, &mut step.tally.fired);
+                let soon = step.world.travel(self.mouth.index, from, self.mouth.next(), &mut step.tally.fired);
                 let delay = if crashed { soon } else { step.world.config.silence.max(soon) };
                 self.mouth.emit(step, from, step.now + delay, Event::Fin { conn: far, broken: true, through: false });
             }
@@ -261,18 +331,19 @@ impl<N: Network> Machine<N> {
         self.node.as_ref().filter(|_| step.world.config.codec).map(N::secrets)
     }
 
-    fn on_syn(&mut self, from: u32, far: ConnId, entry: Entry, acks: bool, step: &mut Step<'_, N>) {
+    fn on_syn(&mut self, far: Far, entry: Entry, deadline: Time, step: &mut Step<'_, N>) {
+        let from = far.peer;
         let Some(door) = self.doors.for_connection(entry) else {
-            let at = step.now + step.world.travel(self.mouth.index, from, self.mouth.emitted + 1, &mut step.tally.fired);
-            self.mouth.emit(step, from, at, Event::Refused { conn: far, why: Why::Unreachable });
+            let at = step.now + step.world.travel(self.mouth.index, from, self.mouth.next(), &mut step.tally.fired);
+            self.mouth.emit(step, from, at, Event::Refused { conn: Wire::of(far.conn), why: Box::new(Why::Unreachable) });
             return;
         };
-        self.next_conn += 1;
-        let conn = ConnId(self.next_conn);
         let secrets = self.secrets(step);
-        self.wires_mut(step);
+        let wires = self.wires_mut(step);
+        wires.next_conn += 1;
+        let conn = ConnId(wires.next_conn);
         let Some(wires) = &mut self.wires else { return };
-        wires.accept(conn, Far { peer: from, conn: far, acks }, secrets, &mut self.mouth, step);
+        wires.accept(conn, far, deadline, secrets, &mut self.mouth, step);
         self.hear(from, 0, Input::Opened { conn, peer: Addr::<N>::of_lab_node(from), via: Via::Accepted(door) }, step);
     }
 
@@ -305,43 +376,43 @@ impl<N: Network> Machine<N> {
 
     /// Hands the node an input, of so many bytes if it is a message, and carries out what follows.
     fn hear(&mut self, from: u32, bytes: u32, input: In<N>, step: &mut Step<'_, N>) {
-        let Some(node) = &mut self.node else { return };
-        self.heard += 1;
+        if self.node.is_none() {
+            return;
+        }
         self.chain = mix(self.chain ^ mix(step.now.as_micros() ^ (u64::from(from) << 40)) ^ kind(&input, bytes, step));
         if let Some(watcher) = &mut step.watcher {
             watcher(step.now, self.mouth.index, Watched::Heard(&input));
         }
-        let mut dice = dice(step.world.config.seed, Purpose::Protocol, self.mouth.index, self.heard);
-        let rooms: &dyn Rooms = match &self.wires {
-            Some(wires) => &**wires,
-            None => &NoRooms,
-        };
-        let mut context = Context {
-            now: step.now,
-            epoch_unix_s: step.world.config.epoch_unix_s,
-            dice: &mut dice,
-            shares: self.desk.as_ref().map_or(&NO_SHARES, |desk| &desk.shares),
-            next_conn: &mut self.next_conn,
-            rooms,
-        };
-        node.handle(input, &mut context, step.outbox);
+        self.let_act(|node, context, outbox| node.handle(input, context, outbox), step);
+        if step.outbox.is_empty() {
+            return;
+        }
         let mut outbox = std::mem::take(step.outbox);
         for output in outbox.drain() {
-            if let Some(watcher) = &mut step.watcher {
-                watcher(step.now, self.mouth.index, Watched::Said(&output));
-            }
-            if step.tamper.is_some_and(|effective| !effective(self.mouth.index, &output)) {
-                step.tally.fired.withheld += 1;
-                continue;
-            }
-            self.carry_out(output, step);
+            self.say(output, step);
         }
         *step.outbox = outbox;
     }
 
+    /// An output passes those who watch, withhold and forge, and takes effect.
+    fn say(&mut self, mut output: Out<N>, step: &mut Step<'_, N>) {
+        if let Some(watcher) = &mut step.watcher {
+            watcher(step.now, self.mouth.index, Watched::Said(&output));
+        }
+        if step.tamper.is_some_and(|effective| !effective(self.mouth.index, &output)) {
+            step.tally.fired.withheld += 1;
+            return;
+        }
+        if let Some(forged) = step.forge.and_then(|forge| forge(self.mouth.index, &output)) {
+            step.tally.fired.forged += 1;
+            output = forged;
+        }
+        self.carry_out(output, step);
+    }
+
     fn carry_out(&mut self, output: Out<N>, step: &mut Step<'_, N>) {
         match output {
-            Output::Wake(at, timer) => self.mouth.emit_here(step, at.max(step.now), Event::Elapsed { life: self.mouth.life, timer }),
+            Output::Wake(at, timer) => self.mouth.wake(step, at.max(step.now), timer),
             Output::Send(Link::Conn(conn), message) => self.send(conn, message, None, step),
             Output::Send(Link::Datagram(door, to), message) => self.send_datagram(door, &to, message, step),
             Output::Send(Link::Multicast(door), message) => self.send_to_site(door, &message, step),
@@ -370,13 +441,23 @@ impl<N: Network> Machine<N> {
             Output::Deliver(lease, offset, payload) => {
                 self.desk.get_or_insert_with(|| Box::new(Desk::new())).deliver(lease, offset, &payload, &mut self.mouth, step);
             }
-            Output::Report(op, progress) => {
-                self.desk.get_or_insert_with(|| Box::new(Desk::new())).on_report(op, progress, &mut self.mouth, step);
-            }
+            Output::Report(op, progress) => self.on_report(op, progress, step),
             Output::Ask(ticket, ask) => {
                 self.desk.get_or_insert_with(|| Box::new(Desk::new())).on_ask(ticket, ask, &mut self.mouth, step);
             }
             Output::Note(note) => step.tally.note(note.code),
+        }
+    }
+
+    fn on_report(&mut self, op: hexad_core::OpId, progress: Progress<Reply<N>>, step: &mut Step<'_, N>) {
+        if let (Progress::Described(description), Some(desk)) = (&progress, &mut self.desk) {
+            desk.on_described(op, description, &mut self.mouth, step);
+        }
+        let report = Report { at: step.now, op, progress };
+        if step.world.config.keep_reports {
+            self.desk_mut().keep(report);
+        } else {
+            step.reports.push((NodeIndex(self.mouth.index), report));
         }
     }
 
@@ -432,11 +513,15 @@ impl<N: Network> Machine<N> {
 
     fn post(&mut self, peer: u32, stamp: &Stamp, message: Msg<N>, step: &mut Step<'_, N>) {
         let Stamp { from_port, entry, left, bytes } = *stamp;
-        let Some((way, twin)) = step.world.travel_datagram(self.mouth.index, peer, self.mouth.emitted + 1, &mut step.tally.fired) else {
+        let Some((way, twin)) = step.world.travel_datagram(self.mouth.index, peer, self.mouth.next(), &mut step.tally.fired) else {
             return;
         };
-        for way in std::iter::once(way).chain(twin) {
-            let Some(parcel) = parcel_of::<N>(message.clone(), bytes, step) else { return };
+        if let Some(later) = twin
+            && let Some(parcel) = parcel_of::<N>(message.clone(), bytes, step)
+        {
+            self.mouth.emit(step, peer, left + later, Event::Datagram { from_port, entry, bytes, parcel });
+        }
+        if let Some(parcel) = parcel_of::<N>(message, bytes, step) {
             self.mouth.emit(step, peer, left + way, Event::Datagram { from_port, entry, bytes, parcel });
         }
     }

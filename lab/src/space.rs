@@ -3,43 +3,50 @@
 use hexad_core::Span;
 
 use crate::Latency;
-use crate::dice::{Purpose, dice};
+use crate::dice::{Purpose, mix};
 
 /// Microseconds: a point on the square, and the node's own way to it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
-    x: u32,
-    y: u32,
-    access: u32,
+    x: u64,
+    y: u64,
+    access: u64,
 }
 
-/// All places.
+/// All places. They are computed whenever they are needed, which is quicker than looking them up in a large world.
 #[derive(Debug)]
 pub(crate) struct Space {
-    seed: u64,
-    latency: Latency,
+    base: u64,
     floor: u64,
-    places: Vec<Place>,
+    side: u64,
+    access_max: u64,
 }
 
 impl Space {
     pub(crate) fn new(seed: u64, latency: Latency) -> Self {
-        Self { seed, latency, floor: micros(latency.floor).max(1), places: Vec::new() }
+        Self {
+            base: mix(seed ^ mix(Purpose::Topology as u64)),
+            floor: micros(latency.floor).max(1),
+            side: micros(latency.side) + 1,
+            access_max: micros(latency.access_max) + 1,
+        }
     }
 
-    /// Gives the next node its place.
-    pub(crate) fn add(&mut self) {
-        let node = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        let mut dice = dice(self.seed, Purpose::Topology, node, 0);
-        let mut upto = |span: Span| u32::try_from(dice.below(micros(span) + 1)).unwrap_or(u32::MAX);
-        self.places.push(Place { x: upto(self.latency.side), y: upto(self.latency.side), access: upto(self.latency.access_max) });
+    fn place(&self, node: u32) -> Place {
+        let word = mix(self.base.wrapping_add(u64::from(node).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        // 21 bits for each: half a microsecond on a side of a second.
+        let part = |shift: u32, upto: u64| (((word >> shift) & 0x1f_ffff) * upto) >> 21;
+        Place { x: part(0, self.side), y: part(21, self.side), access: part(42, self.access_max) }
     }
 
     /// How long a message travels from one node to another; the same both ways.
     pub(crate) fn delay(&self, a: u32, b: u32) -> Span {
-        let (Some(a), Some(b)) = (self.places.get(a as usize), self.places.get(b as usize)) else { return Span::from_micros(self.floor) };
-        let (dx, dy) = (u64::from(a.x.abs_diff(b.x)), u64::from(a.y.abs_diff(b.y)));
-        let way = (dx * dx + dy * dy).isqrt() + u64::from(a.access) + u64::from(b.access);
+        if self.side + self.access_max == 2 {
+            return self.floor();
+        }
+        let (a, b) = (self.place(a), self.place(b));
+        let (dx, dy) = (a.x.abs_diff(b.x), a.y.abs_diff(b.y));
+        let way = root(dx * dx + dy * dy) + a.access + b.access;
         Span::from_micros(way.max(self.floor))
     }
 
@@ -49,6 +56,13 @@ impl Space {
     }
 }
 
+/// The square root, rounded down. The processor's own is exact to the last bit on every machine (IEEE 754).
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "squares of microseconds")]
+fn root(square: u64) -> u64 {
+    (square as f64).sqrt() as u64
+}
+
+/// At most an hour: what is longer is no way that a message takes.
 fn micros(span: Span) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX).min(u64::from(u32::MAX) - 1)
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX).min(3_600_000_000)
 }

@@ -80,6 +80,29 @@ impl Tally {
         *self.notes.entry(code).or_default() += 1;
     }
 
+    /// Adds the counts of a part of the world.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.fired.add(&other.fired);
+        self.codec_differences += other.codec_differences;
+        self.malformed += other.malformed;
+        self.unheld += other.unheld;
+        self.doorless += other.doorless;
+        self.datagrams_overrun += other.datagrams_overrun;
+        for (code, count) in &other.notes {
+            *self.notes.entry(code).or_default() += count;
+        }
+        for kind in &other.kinds {
+            match self.kinds.iter_mut().find(|known| std::ptr::eq(known.name, kind.name)) {
+                Some(known) => {
+                    known.count.messages += kind.count.messages;
+                    known.count.bytes += kind.count.bytes;
+                }
+                None => self.kinds.push(kind.clone()),
+            }
+        }
+    }
+
     /// How often nodes noted something, by code.
     #[must_use]
     pub fn notes(&self) -> &Map<&'static str, u64> {

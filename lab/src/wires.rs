@@ -10,7 +10,7 @@ use hexad_core::{Address, ConnId, Dial, Input, Link, Malformed, Map, Message, Ne
 
 use crate::config::{Links, duration};
 use crate::dice::{Purpose, dice};
-use crate::event::{Addr, Coded, Event, In, Mouth, Msg, Parcel, Step};
+use crate::event::{Addr, Coded, Event, In, Mouth, Msg, Parcel, Step, Wire};
 use crate::pipe::Pipe;
 
 /// What an end sends when it is its turn: frames until at least so many bytes.
@@ -88,6 +88,8 @@ pub(crate) struct Far {
 /// All ends of a machine.
 pub(crate) struct Wires<N: Network> {
     ends: Map<ConnId, End<N>>,
+    /// The last number given to a connection.
+    pub(crate) next_conn: u64,
     links: Links,
     mark_bytes: u64,
     /// Who has something to send, and whose turn is next.
@@ -114,6 +116,7 @@ impl<N: Network> Wires<N> {
     pub(crate) fn new(links: Links, mark_bytes: u64) -> Self {
         Self {
             ends: Map::new(),
+            next_conn: 0,
             links,
             mark_bytes,
             turns: VecDeque::new(),
@@ -161,7 +164,7 @@ impl<N: Network> Wires<N> {
     /// Dials.
     pub(crate) fn dial(&mut self, conn: ConnId, address: &Addr<N>, dial: Dial, mouth: &mut Mouth, step: &mut Step<'_, N>) {
         let deadline = step.now + dial.deadline;
-        let refused = |why: Why| Event::Refused { conn, why };
+        let refused = |why: Why| Event::Refused { conn: Wire::of(conn), why: Box::new(why) };
         let Some((peer, entry)) = step.world.find(address) else {
             let why = if matches!(address.endpoint(), Some(hexad_core::Endpoint::Name(_))) { Why::NoSuchName } else { Why::Unreachable };
             mouth.emit_here(step, step.now, refused(why));
@@ -171,27 +174,40 @@ impl<N: Network> Wires<N> {
         let mut end = End::new(peer, None, false);
         end.dial = step.world.config.codec.then(|| Box::new(dial));
         self.ends.insert(conn, end);
-        let way = step.world.travel(mouth.index, peer, mouth.emitted + 1, &mut step.tally.fired);
-        if step.world.parted(mouth.index, peer) || step.now + way + way > deadline {
-            step.tally.fired.parted += u64::from(step.world.parted(mouth.index, peer));
+        let way = step.world.travel(mouth.index, peer, mouth.next(), &mut step.tally.fired);
+        if step.world.blocks(mouth.index, peer, &mut step.tally.fired) || step.now + way + way > deadline {
             mouth.emit_here(step, deadline, refused(Why::TimedOut));
             return;
         }
         let acks = self.links.down_bytes_per_s.is_some();
-        mouth.emit(step, peer, step.now + way, Event::Syn { conn, entry, acks, deadline });
+        mouth.emit(step, peer, step.now + way, Event::Syn { conn: Wire::of(conn), entry, acks, deadline });
     }
 
-    /// Somebody has dialled, and is let in under `conn`.
-    pub(crate) fn accept(&mut self, conn: ConnId, far: Far, secrets: Option<N::Secrets>, mouth: &mut Mouth, step: &mut Step<'_, N>) {
+    /// Somebody has dialled, waits until `deadline`, and is let in under `conn`.
+    pub(crate) fn accept(
+        &mut self,
+        conn: ConnId,
+        far: Far,
+        deadline: Time,
+        secrets: Option<N::Secrets>,
+        mouth: &mut Mouth,
+        step: &mut Step<'_, N>,
+    ) {
         let mut end = End::new(far.peer, Some(far.conn), far.acks);
         end.pipe = secrets.map(|secrets| Box::new(Pipe::new(N::codec(Role::Acceptor, None, &secrets, &mut codec_dice(step, mouth, conn)))));
-        if step.world.parted(mouth.index, far.peer) {
-            step.tally.fired.parted += 1;
-            mouth.emit_here(step, step.now + step.world.config.silence, Event::Fin { conn, broken: true, through: false });
+        if step.world.blocks(mouth.index, far.peer, &mut step.tally.fired) {
+            let at = deadline.max(step.now + step.world.space.floor());
+            mouth.emit(step, far.peer, at, Event::Refused { conn: Wire::of(far.conn), why: Box::new(Why::TimedOut) });
+            mouth.emit_here(step, step.now + step.world.config.silence, Event::Fin { conn: Wire::of(conn), broken: true, through: false });
         } else {
-            let at = step.now + step.world.travel(mouth.index, far.peer, mouth.emitted + 1, &mut step.tally.fired);
+            let at = step.now + step.world.travel(mouth.index, far.peer, mouth.next(), &mut step.tally.fired);
             end.last_arrival = at;
-            mouth.emit(step, far.peer, at, Event::SynAck { conn: far.conn, far: conn, acks: self.links.down_bytes_per_s.is_some() });
+            mouth.emit(
+                step,
+                far.peer,
+                at,
+                Event::SynAck { conn: Wire::of(far.conn), far: Wire::of(conn), acks: self.links.down_bytes_per_s.is_some() },
+            );
         }
         self.ends.insert(conn, end);
     }
@@ -236,7 +252,7 @@ impl<N: Network> Wires<N> {
     /// The other end is closed.
     pub(crate) fn on_fin(&mut self, conn: ConnId, broken: bool, through: bool, mouth: &mut Mouth, step: &mut Step<'_, N>) -> Option<In<N>> {
         if !through && self.down_until > step.now {
-            mouth.emit_here(step, self.down_until, Event::Fin { conn, broken, through: true });
+            mouth.emit_here(step, self.down_until, Event::Fin { conn: Wire::of(conn), broken, through: true });
             return None;
         }
         self.ends.remove(&conn)?;
@@ -255,12 +271,16 @@ impl<N: Network> Wires<N> {
         };
         if !through && self.links.down_bytes_per_s.is_some() {
             self.down_until = self.down_until.max(step.now) + duration(bytes.into(), self.links.down_bytes_per_s);
-            mouth.emit_here(step, self.down_until, Event::Data { conn, back, bytes, body_bytes, through: true, parcel });
+            mouth.emit_here(
+                step,
+                self.down_until,
+                Event::Data { conn: Wire::of(conn), back: Wire::of(back), bytes, body_bytes, through: true, parcel },
+            );
             return;
         }
         if through && body_bytes > 0 {
-            let at = step.now + step.world.travel(mouth.index, end.peer, mouth.emitted + 1, &mut step.tally.fired);
-            mouth.emit(step, end.peer, at, Event::Acked { conn: back, bytes: body_bytes });
+            let at = step.now + step.world.travel(mouth.index, end.peer, mouth.next(), &mut step.tally.fired);
+            mouth.emit(step, end.peer, at, Event::Acked { conn: Wire::of(back), bytes: body_bytes });
         }
         mouth.traffic.received_bytes += u64::from(bytes);
         mouth.traffic.received_share_bytes += u64::from(body_bytes);
@@ -349,12 +369,11 @@ impl<N: Network> Wires<N> {
             let left = self.slip_in(frame.bytes(), step.now, Span::MAX).unwrap_or(step.now);
             transmit(conn, &mut end, frame, left, mouth, step);
         }
-        if step.world.parted(mouth.index, end.peer) {
-            step.tally.fired.parted += 1;
+        if step.world.blocks(mouth.index, end.peer, &mut step.tally.fired) {
             return;
         }
-        let at = step.now + step.world.travel(mouth.index, end.peer, mouth.emitted + 1, &mut step.tally.fired);
-        mouth.emit(step, end.peer, at.max(end.last_arrival), Event::Fin { conn: far, broken, through: false });
+        let at = step.now + step.world.travel(mouth.index, end.peer, mouth.next(), &mut step.tally.fired);
+        mouth.emit(step, end.peer, at.max(end.last_arrival), Event::Fin { conn: Wire::of(far), broken, through: false });
     }
 
     /// The process has ended. Whether anybody hears of it depends on the machine.
@@ -364,13 +383,13 @@ impl<N: Network> Wires<N> {
                 self.break_far(end.peer, far, mouth, step);
             }
         }
-        *self = Self::new(self.links, self.mark_bytes);
+        *self = Self { next_conn: self.next_conn, ..Self::new(self.links, self.mark_bytes) };
     }
 
     /// Tells another machine that there is nothing at this end of its connection.
     pub(crate) fn break_far(&self, peer: u32, far: ConnId, mouth: &mut Mouth, step: &mut Step<'_, N>) {
-        let at = step.now + step.world.travel(mouth.index, peer, mouth.emitted + 1, &mut step.tally.fired);
-        mouth.emit(step, peer, at, Event::Fin { conn: far, broken: true, through: false });
+        let at = step.now + step.world.travel(mouth.index, peer, mouth.next(), &mut step.tally.fired);
+        mouth.emit(step, peer, at, Event::Fin { conn: Wire::of(far), broken: true, through: false });
     }
 
     /// Bytes that the codec says by itself; they cost nothing, since without codec they are not said.
@@ -379,14 +398,14 @@ impl<N: Network> Wires<N> {
         if bytes.is_empty() {
             return;
         }
-        let at = step.now + step.world.travel(mouth.index, end.peer, mouth.emitted + 1, &mut step.tally.fired);
+        let at = step.now + step.world.travel(mouth.index, end.peer, mouth.next(), &mut step.tally.fired);
         end.last_arrival = end.last_arrival.max(at);
         let parcel = Parcel::Coded(Box::new(Coded { original: None, body: None, bytes }));
         mouth.emit(
             step,
             end.peer,
             end.last_arrival,
-            Event::Data { conn: far, back: conn, bytes: 0, body_bytes: 0, through: false, parcel },
+            Event::Data { conn: Wire::of(far), back: Wire::of(conn), bytes: 0, body_bytes: 0, through: false, parcel },
         );
     }
 
@@ -484,15 +503,21 @@ fn transmit<N: Network>(conn: ConnId, end: &mut End<N>, frame: Frame<Msg<N>>, le
         (None, Some(token)) => Parcel::Plain(frame.message.with_body(Payload::Token(token))),
         (Some(pipe), body) => Parcel::Coded(Box::new(pipe.encode(frame.message, body, frame.head_bytes, step.tally))),
     };
-    if step.world.parted(mouth.index, end.peer) {
-        step.tally.fired.parted += 1;
-        mouth.emit_here(step, step.now + step.world.config.silence, Event::Fin { conn, broken: true, through: false });
+    if step.world.blocks(mouth.index, end.peer, &mut step.tally.fired) {
+        mouth.emit_here(step, step.now + step.world.config.silence, Event::Fin { conn: Wire::of(conn), broken: true, through: false });
         return;
     }
-    let arrival = left + step.world.travel(mouth.index, end.peer, mouth.emitted + 1, &mut step.tally.fired);
+    let arrival = left + step.world.travel(mouth.index, end.peer, mouth.next(), &mut step.tally.fired);
     end.last_arrival = end.last_arrival.max(arrival);
     let narrow = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
-    let data = Event::Data { conn: far, back: conn, bytes: narrow(bytes), body_bytes: narrow(body_bytes), through: false, parcel };
+    let data = Event::Data {
+        conn: Wire::of(far),
+        back: Wire::of(conn),
+        bytes: narrow(bytes),
+        body_bytes: narrow(body_bytes),
+        through: false,
+        parcel,
+    };
     mouth.emit(step, end.peer, end.last_arrival, data);
 }
 

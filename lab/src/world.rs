@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hexad_core::{Address, Answer, AskFailure, Endpoint, HttpRequest, Map, Name, Span, Time};
+use hexad_core::{Address, Answer, AskFailure, Endpoint, HttpRequest, Map, Name, Set, Span, Time};
 
 use crate::config::LabConfig;
 use crate::dice::{Purpose, dice};
@@ -24,6 +24,8 @@ pub(crate) struct World {
     slow: Map<u32, Span>,
     /// Which part of a partition each node is in; none where there is no partition.
     parts: Option<Vec<u32>>,
+    /// From whom nothing reaches whom.
+    cuts: Set<(u32, u32)>,
     sites: Map<u32, u32>,
     members: Map<u32, Vec<u32>>,
     names: Map<String, u32>,
@@ -39,6 +41,7 @@ impl World {
             faulty: false,
             slow: Map::new(),
             parts: None,
+            cuts: Set::new(),
             sites: Map::new(),
             members: Map::new(),
             names: Map::new(),
@@ -106,10 +109,21 @@ impl World {
         }
     }
 
-    /// Whether a partition lies between two nodes.
-    pub(crate) fn parted(&self, a: u32, b: u32) -> bool {
-        let Some(parts) = &self.parts else { return false };
-        parts.get(a as usize) != parts.get(b as usize)
+    pub(crate) fn set_cut(&mut self, from: u32, to: u32, cut: bool) {
+        if cut {
+            self.cuts.insert((from, to));
+        } else {
+            self.cuts.remove(&(from, to));
+        }
+    }
+
+    /// Whether nothing that one node says reaches another; counts why.
+    pub(crate) fn blocks(&self, from: u32, to: u32, fired: &mut Fired) -> bool {
+        let parted = self.parts.as_ref().is_some_and(|parts| parts.get(from as usize) != parts.get(to as usize));
+        let cut = !self.cuts.is_empty() && self.cuts.contains(&(from, to));
+        fired.parted += u64::from(parted);
+        fired.cut += u64::from(cut && !parted);
+        parted || cut
     }
 
     fn distance(&self, from: u32, to: u32) -> Span {
@@ -135,8 +149,7 @@ impl World {
 
     /// How long a datagram travels, and its twin if there is one; `None` when it is lost.
     pub(crate) fn travel_datagram(&self, from: u32, to: u32, sequence: u64, fired: &mut Fired) -> Option<(Span, Option<Span>)> {
-        if self.parted(from, to) {
-            fired.parted += 1;
+        if self.blocks(from, to, fired) {
             return None;
         }
         let delay = self.distance(from, to) + self.slowness(from, to, fired);

@@ -1,4 +1,4 @@
-//! The work bench: many ranges of a layout are read and hashed, by several threads, sixteen ranges side by side.
+//! The work bench: many ranges of a layout are read and hashed, by several threads; where it is by SHA-1, sixteen ranges side by side.
 //!
 //! Each thread reads one row of every range, then hashes the rows in SIMD lanes while they are in its cache, so memory does not
 //! grow with the length of a piece.
@@ -12,7 +12,8 @@ use std::thread;
 
 use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
 use hexad_content::{Layout, Sha1Digest};
-use sha1::{Digest as _, Sha1};
+use sha1::Digest as _;
+use sha1::Sha1;
 
 use crate::reader::{Reader, Trouble};
 use crate::{ShareError, Work};
@@ -37,9 +38,35 @@ pub(crate) struct Bench<'a> {
     all_needed: bool,
 }
 
+/// What becomes of the bytes of one range.
+pub(crate) trait Hashing: Sized {
+    /// What they come to.
+    type Digest: Clone + Send;
+    /// How a SHA-1 is one, where that is all that is computed: then many ranges are hashed side by side.
+    const OF_SHA1: Option<fn(Sha1Digest) -> Self::Digest>;
+    /// The next bytes.
+    fn update(&mut self, bytes: &[u8]);
+    /// There are no more.
+    fn finish(self) -> Self::Digest;
+}
+
+impl Hashing for Sha1 {
+    type Digest = Sha1Digest;
+    const OF_SHA1: Option<fn(Sha1Digest) -> Sha1Digest> = Some(|digest| digest);
+
+    fn update(&mut self, bytes: &[u8]) {
+        sha1::Digest::update(self, bytes);
+    }
+
+    fn finish(self) -> Sha1Digest {
+        Sha1Digest(self.finalize().into())
+    }
+}
+
 /// What the threads of one run share.
-struct Run<'a> {
+struct Run<'a, H: Hashing> {
     bench: &'a Bench<'a>,
+    begin: &'a (dyn Fn(usize) -> H + Sync),
     work: &'a Work<'a>,
     batches: Vec<Range<usize>>,
     next: AtomicUsize,
@@ -49,7 +76,7 @@ struct Run<'a> {
     told: Mutex<u64>,
 }
 
-type Digests = Vec<(usize, Option<Sha1Digest>)>;
+type Digests<H> = Vec<(usize, Option<<H as Hashing>::Digest>)>;
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(
@@ -64,14 +91,19 @@ impl<'a> Bench<'a> {
         Ok(Self { layout, paths, ranges, all_needed })
     }
 
-    /// The SHA-1 of each range, `None` where bytes are missing.
-    pub(crate) fn run(&self, work: &Work<'_>) -> Result<Vec<Option<Sha1Digest>>, ShareError> {
+    /// What each range comes to when hashed by what `begin` gives for it; `None` where bytes are missing.
+    pub(crate) fn run<H: Hashing>(
+        &self,
+        begin: &(dyn Fn(usize) -> H + Sync),
+        work: &Work<'_>,
+    ) -> Result<Vec<Option<H::Digest>>, ShareError> {
         let wanted = if work.threads == 0 { thread::available_parallelism().map_or(1, NonZero::get) } else { work.threads };
         let threads = wanted.clamp(1, THREADS_MAX);
         let run = Run {
             bench: self,
+            begin,
             work,
-            batches: self.batches(threads),
+            batches: self.batches(threads, H::OF_SHA1.is_some()),
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             total: self.ranges.iter().map(|range| range.end - range.start).sum(),
@@ -79,7 +111,7 @@ impl<'a> Bench<'a> {
             told: Mutex::new(0),
         };
         let others = threads.min(run.batches.len()).saturating_sub(1);
-        let outcomes: Vec<Result<Digests, ShareError>> = thread::scope(|scope| {
+        let outcomes: Vec<Result<Digests<H>, ShareError>> = thread::scope(|scope| {
             let others: Vec<_> = (0..others).map(|_| scope.spawn(|| run.thread())).collect();
             let own = run.thread();
             let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -103,8 +135,8 @@ impl<'a> Bench<'a> {
     }
 
     /// Neighbours of equal length, at most one per lane, fewer where there would be nothing left for the other threads.
-    fn batches(&self, threads: usize) -> Vec<Range<usize>> {
-        let size = self.ranges.len().div_ceil(threads).clamp(lanes_worthwhile().min(LANES), LANES);
+    fn batches(&self, threads: usize, in_lanes: bool) -> Vec<Range<usize>> {
+        let size = if in_lanes { self.ranges.len().div_ceil(threads).clamp(lanes_worthwhile().min(LANES), LANES) } else { 1 };
         let length = |index: usize| self.ranges[index].end - self.ranges[index].start;
         let mut batches: Vec<Range<usize>> = Vec::with_capacity(self.ranges.len() / size + 2);
         for index in 0..self.ranges.len() {
@@ -117,17 +149,18 @@ impl<'a> Bench<'a> {
     }
 }
 
-impl Run<'_> {
+impl<H: Hashing> Run<'_, H> {
     /// What one thread does: batch after batch until none is left.
-    fn thread(&self) -> Result<Digests, ShareError> {
+    fn thread(&self) -> Result<Digests<H>, ShareError> {
         let mut rows = vec![0; LANES * ROW_STRIDE];
         let mut readers: [Reader<'_>; LANES] = std::array::from_fn(|_| Reader::new(self.bench.layout, self.bench.paths));
         let mut digests = Vec::new();
         while let Some(batch) = self.batches.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = if batch.len() >= lanes_worthwhile() {
-                self.side_by_side(batch.clone(), &mut rows, &mut readers, &mut digests)
-            } else {
-                self.one_by_one(batch.clone(), &mut rows, &mut readers[0], &mut digests)
+            let outcome = match H::OF_SHA1 {
+                Some(of_sha1) if batch.len() >= lanes_worthwhile() => {
+                    self.side_by_side(batch.clone(), of_sha1, &mut rows, &mut readers, &mut digests)
+                }
+                _ => self.one_by_one(batch.clone(), &mut rows, &mut readers[0], &mut digests),
             };
             if outcome.is_err() {
                 self.stop.store(true, Ordering::Relaxed);
@@ -140,9 +173,10 @@ impl Run<'_> {
     fn side_by_side(
         &self,
         batch: Range<usize>,
+        of_sha1: fn(Sha1Digest) -> H::Digest,
         rows: &mut [u8],
         readers: &mut [Reader<'_>; LANES],
-        digests: &mut Digests,
+        digests: &mut Digests<H>,
     ) -> Result<(), ShareError> {
         let ranges = &self.bench.ranges[batch.clone()];
         let length = ranges[0].end - ranges[0].start;
@@ -165,7 +199,7 @@ impl Run<'_> {
             offset += row_bytes;
             if offset == length {
                 let found = lanes.finish(&row);
-                digests.extend(batch.zip(found.iter().zip(whole)).map(|(index, (digest, whole))| (index, whole.then_some(*digest))));
+                digests.extend(batch.zip(found.iter().zip(whole)).map(|(index, (digest, whole))| (index, whole.then(|| of_sha1(*digest)))));
                 return self.tell(row_bytes * ranges.len() as u64);
             }
             lanes.update(&row);
@@ -173,10 +207,16 @@ impl Run<'_> {
         }
     }
 
-    fn one_by_one(&self, batch: Range<usize>, rows: &mut [u8], reader: &mut Reader<'_>, digests: &mut Digests) -> Result<(), ShareError> {
+    fn one_by_one(
+        &self,
+        batch: Range<usize>,
+        rows: &mut [u8],
+        reader: &mut Reader<'_>,
+        digests: &mut Digests<H>,
+    ) -> Result<(), ShareError> {
         for index in batch {
             let range = &self.bench.ranges[index];
-            let mut hash = Sha1::new();
+            let mut hash = (self.begin)(index);
             let mut whole = true;
             let mut at = range.start;
             while at < range.end {
@@ -184,12 +224,12 @@ impl Run<'_> {
                 let row = &mut rows[..row_bytes as usize];
                 whole = whole && self.filled(reader.fill(at..at + row_bytes, row))?;
                 if whole {
-                    hash.update(&*row);
+                    hash.update(row);
                 }
                 at += row_bytes;
                 self.tell(row_bytes)?;
             }
-            digests.push((index, whole.then(|| Sha1Digest(hash.finalize().into()))));
+            digests.push((index, whole.then(|| hash.finish())));
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! Pieces of a layout: how long they should be, what they hash to, and which of them are good on disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use hexad_content::{Layout, Proof, Ranges, Sha1Digest};
+use hexad_content::{Layout, PartCheck, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TreeProof};
+use sha1::Sha1;
 
 use crate::ShareError;
-use crate::bench::Bench;
+use crate::bench::{Bench, Hashing};
 
 /// More pieces of one layout are refused.
 pub const PIECES_MAX: usize = 1 << 24;
@@ -64,7 +65,7 @@ pub fn hash_pieces_with(
     }
     let range = |piece: usize| piece as u64 * piece_bytes..(piece as u64 + 1).saturating_mul(piece_bytes).min(total);
     let bench = Bench::new(layout, paths, (0..count).map(range).collect(), true)?;
-    bench.run(work)?.into_iter().map(|digest| digest.ok_or(ShareError::Cancelled)).collect()
+    bench.run(&|_| Sha1::default(), work)?.into_iter().map(|digest| digest.ok_or(ShareError::Cancelled)).collect()
 }
 
 /// Which parts of `layout` are on disk as `proof` says, on all CPUs. Every part that `want` touches is checked as a whole. Files
@@ -103,7 +104,75 @@ pub fn check_pieces_with(
         parts.extend(first..=proof.part_at(span.end - 1));
     }
     let bench = Bench::new(layout, paths, parts.iter().map(|&part| proof.part_range(part)).collect(), false)?;
-    let digests = bench.run(work)?;
-    let good = parts.iter().zip(&digests).filter(|(part, digest)| digest.is_some() && proof.sha1(**part) == **digest);
-    Ok(good.map(|(&part, _)| proof.part_range(part)).collect())
+    // Parts that are proven by SHA-1 of their own are hashed side by side, others check themselves.
+    let good: Vec<bool> = match proof {
+        Proof::V1Pieces { .. } => {
+            let digests = bench.run(&|_| Sha1::default(), work)?;
+            parts.iter().zip(digests).map(|(&part, digest)| digest.is_some() && proof.sha1(part) == digest).collect()
+        }
+        Proof::Tree(_) | Proof::Whole { .. } => {
+            let found = bench.run(&|index| Check(proof.check(parts[index])), work)?;
+            found.into_iter().map(|right| right == Some(true)).collect()
+        }
+    };
+    Ok(parts.iter().zip(good).filter(|(_, good)| *good).map(|(&part, _)| proof.part_range(part)).collect())
+}
+
+/// The Merkle layer of one file, and so its [`hexad_content::ContentId`], on all CPUs; parts of [`TreeProof::part_bytes_for`] its length.
+///
+/// # Errors
+/// As [`hash_pieces_with`].
+pub fn hash_tree(path: &Path, length: u64, work: &Work<'_>) -> Result<TreeProof, ShareError> {
+    let part_bytes = TreeProof::part_bytes_for(length);
+    let count = usize::try_from(length.div_ceil(part_bytes)).unwrap_or(usize::MAX);
+    if count > TreeProof::HASHES_MAX {
+        return Err(ShareError::TooManyPieces { count });
+    }
+    let layout = Layout::single(String::new(), length).map_err(|_| ShareError::TooManyPieces { count })?;
+    let ranges = (0..count).map(|part| part as u64 * part_bytes..((part as u64 + 1) * part_bytes).min(length)).collect();
+    let paths = [Some(path.to_owned())];
+    let bench = Bench::new(&layout, &paths, ranges, true)?;
+    let begin = |_| Subtree { hasher: PiecesRootHasher::new(), part_bytes: (count > 1).then_some(part_bytes) };
+    let hashes = bench.run(&begin, work)?.into_iter().map(|hash| hash.ok_or(ShareError::Cancelled)).collect::<Result<Vec<_>, _>>()?;
+    TreeProof::of_layer(length, part_bytes, hashes).map_err(|_| ShareError::PieceLength { piece_bytes: part_bytes })
+}
+
+/// A part that checks itself.
+struct Check(Option<PartCheck>);
+
+impl Hashing for Check {
+    type Digest = bool;
+    const OF_SHA1: Option<fn(Sha1Digest) -> bool> = None;
+
+    fn update(&mut self, bytes: &[u8]) {
+        if let Some(check) = &mut self.0 {
+            check.update(bytes);
+        }
+    }
+
+    fn finish(self) -> bool {
+        self.0.is_some_and(PartCheck::finish)
+    }
+}
+
+/// A part of a file's Merkle tree; `part_bytes` where it is one of several.
+struct Subtree {
+    hasher: PiecesRootHasher,
+    part_bytes: Option<u64>,
+}
+
+impl Hashing for Subtree {
+    type Digest = Sha256Digest;
+    const OF_SHA1: Option<fn(Sha1Digest) -> Sha256Digest> = None;
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    fn finish(self) -> Sha256Digest {
+        match self.part_bytes {
+            Some(part_bytes) => self.hasher.finish_part(part_bytes),
+            None => self.hasher.finish().root,
+        }
+    }
 }

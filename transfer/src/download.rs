@@ -133,12 +133,11 @@ impl Download {
         big_part_bytes: u64,
         segment_bytes: u64,
     ) -> Option<Self> {
-        let Proof::V1Pieces { piece_bytes, total_bytes, hashes } = &proof;
-        let (piece_bytes, total_bytes) = (*piece_bytes, *total_bytes);
-        if piece_bytes == 0 || total_bytes != layout.total_bytes() || hashes.len() as u64 != total_bytes.div_ceil(piece_bytes) {
+        if !proof.fits(layout) {
             return None;
         }
-        let parts = u32::try_from(hashes.len()).ok()?;
+        let (piece_bytes, total_bytes) = (proof.part_bytes(), proof.total_bytes());
+        let parts = u32::try_from(proof.part_count()).ok()?;
         let part_bytes = piece_bytes.min(total_bytes.max(1));
         let fits = part_bytes <= big_part_bytes;
         let mut good = Bits::new(parts);

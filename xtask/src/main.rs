@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask test | ci | bench`. What CI runs and what a developer runs are the same words; `.ci/run`
+//! Development tasks: `cargo xtask test | ci | bench | claims`. What CI runs and what a developer runs are the same words; `.ci/run`
 //! calls `cargo xtask ci`.
 
 mod bench;
 mod ci;
+mod claims;
 mod foreign;
 mod shell;
 mod test;
@@ -24,6 +25,8 @@ enum Task {
     Ci(ci::Arguments),
     /// Times the release build beside the programs that people run.
     Bench(bench::Arguments),
+    /// Tests what is claimed about networks, in the lab.
+    Claims(claims::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -31,5 +34,6 @@ fn main() -> anyhow::Result<()> {
         Task::Test(arguments) => test::run(&arguments),
         Task::Ci(arguments) => ci::run_all(&arguments),
         Task::Bench(arguments) => bench::run_bench(&arguments),
+        Task::Claims(arguments) => claims::run_claims(&arguments),
     }
 }

@@ -4,5 +4,6 @@ mod content_id;
 mod layout;
 mod magnet;
 mod names;
+mod proof;
 mod ranges;
 mod sha1_lanes;

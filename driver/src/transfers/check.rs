@@ -7,7 +7,6 @@ use std::thread;
 
 use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
 use hexad_content::{Proof, Ranges, Sha1Digest};
-use sha1::{Digest as _, Sha1};
 
 use super::store::Store;
 
@@ -26,22 +25,23 @@ impl Rows {
 
 /// Hashes parts from the disk, and says of each whether it is what the proof says, or why it cannot be read.
 pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -> Vec<io::Result<bool>> {
-    let length = |part: u32| {
+    let kind = |part: u32| {
         let range = proof.part_range(part as usize);
-        range.end - range.start
+        (range.end - range.start, proof.sha1(part as usize).is_some())
     };
     let mut found = Vec::with_capacity(parts.len());
-    for equal in parts.chunk_by(|&left, &right| length(left) == length(right)) {
+    for equal in parts.chunk_by(|&left, &right| kind(left) == kind(right)) {
         for group in equal.chunks(LANES) {
-            if group.len() >= lanes_worthwhile() {
-                found.extend(hash_in_lanes(store, proof, group, rows));
+            if group.len() >= lanes_worthwhile() && kind(group[0]).1 {
+                let right =
+                    |(&part, digest): (&u32, io::Result<Sha1Digest>)| digest.map(|digest| proof.sha1(part as usize) == Some(digest));
+                found.extend(group.iter().zip(hash_in_lanes(store, proof, group, rows)).map(right));
             } else {
-                found.extend(group.iter().map(|&part| hash_one(store, proof, part, rows)));
+                found.extend(group.iter().map(|&part| check_one(store, proof, part, rows)));
             }
         }
     }
-    let right = |part: u32, digest: Sha1Digest| proof.sha1(part as usize) == Some(digest);
-    parts.iter().zip(found).map(|(&part, digest)| digest.map(|digest| right(part, digest))).collect()
+    found
 }
 
 /// The parts among `parts` that are right, hashed on `threads` threads. `progress` hears of the bytes that are checked and that are to be, from
@@ -103,17 +103,17 @@ fn hash_in_lanes(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -
     }
 }
 
-/// The digest of one part.
-fn hash_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<Sha1Digest> {
+/// Whether one part is right.
+fn check_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<bool> {
     let range = proof.part_range(part as usize);
-    let mut hash = Sha1::new();
+    let Some(mut check) = proof.check(part as usize) else { return Ok(false) };
     let mut at = range.start;
     while at < range.end {
         let now = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ROW_BYTES);
         let row = &mut rows.0[0][..now];
         store.read(at, &mut [IoSliceMut::new(row)], false)?;
-        hash.update(&*row);
+        check.update(row);
         at += now as u64;
     }
-    Ok(Sha1Digest(hash.finalize().into()))
+    Ok(check.finish())
 }

@@ -145,8 +145,7 @@ impl<'a> Survey<'a> {
         if target.names.paths.len() != count || target.wanted.len() != count {
             return Err(StoreError::Misfit("the names do not fit the files"));
         }
-        let Proof::V1Pieces { piece_bytes, total_bytes, hashes } = &target.proof;
-        if *piece_bytes == 0 || *total_bytes != target.layout.total_bytes() || hashes.len() as u64 != total_bytes.div_ceil(*piece_bytes) {
+        if !target.proof.fits(&target.layout) {
             return Err(StoreError::Misfit("the proof does not fit the files"));
         }
         let trouble = |action| move |error| StoreError::io(&target.folder, action, error);
@@ -187,7 +186,7 @@ impl<'a> Survey<'a> {
             doubtful: Ranges::new(),
         };
         if let Some(replay) = replay {
-            let all = 0..hashes.len() as u64;
+            let all = 0..target.proof.part_count() as u64;
             survey.synced = replay.synced.within(all.clone());
             survey.good = replay.verified.within(all.clone());
             survey.doubtful = replay.doubtful.within(all);
@@ -204,8 +203,8 @@ impl<'a> Survey<'a> {
         if range.is_empty() {
             return 0..0;
         }
-        let Proof::V1Pieces { piece_bytes, .. } = &self.target.proof;
-        range.start / piece_bytes..range.end.div_ceil(*piece_bytes)
+        let part_bytes = self.target.proof.part_bytes();
+        range.start / part_bytes..range.end.div_ceil(part_bytes)
     }
 
     fn file_parts(&self, file: usize) -> Range<u64> {
@@ -312,15 +311,15 @@ impl<'a> Survey<'a> {
 
     /// Files that were there before: ours when a part of them is right, otherwise refused, or, when no part could tell, only ever compared.
     fn judge_strangers(&mut self) -> Result<(), StoreError> {
-        let Proof::V1Pieces { piece_bytes, total_bytes, .. } = &self.target.proof;
+        let (part_bytes, total_bytes) = (self.target.proof.part_bytes(), self.target.proof.total_bytes());
         for &file in &self.strange {
             if !self.good.within(self.file_parts(file)).is_empty() {
                 self.states[file] = FileState::Ours;
                 continue;
             }
             let range = self.target.layout.file_range(file);
-            let first_inside = range.start.div_ceil(*piece_bytes);
-            let after_inside = if range.end == *total_bytes { range.end.div_ceil(*piece_bytes) } else { range.end / piece_bytes };
+            let first_inside = range.start.div_ceil(part_bytes);
+            let after_inside = if range.end == total_bytes { range.end.div_ceil(part_bytes) } else { range.end / part_bytes };
             let short = self.lengths[file].is_some_and(|length| length < range.end - range.start);
             if short || first_inside < after_inside || self.good.is_empty() {
                 return Err(StoreError::InTheWay {
@@ -442,13 +441,7 @@ fn lock_books(dir: &Dir, folder: &Path, books: &Books) -> Result<File, StoreErro
 
 /// A digest of all that a journal's parts and files mean.
 fn identity(target: &Target) -> [u8; 20] {
-    let Proof::V1Pieces { piece_bytes, total_bytes, hashes } = &target.proof;
-    let mut bytes = Vec::with_capacity(hashes.len() * 20 + target.layout.files().len() * 64);
-    bytes.extend_from_slice(&piece_bytes.to_le_bytes());
-    bytes.extend_from_slice(&total_bytes.to_le_bytes());
-    for hash in hashes.iter() {
-        bytes.extend_from_slice(&hash.0);
-    }
+    let mut bytes = target.proof.identity();
     for (file, path) in target.layout.files().iter().zip(&target.names.paths) {
         bytes.extend_from_slice(&file.length.to_le_bytes());
         bytes.push(u8::from(file.padding));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hexad_content::sha1_lanes::sha1_one;
-use hexad_content::{FileEntry, Layout, Proof, Ranges, safe_names};
+use hexad_content::{FileEntry, Layout, Proof, Ranges, TreeProof, WholeDigest, safe_names};
 use hexad_core::{Dice, LeaseId, Payload, ShareId, Verdict};
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersConfig, TransfersEvent};
 use hexad_driver::{Deliveries as _, LeaseSink};
@@ -72,6 +72,21 @@ impl Bench {
         }
         let hashes = self.content.chunks(usize::try_from(self.piece_bytes).unwrap()).map(sha1_one).collect();
         self.proof = Proof::V1Pieces { piece_bytes: self.piece_bytes, total_bytes, hashes };
+    }
+
+    /// The same file, proven by its Merkle tree.
+    pub fn proven_by_tree(mut self) -> Self {
+        let (size, part_bytes) = (self.layout.total_bytes(), self.piece_bytes);
+        let parts = self.content.chunks(usize::try_from(part_bytes).unwrap());
+        let hashes: Vec<_> = parts.map(|part| TreeProof::hash_of_part(size, part_bytes, part)).collect();
+        self.proof = Proof::Tree(TreeProof::of_layer(size, part_bytes, hashes).unwrap());
+        self
+    }
+
+    /// The same file, proven by the SHA-1 of all of it.
+    pub fn proven_as_a_whole(mut self) -> Self {
+        self.proof = Proof::Whole { total_bytes: self.layout.total_bytes(), digest: WholeDigest::Sha1(sha1_one(&self.content)) };
+        self
     }
 
     pub fn change(&mut self, change: impl FnOnce(&mut Vec<FileEntry>)) {

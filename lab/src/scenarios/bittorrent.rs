@@ -9,7 +9,99 @@ use hexad_bittorrent::{BitTorrent, Config, Encryption, Message, Picking, Tracker
 use hexad_content::{Layout, Ranges, Sha1Digest};
 use hexad_core::{Link, Operation, Output, Share, Source, Span, Time, What};
 
+use crate::gauge::Gauge;
+use crate::outcome::{Axis, Cell, Outcome, Plot, Style, Table};
+use crate::scenario::{Parameter, Params, Scenario};
+use crate::value::Preset;
 use crate::{FetchIds, FetchPlan, Lab, LabConfig, Links, NodeIndex, Purpose, content_of, dice};
+
+/// The scenario `bittorrent/swarm`.
+pub static SWARM: Scenario = Scenario {
+    name: "bittorrent/swarm",
+    about: "A flash crowd at one seed: how long contributors and free riders take, and how evenly pieces spread",
+    nodes: 200,
+    parameters: &[
+        Parameter { name: "free-riders", default: Preset::Count(20), help: "percent of leechers that give nothing" },
+        Parameter { name: "seeds", default: Preset::Count(1), help: "peers that have everything from the start" },
+        Parameter { name: "pieces", default: Preset::Count(128), help: "pieces of the torrent" },
+        Parameter { name: "piece-bytes", default: Preset::Count(128 << 10), help: "bytes of a piece" },
+        Parameter { name: "seed-up", default: Preset::Count(256 << 10), help: "uplink of a seed, bytes a second" },
+        Parameter { name: "up", default: Preset::Counts(&[64 << 10, 192 << 10]), help: "uplinks of leechers, bytes a second" },
+        Parameter { name: "down", default: Preset::Count(2 << 20), help: "downlink of leechers, bytes a second" },
+        Parameter { name: "arrivals", default: Preset::Seconds(10.0), help: "leechers come within so long" },
+        Parameter { name: "stay", default: Preset::Switch(false), help: "whoever is complete goes on as a seed" },
+        Parameter { name: "picking", default: Preset::Choice(&["rarest-first", "random"]), help: "how leechers choose pieces" },
+        Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },
+        Parameter { name: "deadline", default: Preset::Seconds(3600.0), help: "the run ends after so long at the latest" },
+    ],
+    run,
+    ..Scenario::PLAIN
+};
+
+fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
+    let plan = SwarmPlan {
+        seed: params.seed(),
+        leechers: params.nodes(),
+        free_riders_percent: params.small_count("free-riders"),
+        seeds: params.small_count("seeds"),
+        pieces: params.small_count("pieces"),
+        piece_bytes: params.count("piece-bytes"),
+        seed_up_bytes_per_s: params.count("seed-up"),
+        up_bytes_per_s: params.counts("up").to_vec(),
+        down_bytes_per_s: params.count("down"),
+        arrivals: params.span("arrivals"),
+        stay: params.switch("stay"),
+        random_picking: params.choice("picking") == "random",
+        codec: params.switch("codec"),
+        deadline: params.span("deadline"),
+        threads: params.threads,
+    };
+    if plan.pieces == 0 || plan.piece_bytes == 0 {
+        return Err("a torrent has at least one piece of at least one byte".into());
+    }
+    let (report, outcome) = swarm_timed(&plan, gauge);
+    Ok(tell(&report, outcome))
+}
+
+fn tell(report: &SwarmReport, mut outcome: Outcome) -> Outcome {
+    let mut table = Table::new(
+        "groups",
+        "What each group of leechers came to",
+        &[("group", ""), ("members", ""), ("complete", ""), ("median", "s"), ("mean", "s"), ("given", "MiB"), ("taken", "MiB")],
+    );
+    for group in &report.groups {
+        table.row([
+            group.name.as_str().into(),
+            group.members.into(),
+            group.completed.into(),
+            group.median_s.into(),
+            group.mean_s.into(),
+            mib(group.given_bytes).into(),
+            mib(group.taken_bytes).into(),
+        ]);
+    }
+    let mut figures = Table::new("figures", "Figures of the swarm", &[("figure", ""), ("value", ""), ("unit", "")]);
+    let first_copy = if report.first_copy_s.is_finite() { Cell::from(report.first_copy_s) } else { Cell::Empty };
+    figures.row(["copies of a piece vary, of their mean".into(), report.replication_cv.into(), "".into()]);
+    figures.row(["all pieces out of the seed after".into(), first_copy, "s".into()]);
+    figures.row(["free riders take longer by a factor of".into(), report.free_rider_ratio().into(), "".into()]);
+    figures.row(["blocks sent by who had none".into(), report.unheld.into(), "".into()]);
+    figures.row(["messages read differently than sent".into(), report.codec_differences.into(), "".into()]);
+    outcome.tables = vec![table, figures];
+    let mut plot = Plot::new(
+        "completion",
+        "When are contributors done, and when free riders?",
+        Axis::linear("time since a leecher came", "s"),
+        Axis::linear("share of the group that is complete", "%"),
+    );
+    for group in report.groups.iter().filter(|group| group.members > 0) {
+        let share = |number: usize| 100.0 * count(number) / count(group.members);
+        let points = group.times_s.iter().enumerate().map(|(number, &time)| (time, share(number + 1)));
+        plot.add(group.name.as_str(), Style::Line, points);
+    }
+    outcome.plots = vec![plot];
+    outcome
+}
 
 /// A swarm in which everybody arrives at about the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +134,8 @@ pub struct SwarmPlan {
     pub codec: bool,
     /// The run ends after so long at the latest.
     pub deadline: Span,
+    /// How many threads may run it; changes nothing but the time it takes.
+    pub threads: usize,
 }
 
 impl Default for SwarmPlan {
@@ -61,6 +155,7 @@ impl Default for SwarmPlan {
             random_picking: false,
             codec: false,
             deadline: Span::from_secs(3600),
+            threads: 1,
         }
     }
 }
@@ -76,6 +171,8 @@ pub struct GroupReport {
     pub completed: usize,
     /// Seconds to the end: of the median member, or of the whole run where that had not become complete.
     pub median_s: f64,
+    /// Seconds that those who became complete took, fastest first.
+    pub times_s: Vec<f64>,
     /// The mean, those that did not become complete counted with the length of the run.
     pub mean_s: f64,
     /// Bytes of shares given, by one member on average.
@@ -185,18 +282,34 @@ const TRACKER: NodeIndex = NodeIndex(0);
 /// When the plan has no pieces or no uplinks.
 #[must_use]
 pub fn swarm(plan: &SwarmPlan) -> SwarmReport {
+    swarm_timed(plan, &mut Gauge::new(&mut crate::Silent)).0
+}
+
+fn swarm_timed(plan: &SwarmPlan, gauge: &mut Gauge<'_>) -> (SwarmReport, Outcome) {
+    gauge.phase("set-up");
     let mut swarm = Swarm::new(plan);
+    gauge.phase("transfer");
+    let before = swarm.lab.tally().events;
     let deadline = Time::ZERO + plan.deadline;
-    while swarm.lab.now() < deadline && swarm.unfinished(|_| true) > 0 {
+    loop {
+        let unfinished = swarm.unfinished(|_| true);
+        if unfinished == 0 || swarm.lab.now() >= deadline {
+            break;
+        }
         swarm.lab.run_for(SAMPLE);
         swarm.sample();
+        gauge.step(1.0 - count(unfinished) / count(plan.leechers as usize), swarm.lab.tally().events - before);
     }
-    swarm.report()
+    gauge.end();
+    let mut outcome = Outcome::default();
+    outcome.absorb(&swarm.lab);
+    (swarm.report(), outcome)
 }
 
 impl<'a> Swarm<'a> {
     fn new(plan: &'a SwarmPlan) -> Self {
-        let mut lab = Lab::<BitTorrent>::new(LabConfig { seed: plan.seed, codec: plan.codec, ..LabConfig::default() });
+        let mut lab =
+            Lab::<BitTorrent>::new(LabConfig { seed: plan.seed, codec: plan.codec, threads: plan.threads, ..LabConfig::default() });
         let tracker = lab.add_node(tracker());
         debug_assert_eq!(tracker, TRACKER);
         lab.start(tracker, Operation::Join { bootstrap: Vec::new() });
@@ -288,6 +401,8 @@ impl<'a> Swarm<'a> {
         let mut times: Vec<f64> =
             members.iter().map(|leecher| seconds(ended(leecher).unwrap_or(self.lab.now()).since(leecher.began))).collect();
         times.sort_by(f64::total_cmp);
+        let mut times_s: Vec<f64> = members.iter().filter_map(|leecher| Some(seconds(ended(leecher)?.since(leecher.began)))).collect();
+        times_s.sort_by(f64::total_cmp);
         let average = |total: u64| total / (members.len() as u64).max(1);
         GroupReport {
             name,
@@ -295,6 +410,7 @@ impl<'a> Swarm<'a> {
             completed: members.iter().filter(|leecher| ended(leecher).is_some()).count(),
             median_s: times.get(times.len() / 2).copied().unwrap_or_default(),
             mean_s: times.iter().sum::<f64>() / count(times.len().max(1)),
+            times_s,
             given_bytes: average(members.iter().map(|leecher| self.lab.traffic(leecher.node).sent_share_bytes).sum()),
             taken_bytes: average(members.iter().map(|leecher| self.lab.traffic(leecher.node).received_share_bytes).sum()),
         }

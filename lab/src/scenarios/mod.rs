@@ -1,3 +1,33 @@
 //! Worlds worth running. Every network's scenarios are named here and nowhere else.
 
 pub mod bittorrent;
+pub mod chord;
+pub mod napster;
+pub mod toy;
+
+use crate::Scenario;
+
+/// All scenarios.
+pub static SCENARIOS: &[&Scenario] = &[
+    &bittorrent::SWARM,
+    &chord::STEADY,
+    &chord::HOPS,
+    &chord::TABLES,
+    &chord::FAILURES,
+    &chord::STRETCH,
+    &chord::LOAD,
+    &chord::SURVIVAL,
+    &chord::CHURN,
+    &chord::HALFLIFE,
+    &chord::PARTITION,
+    &napster::SCALE,
+    &napster::FAILURE,
+    &toy::HOPS,
+];
+
+/// The scenarios that test claims of one network (`chord`, `bittorrent`), or all of them for `all`.
+#[must_use]
+pub fn claims_of(network: &str) -> Vec<&'static Scenario> {
+    let asked = |scenario: &&&Scenario| network == "all" || scenario.name.split('/').next() == Some(network) || scenario.name == network;
+    SCENARIOS.iter().filter(|scenario| !scenario.claims.is_empty()).filter(asked).copied().collect()
+}

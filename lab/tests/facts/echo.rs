@@ -263,6 +263,7 @@ impl Codec for EchoCodec {
     fn seal(&mut self, _: &mut [u8]) {}
 }
 
+#[derive(Debug)]
 pub struct Echo<A>(PhantomData<A>);
 
 impl<A: Address + 'static> Network for Echo<A> {

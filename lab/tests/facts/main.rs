@@ -2,6 +2,9 @@
 
 mod echo;
 mod faults;
+mod napster;
 mod scale;
+mod scenarios;
+mod threads;
 mod transfers;
 mod world;

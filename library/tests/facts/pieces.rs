@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hexad_content::{FileEntry, Layout, Proof, Ranges, Sha1Digest};
-use hexad_library::{ShareError, Work, check_pieces, check_pieces_with, hash_pieces, hash_pieces_with, piece_bytes_for};
+use hexad_content::{FileEntry, Layout, PiecesRootHasher, Proof, Ranges, Sha1Digest, WholeDigest};
+use hexad_library::{ShareError, Work, check_pieces, check_pieces_with, hash_pieces, hash_pieces_with, hash_tree, piece_bytes_for};
 use proptest::prelude::*;
 use sha1::{Digest as _, Sha1};
 use tempfile::TempDir;
@@ -84,6 +84,36 @@ fn pieces_longer_than_a_row_are_hashed_row_by_row() {
     for piece_bytes in [200 << 10, 256 << 10, 64 << 10] {
         assert_eq!(files.hashes(piece_bytes), files.expected(piece_bytes));
     }
+}
+
+#[test]
+fn the_tree_of_a_file_names_it_and_finds_its_wrong_parts() {
+    for length in [0, 1, 64 << 10, 1_000_000] {
+        let files = Fixture::new(&[(length, false)]);
+        let tree = hash_tree(files.path(0), length, &Work { threads: 2, progress: &|_, _| {}, cancel: None }).unwrap();
+        let mut whole = PiecesRootHasher::new();
+        whole.update(&files.bytes);
+        assert_eq!(tree.content(), whole.finish(), "{length}");
+        let (part, proof) = (tree.part_bytes(), Proof::Tree(tree));
+        let good = || check_pieces(&files.layout, &files.paths, &proof, &files.all(), &|_, _| {}).unwrap();
+        assert_eq!(good(), files.all(), "{length}");
+        if length > part {
+            let mut bytes = files.bytes.clone();
+            bytes[part as usize] ^= 1;
+            fs::write(files.path(0), bytes).unwrap();
+            assert_eq!(good(), files.all_but(part, part..part + 1));
+        }
+    }
+}
+
+#[test]
+fn a_file_is_checked_by_the_digest_of_all_of_it() {
+    let files = Fixture::new(&[(300_000, false)]);
+    let proof = Proof::Whole { total_bytes: 300_000, digest: WholeDigest::Sha1(Sha1Digest(Sha1::digest(&files.bytes).into())) };
+    let good = || check_pieces(&files.layout, &files.paths, &proof, &files.all(), &|_, _| {}).unwrap();
+    assert_eq!(good(), files.all());
+    fs::write(files.path(0), &files.bytes[1..]).unwrap();
+    assert_eq!(good(), Ranges::new());
 }
 
 #[test]

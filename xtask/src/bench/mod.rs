@@ -1,10 +1,11 @@
-//! `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
+//! `cargo xtask bench lab` times the lab. `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
 //! interleaved in one run: one round does each row once, and there are several rounds.
 //!
 //! The page cache is warmed before each transfer by a scratch file, since the first touch of a cold page costs more than any
 //! client's whole work on some virtual machines. Every payload is compared byte by byte afterwards.
 
 mod chores;
+mod lab;
 mod report;
 mod transfers;
 
@@ -16,6 +17,7 @@ use hexad_interop::{Hexad, Process, Program};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use lab::release;
 pub use report::Sample;
 
 /// Longer than the slowest program takes for the largest transfer: Transmission moves 1 GiB to Transmission in three minutes.
@@ -32,6 +34,8 @@ pub struct Arguments {
 enum Network {
     /// Transfers, re-checks and creation of torrents, beside aria2, Transmission and libtorrent.
     Bittorrent(Wishes),
+    /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
+    Lab(lab::Wishes),
 }
 
 #[derive(Args)]
@@ -61,7 +65,10 @@ struct Wishes {
 /// # Errors
 /// When the release build fails, nothing is left to run, or the disk is full. A row that fails is reported and the rest go on.
 pub fn run_bench(arguments: &Arguments) -> Result<()> {
-    let Network::Bittorrent(wishes) = &arguments.network;
+    let wishes = match &arguments.network {
+        Network::Bittorrent(wishes) => wishes,
+        Network::Lab(wishes) => return lab::run_lab(wishes),
+    };
     if wishes.no_install {
         foreign::say_missing(&foreign::missing());
     } else {

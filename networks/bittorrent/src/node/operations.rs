@@ -135,6 +135,12 @@ impl Affairs {
         let now = t.cx.now;
         let reply = match request {
             Request::Swarms => {
+                // What announces did not tell. Nobody is asked for it more often than every quarter of an hour.
+                for hash in self.by_hash.keys() {
+                    if self.trackers.counts(hash) == (None, None) {
+                        self.trackers.scrape(*hash, now, t.cx.dice, t.out);
+                    }
+                }
                 let trackers = &self.trackers;
                 let status = |swarm: &mut Box<Swarm>| {
                     let mut status = swarm.status(now);

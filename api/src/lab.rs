@@ -1,0 +1,248 @@
+//! Words about the lab: scenarios under virtual time, and what runs of them come to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Problem;
+
+/// Runs networks under virtual time; needs no network of its own.
+pub trait Laboratory: Send + Sync {
+    /// All scenarios.
+    fn scenarios(&self) -> Vec<LabScenario>;
+
+    /// Runs a scenario; `hear` learns how it goes.
+    ///
+    /// # Errors
+    /// When there is no such scenario, a parameter cannot be used, or what is to be written cannot be written.
+    fn run(&self, request: LabRequest, hear: &mut dyn FnMut(LabEvent)) -> Result<LabReport, Problem>;
+
+    /// Repeats the run of a line. Whether it came to the same is said in [`LabReport::same`].
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when the line cannot be read.
+    fn replay(&self, request: LabReplay, hear: &mut dyn FnMut(LabEvent)) -> Result<LabReport, Problem>;
+
+    /// Tests the claims about a network.
+    ///
+    /// # Errors
+    /// When there are none, or a run of theirs cannot be run.
+    fn test_claims(&self, request: LabClaimsRequest, hear: &mut dyn FnMut(LabEvent)) -> Result<Vec<LabVerdict>, Problem>;
+}
+
+/// A world worth running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabScenario {
+    /// What it is called.
+    pub name: String,
+    /// What it shows, in one sentence.
+    pub about: String,
+    /// What can be set, `nodes` and `seed` included.
+    pub parameters: Vec<LabParameter>,
+    /// Ids of the claims that it tests.
+    pub claims: Vec<String>,
+}
+
+/// Something that can be set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabParameter {
+    /// Its name.
+    pub name: String,
+    /// What holds when nobody says otherwise.
+    pub default: String,
+    /// What it does, with its unit.
+    pub help: String,
+}
+
+/// One run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabRequest {
+    /// Which scenario.
+    pub scenario: String,
+    /// Parameters by name.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// How many threads may run it; 0 and 1 are the same. Changes no outcome.
+    #[serde(default)]
+    pub threads: usize,
+    /// Where JSON lines, CSV and SVG go.
+    #[serde(default)]
+    pub out: Option<PathBuf>,
+}
+
+/// One run from a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabReplay {
+    /// As a run has printed it.
+    pub line: String,
+    /// How many threads may run it.
+    #[serde(default)]
+    pub threads: usize,
+    /// Where JSON lines, CSV and SVG go.
+    #[serde(default)]
+    pub out: Option<PathBuf>,
+}
+
+/// The claims to be tested.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabClaimsRequest {
+    /// A network, a scenario, or `all`.
+    pub about: String,
+    /// As much as the figures need, and not only seconds.
+    #[serde(default)]
+    pub full: bool,
+    /// How many seeds; what the scenario says when not given.
+    #[serde(default)]
+    pub seeds: Option<u32>,
+    /// Only these claims; all when empty.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// How many threads may run it.
+    #[serde(default)]
+    pub threads: usize,
+}
+
+/// How a run goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum LabEvent {
+    /// A scenario begins, or begins again with another seed.
+    Scenario {
+        /// Its name, and the seed where several are run.
+        name: String,
+    },
+    /// A phase begins.
+    Phase {
+        /// Which.
+        name: String,
+    },
+    /// It goes on.
+    Step {
+        /// How much of the phase is done, 0 to 1.
+        done: f64,
+        /// Events in it so far.
+        events: u64,
+    },
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabReport {
+    /// The line that repeats it.
+    pub line: String,
+    /// Which scenario.
+    pub scenario: String,
+    /// Where all randomness came from.
+    pub seed: u64,
+    /// Nodes of the largest world.
+    pub nodes: u32,
+    /// Events in all.
+    pub events: u64,
+    /// Virtual time, seconds.
+    pub virtual_s: f64,
+    /// By the clock on the wall.
+    pub wall_s: f64,
+    /// Of all threads.
+    pub cpu_s: f64,
+    /// Events per CPU second over the whole run.
+    pub events_per_cpu_s: f64,
+    /// The most memory that the process had.
+    pub peak_memory_bytes: u64,
+    /// What of it the process had before.
+    pub memory_before_bytes: u64,
+    /// Hash over all events, 16 hex digits.
+    pub digest: String,
+    /// What took how long.
+    pub phases: Vec<LabPhase>,
+    /// Figures.
+    pub tables: Vec<LabTable>,
+    /// Figures that claims are about, as this run has them.
+    pub findings: Vec<LabVerdict>,
+    /// What a reader should know beside the figures.
+    pub remarks: Vec<String>,
+    /// Files that were written.
+    pub written: Vec<PathBuf>,
+    /// Whether the digest is the one of the line; only of a run from a line that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same: Option<bool>,
+}
+
+/// What a phase of a run took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabPhase {
+    /// Which.
+    pub name: String,
+    /// Events in it.
+    pub events: u64,
+    /// By the clock on the wall.
+    pub wall_s: f64,
+    /// Of all threads.
+    pub cpu_s: f64,
+    /// Events per CPU second.
+    pub events_per_cpu_s: f64,
+}
+
+/// Figures in rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabTable {
+    /// Of what.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// Names of columns, with units.
+    pub columns: Vec<LabColumn>,
+    /// As many cells as columns each.
+    pub rows: Vec<Vec<LabCell>>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabColumn {
+    /// What stands in it.
+    pub name: String,
+    /// In which unit; may be empty.
+    pub unit: String,
+}
+
+/// One figure or word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LabCell {
+    /// A whole number.
+    Count(u64),
+    /// A number.
+    Number(f64),
+    /// A word.
+    Text(String),
+    /// Nothing.
+    Empty,
+}
+
+/// What was found about a figure of a claim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabVerdict {
+    /// The claim's id.
+    pub claim: String,
+    /// Who says it, where that is known here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Which figure.
+    pub row: String,
+    /// What it ought to be.
+    pub expected: String,
+    /// How far away it may be.
+    pub tolerance: String,
+    /// The mean over seeds; nothing where the scenario said nothing about the claim.
+    pub measured: Option<f64>,
+    /// The least of all seeds.
+    pub least: Option<f64>,
+    /// The most of all seeds.
+    pub most: Option<f64>,
+    /// With 95 % the true mean is at most so far from the measured one.
+    pub interval: f64,
+    /// How many seeds.
+    pub seeds: usize,
+    /// Whether the mean is as expected.
+    pub holds: bool,
+}

@@ -1,0 +1,395 @@
+//! `hexad lab`: networks under virtual time.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use hexad_api::{
+    LabCell, LabClaimsRequest, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabTable, LabVerdict, Laboratory as _, Problem,
+    json_line,
+};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::out;
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  hexad lab run bittorrent/swarm --nodes 500 --seed 7 --set free-riders=30
+  hexad lab run lab/hops --nodes 1M --threads 2 --out plots";
+
+const REPLAY_EXAMPLES: &str = "\
+Example:
+  hexad lab replay 'lab/hops nodes=1000 seed=7 #4f0c2b9d11a7e358'";
+
+/// `hexad lab`.
+#[derive(Debug, Args)]
+pub struct LabArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: LabCommand,
+}
+
+/// What to do in the lab.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Say what can be run, and what can be set
+    List {
+        /// Only scenarios whose name begins so, with all their parameters
+        name: Option<String>,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a scenario; the same parameters give the same digest on every machine
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Repeat a run from the line that it printed, and say whether it came to the same
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay {
+        /// The line, in quotes
+        line: String,
+        /// What only changes where the outcome goes and how fast it comes
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// Test what is claimed about a network against its scenarios
+    Claims(ClaimsArgs),
+}
+
+/// `hexad lab run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which scenario
+    pub name: String,
+    /// How many nodes: 1000, 10k, 1M
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<String>,
+    /// Where all randomness comes from
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Set a parameter; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// What only changes where the outcome goes and how fast it comes
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// What changes no outcome.
+#[derive(Debug, Args)]
+pub struct HowArgs {
+    /// Run on so many threads; the outcome is the same
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub threads: usize,
+    /// Write JSON lines, CSV tables and SVG plots into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hexad lab claims`.
+#[derive(Debug, Args)]
+pub struct ClaimsArgs {
+    /// A network, a scenario, or all
+    #[arg(default_value = "all")]
+    pub about: String,
+    /// As much as the figures need, and not only seconds
+    #[arg(long)]
+    pub full: bool,
+    /// How many seeds, in place of what the scenario says
+    #[arg(long, value_name = "COUNT")]
+    pub seeds: Option<u32>,
+    /// Only this claim; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Run on so many threads; the outcome is the same
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub threads: usize,
+    /// One JSON object per line on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Does what was asked of the lab.
+///
+/// # Errors
+/// When it cannot be done, a replay comes to something else, or a claim does not hold.
+pub fn run(command: LabCommand) -> Result<(), Problem> {
+    let laboratory = hexad_daemon::laboratory();
+    match command {
+        LabCommand::List { name, json } => list(&laboratory.scenarios(), name.as_deref(), json),
+        LabCommand::Run(given) => {
+            let mut set: BTreeMap<String, String> = given.set.into_iter().collect();
+            set.extend(given.nodes.map(|nodes| ("nodes".into(), nodes)));
+            set.extend(given.seed.map(|seed| ("seed".into(), seed.to_string())));
+            let HowArgs { threads, out, json } = given.how;
+            let mut screen = Screen::new();
+            let report = laboratory.run(LabRequest { scenario: given.name, set, threads, out }, &mut |event| screen.show(&event));
+            screen.close();
+            show(&report?, json)
+        }
+        LabCommand::Replay { line, how: HowArgs { threads, out, json } } => {
+            let mut screen = Screen::new();
+            let report = laboratory.replay(LabReplay { line: line.clone(), threads, out }, &mut |event| screen.show(&event));
+            screen.close();
+            let report = report?;
+            show(&report, json)?;
+            match report.same {
+                Some(true) => eprintln!("the same digest: {}", report.digest),
+                None => eprintln!("the line has no digest to compare with"),
+                Some(false) => return Err(changed(&line, &report)),
+            }
+            Ok(())
+        }
+        LabCommand::Claims(given) => {
+            let ClaimsArgs { about, full, seeds, only, threads, json } = given;
+            let mut screen = Screen::new();
+            let verdicts = laboratory.test_claims(LabClaimsRequest { about, full, seeds, only, threads }, &mut |event| screen.show(&event));
+            screen.close();
+            show_verdicts(&verdicts?, json)
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("expected KEY=VALUE, came '{text}'"))?;
+    Ok((name.into(), value.into()))
+}
+
+fn changed(line: &str, report: &LabReport) -> Problem {
+    let said = line.rsplit_once('#').map_or("", |(_, digest)| digest.trim());
+    Problem::new(format!("THE RUN HAS CHANGED: the line says digest {said}, this run came to {}", report.digest))
+        .hint("the program has changed since the line was printed; what depends on it has to be measured again")
+}
+
+fn list(scenarios: &[LabScenario], name: Option<&str>, json: bool) -> Result<(), Problem> {
+    let shown: Vec<&LabScenario> = scenarios.iter().filter(|scenario| scenario.name.starts_with(name.unwrap_or(""))).collect();
+    if shown.is_empty() {
+        return Err(Problem::new(format!("there is no scenario whose name begins with '{}'", name.unwrap_or("")))
+            .hint("`hexad lab list` names them all"));
+    }
+    for scenario in shown {
+        if json {
+            out::line(&json_line(scenario)?)?;
+            continue;
+        }
+        let claims = if scenario.claims.is_empty() { String::new() } else { format!(" [{}]", scenario.claims.join(" ")) };
+        out::line(&format!("{:<20} {}{claims}", scenario.name, scenario.about))?;
+        if name.is_some() {
+            let rows: Vec<Vec<String>> = scenario
+                .parameters
+                .iter()
+                .map(|parameter| vec![format!("  {}", parameter.name), parameter.default.clone(), parameter.help.clone()])
+                .collect();
+            lines(&["  set", "default", "what it does"], &rows)?;
+        }
+    }
+    Ok(())
+}
+
+fn show(report: &LabReport, json: bool) -> Result<(), Problem> {
+    if json {
+        return out::line(&json_line(report)?);
+    }
+    for table in &report.tables {
+        show_table(table)?;
+    }
+    for remark in &report.remarks {
+        out::line(remark)?;
+    }
+    if !report.findings.is_empty() {
+        verdict_lines(&report.findings)?;
+    }
+    let phases: Vec<Vec<String>> = report
+        .phases
+        .iter()
+        .map(|phase| {
+            let rate = if phase.events == 0 { String::new() } else { format!("{:.0}", phase.events_per_cpu_s) };
+            vec![phase.name.clone(), phase.events.to_string(), format!("{:.2}", phase.wall_s), format!("{:.2}", phase.cpu_s), rate]
+        })
+        .collect();
+    lines(&["phase", "events", "wall (s)", "CPU (s)", "events per CPU second"], &phases)?;
+    out::line(&format!(
+        "seed {} · {} nodes · {} events · {:.1} s of virtual time · {:.0} events per CPU second in all",
+        report.seed,
+        HumanCount(report.nodes.into()),
+        HumanCount(report.events),
+        report.virtual_s,
+        report.events_per_cpu_s
+    ))?;
+    out::line(&format!(
+        "{:.2} s on the wall · {:.2} s of CPU · {} at most, {} of it before the run",
+        report.wall_s,
+        report.cpu_s,
+        HumanBytes(report.peak_memory_bytes),
+        HumanBytes(report.memory_before_bytes)
+    ))?;
+    for path in &report.written {
+        eprintln!("wrote {}", path.display());
+    }
+    out::line(&report.line)
+}
+
+fn show_table(table: &LabTable) -> Result<(), Problem> {
+    let heads: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| if column.unit.is_empty() { column.name.clone() } else { format!("{} ({})", column.name, column.unit) })
+        .collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(written).collect()).collect();
+    out::line(&format!("{}:", table.title))?;
+    lines(&heads, &rows)?;
+    out::line("")
+}
+
+fn written(cell: &LabCell) -> String {
+    match cell {
+        LabCell::Count(count) => count.to_string(),
+        LabCell::Number(number) => figure(*number),
+        LabCell::Text(text) => text.clone(),
+        LabCell::Empty => "–".into(),
+    }
+}
+
+/// A number with as many digits as a reader wants.
+fn figure(number: f64) -> String {
+    let digits = match number.abs() {
+        0.0 => 0,
+        size if size >= 1000.0 => 0,
+        size if size >= 100.0 => 1,
+        size if size >= 1.0 => 2,
+        size if size >= 0.001 => 4,
+        _ => return format!("{number:.2e}"),
+    };
+    format!("{number:.digits$}")
+}
+
+fn show_verdicts(verdicts: &[LabVerdict], json: bool) -> Result<(), Problem> {
+    if json {
+        for verdict in verdicts {
+            out::line(&json_line(verdict)?)?;
+        }
+    } else {
+        verdict_lines(verdicts)?;
+    }
+    let failed: Vec<&str> = verdicts.iter().filter(|verdict| !verdict.holds).map(|verdict| verdict.claim.as_str()).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(format!("{} of {} figures are not as claimed: {}", failed.len(), verdicts.len(), failed.join(" ")))
+        .hint("`hexad lab list` says which scenario tests which claim"))
+}
+
+fn verdict_lines(verdicts: &[LabVerdict]) -> Result<(), Problem> {
+    let rows: Vec<Vec<String>> = verdicts
+        .iter()
+        .map(|verdict| {
+            let spread = match (verdict.least, verdict.most) {
+                (Some(least), Some(most)) if verdict.seeds > 1 => format!("{} … {}", figure(least), figure(most)),
+                _ => String::new(),
+            };
+            let measured = verdict.measured.map_or_else(|| "–".into(), figure);
+            let measured = if verdict.interval > 0.0 { format!("{measured} ±{}", figure(verdict.interval)) } else { measured };
+            let holds = if verdict.holds { "holds" } else { "FAILS" };
+            vec![
+                verdict.claim.clone(),
+                verdict.row.clone(),
+                verdict.expected.clone(),
+                measured,
+                verdict.tolerance.clone(),
+                holds.into(),
+                verdict.seeds.to_string(),
+                spread,
+            ]
+        })
+        .collect();
+    lines(&["claim", "figure", "expected", "measured", "tolerance", "verdict", "seeds", "of seeds"], &rows)
+}
+
+/// Columns side by side, as wide as their widest; numbers to the right.
+fn lines(heads: &[&str], rows: &[Vec<String>]) -> Result<(), Problem> {
+    let letters = |text: &str| text.chars().count();
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let widths: Vec<usize> = heads
+        .iter()
+        .enumerate()
+        .map(|(column, head)| cells(column).map(|cell| letters(cell)).max().unwrap_or(0).max(letters(head)))
+        .collect();
+    let is_number = |cell: &String| cell.is_empty() || cell == "–" || cell.parse::<f64>().is_ok();
+    let right: Vec<bool> =
+        (0..heads.len()).map(|column| rows.iter().any(|row| !row[column].is_empty()) && cells(column).all(is_number)).collect();
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| {
+            let pad = " ".repeat(widths[column].saturating_sub(letters(cell)));
+            if right[column] { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    out::line(&line(heads.to_vec()))?;
+    for row in rows {
+        out::line(&line(row.iter().map(String::as_str).collect()))?;
+    }
+    Ok(())
+}
+
+/// How a run goes, on a terminal: a bar for each phase. Elsewhere nothing but the scenarios of several.
+struct Screen {
+    bar: Option<ProgressBar>,
+    phase: String,
+    scenario: String,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent}% {elapsed}\n{msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        Self { bar, phase: String::new(), scenario: String::new() }
+    }
+
+    fn show(&mut self, event: &LabEvent) {
+        let message = match event {
+            LabEvent::Scenario { name } => {
+                self.scenario = format!("{name} · ");
+                if self.bar.is_none() {
+                    eprintln!("{name}");
+                }
+                return;
+            }
+            LabEvent::Phase { name } => {
+                self.phase.clone_from(name);
+                if let Some(bar) = &self.bar {
+                    bar.reset();
+                }
+                format!("{}{name}", self.scenario)
+            }
+            LabEvent::Step { done, events } => {
+                let thousandths = (done.clamp(0.0, 1.0) * 1000.0).round();
+                if let Some(bar) = &self.bar {
+                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+                    bar.set_position(thousandths as u64);
+                }
+                format!("{}{} · {} events", self.scenario, self.phase, HumanCount(*events))
+            }
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_message(message);
+        }
+    }
+
+    fn close(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The suite for Chord.
+
+use hexad_chord::Chord;
+
+hexad_conformance::lab_suite!(Chord<u32>);

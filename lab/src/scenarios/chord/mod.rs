@@ -1,0 +1,10 @@
+//! Chord: rings at rest and under stress, and the claims that were made about them.
+
+mod churn;
+mod load;
+mod oracle;
+mod routing;
+
+pub use churn::{CHURN, HALFLIFE, PARTITION};
+pub use load::{LOAD, SURVIVAL};
+pub use routing::{FAILURES, HOPS, STEADY, STRETCH, TABLES};

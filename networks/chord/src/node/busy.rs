@@ -1,0 +1,118 @@
+//! What a node remembers only while something is under way. An idle node of a quiet ring has none of it.
+
+use hexad_core::{ConnId, Map, OpId, Time};
+
+use super::detector::Detector;
+use super::errands::Errand;
+use super::fetching::Fetch;
+use super::lookups::Lookup;
+use super::publishing::Publishing;
+use super::queries::Query;
+use super::replicas::Write;
+use super::roads::Roads;
+use super::searching::Search;
+use super::serving::Upload;
+use super::store::Store;
+use crate::place::Place;
+use crate::wire::Message;
+
+/// A join that is not yet in effect, or the membership that came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Joining<A> {
+    /// Who wanted it.
+    pub op: OpId,
+    /// Where to begin.
+    pub bootstrap: Vec<A>,
+    /// Which of these is asked.
+    pub at: usize,
+    /// Whether it was reported done.
+    pub done: bool,
+    /// When to give up, while it is not.
+    pub deadline: Time,
+}
+
+/// Everything that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Busy<A: Place> {
+    pub(super) joining: Option<Joining<A>>,
+    pub(super) queries: Map<u32, Query<A>>,
+    pub(super) lookups: Map<u32, Lookup<A>>,
+    pub(super) errands: Map<u32, Errand<A>>,
+    pub(super) writes: Map<u32, Write<A>>,
+    pub(super) detector: Detector<A>,
+    pub(super) store: Store<A>,
+    pub(super) publishings: Map<OpId, Publishing>,
+    pub(super) searches: Map<OpId, Search<A>>,
+    pub(super) fetches: Map<OpId, Fetch<A>>,
+    pub(super) uploads: Map<ConnId, Upload>,
+    pub(super) roads: Roads<A>,
+    /// The nearest so far of the nodes that may be a finger: virtual node and bit → round trip in microseconds, who.
+    pub(super) nearest: Map<(u8, u8), (u64, A::Contact)>,
+    /// What we say to ourselves.
+    pub(super) loopback: Vec<Message<A>>,
+    /// We are leaving: who wants to know, and when it is over at the latest.
+    pub(super) leaving: Option<(OpId, Time)>,
+    /// A repair of the copies is asked for, at that time.
+    pub(super) repair_at: Option<Time>,
+    /// When copies were last compared.
+    pub(super) repaired: Time,
+}
+
+impl<A: Place> Default for Busy<A> {
+    fn default() -> Self {
+        Self {
+            joining: None,
+            queries: Map::new(),
+            lookups: Map::new(),
+            errands: Map::new(),
+            writes: Map::new(),
+            detector: Detector::default(),
+            store: Store::default(),
+            publishings: Map::new(),
+            searches: Map::new(),
+            fetches: Map::new(),
+            uploads: Map::new(),
+            roads: Roads::default(),
+            nearest: Map::new(),
+            loopback: Vec::new(),
+            leaving: None,
+            repair_at: None,
+            repaired: Time::ZERO,
+        }
+    }
+}
+
+impl<A: Place> Busy<A> {
+    /// Whether nothing is left to be remembered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queries.is_empty()
+            && self.lookups.is_empty()
+            && self.errands.is_empty()
+            && self.writes.is_empty()
+            && self.nearest.is_empty()
+            && self.joining.is_none()
+            && self.leaving.is_none()
+            && self.repair_at.is_none()
+            && self.detector.is_empty()
+            && self.store.is_empty()
+            && self.publishings.is_empty()
+            && self.searches.is_empty()
+            && self.fetches.is_empty()
+            && self.uploads.is_empty()
+            && self.roads.is_empty()
+    }
+
+    /// A number that no question, lookup or errand has. From dice, so that nobody can answer what he was not asked.
+    pub(super) fn fresh(&self, dice: &mut hexad_core::Dice) -> u32 {
+        loop {
+            let number = u32::try_from(dice.bits() >> 32).unwrap_or(0);
+            let taken = self.queries.contains_key(&number)
+                || self.lookups.contains_key(&number)
+                || self.errands.contains_key(&number)
+                || self.writes.contains_key(&number);
+            if !taken {
+                return number;
+            }
+        }
+    }
+}

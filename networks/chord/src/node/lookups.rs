@@ -1,0 +1,434 @@
+//! Finding the owner of a key (C5, C10): each step at least halves the distance while the tables are right, and always shrinks it.
+
+use hexad_core::{Context, Level, OpId, Time};
+
+use super::queries::About;
+use super::{Found, Node, Out, Reply, Stage, Style, Timer};
+use crate::id::{Key, RingId, owns};
+use crate::place::{Contact as _, Place};
+use crate::wire::{Body, CONTACTS_MAX, Route, Routed, Step};
+
+/// Candidates that one answer names, and that a path remembers.
+const CANDIDATES: usize = 8;
+const CANDIDATES_KEPT: usize = 32;
+/// Owners that one answer names: all may be gone but the last.
+const HOLDERS: usize = 20;
+/// Those that follow an owner, by its own account: the next ones hold the copies.
+const FOLLOWING: usize = 8;
+/// Owners that a path tries before it gives up.
+const OWNERS_TRIED: u8 = 24;
+
+/// What a lookup is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A newcomer's place.
+    Join(u8),
+    /// Whether one who was lost is in another ring.
+    Merge(u8),
+    /// A finger.
+    Finger(u8, u8),
+    /// Whoever ought to have us as a finger (the join of 2001).
+    Others(u8, u8),
+    /// A put or get.
+    Errand(u32),
+    /// A user wants to know.
+    Locate(OpId),
+}
+
+/// One lookup under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lookup<A: Place> {
+    purpose: Purpose,
+    key: Key,
+    started: Time,
+    /// The virtual node that asks.
+    vnode: u8,
+    paths: Vec<Path<A>>,
+    /// The nearest owner that a path has found.
+    best: Option<Found<A>>,
+    /// All that were asked, by any path: where there are several, they share nobody on the way.
+    asked: Vec<A::Contact>,
+}
+
+/// One way through the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Path<A: Place> {
+    /// Known nodes before the key, nearest to it last.
+    candidates: Vec<A::Contact>,
+    /// Those that may be the owner, most likely first.
+    owners: Vec<A::Contact>,
+    /// Who is asked, and whether it was named as the owner.
+    asking: Option<(A::Contact, bool)>,
+    /// Who was named as the owner by one who would be it otherwise.
+    named: Option<A::Contact>,
+    /// Those who did not answer on this path.
+    silent: Vec<A::Contact>,
+    hops: u16,
+    timeouts: u16,
+    owners_tried: u8,
+    /// Those of our own successors that were tried as the last way.
+    tried: Vec<A::Contact>,
+    /// Whether there is no such last way.
+    fell_back: bool,
+    over: bool,
+}
+
+impl<A: Place> Path<A> {
+    fn new() -> Self {
+        Self {
+            candidates: Vec::new(),
+            owners: Vec::new(),
+            asking: None,
+            named: None,
+            silent: Vec::new(),
+            hops: 0,
+            timeouts: 0,
+            owners_tried: 0,
+            tried: Vec::new(),
+            fell_back: false,
+            over: false,
+        }
+    }
+}
+
+impl<A: Place> Node<A> {
+    /// What is known here of the way to a key.
+    pub(super) fn next_step(&self, ring: &super::Ring<A>, key: &Key, claimed: bool) -> (Step, Vec<A::Contact>) {
+        let settings = &self.config.0;
+        let place = A::Id::of_key(key);
+        let orphan = ring.prdc.as_ref().is_none_or(|prdc| self.is_gone(prdc));
+        if ring.owns(place) || (claimed && orphan) {
+            let mut own = vec![ring.prdc.clone().unwrap_or_else(|| ring.me.clone())];
+            own.extend(ring.succ.iter().take(FOLLOWING.max(usize::from(settings.proximity))).cloned());
+            own.truncate(CONTACTS_MAX);
+            return (Step::Mine, own);
+        }
+        if claimed && let Some(prdc) = &ring.prdc {
+            return (Step::Before, vec![prdc.clone()]);
+        }
+        let reach = if settings.list_shortcuts { usize::MAX } else { 1 };
+        let holders = ring.holders(place, reach);
+        if !holders.is_empty() {
+            return (Step::Successor, holders.iter().take(HOLDERS).cloned().collect());
+        }
+        let closer = ring.preceding(place, CANDIDATES, settings.list_shortcuts, |contact| !self.is_gone(contact));
+        if closer.is_empty() {
+            return (Step::Successor, ring.succ.iter().take(HOLDERS).cloned().collect());
+        }
+        (Step::Closer, closer)
+    }
+
+    /// Starts to look for the owner of `key`: by our own tables, or by way of `seeds` where there are any.
+    pub(super) fn start_lookup(&mut self, purpose: Purpose, key: Key, seeds: Vec<A::Contact>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let config = self.config.clone();
+        let vnode = match purpose {
+            Purpose::Join(vnode) | Purpose::Merge(vnode) | Purpose::Finger(vnode, _) | Purpose::Others(vnode, _) => vnode,
+            Purpose::Errand(_) | Purpose::Locate(_) => self.nearest_ring(&key).unwrap_or(config.0.first_vnode),
+        };
+        let secure = matches!(purpose, Purpose::Errand(_) | Purpose::Locate(_));
+        let paths = if secure { usize::from(config.0.paths.max(1)) } else { 1 };
+        let mut lookup = Lookup { purpose, key, started: cx.now, vnode, paths: vec![Path::new(); paths], best: None, asked: Vec::new() };
+        if seeds.is_empty() {
+            let Some(ring) = self.ring(vnode).filter(|ring| ring.stage == Stage::Member) else {
+                return self.on_found(purpose, None, cx, out);
+            };
+            let (step, contacts) = self.next_step(ring, &key, false);
+            match step {
+                Step::Mine => {
+                    let following = ring.succ.iter().take(FOLLOWING).cloned().collect();
+                    let found = Found { owner: ring.me.clone(), following, hops: 0, timeouts: 0, took: cx.now.since(cx.now) };
+                    return self.on_found(purpose, Some(found), cx, out);
+                }
+                _ if secure && config.0.style == Style::Recursive => {
+                    let (origin, claimed) = (ring.me.clone(), step == Step::Successor);
+                    let number = self.busy().fresh(cx.dice);
+                    lookup.paths.clear();
+                    self.busy().lookups.insert(number, lookup);
+                    out.wake(cx.now + config.0.lookup_deadline, Timer::Lookup(number));
+                    let route = Route { key, origin, query: number, hops: 1, claimed };
+                    return self.relay(vnode, route, contacts, cx, out);
+                }
+                Step::Successor if paths == 1 => lookup.paths[0].owners = contacts,
+                _ if paths == 1 => lookup.paths[0].candidates = contacts.into_iter().rev().collect(),
+                _ => self.spread(vnode, &key, contacts, step, &mut lookup.paths),
+            }
+        } else {
+            lookup.paths[0].candidates = seeds;
+            lookup.paths[0].fell_back = true;
+        }
+        let number = self.busy().fresh(cx.dice);
+        self.busy().lookups.insert(number, lookup);
+        out.wake(cx.now + config.0.lookup_deadline, Timer::Lookup(number));
+        for path in 0..u8::try_from(paths).unwrap_or(1) {
+            self.go_on(number, path, cx, out);
+        }
+    }
+
+    /// Disjoint paths begin at different nodes.
+    fn spread(&self, vnode: u8, key: &Key, contacts: Vec<A::Contact>, step: Step, paths: &mut [Path<A>]) {
+        let count = paths.len();
+        if step == Step::Successor {
+            // The owner is next to us: each path begins with another of those who say so.
+            for (at, path) in paths.iter_mut().enumerate() {
+                path.owners = contacts.iter().skip(at.min(contacts.len().saturating_sub(1))).cloned().collect();
+            }
+        }
+        let Some(ring) = self.ring(vnode) else { return };
+        let starts = ring.preceding(A::Id::of_key(key), 3 * count, true, |contact| !self.is_gone(contact));
+        for (at, start) in starts.into_iter().enumerate() {
+            let path = &mut paths[at % count];
+            if path.owners.is_empty() || step != Step::Successor {
+                path.candidates.insert(0, start);
+            }
+        }
+    }
+
+    /// The virtual node of ours from which it is nearest to a key.
+    fn nearest_ring(&self, key: &Key) -> Option<u8> {
+        let place = A::Id::of_key(key);
+        let members = self.rings.iter().filter(|ring| ring.stage == Stage::Member);
+        let mut nearest = members.clone().min_by_key(|ring| ring.id().distance(place))?;
+        if let Some(owner) = members.clone().find(|ring| ring.owns(place)) {
+            nearest = owner;
+        }
+        Some(nearest.me.vnode())
+    }
+
+    /// Asks the next node of a path, or ends it.
+    fn go_on(&mut self, number: u32, at: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let config = self.config.clone();
+        let Some(busy) = &mut self.busy else { return };
+        let Some(lookup) = busy.lookups.get_mut(&number) else { return };
+        let (key, vnode) = (lookup.key, lookup.vnode);
+        let many = lookup.paths.len() > 1;
+        let asked = std::mem::take(&mut lookup.asked);
+        let Some(path) = lookup.paths.get_mut(usize::from(at)) else { return };
+        let me: Vec<&A::Contact> = self.rings.iter().map(|ring| &ring.me).collect();
+        let is_me = |contact: &A::Contact| matches!(lookup.purpose, Purpose::Join(_) | Purpose::Merge(_)) && me.contains(&contact);
+        let usable = |contact: &A::Contact| !is_me(contact) && !path.silent.contains(contact);
+        path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !busy.detector.is_gone(&owner.addr())));
+        path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
+        let mut next = None;
+        if path.hops >= config.0.hops_max {
+            out.note(Level::Drop, "lookup_too_long", None, "");
+        } else if !path.owners.is_empty() && path.owners_tried < OWNERS_TRIED {
+            path.owners_tried += 1;
+            next = Some((path.owners.remove(0), true));
+        } else if let Some(candidate) = path.candidates.pop() {
+            next = Some((candidate, false));
+        } else if !path.fell_back {
+            // Whoever of our own successors is there leads on, if slowly.
+            let successors = self.rings.iter().find(|ring| ring.me.vnode() == vnode).map_or(&[][..], |ring| &ring.succ);
+            let untried = |contact: &&A::Contact| !path.tried.contains(contact) && !path.silent.contains(contact);
+            next = successors
+                .iter()
+                .rev()
+                .find(|contact| untried(contact) && !(many && asked.contains(contact)))
+                .map(|found| (found.clone(), false));
+            path.tried.extend(next.iter().map(|(contact, _)| contact.clone()));
+        }
+        lookup.asked = asked;
+        let Some((to, claimed)) = next else {
+            path.over = true;
+            return self.end_if_over(number, cx, out);
+        };
+        path.asking = Some((to.clone(), claimed));
+        if many {
+            lookup.asked.push(to.clone());
+        }
+        self.ask(vnode, &to, About::Step { lookup: number, path: at }, Body::FindNext { key, claimed }, cx, out);
+    }
+
+    /// A node on the way has answered, or has not.
+    pub(super) fn on_step_end(
+        &mut self,
+        number: u32,
+        at: u8,
+        to: &A::Contact,
+        body: Option<Body<A>>,
+        cx: &mut Context<'_>,
+        out: &mut Out<A>,
+    ) {
+        let Some(busy) = &mut self.busy else { return };
+        let Some(lookup) = busy.lookups.get_mut(&number) else { return };
+        let place = A::Id::of_key(&lookup.key);
+        let started = lookup.started;
+        let Some(path) = lookup.paths.get_mut(usize::from(at)) else { return };
+        let Some((_, claimed)) = path.asking.take() else { return };
+        let from_owner = |contact: &A::Contact| contact.id().distance(place);
+        match body {
+            None => {
+                path.timeouts += 1;
+                path.silent.push(to.clone());
+            }
+            Some(Body::Next(step, contacts)) => {
+                path.hops += 1;
+                match step {
+                    Step::Mine => {
+                        let mut named = contacts.into_iter();
+                        let prdc = named.next();
+                        let plausible = prdc.as_ref().is_some_and(|prdc| prdc == to || owns(prdc.id(), place, to.id()) || claimed);
+                        if plausible {
+                            let following = named.collect();
+                            let (hops, timeouts) = (path.hops, path.timeouts);
+                            path.over = true;
+                            let found = Found { owner: to.clone(), following, hops, timeouts, took: cx.now.since(started) };
+                            return self.on_claim(number, found, cx, out);
+                        }
+                        out.note(Level::Drop, "forged_owner", Some(to.addr()), "");
+                    }
+                    Step::Successor => {
+                        path.owners = contacts;
+                    }
+                    Step::Before => match contacts.into_iter().next() {
+                        // It names one who is gone: what that one owned, is its own.
+                        Some(before) if path.silent.contains(&before) => {
+                            let (hops, timeouts) = (path.hops, path.timeouts);
+                            path.over = true;
+                            let found = Found { owner: to.clone(), following: Vec::new(), hops, timeouts, took: cx.now.since(started) };
+                            return self.on_claim(number, found, cx, out);
+                        }
+                        // Even where we take it for gone: it may be back.
+                        Some(before) => {
+                            path.named = Some(before.clone());
+                            path.owners.insert(0, before);
+                        }
+                        None => {}
+                    },
+                    Step::Closer => {
+                        // Whoever is not nearer to the key than the one who named it leads nowhere.
+                        let reached = from_owner(to);
+                        let mut off = 0_u32;
+                        for contact in contacts.into_iter().rev() {
+                            if from_owner(&contact) >= reached {
+                                off += 1;
+                            } else if !path.candidates.contains(&contact) {
+                                path.candidates.push(contact);
+                            }
+                        }
+                        if off > 0 {
+                            out.note(Level::Drop, "no_progress", Some(to.addr()), "");
+                        }
+                        path.candidates.sort_by_key(|contact| std::cmp::Reverse(from_owner(contact)));
+                        let excess = path.candidates.len().saturating_sub(CANDIDATES_KEPT);
+                        path.candidates.drain(..excess);
+                    }
+                }
+            }
+            Some(_) => path.hops += 1,
+        }
+        self.go_on(number, at, cx, out);
+    }
+
+    /// One path has found somebody who says that the key is his.
+    fn on_claim(&mut self, number: u32, found: Found<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let implausible = self.is_implausible(number, &found.owner);
+        let Some(lookup) = self.busy().lookups.get_mut(&number) else { return };
+        if implausible {
+            // So far from its key, and so many others there must be between: somebody keeps them from us.
+            out.note(Level::Drop, "implausible_owner", Some(found.owner.addr()), "");
+        } else {
+            let place = A::Id::of_key(&lookup.key);
+            let nearer = lookup.best.as_ref().is_none_or(|best| place.distance(found.owner.id()) < place.distance(best.owner.id()));
+            if nearer {
+                lookup.best = Some(found);
+            }
+        }
+        self.end_if_over(number, cx, out);
+    }
+
+    /// Whether there ought to be others between a key and who claims it, by how dense the ring is (Castro et al. 2002).
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn is_implausible(&self, number: u32, owner: &A::Contact) -> bool {
+        let max = self.config.0.owner_distance_max;
+        let Some(lookup) = self.busy.as_ref().and_then(|busy| busy.lookups.get(&number)) else { return false };
+        let Some(ring) = self.ring(lookup.vnode).filter(|ring| !ring.nursery && ring.succ.len() >= 8) else { return false };
+        let spaces = A::Id::of_key(&lookup.key).distance(owner.id()).share() * ring.size_estimate();
+        max > 0 && spaces > f64::from(max)
+    }
+
+    fn end_if_over(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let busy = self.busy();
+        if busy.lookups.get(&number).is_some_and(|lookup| lookup.paths.iter().all(|path| path.over))
+            && let Some(lookup) = busy.lookups.remove(&number)
+        {
+            self.on_found(lookup.purpose, lookup.best, cx, out);
+        }
+    }
+
+    pub(super) fn on_lookup_late(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(busy) = &mut self.busy else { return };
+        let Some(lookup) = busy.lookups.remove(&number) else { return };
+        busy.queries.retain(|_, query| !matches!(query.about, About::Step { lookup, .. } if lookup == number));
+        out.note(Level::Debug, "lookup_late", None, "");
+        self.on_found(lookup.purpose, lookup.best, cx, out);
+    }
+
+    /// A recursive lookup is here on its way.
+    pub(super) fn on_route(&mut self, vnode: u8, route: Route<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let config = self.config.clone();
+        let full = self.busy.as_ref().is_some_and(|busy| busy.queries.len() >= config.0.queries_max);
+        if u16::from(route.hops) >= config.0.hops_max.min(250) || full {
+            return out.note(Level::Drop, if full { "too_many_routes" } else { "route_too_long" }, Some(route.origin.addr()), "");
+        }
+        let Some(ring) = self.ring(vnode) else { return };
+        let (step, contacts) = self.next_step(ring, &route.key, route.claimed);
+        if step == Step::Mine {
+            let mut holders = vec![ring.me.clone()];
+            holders.extend(ring.succ.iter().take(FOLLOWING).cloned());
+            let body = Body::Routed(Box::new(Routed { hops: route.hops, holders }));
+            let message = crate::wire::Message { from: vnode, to: route.origin.vnode(), query: route.query, body };
+            return self.send(&route.origin.addr(), message, cx, out);
+        }
+        let claimed = matches!(step, Step::Successor | Step::Before);
+        let on = Route { hops: route.hops + 1, claimed, ..route };
+        self.relay(vnode, on, contacts, cx, out);
+    }
+
+    /// The owner of what we have sought recursively has spoken.
+    pub(super) fn on_routed(&mut self, number: u32, routed: Routed<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(busy) = &mut self.busy else { return };
+        // Only a recursive lookup has no paths of its own.
+        if busy.lookups.get(&number).is_none_or(|lookup| !lookup.paths.is_empty()) {
+            return out.note(Level::Debug, "late_answer", None, "");
+        }
+        let Some(lookup) = busy.lookups.remove(&number) else { return };
+        let mut holders = routed.holders.into_iter();
+        let found = holders.next().map(|owner| Found {
+            owner,
+            following: holders.collect(),
+            hops: routed.hops.into(),
+            timeouts: 0,
+            took: cx.now.since(lookup.started),
+        });
+        self.on_found(lookup.purpose, found, cx, out);
+    }
+
+    pub(super) fn start_locate(&mut self, op: OpId, key: Key, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if !self.is_member() {
+            return super::failed(op, hexad_core::Failure::NotReady("not in a ring".into()), out);
+        }
+        if self.busy.as_ref().is_some_and(|busy| busy.lookups.len() >= self.config.0.errands_max) {
+            return super::failed(op, hexad_core::Failure::Full("lookups"), out);
+        }
+        self.start_lookup(Purpose::Locate(op), key, Vec::new(), cx, out);
+    }
+
+    /// A lookup is over.
+    fn on_found(&mut self, purpose: Purpose, found: Option<Found<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        match purpose {
+            Purpose::Join(vnode) => self.on_place_found(vnode, found, cx, out),
+            Purpose::Merge(vnode) => self.on_merge_found(vnode, found, cx, out),
+            Purpose::Finger(vnode, bit) => self.on_finger_found(vnode, bit, found, cx, out),
+            Purpose::Others(vnode, bit) => self.on_others_found(vnode, bit, found, cx, out),
+            Purpose::Errand(errand) => self.on_errand_found(errand, found, cx, out),
+            Purpose::Locate(op) => match found {
+                Some(found) => {
+                    out.report(op, hexad_core::Progress::Own(Reply::Owner(found)));
+                    out.report(op, hexad_core::Progress::Done);
+                }
+                None => super::failed(op, hexad_core::Failure::TimedOut(self.config.0.lookup_deadline.as_secs()), out),
+            },
+        }
+    }
+}

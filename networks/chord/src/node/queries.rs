@@ -1,0 +1,209 @@
+//! Questions under way: each is asked again until it is answered or has been asked often enough.
+
+use hexad_core::{Context, Level, Link, OpId, Output, Span, Time};
+
+use super::{Node, Out, Timer, doors};
+use crate::id::Key;
+use crate::place::{Contact as _, Place};
+use crate::wire::{Body, DATAGRAM_BYTES_MAX, Message, Route};
+
+/// What a question is about: whoever is told of its answer, or that there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum About<A: Place> {
+    /// A newcomer's first word to one of its bootstrap nodes.
+    Hello,
+    /// A newcomer greets a member where everybody knows everybody.
+    Greet { vnode: u8 },
+    /// A newcomer wants its successor's list.
+    JoinState { vnode: u8, turns: u8 },
+    /// A newcomer wants its successor's fingers.
+    CopyTable { vnode: u8 },
+    /// The first half of stabilisation.
+    Stabilise { vnode: u8 },
+    /// The second half: somebody may stand before our successor.
+    Second { vnode: u8, list: Box<[A::Contact]>, head: A::Contact },
+    /// Stabilisation where everybody knows everybody.
+    Mesh { vnode: u8 },
+    /// A node of another ring may be our successor.
+    Merge { vnode: u8 },
+    /// Is our predecessor still there, now that somebody else says that he is it?
+    Rectify { vnode: u8, notifier: A::Contact },
+    /// Does a finger still stand where it should?
+    Finger { vnode: u8, bit: u8 },
+    /// How far away is a node that may be a finger?
+    Near { vnode: u8, bit: u8 },
+    /// One step of a lookup on one of its paths.
+    Step { lookup: u32, path: u8 },
+    /// A recursive lookup was passed on; others are tried where it was not taken.
+    Relay { rest: Vec<A::Contact> },
+    /// A put or a get.
+    Errand(u32),
+    /// A copy of what was put here.
+    Copy { write: u32 },
+    /// Comparison of our arc with one who holds copies of it.
+    Inventory { vnode: u8, after: Key, upto: Key },
+    /// Copies for one who lacks them.
+    Push,
+    /// Items that we lack.
+    Pull,
+    /// What we own, before we leave.
+    Farewell { op: OpId },
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Query<A: Place> {
+    pub(super) to: A::Contact,
+    pub(super) from: u8,
+    pub(super) tries: u8,
+    pub(super) sent: Time,
+    pub(super) about: About<A>,
+    pub(super) body: Body<A>,
+}
+
+impl<A: Place> Node<A> {
+    /// Asks somebody something.
+    pub(super) fn ask(&mut self, from: u8, to: &A::Contact, about: About<A>, body: Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let now = cx.now;
+        let busy = self.busy();
+        let number = busy.fresh(cx.dice);
+        busy.queries.insert(number, Query { to: to.clone(), from, tries: 0, sent: now, about, body });
+        self.send_query(number, cx, out);
+    }
+
+    fn send_query(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let config = self.config.clone();
+        let busy = self.busy();
+        let Some(query) = busy.queries.get_mut(&number) else { return };
+        query.sent = cx.now;
+        let addr = query.to.addr();
+        let message = Message { from: query.from, to: query.to.vnode(), query: number, body: query.body.clone() };
+        let large = hexad_core::Message::wire_bytes(&message) > DATAGRAM_BYTES_MAX;
+        // What needs a connection first has to have one.
+        let patience = busy.detector.patience(&addr, query.tries, &config.0) + if large { config.0.answer_max } else { Span::ZERO };
+        out.wake(cx.now + patience, Timer::Query(number, query.tries));
+        self.send(&addr, message, cx, out);
+    }
+
+    /// Sends a message by the road that fits its size.
+    pub(super) fn send(&mut self, to: &A, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if self.addr.as_ref().is_some_and(|own| same_host(own, to)) {
+            self.busy().loopback.push(message);
+        } else if hexad_core::Message::wire_bytes(&message) <= DATAGRAM_BYTES_MAX {
+            out.send(Link::Datagram(doors::RING, to.clone()), message);
+        } else {
+            self.send_large(to, message, cx, out);
+        }
+    }
+
+    /// Answers a question.
+    pub(super) fn answer(&mut self, to: &A, question: &Message<A>, body: Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let from = if self.ring(question.to).is_some() { question.to } else { self.config.0.first_vnode };
+        self.send(to, Message { from, to: question.from, query: question.query, body }, cx, out);
+    }
+
+    /// Says something that wants no answer.
+    pub(super) fn tell(&mut self, from: u8, to: &A::Contact, body: Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.send(&to.addr(), Message { from, to: to.vnode(), query: 0, body }, cx, out);
+    }
+
+    /// An answer has come.
+    pub(super) fn on_answer(&mut self, from: &A, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if let Body::Routed(routed) = message.body {
+            self.on_routed(message.query, *routed, cx, out);
+            return;
+        }
+        let config = self.config.clone();
+        let Some(busy) = &mut self.busy else { return out.note(Level::Debug, "late_answer", Some(from.clone()), "") };
+        match busy.queries.get(&message.query) {
+            None => return out.note(Level::Debug, "late_answer", Some(from.clone()), ""),
+            Some(query) if !same_host(&query.to.addr(), from) => {
+                return out.note(Level::Drop, "answer_from_another", Some(from.clone()), "");
+            }
+            Some(_) => {}
+        }
+        let Some(query) = busy.queries.remove(&message.query) else { return };
+        let after = cx.now.since(query.sent);
+        // An answer to a question that was asked twice tells nothing about the way (Karn).
+        if query.tries == 0 {
+            busy.detector.answered(from, after, cx.now, &config.0);
+        } else {
+            busy.detector.heard(from);
+        }
+        let answerer = from.contact(message.from).unwrap_or_else(|| query.to.clone());
+        self.on_end(query, Some((answerer, message.body, after)), cx, out);
+    }
+
+    /// A question was not answered in time.
+    pub(super) fn on_patience(&mut self, number: u32, tries: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let config = self.config.clone();
+        let Some(busy) = &mut self.busy else { return };
+        let Some(query) = busy.queries.get_mut(&number).filter(|query| query.tries == tries) else { return };
+        if query.tries + 1 < config.0.tries {
+            query.tries += 1;
+            self.send_query(number, cx, out);
+            return;
+        }
+        let Some(query) = busy.queries.remove(&number) else { return };
+        let gone = query.to.clone();
+        busy.detector.silent(&gone.addr(), cx.now, &config.0);
+        out.note(Level::Debug, "silent", Some(gone.addr()), "");
+        self.on_end(query, None, cx, out);
+    }
+
+    /// Whether somebody counts as gone.
+    pub(super) fn is_gone(&self, contact: &A::Contact) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.detector.is_gone(&contact.addr()))
+    }
+
+    /// Passes the end of a question on to whoever asked it.
+    fn on_end(&mut self, query: Query<A>, answer: Option<(A::Contact, Body<A>, Span)>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let to = query.to;
+        let body = answer.as_ref().map(|(_, body, _)| body.clone());
+        match query.about {
+            About::Hello => self.on_hello_end(answer.map(|(who, body, _)| (who, body)), cx, out),
+            About::Greet { vnode } => self.on_greet_end(vnode, &to, body, cx, out),
+            About::JoinState { vnode, turns } => self.on_join_state(vnode, turns, &to, body, cx, out),
+            About::CopyTable { vnode } => self.on_table(vnode, body, cx, out),
+            About::Stabilise { vnode } => self.on_stabilise_end(vnode, &to, body, cx, out),
+            About::Second { vnode, list, head } => self.on_second_end(vnode, &to, &head, &list, body, cx, out),
+            About::Mesh { vnode } => self.on_mesh_end(vnode, &to, body, cx, out),
+            About::Merge { vnode } => self.on_merge_end(vnode, &to, body, cx, out),
+            About::Rectify { vnode, notifier } => self.on_rectify_end(vnode, &to, &notifier, body.is_some(), cx, out),
+            About::Finger { vnode, bit } => self.on_finger_end(vnode, bit, &to, body, cx, out),
+            About::Near { vnode, bit } => self.on_near_end(vnode, bit, &to, answer.map(|(_, _, after)| after), out),
+            About::Step { lookup, path } => self.on_step_end(lookup, path, &to, body, cx, out),
+            About::Relay { rest } => {
+                if let (None, Body::Route(route)) = (&body, query.body) {
+                    self.relay(query.from, *route, rest, cx, out);
+                }
+            }
+            About::Errand(errand) => self.on_errand_end(errand, &to, body, cx, out),
+            About::Copy { write } => self.on_copy_end(write, matches!(body, Some(Body::Copied(count)) if count > 0), cx, out),
+            About::Inventory { vnode, after, upto } => self.on_inventory_end(vnode, &to, (after, upto), body, cx, out),
+            About::Push => {}
+            About::Pull => self.on_pulled(&to, body, cx, out),
+            About::Farewell { op } => self.on_farewell_end(op, cx, out),
+        }
+    }
+
+    /// Passes a recursive lookup on to the first of `next`; the others are tried if that one is silent.
+    pub(super) fn relay(&mut self, from: u8, route: Route<A>, mut next: Vec<A::Contact>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        next.retain(|contact| !self.is_gone(contact));
+        if next.is_empty() {
+            return out.note(Level::Drop, "route_stuck", None, "");
+        }
+        let first = next.remove(0);
+        self.ask(from, &first, About::Relay { rest: next }, Body::Route(Box::new(route)), cx, out);
+    }
+
+    /// Closes what was opened for a user and reports nothing more.
+    pub(super) fn close(conn: hexad_core::ConnId, why: &'static str, out: &mut Out<A>) {
+        out.push(Output::Close(conn, why.into()));
+    }
+}
+
+/// Whether two addresses are the same host: outside, by its key.
+pub fn same_host<A: Place>(a: &A, b: &A) -> bool {
+    a == b || a.contact(0).is_some_and(|contact| Some(contact) == b.contact(0))
+}
