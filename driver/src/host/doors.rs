@@ -5,7 +5,7 @@
 //! possible; where it is not (no IPv6, the port is taken there) the door is open for IPv4 alone. `[::]` by itself means IPv6 only.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -221,7 +221,7 @@ pub(super) fn socket(at: SocketAddr, kind: Type) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Opens `at`, and the same port of all IPv6 addresses when `at` is all IPv4 addresses.
+/// Opens `at`, and the same port of all addresses of the other family when `at` is all addresses of one, where the system has it.
 pub(super) fn both_families<S: LocalAddress>(
     at: SocketAddr,
     open: impl Fn(SocketAddr) -> io::Result<S>,
@@ -229,10 +229,11 @@ pub(super) fn both_families<S: LocalAddress>(
     let first = open(at)?;
     let bound = first.local_address()?;
     let mut sockets = vec![first];
-    if at.ip() == IpAddr::from([0, 0, 0, 0]) {
-        match open(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), bound.port())) {
+    if at.ip().is_unspecified() {
+        let other: IpAddr = if at.is_ipv4() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        match open(SocketAddr::new(other, bound.port())) {
             Ok(second) => sockets.push(second),
-            Err(error) => tracing::debug!(%bound, %error, "not open for IPv6"),
+            Err(error) => tracing::debug!(%bound, %error, "not open for the other family"),
         }
     }
     Ok((bound, sockets))

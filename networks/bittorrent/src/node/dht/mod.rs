@@ -209,13 +209,13 @@ impl Dht {
         ticket.0 >> 56 == u64::from(Self::TICKETS)
     }
 
-    /// Begins to take part, once the datagram door is bound at `bound`: IPv4 only, IPv6 only, or both when it is the unspecified IPv6 address.
+    /// Begins to take part, once the datagram door is bound at `bound`: IPv4 only, IPv6 only, or both when it is an unspecified address, which hosts open for both.
     /// When it takes part already, adds places to begin at. Nodes of the last run are asked as well.
     pub fn start(&mut self, bound: SocketAddr, bootstrap: &[Endpoint], now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
         self.bootstrap.add(bootstrap);
         if self.bound.is_none() {
             let v4 = family(bound.ip()) == 0 || bound.ip().is_unspecified();
-            let v6 = family(bound.ip()) == 1;
+            let v6 = family(bound.ip()) == 1 || bound.ip().is_unspecified();
             let one_per_site = self.config.one_per_site;
             let ids = self.ids;
             let side = |on: bool, id: NodeId| {
