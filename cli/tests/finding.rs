@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::{self, Receiver};
 
 use common::scene::Scene;
 use common::{ALONE, DEADLINE, Running, number, start, text, write_file};
@@ -194,23 +195,27 @@ fn the_dht_works_over_ipv6() {
     completes(&scene, start(scene.path(), own.iter().chain(&by(&address))));
 }
 
-/// How many peers a node of the DHT knows of a torrent.
-fn dht_peers(node: SocketAddr, info_hash: &[u8]) -> usize {
+/// A node of the DHT that knows nobody and keeps nothing; says who asks it what, and about which torrent.
+fn listening_node() -> (SocketAddr, Receiver<(SocketAddr, String, Option<Vec<u8>>)>) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.set_read_timeout(Some(DEADLINE)).expect("a deadline");
-    let ask = [b"d1:ad2:id20:abcdefghij01234567899:info_hash20:", info_hash, b"e1:q9:get_peers1:t2:aa1:y1:qe"].concat();
-    socket.send_to(&ask, node).expect("sent");
-    let mut answer = vec![0; 2048];
-    // It also asks who we are.
-    let length = loop {
-        let length = socket.recv(&mut answer).expect("an answer");
-        if answer[..length].ends_with(b"1:y1:re") {
-            break length;
+    let address = socket.local_addr().expect("an address");
+    let (to, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut packet = vec![0; 2048];
+        while let Ok((length, from)) = socket.recv_from(&mut packet) {
+            let Ok(tree) = bencode::parse(&packet[..length], Strictness::Lenient) else { continue };
+            let key = |key| tree.root().get(key);
+            let (Some(query), Some(transaction)) = (key("q").and_then(Value::text), key("t").and_then(Value::bytes)) else { continue };
+            let hash = key("a").and_then(|a| a.get("info_hash")).and_then(Value::bytes).map(<[u8]>::to_vec);
+            let length = transaction.len().to_string();
+            let answer = [b"d1:rd2:id20:abcdefghij01234567895:nodes0:5:token1:xe1:t", length.as_bytes(), b":", transaction, b"1:y1:re"];
+            let _ = socket.send_to(&answer.concat(), from);
+            if to.send((from, query, hash)).is_err() {
+                break;
+            }
         }
-    };
-    let tree = bencode::parse(&answer[..length], Strictness::Lenient).expect("a dictionary");
-    let values = tree.root().get("r").and_then(|r| r.get("values"));
-    values.and_then(Value::list).map_or(0, Iterator::count)
+    });
+    (address, asked)
 }
 
 fn hash_of(started: &str) -> Vec<u8> {
@@ -222,18 +227,20 @@ fn hash_of(started: &str) -> Vec<u8> {
 fn a_private_torrent_is_known_to_its_tracker_only() {
     let scene = film();
     let (_tracker, http, _) = tracker(&scene, "127.0.0.1:0");
-    let (_node, node) = dht_node(&scene);
+    let (node, asked) = listening_node();
     let switches = ["--no-lsd", "--dht-node", &node.to_string()];
     scene.create("film.bin", &["--private", "--tracker", &format!("http://{http}/announce")]);
-    let own = ["publish", "--torrent", "it.torrent", "--data", "seed", "--json", "--listen", "127.0.0.1:0"];
-    let mut secret = start(scene.path(), own.iter().chain(&switches));
-    let secret_hash = hash_of(&secret.await_event("seeding"));
+    let (secret, secret_address) = seed(&scene, &switches);
+    let secret_hash = hash_of(secret.seen.last().expect("it seeds"));
     completes(&scene, fetch(&scene, "it.torrent", &switches));
-    // A torrent for everybody that is begun after it is found there; by then the other would be known.
+    // A torrent for everybody that is begun after it is announced.
     scene.create("film.bin", &["--source", "everybody"]);
-    let mut open = start(scene.path(), own.iter().chain(&switches));
-    let open_hash = hash_of(&open.await_event("seeding"));
-    std::fs::remove_dir_all(scene.at("leech")).expect("removed");
-    completes(&scene, fetch(&scene, &scene.magnet(), &switches));
-    assert_eq!([&open_hash, &secret_hash].map(|hash| dht_peers(node, hash) > 0), [true, false]);
+    let (open, open_address) = seed(&scene, &switches);
+    let open_hash = hash_of(open.seen.last().expect("it seeds"));
+    let mut heard = Vec::new();
+    while heard.last() != Some(&(open_address, "announce_peer".to_owned(), Some(open_hash.clone()))) {
+        heard.push(asked.recv_timeout(DEADLINE).expect("the other torrent is announced"));
+    }
+    assert!(heard.iter().any(|(from, ..)| *from == secret_address), "it takes part in the DHT");
+    assert!(heard.iter().all(|(.., hash)| hash.as_ref() != Some(&secret_hash)), "nobody is asked about it or told of it");
 }

@@ -85,8 +85,13 @@ def transfer():
         torrent.connect_peer((address, port))
     say("ready")
     complete = False
+    looked = began
     while True:
         session.wait_for_alert(500)
+        # By itself it asks every quarter of an hour, and first when it knows no node yet.
+        if told.get("dht") is not None and not complete and time.monotonic() > looked + 1:
+            looked = time.monotonic()
+            torrent.force_dht_announce()
         for alert in session.pop_alerts():
             if isinstance(alert, lt.torrent_finished_alert) and told["do"] != "seed" and not complete:
                 complete = True

@@ -41,7 +41,7 @@ fn through_the_dht(node: Program, seed: Program, leech: Program) {
 fn other_torrent(scene: &Scene) -> Result<hexad_interop::Torrent> {
     let data = scene.path("other").join("other.bin");
     hexad_interop::write_file(&data, 7, 1 << 16)?;
-    hexad_interop::Torrent::make(&data, &scene.path("other.torrent"), 16 << 10, &[])
+    hexad_interop::Torrent::make(&data, &scene.path("other.torrent"), 32 << 10, &[])
 }
 
 #[test]
