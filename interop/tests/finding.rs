@@ -1,13 +1,12 @@
 //! Finding peers without anybody that is told: the DHT, peer exchange, the local network, with libtorrent on either side.
 
-mod common;
-
 use std::net::SocketAddrV4;
+use std::time::Duration;
 
 use anyhow::Result;
-use common::PATIENCE;
-use hexad_interop::{Client, Link, Program, Scene, Ways, have};
+use hexad_interop::{Link, Program, Scene, Torrent, Ways, have, write_file};
 
+const PATIENCE: Duration = Duration::from_secs(90);
 const BYTES: u64 = 1 << 20;
 
 fn play(needs: &[Program], act: impl FnOnce(&Scene) -> Result<()>) {
@@ -38,10 +37,10 @@ fn through_the_dht(node: Program, seed: Program, leech: Program) {
 }
 
 /// Something else to seed.
-fn other_torrent(scene: &Scene) -> Result<hexad_interop::Torrent> {
+fn other_torrent(scene: &Scene) -> Result<Torrent> {
     let data = scene.path("other").join("other.bin");
-    hexad_interop::write_file(&data, 7, 1 << 16)?;
-    hexad_interop::Torrent::make(&data, &scene.path("other.torrent"), 32 << 10, &[])
+    write_file(&data, 7, 1 << 16)?;
+    Torrent::make(&data, &scene.path("other.torrent"), 32 << 10, &[])
 }
 
 #[test]
