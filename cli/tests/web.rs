@@ -3,10 +3,10 @@
 mod common;
 
 use common::scene::Scene;
-use common::web::Web;
-use common::{run, write_file};
+use common::web::{Manner, Web};
+use common::{ALONE, run, start, text, write_file};
 
-const ALBUM: [(&str, u64); 3] = [("album/a.bin", 1_500_000), ("album/sub/b c.bin", 70_000), ("album/sub/empty", 0)];
+const ALBUM: [(&str, u64); 3] = [("album/a.bin", 1_500_000), ("album/sub/b c größe 大 #?%.bin", 70_000), ("album/sub/empty", 0)];
 
 #[test]
 fn a_torrent_is_fetched_from_its_address() {
@@ -55,6 +55,49 @@ fn a_link_may_name_a_web_seed() {
     let mut fetch = scene.fetch_of(&format!("{}&ws=http://{}/film.bin", scene.magnet(), web.address), Some(address), &[]);
     fetch.await_event("started");
     seed.kill();
+    fetch.await_event("complete");
+    assert!(fetch.finish());
+    scene.arrived();
+}
+
+#[test]
+fn a_server_without_ranges_is_good_for_small_files() {
+    let scene = Scene::of("album", &ALBUM);
+    let web = Web::serve_by(Manner::WholeFiles, &scene.at("seed"));
+    scene.create("album", &["--web-seed", &format!("http://{}/", web.address)]);
+    let mut fetch = scene.fetch(None, &[]);
+    fetch.await_event("complete");
+    assert!(fetch.finish());
+    scene.arrived();
+}
+
+#[test]
+fn a_server_without_ranges_is_dropped_over_a_large_file_and_a_peer_gives_it() {
+    let scene = Scene::of("film.bin", &[("film.bin", 6_000_000)]);
+    let web = Web::serve_by(Manner::WholeFiles, &scene.at("seed"));
+    scene.create("film.bin", &["--web-seed", &format!("http://{}/film.bin", web.address)]);
+    let mut fetch = scene.fetch(None, &[]);
+    let own_address = fetch.address("peers").to_string();
+    let warning = fetch.await_event("warning");
+    assert!(text(&warning, "message").contains(&format!("{}/film.bin", web.address)), "{warning}");
+    let own = ["publish", "--torrent", "it.torrent", "--data", "seed", "--listen", "127.0.0.1:0", "--json", "--peer", &own_address];
+    let _seed = start(scene.path(), own.into_iter().chain(ALONE));
+    fetch.await_event("complete");
+    assert!(fetch.finish());
+    scene.arrived();
+}
+
+#[test]
+fn a_web_seed_that_lies_is_dropped_and_a_peer_gives_what_is_right() {
+    let scene = Scene::of("album", &ALBUM);
+    let web = Web::serve_by(Manner::Wrong, &scene.at("seed"));
+    scene.create("album", &["--web-seed", &format!("http://{}/", web.address)]);
+    let mut fetch = scene.fetch(None, &[]);
+    let own_address = fetch.address("peers").to_string();
+    let warning = fetch.await_event("warning");
+    assert!(text(&warning, "message").contains("its data is not the torrent's"), "{warning}");
+    let own = ["publish", "--torrent", "it.torrent", "--data", "seed", "--listen", "127.0.0.1:0", "--json", "--peer", &own_address];
+    let _seed = start(scene.path(), own.into_iter().chain(ALONE));
     fetch.await_event("complete");
     assert!(fetch.finish());
     scene.arrived();

@@ -27,6 +27,17 @@ pub enum Link {
     Magnet,
 }
 
+/// How a program may look for peers by itself; only libtorrent and hexad can be told. By default not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// Takes part in the DHT and begins at these nodes; nobody is a node that knows nobody.
+    pub dht: Option<Vec<SocketAddrV4>>,
+    /// Peer exchange.
+    pub pex: bool,
+    /// Local service discovery.
+    pub lsd: bool,
+}
+
 /// One program's part in a transfer.
 #[derive(Clone, Debug)]
 pub struct Job<'a> {
@@ -44,6 +55,8 @@ pub struct Job<'a> {
     pub at: SocketAddrV4,
     /// Whom it is to dial; only libtorrent and hexad can be told.
     pub peers: Vec<SocketAddrV4>,
+    /// How it may find more.
+    pub ways: Ways,
     /// What it is told about encryption.
     pub crypto: Crypto,
     /// Whether a leecher goes on as a seed.

@@ -107,7 +107,14 @@ fn command(net: &Net, logs: &Path) -> Result<Command> {
 }
 
 fn switches(command: &mut Command, job: &Job<'_>) {
-    command.args(["--json", "--no-dht", "--no-pex", "--no-lsd", "--listen", &job.at.to_string()]);
+    command.args(["--json", "--listen", &job.at.to_string()]);
+    command.args((!job.ways.pex).then_some("--no-pex")).args((!job.ways.lsd).then_some("--no-lsd"));
+    match &job.ways.dht {
+        None => command.arg("--no-dht"),
+        // Without a node to begin with, the usual ones would be asked.
+        Some(nodes) if nodes.is_empty() => command.args(["--dht-node", &SocketAddrV4::new(*job.at.ip(), 9).to_string()]),
+        Some(nodes) => command.args(nodes.iter().flat_map(|node| ["--dht-node".to_owned(), node.to_string()])),
+    };
     command.args(job.peers.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()]));
     command.args(match job.crypto {
         Crypto::Plain => Some("--no-encryption"),

@@ -16,7 +16,7 @@ mod torrent;
 mod transmission;
 
 pub use aria2::Aria2;
-pub use client::{Client, Crypto, Job, Link, Program};
+pub use client::{Client, Crypto, Job, Link, Program, Ways};
 pub use data::{differences, write_file};
 pub use hexad::Hexad;
 pub use libtorrent::{Libtorrent, LibtorrentTask};

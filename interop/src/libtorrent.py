@@ -20,8 +20,14 @@ def settings():
     given = {
         "listen_interfaces": told.get("listen", ""),
         "outgoing_interfaces": told.get("listen", "").rpartition(":")[0],
-        "enable_dht": False,
-        "enable_lsd": False,
+        "enable_dht": told.get("dht") is not None,
+        "dht_bootstrap_nodes": told.get("dht") or "",
+        # Everybody in a namespace has an address of the same /16, and ids that do not fit addresses of a site.
+        "dht_restrict_routing_ips": False,
+        "dht_restrict_search_ips": False,
+        "dht_enforce_node_id": False,
+        "dht_prefer_verified_node_ids": False,
+        "enable_lsd": told.get("lsd", False),
         "enable_upnp": False,
         "enable_natpmp": False,
         "enable_outgoing_utp": False,
@@ -70,7 +76,8 @@ def transfer():
     wanted.save_path = told["folder"]
     flags = lt.torrent_flags
     wanted.flags &= ~(flags.auto_managed | flags.paused)
-    wanted.flags |= flags.disable_pex
+    if not told.get("pex"):
+        wanted.flags |= flags.disable_pex
     if told["do"] == "seed":
         wanted.flags |= flags.seed_mode
     torrent = session.add_torrent(wanted)
@@ -78,8 +85,13 @@ def transfer():
         torrent.connect_peer((address, port))
     say("ready")
     complete = False
+    looked = began
     while True:
         session.wait_for_alert(500)
+        # By itself it asks every quarter of an hour, and first when it knows no node yet.
+        if told.get("dht") is not None and not complete and time.monotonic() > looked + 1:
+            looked = time.monotonic()
+            torrent.force_dht_announce()
         for alert in session.pop_alerts():
             if isinstance(alert, lt.torrent_finished_alert) and told["do"] != "seed" and not complete:
                 complete = True

@@ -1,6 +1,6 @@
 //! One test's stage: a namespace, a folder that goes with it, and what everybody said when something went wrong.
 
-use crate::client::{Crypto, Job, Link};
+use crate::client::{Crypto, Job, Link, Ways};
 use crate::{Net, Torrent, differences, write_file};
 use anyhow::{Result, bail};
 use std::net::SocketAddrV4;
@@ -94,6 +94,7 @@ impl Scene {
             folder,
             at: self.peer_address(),
             peers: Vec::new(),
+            ways: Ways::default(),
             crypto: Crypto::Default,
             stays: false,
             tuned: false,

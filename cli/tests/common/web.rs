@@ -8,6 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+/// How the server treats what it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Ranges are served.
+    Ranges,
+    /// Whole files are, whatever was asked for.
+    WholeFiles,
+    /// Every byte is one too high.
+    Wrong,
+}
+
 /// Serves as long as the test runs.
 pub struct Web {
     pub address: SocketAddr,
@@ -16,6 +27,10 @@ pub struct Web {
 
 impl Web {
     pub fn serve(folder: &Path) -> Self {
+        Self::serve_by(Manner::Ranges, folder)
+    }
+
+    pub fn serve_by(manner: Manner, folder: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let sent = Arc::new(AtomicU64::new(0));
@@ -23,7 +38,7 @@ impl Web {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (folder, counted) = (folder.clone(), counted.clone());
-                thread::spawn(move || answer(stream, &folder, &counted));
+                thread::spawn(move || answer(stream, manner, &folder, &counted));
             }
         });
         Self { address, sent }
@@ -35,13 +50,17 @@ impl Web {
     }
 }
 
-fn answer(mut stream: TcpStream, folder: &Path, sent: &AtomicU64) -> Option<()> {
+fn answer(mut stream: TcpStream, manner: Manner, folder: &Path, sent: &AtomicU64) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-    let path = PathBuf::from(lines.next()?.split(' ').nth(1)?.trim_start_matches('/').replace("%20", " "));
+    let path = PathBuf::from(decoded(lines.next()?.split(' ').nth(1)?.trim_start_matches('/'))?);
     let range = lines.filter_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned)).last();
-    let Ok(bytes) = fs::read(folder.join(path)) else {
+    let range = range.filter(|_| manner != Manner::WholeFiles);
+    let Ok(mut bytes) = fs::read(folder.join(path)) else {
         return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok();
     };
+    if manner == Manner::Wrong {
+        bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
+    }
     let (status, part) = match range.as_deref().and_then(|range| range.split_once('-')) {
         Some((first, last)) => {
             let first: usize = first.parse().ok()?;
@@ -55,4 +74,21 @@ fn answer(mut stream: TcpStream, folder: &Path, sent: &AtomicU64) -> Option<()> 
     stream.write_all(part).ok()?;
     sent.fetch_add(part.len() as u64, Ordering::Relaxed);
     Some(())
+}
+
+/// A path without its %XX.
+fn decoded(path: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut left = path.as_bytes();
+    while let [first, rest @ ..] = left {
+        left = rest;
+        if *first == b'%' {
+            let (hex, rest) = rest.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
+            left = rest;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }

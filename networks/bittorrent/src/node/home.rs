@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{ConnId, Context, Endpoint, Level, Map, Outbox, Set, Time};
+use hexad_core::{BoundedQueue, ConnId, Context, Endpoint, Level, Map, Outbox, Set, Time};
 
 use super::Node;
 use super::config::Config;
@@ -51,14 +51,31 @@ pub(crate) struct Home {
     /// Dials under way.
     pub(crate) half_open: usize,
     pub(crate) bans: Bans,
+    /// Addresses behind which we have met ourselves, which our door does not tell: what a router shows to others, or one of several that we have.
+    pub(crate) ourselves: BoundedQueue<SocketAddr>,
     pub(crate) news: Vec<News>,
 }
+
+/// Addresses of our own that are remembered; the one met longest ago leaves.
+const OURSELVES_MAX: usize = 16;
 
 impl Home {
     pub(crate) fn new(config: Config) -> Self {
         let listen = config.listen.filter(|listen| listen.port() != 0);
         let bans = Bans::new(config.bans_max);
-        Self { config, listen, places: Map::new(), half_open: 0, bans, news: Vec::new() }
+        Self { config, listen, places: Map::new(), half_open: 0, bans, ourselves: BoundedQueue::new(OURSELVES_MAX), news: Vec::new() }
+    }
+
+    /// Whether an address is certainly our own listening one.
+    pub(crate) fn is_us(&self, socket: SocketAddr) -> bool {
+        self.listen == Some(socket) || self.ourselves.iter().any(|own| *own == socket)
+    }
+
+    /// We have dialled that address and met ourselves.
+    pub(crate) fn met_ourselves(&mut self, socket: SocketAddr) {
+        if !self.is_us(socket) {
+            self.ourselves.push_out(socket);
+        }
     }
 
     /// Whether another connection may be opened or accepted.

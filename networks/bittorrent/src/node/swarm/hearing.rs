@@ -166,7 +166,8 @@ impl Swarm {
         // What is wanted will be known soon, and most of it is.
         let soon = self.fetch.is_some_and(|fetch| !fetch.leased && !fetch.done);
         let Some(peer) = self.peer(slot) else { return };
-        if seeding && peer.is_seed() {
+        // Who only gives (BEP 21) has all that it wants, as a seed has.
+        if seeding && (peer.is_seed() || (peer.upload_only && !peer.interested)) {
             if let Some(known_as) = peer.known_as.clone() {
                 self.candidates.is_seed(&known_as);
             }
@@ -230,7 +231,7 @@ impl Swarm {
             self.listens_at(slot, port, t);
         }
         self.look_at_metadata(t);
-        self.refill(slot, t);
+        self.mind(slot, t);
     }
 
     fn on_pex(&mut self, slot: Slot, pex: &Pex, t: &mut Turn<'_, '_>) {

@@ -158,6 +158,10 @@ impl Swarm {
             t.out.note(Level::Debug, why, Some(remote.clone()), "");
             t.close(conn, why);
             if let Some(known_as) = dialled {
+                // Others will name that address again and again.
+                if let (Some(socket), "connected_to_ourselves") = (remote.socket(), why) {
+                    t.home.met_ourselves(socket);
+                }
                 match why {
                     "connected_to_ourselves" | "peer_banned" => self.candidates.remove(&known_as),
                     _ => self.candidates.closed(&known_as, PAUSE, t.cx.now),

@@ -282,7 +282,7 @@ impl Swarm {
             return;
         }
         for (peer, seed) in peers {
-            if peer.socket().is_some_and(|socket| t.home.bans.has(socket) || socket.port() == 0 || is_us(socket, t.home.listen)) {
+            if peer.socket().is_some_and(|socket| t.home.bans.has(socket) || socket.port() == 0 || t.home.is_us(socket)) {
                 continue;
             }
             self.candidates.add(peer, origin, seed);
@@ -383,9 +383,4 @@ impl Swarm {
     fn peer(&mut self, slot: Slot) -> Option<&mut Peer> {
         self.peers.get_mut(slot as usize)?.as_deref_mut()
     }
-}
-
-/// Whether an address is certainly our own listening one.
-fn is_us(socket: SocketAddr, listen: Option<SocketAddr>) -> bool {
-    listen.is_some_and(|listen| listen == socket)
 }

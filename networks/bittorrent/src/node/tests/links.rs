@@ -63,6 +63,36 @@ fn we_do_not_talk_to_ourselves() {
 }
 
 #[test]
+fn an_address_behind_which_we_met_ourselves_is_not_dialled_again() {
+    let mut bench = Bench::joined(config(), 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, vec![peer(1)]);
+    let (conn, ..) = dialled(&said)[0];
+    let said = bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
+    let [ours @ Message::Handshake(_)] = &told(conn, &said)[..] else { panic!("{said:?}") };
+    let said = bench.says(conn, ours.clone());
+    assert_eq!(closed(conn, &said).as_deref(), Some("connected_to_ourselves"));
+    let told_again = hexad_core::Operation::Own(crate::node::Request::AddPeers(SHARE, vec![peer(1), peer(2)]));
+    let said = bench.hears(Input::Start(hexad_core::OpId(9), told_again));
+    assert_eq!(dialled(&said).into_iter().map(|(_, peer, _)| peer).collect::<Vec<_>>(), [peer(2)]);
+}
+
+#[test]
+fn who_only_gives_is_let_go_by_who_wants_nothing() {
+    for (upload_only, interested, stays) in [(true, false, false), (true, true, true), (false, false, true)] {
+        let mut bench = Bench::joined(config(), 4).seeds();
+        let (conn, _) = bench.meets(1, true);
+        bench.says(conn, Message::HaveNone);
+        if interested {
+            bench.says(conn, Message::Interested);
+        }
+        let handshake = crate::wire::ExtendedHandshake { upload_only: Some(upload_only), ..Default::default() };
+        let said = bench.says(conn, Message::from(handshake));
+        assert_eq!(closed(conn, &said).is_none(), stays, "upload_only {upload_only}, interested {interested}");
+    }
+}
+
+#[test]
 fn a_peer_is_connected_once() {
     let mut bench = Bench::joined(config(), 4).fetches();
     bench.meets(1, true);

@@ -186,6 +186,9 @@ impl Trackers {
             self.clients.insert(swarm, Client { tiers: Tiers::new(private, self.announce_to_all), wake: None });
         }
         if let Some(client) = self.clients.get_mut(&swarm) {
+            if private {
+                client.tiers.become_private();
+            }
             for why in client.tiers.add(tiers, &mut self.tracker_ids, now, dice) {
                 out.note(Level::Warn, "tracker_refused", None, why);
             }

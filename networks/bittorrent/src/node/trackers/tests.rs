@@ -329,6 +329,23 @@ fn a_private_torrent_that_changes_its_tracker_forgets_its_peers() {
 }
 
 #[test]
+fn a_torrent_that_turns_out_to_be_private_is_treated_so_from_there_on() {
+    let mut bench = Bench::new(true);
+    let tiers: [&[&str]; 2] = [&["http://a.example/announce"], &["http://b.example/announce"]];
+    let said = bench.adds(&tiers);
+    assert_eq!(said.len(), 2, "its link does not say that it is");
+    let body = "d8:intervali60e5:peers6:\u{1}\u{2}\u{3}\u{4}\u{1}\u{1}e";
+    for said in said {
+        bench.is_answered_by_http(http_url(&[said]).0, 200, body);
+    }
+    assert_eq!(bench.adds_as(&tiers, true).len(), 0);
+    let said = bench.passes(Span::from_secs(61));
+    assert_eq!(said.len(), 1, "one tracker at a time: {said:?}");
+    let (_, news) = bench.is_answered_by_http(http_url(&[said[0].1.clone()]).0, 200, body);
+    assert_eq!(news[0], TrackerNews::Switched);
+}
+
+#[test]
 fn completion_is_told_at_once_and_once() {
     let mut bench = Bench::new(false);
     let said = bench.adds(&[&["udp://192.0.2.1:6969"]]);

@@ -98,6 +98,12 @@ impl Tiers {
         Self { tiers: Vec::new(), announce_to_all: announce_to_all && !private, private, working: None }
     }
 
+    /// The torrent turns out to be private, as that of a link may: one tracker at a time from here on.
+    pub fn become_private(&mut self) {
+        self.private = true;
+        self.announce_to_all = false;
+    }
+
     /// Adds tiers below those that are there, each in random order (BEP 12). Returns what could not be used, and why.
     pub fn add(&mut self, tiers: &[Vec<String>], next_id: &mut u32, now: Time, dice: &mut Dice) -> Vec<String> {
         let mut refused = Vec::new();
