@@ -19,6 +19,10 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::CHURN,
     &chord::HALFLIFE,
     &chord::PARTITION,
+    &chord::JOIN,
+    &chord::GAP,
+    &chord::RULES,
+    &chord::INDEX,
     &toy::HOPS,
 ];
 
