@@ -1,5 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGHUP stop a task in order; the second one ends the program at once.
 
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -28,18 +29,23 @@ impl Stopper {
     }
 }
 
-/// Calls `stop` at the first signal, on a thread of its own; the second signal ends the program whatever that thread does.
+/// Calls `stop` at the first signal that comes after this has returned, on a thread of its own; the second signal ends the program whatever that
+/// thread does.
 pub fn on_first(stop: impl FnOnce() + Send + 'static) {
+    let (ready, listening) = mpsc::channel();
     thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             let Ok(mut signals) = Signals::listen() else { return };
+            drop(ready);
             signals.next().await;
             thread::spawn(stop);
             signals.next().await;
             std::process::exit(INTERRUPTED);
         });
     });
+    // Ends when the other end is dropped.
+    let _: Result<(), _> = listening.recv();
 }
 
 /// One listener for all, so that no signal falls between two.

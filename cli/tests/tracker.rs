@@ -197,12 +197,13 @@ fn udp_and_http_speak_of_the_same_torrents() {
     request.extend([0, 0, 0, 1, 0, 0, 0, 8]);
     request.extend([b'a'; 20]);
     request.extend([b'p'; 20]);
-    request.extend([0; 24]);
+    // Downloaded, left, uploaded; then the event `started`, no address, a key, as many peers as is usual, port 7002.
+    request.extend([[0; 8], 1_u64.to_be_bytes(), [0; 8]].concat());
     request.extend([0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff, 0x1b, 0x5a]);
     let told = exchange(&request);
     assert_eq!(&told[..8], &[0, 0, 0, 1, 0, 0, 0, 8]);
     let counts: Vec<u32> = told[8..20].chunks(4).map(|word| u32::from_be_bytes(word.try_into().expect("four bytes"))).collect();
-    assert_eq!(counts, [1800, 0, 2], "interval, leechers, seeders");
+    assert_eq!(counts, [1800, 1, 1], "interval, leechers, seeders");
     assert_eq!(&told[20..], &[127, 0, 0, 1, 0x1b, 0x59]);
 }
 

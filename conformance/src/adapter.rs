@@ -11,6 +11,12 @@ pub trait Adapter: Network {
     /// A peer that listens at `listen`, finds others by what [`Self::join`] tells it, and asks nobody outside.
     fn config(listen: SocketAddr) -> Self::Config;
 
+    /// For networks that have a centre: a node that is there before all others, listening at `listen`, and what it is started with. Its address is
+    /// the first of those that [`Self::join`] is told.
+    fn centre(_listen: SocketAddr) -> Option<Centre<Self>> {
+        None
+    }
+
     /// How a peer joins when `others` are there already.
     fn join(others: &[Endpoint]) -> Operation<<Self::Node as hexad_core::Node>::Request>;
 
@@ -28,4 +34,14 @@ pub trait Adapter: Network {
 
     /// Where a share can be got, as a friend would tell.
     fn source(share: &Share, peers: Vec<Endpoint>) -> Source;
+}
+
+/// A node in the middle of a network.
+pub struct Centre<N: Network> {
+    /// Its configuration.
+    pub config: N::Config,
+    /// What it is started with; `Done` when it is ready.
+    pub operation: Operation<<N::Node as hexad_core::Node>::Request>,
+    /// The door at which others reach it.
+    pub door: Door,
 }

@@ -13,7 +13,7 @@ use crate::adapter::Adapter;
 
 impl Adapter for BitTorrent {
     fn config(listen: SocketAddr) -> Config {
-        Config { listen: Some(listen), lsd: false, ..Config::default() }
+        Config { listen: Some(listen), dht_one_per_site: false, lsd: false, ..Config::default() }
     }
 
     fn join(others: &[Endpoint]) -> Operation<Request> {

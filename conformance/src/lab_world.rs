@@ -98,7 +98,16 @@ impl<N: Adapter> World for LabWorld<N> {
     fn joined<const COUNT: usize>(&mut self) -> [LabPeer<N>; COUNT] {
         std::array::from_fn(|_| {
             let inner = &mut *self.inner.borrow_mut();
-            let node = inner.lab.add_node(N::config(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 6881))));
+            let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 6881));
+            if inner.lab.node_count() == 0
+                && let Some(centre) = N::centre(listen)
+            {
+                let node = inner.lab.add_node(centre.config);
+                let op = inner.lab.start(node, centre.operation);
+                inner.await_done(node, op, "the centre to be ready");
+                inner.joined.push(Endpoint::of_lab_node(node.0));
+            }
+            let node = inner.lab.add_node(N::config(listen));
             inner.join(node);
             inner.joined.push(Endpoint::of_lab_node(node.0));
             LabPeer { inner: self.inner.clone(), node }

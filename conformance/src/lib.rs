@@ -5,17 +5,18 @@
 //! its [`Adapter`], one file each.
 
 mod adapter;
-
+mod bittorrent;
 mod chord;
-
 mod lab_world;
-
+mod machine;
+mod napster;
+mod real_world;
 pub mod scenarios;
 mod world;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, Centre};
 pub use lab_world::LabWorld;
-
+pub use real_world::RealWorld;
 pub use world::{Fetching, Folder, Outcome, Peer, Published, World};
 
 /// All scenarios for one network as tests in the lab, with every message as it is and as bytes: for a network that has other addresses there

@@ -47,7 +47,8 @@ pub(crate) struct Log<Y> {
 
 impl<Y: std::fmt::Debug> Log<Y> {
     fn new() -> Self {
-        let seen = Seen { reports: Vec::new(), bound: Map::new(), bans: 0, verified: Map::new(), complete: Set::new(), troubles: Map::new() };
+        let seen =
+            Seen { reports: Vec::new(), bound: Map::new(), bans: 0, verified: Map::new(), complete: Set::new(), troubles: Map::new() };
         Self { seen: Mutex::new(seen), more: Condvar::new() }
     }
 
@@ -74,7 +75,10 @@ impl<Y: std::fmt::Debug> Log<Y> {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                eprintln!("reports: {:?}\nverified: {:?}, complete: {:?}, troubles: {:?}", seen.reports, seen.verified, seen.complete, seen.troubles);
+                eprintln!(
+                    "reports: {:?}\nverified: {:?}, complete: {:?}, troubles: {:?}",
+                    seen.reports, seen.verified, seen.complete, seen.troubles
+                );
                 panic!("waited {} s in vain for {what}", PATIENCE.as_secs());
             }
             seen = self.more.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;

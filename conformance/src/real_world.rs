@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+
 use std::time::Duration;
 
 use hexad_content::{Digest, Layout, safe_names};
@@ -23,12 +23,36 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Loopback sockets on which scenarios play.
 pub struct RealWorld<N: Adapter> {
     joined: Rc<RefCell<Vec<Endpoint>>>,
-    network: std::marker::PhantomData<N>,
+    /// Where the network has one, and its state.
+    centre: Option<(Machine<N>, TempDir)>,
 }
 
 impl<N: Adapter> Default for RealWorld<N> {
     fn default() -> Self {
-        Self { joined: Rc::default(), network: std::marker::PhantomData }
+        Self { joined: Rc::default(), centre: None }
+    }
+}
+
+impl<N: Adapter> RealWorld<N> {
+    /// Starts the node in the middle, where the network has one.
+    fn begin(&mut self) {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let Some(centre) = N::centre(listen).filter(|_| self.centre.is_none()) else { return };
+        let house = tempfile::Builder::new().prefix("hexad-conformance-").tempdir().expect("a temporary folder can be made");
+        let machine = Machine::<N>::start(centre.config, house.path().join("state"));
+        machine.handle.start(OpId(1), centre.operation);
+        machine.await_done(OpId(1), "the centre to be ready");
+        let address = machine.log.wait("a door to be open", |seen| seen.bound.get(&centre.door).copied());
+        self.joined.borrow_mut().push(Endpoint::Ip(address));
+        self.centre = Some((machine, house));
+    }
+}
+
+impl<N: Adapter> Drop for RealWorld<N> {
+    fn drop(&mut self) {
+        if let Some((machine, _house)) = self.centre.take() {
+            machine.stop();
+        }
     }
 }
 
@@ -40,6 +64,7 @@ impl<N: Adapter> World for RealWorld<N> {
     }
 
     fn joined<const COUNT: usize>(&mut self) -> [RealPeer<N>; COUNT] {
+        self.begin();
         std::array::from_fn(|_| {
             let house = tempfile::Builder::new().prefix("hexad-conformance-").tempdir().expect("a temporary folder can be made");
             let inner = Inner { machine: None, house, joined: self.joined.clone(), last_id: 0, given: Vec::new(), received_before: 0 };
@@ -222,7 +247,10 @@ pub struct RealFetch<N: Adapter> {
 impl<N: Adapter> Fetching for RealFetch<N> {
     fn reaches(&self, bytes: u64) {
         let inner = self.peer.inner.borrow();
-        let verified = inner.machine().log.wait("a fetch to get on", |seen| seen.verified.get(&self.share).copied().filter(|&verified| verified >= bytes));
+        let verified = inner
+            .machine()
+            .log
+            .wait("a fetch to get on", |seen| seen.verified.get(&self.share).copied().filter(|&verified| verified >= bytes));
         *self.verified.borrow_mut() = verified;
     }
 
@@ -269,4 +297,3 @@ impl<N: Adapter> Fetching for RealFetch<N> {
         names.paths.iter().enumerate().all(right)
     }
 }
-

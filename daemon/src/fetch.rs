@@ -15,7 +15,7 @@ use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEv
 use crate::books::Books;
 use crate::publish::magnet_of;
 use crate::session::{Happening, shown};
-use crate::source::Found;
+use crate::source::{Found, unnumbered};
 
 /// The books of one fetch.
 pub(crate) struct Fetch {
@@ -80,7 +80,7 @@ impl Fetch {
     /// Over without success, once.
     pub(crate) fn fail(&mut self, problem: &Problem) {
         if !std::mem::replace(&mut self.over, true) {
-            self.tell(Event::Failed { message: problem.message.clone(), hint: problem.hint.clone() });
+            self.tell(Event::Failed { message: unnumbered(&problem.message), hint: problem.hint.clone() });
         }
     }
 

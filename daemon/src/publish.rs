@@ -16,7 +16,7 @@ use crate::books::Books;
 use crate::desk;
 use crate::fetch::progress;
 use crate::session::{Happening, shown};
-use crate::source::{self, plain};
+use crate::source::{self, plain, unnumbered};
 
 /// Files that are ready to be seeded.
 pub(crate) struct Prepared {
@@ -70,7 +70,7 @@ impl Publish {
     /// Over without success, once.
     pub(crate) fn fail(&mut self, problem: &Problem) {
         if !std::mem::replace(&mut self.over, true) {
-            self.tell(Event::Failed { message: problem.message.clone(), hint: problem.hint.clone() });
+            self.tell(Event::Failed { message: unnumbered(&problem.message), hint: problem.hint.clone() });
         }
     }
 

@@ -68,7 +68,9 @@ impl LocalSession {
         let transfers = Transfers::start(TransfersConfig::default(), transfers_events);
         let meter = Meter::new(transfers.clone());
         let listen = settings.listen.unwrap_or_else(usual_address);
-        let host_config = HostConfig { state_dir: settings.state_dir.clone(), ..HostConfig::default() };
+        // From loopback there is no way to anybody else.
+        let source = Some(listen.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+        let host_config = HostConfig { state_dir: settings.state_dir.clone(), source, ..HostConfig::default() };
         let (handle, mut events) = Host::<BitTorrent>::start(node_config(&settings, listen), host_config, meter.clone(), transfers.clone());
         let to_loop = happenings.clone();
         thread::spawn(move || {

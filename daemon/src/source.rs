@@ -109,6 +109,13 @@ pub(crate) fn plain(error: &impl std::fmt::Display) -> String {
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
+/// A sentence without the numbers that the system gives its errors.
+pub(crate) fn unnumbered(sentence: &str) -> String {
+    let Some((before, after)) = sentence.split_once(" (os error ") else { return sentence.to_owned() };
+    let after = after.split_once(')').map_or("", |(_, after)| after);
+    format!("{before}{}", unnumbered(after))
+}
+
 /// `IP:PORT`, `[v6]:PORT` or `HOST:PORT`.
 ///
 /// # Errors
@@ -138,6 +145,12 @@ mod tests {
         assert_eq!(found.select.patterns, ["0-0,4-6"]);
         let peers: Vec<String> = found.source.peers.iter().map(ToString::to_string).collect();
         assert_eq!(peers, ["peer.example:6881", "192.0.2.1:7"]);
+    }
+
+    #[test]
+    fn errors_of_the_system_lose_their_numbers() {
+        assert_eq!(unnumbered("a cannot be made: File exists (os error 17); b"), "a cannot be made: File exists; b");
+        assert_eq!(unnumbered("no space is left for a"), "no space is left for a");
     }
 
     #[test]

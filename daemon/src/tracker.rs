@@ -101,9 +101,10 @@ impl Stop for StopTracker {
     fn stop(&mut self) {
         if let Some(quit) = self.quit.take() {
             let _ = quit.send(());
+            // Said first: whoever listens to the node takes its end for a failure.
+            let _ = self.events.send(Event::Stopped);
             self.node.handle.shutdown();
             self.transfers.shutdown();
-            let _ = self.events.send(Event::Stopped);
         }
     }
 }
@@ -194,7 +195,7 @@ async fn announce(State(node): State<Arc<NodeFace>>, ConnectInfo(from): ConnectI
         info_hash: query.info_hash,
         peer: SocketAddr::new(from.ip().to_canonical(), query.port),
         left: query.left,
-        event: query.event.into(),
+        event: query.event,
         peers_wanted: query.peers_wanted,
     };
     match node.ask(Request::TrackerAnnounce(announce)).await {

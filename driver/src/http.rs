@@ -18,7 +18,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, Response, Url};
 
 use crate::host::HostConfig;
-use crate::host::reach::{is_private, resolve};
+use crate::host::reach::{Names, is_private};
 
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
@@ -67,13 +67,13 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// Resolves names, and gives only addresses that may be reached.
-struct Resolver(Rule);
+struct Resolver(Rule, Names);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        let rule = self.0;
+        let (rule, names) = (self.0, self.1.clone());
         Box::pin(async move {
-            let found = resolve(name.as_str(), 0).await?;
+            let found = names.resolve(name.as_str(), 0).await?;
             let refusal = found.iter().find_map(|socket| rule.refuses(socket.ip()));
             let allowed: Vec<_> = found.into_iter().filter(|socket| rule.refuses(socket.ip()).is_none()).collect();
             match refusal {
@@ -97,14 +97,14 @@ pub(crate) struct Http {
 impl Http {
     /// # Errors
     /// When a certificate of the settings cannot be read.
-    pub(crate) fn new(config: &HostConfig) -> Result<Self, AskFailure> {
+    pub(crate) fn new(config: &HostConfig, names: &Names) -> Result<Self, AskFailure> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Whoever has chosen another one before has his reasons.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let first_rule = if config.outside { Rule::Any } else { Rule::Private };
-        Ok(Self { first: client(config, first_rule)?, first_rule, public: client(config, Rule::Public)? })
+        Ok(Self { first: client(config, first_rule, names)?, first_rule, public: client(config, Rule::Public, names)? })
     }
 
     /// Does one exchange, redirects included, within its deadline.
@@ -129,18 +129,19 @@ impl Http {
     }
 }
 
-fn client(config: &HostConfig, rule: Rule) -> Result<Client, AskFailure> {
+fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskFailure> {
     let unusable = |wrong: reqwest::Error| AskFailure::Other(format!("HTTP cannot be spoken: {}", told(&wrong)));
     let extra = || config.extra_root_certificates.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
     let builder = || {
         Client::builder()
             .user_agent(&config.user_agent)
+            .local_address(config.source)
             .no_proxy()
             .redirect(Policy::none())
             .gzip(true)
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
             .pool_idle_timeout(IDLE_MAX)
-            .dns_resolver(Resolver(rule))
+            .dns_resolver(Resolver(rule, names.clone()))
     };
     // A machine without any certificates of its own still speaks plain HTTP, and HTTPS with the authorities it was given.
     let certificates = extra().map_err(unusable)?;
@@ -234,7 +235,7 @@ pub fn get(url: &str, bytes_max: u64, deadline: Duration) -> Result<Bytes, AskFa
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|wrong| AskFailure::Other(wrong.to_string()))?;
-        let answer = runtime.block_on(async { Http::new(&HostConfig::default())?.exchange(&request).await });
+        let answer = runtime.block_on(async { Http::new(&HostConfig::default(), &Names::new(1))?.exchange(&request).await });
         runtime.shutdown_background();
         answer
     });
@@ -252,7 +253,7 @@ mod tests {
     /// What becomes of a hop that a public address has led to.
     fn led_to(url: &str) -> Result<Response, AskFailure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let http = Http::new(&HostConfig::default()).expect("a client");
+        let http = Http::new(&HostConfig::default(), &Names::new(1)).expect("a client");
         let request = HttpRequest {
             method: HttpMethod::Get,
             url: url.to_owned(),

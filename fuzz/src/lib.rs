@@ -1,1 +1,45 @@
-//! (being written)
+//! Fuzz targets: one function for each codec and each node, with what must hold for any bytes.
+//!
+//! A target panics when something does not hold. `tests/replay.rs` plays the committed corpus and seeded mutations of it;
+//! `fuzz_targets/` are the same functions for `cargo fuzz` (see the README).
+
+mod bencode;
+mod bittorrent_node;
+mod datagrams;
+mod journal;
+mod mutate;
+mod napster;
+mod peer_wire;
+mod texts;
+mod torrent;
+
+pub use bencode::bencode;
+pub use bittorrent_node::bittorrent_node;
+pub use datagrams::{krpc, lsd, udp_tracker};
+pub use journal::journal;
+pub use mutate::Mutator;
+pub use napster::{napster_node, napster_search, napster_wire};
+pub use peer_wire::{extended, peer_wire};
+pub use texts::{http_tracker, magnet};
+pub use torrent::metainfo;
+
+/// A target: any bytes may be fed to it.
+pub type Target = fn(&[u8]);
+
+/// All targets by name; each has a folder of this name in `corpus/`, and a file in `fuzz_targets/`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("bencode", bencode),
+    ("bittorrent_node", bittorrent_node),
+    ("extended", extended),
+    ("http_tracker", http_tracker),
+    ("journal", journal),
+    ("krpc", krpc),
+    ("lsd", lsd),
+    ("magnet", magnet),
+    ("metainfo", metainfo),
+    ("napster_node", napster_node),
+    ("napster_search", napster_search),
+    ("napster_wire", napster_wire),
+    ("peer_wire", peer_wire),
+    ("udp_tracker", udp_tracker),
+];

@@ -1,5 +1,6 @@
 //! The lab: machines, the queue of events, and what a scenario does with them.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use hexad_content::Ranges;
@@ -52,8 +53,8 @@ pub struct Lab<N: Network> {
     shards: Vec<Shard<N>>,
     nodes: u32,
     now: Time,
-    /// Of all shards, where there are several.
-    total: Tally,
+    /// Of all shards, where there are several and somebody has asked.
+    total: OnceCell<Tally>,
     watcher: Option<Box<Watcher<N>>>,
     /// Names the events that come from outside.
     outside: u32,
@@ -71,7 +72,7 @@ impl<N: Network> Lab<N> {
             shards: (0..shards).map(|number| Shard::new(number, shards)).collect(),
             nodes: 0,
             now: Time::ZERO,
-            total: Tally::default(),
+            total: OnceCell::new(),
             watcher: None,
             outside: 0,
             last_id: 0,
@@ -261,17 +262,7 @@ impl<N: Network> Lab<N> {
             (shards, None) => run_apart(shards, until, &self.scene),
         }
         self.now = self.now.max(until);
-        self.count();
-    }
-
-    /// Adds up what shards counted, where there are several.
-    fn count(&mut self) {
-        if self.shards.len() > 1 {
-            self.total = Tally::default();
-            for shard in &self.shards {
-                self.total.add(&shard.tally);
-            }
-        }
+        self.total.take();
     }
 
     /// Lets `span` go by.
@@ -392,7 +383,11 @@ impl<N: Network> Lab<N> {
     pub fn tally(&self) -> &Tally {
         match &self.shards[..] {
             [shard] => &shard.tally,
-            _ => &self.total,
+            shards => self.total.get_or_init(|| {
+                let mut total = Tally::default();
+                shards.iter().for_each(|shard| total.add(&shard.tally));
+                total
+            }),
         }
     }
 
@@ -446,7 +441,7 @@ impl<N: Network> Lab<N> {
         let (machines, mut step) = shard.step(self.now, &self.scene, self.watcher.as_deref_mut());
         let done = act(&mut machines[node.0 as usize / shards], &mut step);
         exchange(&mut self.shards);
-        self.count();
+        self.total.take();
         done
     }
 }

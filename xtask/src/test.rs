@@ -17,18 +17,24 @@ pub struct Arguments {
 /// Runs every test.
 ///
 /// # Errors
-/// When the program does not build or a test fails.
+/// When something does not build or a test fails.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.no_install {
         foreign::say_missing(&foreign::missing());
     } else {
         foreign::install();
     }
-    shell::run(shell::cargo().args(["build", "--package", "hexad-cli", "--bin", "hexad"]))?;
+    let names_packages = arguments.arguments.iter().any(|word| word == "-p" || word.starts_with("--package"));
+    if names_packages {
+        shell::run(shell::cargo().args(["build", "--package", "hexad-cli", "--bin", "hexad"]))?;
+    } else {
+        // With the tests of the program comes the program. Building it by itself would build some dependencies twice, as tests want more of them.
+        shell::run(shell::cargo().args(["test", "--workspace", "--no-run"]))?;
+    }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), Into::into);
     let mut test = shell::cargo();
+    // The whole workspace in one `cargo test`, not nextest: several tests share a world that takes seconds to play, once per process.
     test.env("HEXAD_BIN", target.join("debug").join("hexad")).arg("test");
-    let names_packages = arguments.arguments.iter().any(|word| word == "-p" || word.starts_with("--package"));
     if !names_packages {
         test.arg("--workspace");
     }

@@ -37,7 +37,7 @@ impl Web {
 
 fn answer(mut stream: TcpStream, folder: &Path, sent: &AtomicU64) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-    let path: PathBuf = lines.next()?.split(' ').nth(1)?.trim_start_matches('/').into();
+    let path = PathBuf::from(lines.next()?.split(' ').nth(1)?.trim_start_matches('/').replace("%20", " "));
     let range = lines.filter_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned)).last();
     let Ok(bytes) = fs::read(folder.join(path)) else {
         return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok();

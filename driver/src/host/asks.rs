@@ -1,29 +1,33 @@
 //! Answers what the node asks: state, names, HTTP, catalogue, computations. Each question is answered once, within its deadline.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
-use super::reach::resolve;
-use super::stage::Stage;
+use super::reach::Names;
+use super::stage::{OWN_BUCKET, Stage};
 use super::store::{Deed, Store};
 use super::work;
 use crate::Catalogue;
 use crate::http::Http;
+
+/// What a node loads from the host's own bucket to learn its public key.
+const PUBLIC_KEY: &[u8] = b"public-key";
 
 /// Who answers, and how much is being answered.
 pub(super) struct Asks {
     under_way: Rc<Cell<usize>>,
     max: usize,
     store: RefCell<Store>,
-    http: OnceCell<Result<Http, AskFailure>>,
+    http: OnceCell<Http>,
     http_turns: Semaphore,
-    /// Looking up names and computing leave threads for reading from disks.
-    name_turns: Semaphore,
+    pub(super) names: Names,
+    /// Computing leaves threads for reading from disks.
     work_turns: Semaphore,
     catalogue: Option<Arc<dyn Catalogue>>,
 }
@@ -38,7 +42,7 @@ impl Asks {
             store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)))),
             http: OnceCell::new(),
             http_turns: Semaphore::new(config.http_exchanges_max.clamp(1, Semaphore::MAX_PERMITS)),
-            name_turns: Semaphore::new(third),
+            names: Names::new(third),
             work_turns: Semaphore::new(third.min(cores)),
             catalogue: config.catalogue.clone(),
         }
@@ -66,8 +70,7 @@ impl Asks {
     }
 
     async fn resolve(&self, name: &Name) -> Answer {
-        let Ok(_turn) = self.name_turns.acquire().await else { return gone() };
-        match resolve(&name.host, name.port).await {
+        match self.names.resolve(&name.host, name.port).await {
             Ok(found) => Answer::Resolved(found.iter().map(std::net::SocketAddr::ip).collect()),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Failed(AskFailure::TimedOut),
             Err(error) => Answer::Failed(AskFailure::Other(format!("{}: {error}", name.host))),
@@ -77,7 +80,14 @@ impl Asks {
     async fn exchange(&self, request: &HttpRequest, config: &HostConfig) -> Answer {
         let exchange = async {
             let Ok(_turn) = self.http_turns.acquire().await else { return Err(AskFailure::Other("the host ends".to_owned())) };
-            self.http.get_or_init(|| Http::new(config)).clone()?.exchange(request).await
+            // The system's certificates are read from its disk.
+            let making = || async {
+                let (config, names) = (config.clone(), self.names.clone());
+                tokio::task::spawn_blocking(move || Http::new(&config, &names))
+                    .await
+                    .unwrap_or_else(|error| Err(AskFailure::Other(error.to_string())))
+            };
+            self.http.get_or_try_init(making).await?.exchange(request).await
         };
         // Waiting for a turn counts.
         match tokio::time::timeout(request.deadline, exchange).await {
@@ -111,6 +121,9 @@ pub(super) fn ask<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask) {
     let Some(question) = stage.asks.begin() else {
         return stage.hear_soon(Input::Answered(ticket, other("too many questions at once")));
     };
+    if let Ask::Load(OWN_BUCKET, _) | Ask::Store(OWN_BUCKET, ..) | Ask::Forget(OWN_BUCKET, _) = ask {
+        return own(stage, ticket, ask, question);
+    }
     // Put before anything else runs, so that the store hears of things in the node's order.
     let stored = match &ask {
         Ask::Load(bucket, key) => Some(stage.asks.store(Deed::Load(bucket, key.clone()))),
@@ -123,6 +136,23 @@ pub(super) fn ask<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask) {
         let answer = match stored {
             Some(answer) => answer.await.unwrap_or_else(|_| gone()),
             None => answer(&stage, ask).await,
+        };
+        drop(question);
+        stage.hear(Input::Answered(ticket, answer));
+        stage.settle();
+    });
+}
+
+/// The host's own bucket, which shows the node nothing but its public key.
+fn own<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask, question: Question) {
+    let stage = stage.clone();
+    stage.clone().spawn(async move {
+        let answer = match ask {
+            Ask::Load(_, key) if key == PUBLIC_KEY => match stage.node_key().await {
+                Ok(key) => Answer::Loaded(Some(Payload::Bytes(Bytes::copy_from_slice(&key.public())))),
+                Err(why) => other(&why),
+            },
+            _ => Answer::Failed(AskFailure::Forbidden(format!("the bucket '{OWN_BUCKET}' is the host's own"))),
         };
         drop(question);
         stage.hear(Input::Answered(ticket, answer));

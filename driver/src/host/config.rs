@@ -1,8 +1,10 @@
 //! Bounds and switches of a host.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::key::NodeKey;
 use crate::Catalogue;
 
 /// Bounds and switches of a host.
@@ -12,6 +14,9 @@ pub struct HostConfig {
     pub state_dir: Option<PathBuf>,
     /// Whether anything but this machine and private networks may be reached.
     pub outside: bool,
+    /// Whence connections and HTTP requests go out to hosts of the same family; the system's choice without one. A tracker takes the address that it
+    /// hears from for the one that we listen at, so where that is one of several, this should be the same.
+    pub source: Option<IpAddr>,
     /// Interfaces by name on which multicast groups are joined; `None` is all that are up.
     pub multicast_interfaces: Option<Vec<String>>,
     /// Connections at a time, those being dialled included. At most half of the descriptors that the system allows.
@@ -33,6 +38,8 @@ pub struct HostConfig {
     pub user_agent: String,
     /// Certificates (DER) of authorities that HTTPS trusts beside the system's.
     pub extra_root_certificates: Vec<Vec<u8>>,
+    /// The key pair by which a node of our own overlays is known. Without one, the pair in the node's state is taken, or made.
+    pub key: Option<NodeKey>,
     /// Who answers `Ask::Query`; without one, such questions fail.
     pub catalogue: Option<Arc<dyn Catalogue>>,
 }
@@ -42,6 +49,7 @@ impl Default for HostConfig {
         Self {
             state_dir: None,
             outside: true,
+            source: None,
             multicast_interfaces: None,
             connections_max: 2000,
             half_open_max: 100,
@@ -52,6 +60,7 @@ impl Default for HostConfig {
             blocking_threads_max: 16,
             user_agent: concat!("Hexad/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_root_certificates: Vec::new(),
+            key: None,
             catalogue: None,
         }
     }

@@ -4,7 +4,7 @@
 //! Ranges of shares stay ranges until the wire takes bytes again.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::handle::MessageOf;
 use super::line::{Fate, LineCell};
 use super::outgoing::{Gap, Outgoing};
 use super::pool::READ_BYTES;
-use super::reach::{canonical, is_private, resolve};
+use super::reach::{canonical, is_private};
 use super::stage::{Seat, Stage};
 use super::wire::{Ready, Wire};
 
@@ -26,6 +26,8 @@ use super::wire::{Ready, Wire};
 const READ_BYTES_MIN: usize = 16 << 10;
 /// What is left of a batch and longer than this stays in a buffer of its own, so that it is not copied with each read.
 const REST_BYTES_COPIED_MAX: usize = 64 << 10;
+/// What a connection keeps for the next message to be encoded in.
+const SCRATCH_BYTES_KEPT: usize = 64 << 10;
 /// A message may be this long; codecs have narrower bounds of their own.
 const REST_BYTES_MAX: usize = 64 << 20;
 /// When nothing came for so long, [`Cue::Quiet`] is given.
@@ -74,7 +76,7 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
     let Ok(_turn) = stage.dials.acquire().await else { return Err(Why::NoRoom) };
     let connecting = async {
         let addresses = match to {
-            Endpoint::Name(name) => resolve(&name.host, name.port).await.map_err(|_| Why::NoSuchName)?,
+            Endpoint::Name(name) => stage.asks.names.resolve(&name.host, name.port).await.map_err(|_| Why::NoSuchName)?,
             Endpoint::Ip(socket) | Endpoint::Key(_, socket) => vec![*socket],
         };
         let mut why = Why::Unreachable;
@@ -83,7 +85,7 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
                 stage.note(Level::Debug, "outside_not_allowed", None, address.to_string());
                 continue;
             }
-            match connect(address).await {
+            match connect(address, stage.config.source).await {
                 Ok(stream) => return Ok((stream, address)),
                 Err(error) => why = why_not(&error),
             }
@@ -93,9 +95,12 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
     timeout(deadline, connecting).await.unwrap_or(Err(Why::TimedOut))
 }
 
-async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
+    if let Some(source) = source.filter(|source| source.is_ipv4() == to.is_ipv4()) {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
     socket.connect(to).await
 }
 
@@ -161,6 +166,10 @@ impl<N: Network, W: Wire> Talk<N, W> {
 
     /// Lives through the connection from its opening to its end.
     pub(super) async fn live(mut self, peer: Endpoint, via: Via) {
+        // The host may have ended before this task's first turn.
+        if self.cell.fate().is_some() {
+            return;
+        }
         self.cell.set_opened();
         self.cell.busy.set(true);
         let Some(peer) = hexad_core::Address::of_endpoint(peer) else { return self.end(Why::Unreachable) };
@@ -173,19 +182,25 @@ impl<N: Network, W: Wire> Talk<N, W> {
         let started = match first {
             Ok(None) => Ok(()),
             Ok(Some(message)) => {
-                self.stage.hear_message(self.conn, message);
-                self.stage.settle();
+                if self.cell.fate().is_none() {
+                    self.stage.hear_message(self.conn, message);
+                    self.stage.settle();
+                }
                 Ok(())
             }
             Err(malformed) => Err(why_malformed(malformed)),
         };
-        if let Err(why) = match started {
+        let lived = match started {
             Ok(()) => self.go_on().await,
             Err(why) => Err(why),
-        } {
+        };
+        let in_order = matches!(lived, Ok(()) | Err(Why::PeerClosed));
+        if let Err(why) = lived {
             self.end(why);
         }
-        self.cell.pending.set(false);
+        if in_order {
+            self.wire.linger().await;
+        }
     }
 
     fn end(&self, why: Why) {
@@ -256,7 +271,8 @@ impl<N: Network, W: Wire> Talk<N, W> {
     fn pull_in(&mut self) -> Result<(), Why> {
         let mut input = if self.rest.len() > REST_BYTES_COPIED_MAX {
             let mut input = std::mem::take(&mut self.rest);
-            input.reserve(READ_BYTES);
+            // As much again, so that a long message is copied a few times at most and holds not much more than what has come of it.
+            input.reserve(input.len().min(READ_BYTES));
             input
         } else {
             let mut input = self.stage.pool.borrow_mut().take_read();
@@ -307,7 +323,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
         if input.len() > REST_BYTES_MAX {
             return Err(Why::Malformed(format!("a message is over {REST_BYTES_MAX} bytes").into()));
         }
-        if input.len() > REST_BYTES_COPIED_MAX {
+        if input.len() > REST_BYTES_COPIED_MAX && input.capacity() <= 4 * input.len() {
             self.rest = input;
         } else {
             self.rest = BytesMut::from(&input[..]);
@@ -364,6 +380,9 @@ impl<N: Network, W: Wire> Talk<N, W> {
             let mut line = self.cell.line_mut();
             self.out.compose(&mut line, &mut self.codec, &mut self.scratch, &mut self.stage.pool.borrow_mut())
         };
+        if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
+            self.scratch = BytesMut::new();
+        }
         match self.out.fill(&gaps, &*self.stage.read_share, true) {
             (_, Ok(())) => self.out.seal(start, &mut self.codec),
             (filled, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => self.freeze(start, gaps, filled),
@@ -425,6 +444,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
         if taken > 0 {
             self.out.adapt(self.blocked.then_some(taken));
         }
+        self.out.slim(&mut self.stage.pool.borrow_mut());
         if of_shares > 0 && self.cell.fate().is_none() {
             self.stage.hear(Input::Sent(self.conn, of_shares));
             self.stage.settle();

@@ -18,6 +18,7 @@ use super::conn::{self, out_of_descriptors};
 use super::handle::HostEvent;
 use super::multicast::{self, Group};
 use super::post;
+use super::quic::{self, QuicDoor};
 use super::stage::Stage;
 
 /// Connections that the system keeps until we accept them.
@@ -35,11 +36,15 @@ pub(super) enum Sockets {
     /// With their own addresses.
     Datagrams(Vec<(SocketAddr, Rc<UdpSocket>)>),
     Group(Rc<Group>),
+    Quic(Rc<QuicDoor>),
+    /// Not open yet.
+    Opening,
 }
 
-struct Doorway {
-    sockets: Sockets,
-    tasks: Vec<AbortHandle>,
+/// An open door and the tasks that stand there.
+pub(super) struct Doorway {
+    pub(super) sockets: Sockets,
+    pub(super) tasks: Vec<AbortHandle>,
 }
 
 impl Drop for Doorway {
@@ -49,23 +54,48 @@ impl Drop for Doorway {
 }
 
 /// All open doors.
-pub(super) struct Doors(Map<Door, Doorway>);
+pub(super) struct Doors {
+    open: Map<Door, Doorway>,
+    /// Doors through which nobody comes any more, and whose connections go on.
+    leaving: Vec<Rc<QuicDoor>>,
+}
 
 impl Doors {
     pub(super) const fn new() -> Self {
-        Self(Map::new())
+        Self { open: Map::new(), leaving: Vec::new() }
     }
 
     pub(super) fn close(&mut self, door: Door) {
-        self.0.remove(&door);
+        self.leaving.retain(|quic| !quic.is_deserted());
+        if let Some(doorway) = self.open.remove(&door)
+            && let Sockets::Quic(quic) = &doorway.sockets
+        {
+            quic.close();
+            self.leaving.push(quic.clone());
+        }
     }
 
     pub(super) fn close_all(&mut self) {
-        self.0.clear();
+        while let Some(door) = self.open.keys().next().copied() {
+            self.close(door);
+        }
     }
 
     pub(super) fn sockets(&self, door: Door) -> Option<&Sockets> {
-        self.0.get(&door).map(|doorway| &doorway.sockets)
+        self.open.get(&door).map(|doorway| &doorway.sockets)
+    }
+
+    /// The door through which we speak QUIC.
+    pub(super) fn quic(&self) -> Option<Rc<QuicDoor>> {
+        self.open.values().find_map(|doorway| match &doorway.sockets {
+            Sockets::Quic(quic) => Some(quic.clone()),
+            _ => None,
+        })
+    }
+
+    /// The doors that have been closed and may still have connections.
+    pub(super) fn take_leaving(&mut self) -> Vec<Rc<QuicDoor>> {
+        std::mem::take(&mut self.leaving)
     }
 }
 
@@ -76,15 +106,30 @@ pub(super) fn listen<N: Network>(stage: &Rc<Stage<N>>, door: Door, bind: &Bind) 
         Bind::Stream(at) => streams(stage, door, at),
         Bind::Datagram(at) => datagrams(stage, door, at),
         Bind::Multicast(group) => self::group(stage, door, group),
-        Bind::Quic(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "QUIC is not spoken here")),
+        Bind::Quic(at) => {
+            // The key may have to be read first.
+            let (for_task, bind) = (stage.clone(), bind.clone());
+            let opening = stage.spawn(async move {
+                let opened = quic::listen(&for_task, door, at).await;
+                bound(&for_task, door, &bind, opened);
+            });
+            let doorway = Doorway { sockets: Sockets::Opening, tasks: vec![opening.abort_handle()] };
+            stage.doors.borrow_mut().open.insert(door, doorway);
+            return;
+        }
     };
+    bound(stage, door, bind, opened);
+}
+
+fn bound<N: Network>(stage: &Stage<N>, door: Door, bind: &Bind, opened: io::Result<(SocketAddr, Doorway)>) {
     let bound = match opened {
         Ok((at, doorway)) => {
-            stage.doors.borrow_mut().0.insert(door, doorway);
+            stage.doors.borrow_mut().open.insert(door, doorway);
             stage.teller.tell(HostEvent::Bound(door, at));
             Ok(at)
         }
         Err(error) => {
+            stage.doors.borrow_mut().close(door);
             let (Bind::Stream(at) | Bind::Datagram(at) | Bind::Multicast(at) | Bind::Quic(at)) = *bind;
             let what = match bind {
                 Bind::Stream(_) => "connections",
@@ -177,7 +222,10 @@ pub(super) fn socket(at: SocketAddr, kind: Type) -> io::Result<Socket> {
 }
 
 /// Opens `at`, and the same port of all IPv6 addresses when `at` is all IPv4 addresses.
-fn both_families<S: LocalAddress>(at: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<S>) -> io::Result<(SocketAddr, Vec<S>)> {
+pub(super) fn both_families<S: LocalAddress>(
+    at: SocketAddr,
+    open: impl Fn(SocketAddr) -> io::Result<S>,
+) -> io::Result<(SocketAddr, Vec<S>)> {
     let first = open(at)?;
     let bound = first.local_address()?;
     let mut sockets = vec![first];
@@ -190,7 +238,7 @@ fn both_families<S: LocalAddress>(at: SocketAddr, open: impl Fn(SocketAddr) -> i
     Ok((bound, sockets))
 }
 
-trait LocalAddress {
+pub(super) trait LocalAddress {
     fn local_address(&self) -> io::Result<SocketAddr>;
 }
 
@@ -203,5 +251,11 @@ impl LocalAddress for TcpListener {
 impl LocalAddress for UdpSocket {
     fn local_address(&self) -> io::Result<SocketAddr> {
         self.local_addr()
+    }
+}
+
+impl LocalAddress for (SocketAddr, quinn::Endpoint) {
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        Ok(self.0)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -107,6 +107,12 @@ impl<N: Network> Handle<N> {
         self.over.wait();
     }
 
+    /// The public key by which peers of our own overlays know the node; there once a door for QUIC is bound, or the node has asked for it.
+    #[must_use]
+    pub fn public_key(&self) -> Option<[u8; 32]> {
+        self.tally.public_key.get().copied()
+    }
+
     /// How many notes there were of each code.
     #[must_use]
     pub fn note_counts(&self) -> Map<&'static str, u64> {
@@ -176,6 +182,7 @@ impl Over {
 pub(super) struct Tally {
     counts: Mutex<Map<&'static str, u64>>,
     waiting_events: AtomicUsize,
+    public_key: OnceLock<[u8; 32]>,
 }
 
 /// What a session hears of its host. Ends when the host has ended.
@@ -230,6 +237,11 @@ pub(super) struct Teller<N: Network> {
 impl<N: Network> Teller<N> {
     pub(super) fn new(events: UnboundedSender<HostEvent<N>>, tally: Arc<Tally>) -> Self {
         Self { events, tally }
+    }
+
+    pub(super) fn set_public_key(&self, key: [u8; 32]) {
+        // It never changes.
+        let _ = self.tally.public_key.set(key);
     }
 
     /// Tells what must not be lost.

@@ -10,14 +10,17 @@ mod config;
 mod conn;
 mod doors;
 mod handle;
+mod key;
 mod line;
 mod multicast;
 mod outgoing;
 mod pool;
 mod post;
+mod quic;
 pub(crate) mod reach;
 mod stage;
 mod store;
+mod stream;
 mod wire;
 mod work;
 
@@ -36,6 +39,7 @@ use tokio::time::Instant;
 
 pub use self::config::HostConfig;
 pub use self::handle::{Events, Handle, HostEvent};
+pub use self::key::NodeKey;
 
 use self::asks::Asks;
 use self::handle::{Command, Over, Tally, Teller};
@@ -140,6 +144,10 @@ async fn attend<N: Network>(stage: &Rc<Stage<N>>, mut commands: UnboundedReceive
             stage.part_with_all();
             while stage.connections() > 0 && Instant::now() < until {
                 tokio::time::sleep(LOOK).await;
+            }
+            let leaving = stage.doors.borrow_mut().take_leaving();
+            for quic in leaving {
+                quic.part().await;
             }
             return false;
         }

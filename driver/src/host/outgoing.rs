@@ -187,6 +187,20 @@ impl Outgoing {
         of_shares
     }
 
+    /// Lets go of a large buffer when little is left in it, so that a peer who reads slowly costs what waits for him and no more.
+    pub(super) fn slim(&mut self, pool: &mut Pool) {
+        let left = self.filled - self.gone;
+        if left == 0 || 4 * left > self.buffer.len() {
+            return;
+        }
+        let small = self.unsent().to_vec();
+        pool.give_write(std::mem::replace(&mut self.buffer, small));
+        for body in &mut self.bodies {
+            *body = body.start - self.gone..body.end - self.gone;
+        }
+        (self.gone, self.filled) = (0, left);
+    }
+
     /// The socket took all of a write, or only so many bytes of it.
     pub(super) fn adapt(&mut self, taken: Option<usize>) {
         self.appetite = match taken {

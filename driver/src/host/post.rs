@@ -12,7 +12,8 @@ use tokio::net::UdpSocket;
 
 use super::doors::Sockets;
 use super::handle::{AddrOf, MessageOf};
-use super::reach::{canonical, is_private, resolve};
+use super::quic;
+use super::reach::{canonical, is_private};
 use super::stage::Stage;
 
 /// The largest datagram there is.
@@ -54,7 +55,17 @@ fn hear<N: Network>(stage: &Rc<Stage<N>>, door: Door, from: SocketAddr, bytes: &
 /// Sends a datagram through a door, or notes why not.
 pub(super) fn send<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: AddrOf<N>, message: &MessageOf<N>) {
     let Some(bytes) = encode(stage, message) else { return };
+    let quic = match stage.doors.borrow().sockets(door) {
+        Some(Sockets::Quic(quic)) => Some(quic.clone()),
+        _ => None,
+    };
     match to.endpoint() {
+        Some(Endpoint::Key(key, at)) if quic.is_some() => {
+            if let Some(quic) = quic {
+                quic::send_datagram(stage, quic, key, at, bytes.freeze());
+            }
+        }
+        _ if quic.is_some() => stage.note(Level::Drop, "datagram_dropped", Some(to), "over QUIC only peers with a key are reached"),
         Some(Endpoint::Ip(socket) | Endpoint::Key(_, socket)) => send_bytes(stage, door, socket, &bytes),
         Some(Endpoint::Name(name)) => {
             let Some(question) = stage.asks.begin() else {
@@ -63,7 +74,7 @@ pub(super) fn send<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: AddrOf<N>, 
             let stage = stage.clone();
             stage.clone().spawn(async move {
                 let _question = question;
-                match resolve(&name.host, name.port).await {
+                match stage.asks.names.resolve(&name.host, name.port).await {
                     Ok(sockets) => send_bytes(&stage, door, sockets[0], &bytes),
                     Err(error) => stage.note(Level::Drop, "datagram_dropped", Some(to), format!("{}: {error}", name.host)),
                 }

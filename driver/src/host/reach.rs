@@ -2,7 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 /// How long looking up a name may take.
 pub(crate) const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
@@ -34,14 +37,29 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
     ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local()
 }
 
-/// All addresses of a host, at a port. Addresses written as text are taken as they are.
-///
-/// # Errors
-/// When the name is not known.
-pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+/// Looks names up, a few at a time: each takes a blocking thread, and some must be left for reading from disks.
+#[derive(Clone, Debug)]
+pub(crate) struct Names(Arc<Semaphore>);
+
+impl Names {
+    pub(crate) fn new(at_a_time: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS))))
     }
+
+    /// All addresses of a host, at a port. Addresses written as text are taken as they are.
+    ///
+    /// # Errors
+    /// When the name is not known.
+    pub(crate) async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let _turn = self.0.acquire().await.map_err(io::Error::other)?;
+        look_up(host, port).await
+    }
+}
+
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found: Vec<SocketAddr> = match tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host((host, port))).await {
         Ok(found) => found?.collect(),
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),

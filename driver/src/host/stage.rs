@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hexad_core::{
-    Address as _, ConnId, Context, Dice, Endpoint, Inbound, Input, Level, Link, Network, Node, Note, Outbound, Outbox, Output, Role,
-    Shares, Time, Transport, Via, Why,
+    Address as _, Answer, ConnId, Context, Dice, Endpoint, Inbound, Input, Level, Link, Network, Node, Note, Outbound, Outbox, Output,
+    Payload, Role, Shares, Time, Transport, Via, Why,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
@@ -24,9 +25,17 @@ use super::config::HostConfig;
 use super::conn;
 use super::doors::Doors;
 use super::handle::{AddrOf, MessageOf, Teller};
+use super::key::NodeKey;
 use super::line::{Fate, LineCell, Lines};
 use super::pool::Pool;
+use super::quic;
+use super::store::Deed;
 use crate::{Deliveries, ReadShare};
+
+/// The bucket that is the host's own.
+pub(super) const OWN_BUCKET: &str = "host";
+/// Under which it keeps the private half of the node's key.
+const SEED_KEY: &[u8] = b"ed25519-seed";
 
 /// The node with its dice and what it has said.
 struct Actor<N: Network> {
@@ -58,6 +67,7 @@ pub(super) struct Stage<N: Network> {
     paused: Cell<bool>,
     start: Instant,
     epoch_unix_s: u64,
+    key: OnceCell<NodeKey>,
     /// Rung when the main loop has something to look at.
     pub(super) bell: Notify,
     /// A task has panicked.
@@ -92,6 +102,7 @@ impl<N: Network> Stage<N> {
             paused: Cell::new(false),
             start: Instant::now(),
             epoch_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            key: OnceCell::new(),
             bell: Notify::new(),
             doomed: Cell::new(false),
             config,
@@ -147,6 +158,39 @@ impl<N: Network> Stage<N> {
 
     pub(super) fn has_inbox(&self) -> bool {
         !self.inbox.borrow().is_empty()
+    }
+
+    /// The node's key pair: given, stored, or made and stored.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub(super) async fn node_key(&self) -> Result<&NodeKey, String> {
+        let key = self.key.get_or_try_init(|| async {
+            if let Some(key) = &self.config.key {
+                return Ok(key.clone());
+            }
+            let gone = |_| "the host ends".to_owned();
+            let other = |error: std::io::Error| error.to_string();
+            match self.asks.store(Deed::Load(OWN_BUCKET, SEED_KEY.to_vec())).await.map_err(gone)? {
+                Answer::Loaded(Some(Payload::Bytes(seed))) => {
+                    let seed = <[u8; 32]>::try_from(&seed[..]).map_err(|_| "the stored key is not 32 bytes long".to_owned())?;
+                    NodeKey::from_seed(seed).map_err(other)
+                }
+                Answer::Loaded(_) => {
+                    let key = NodeKey::generate().map_err(other)?;
+                    let seed = Bytes::copy_from_slice(&key.seed());
+                    match self.asks.store(Deed::Store(OWN_BUCKET, SEED_KEY.to_vec(), seed)).await.map_err(gone)? {
+                        Answer::Failed(failure) => Err(failure.to_string()),
+                        _ => Ok(key),
+                    }
+                }
+                Answer::Failed(failure) => Err(failure.to_string()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        let key = key.await?;
+        self.teller.set_public_key(key.public());
+        Ok(key)
     }
 
     pub(super) fn set_shares(&self, shares: Arc<Shares>) {
@@ -255,7 +299,10 @@ impl<N: Network> Stage<N> {
             }
             Output::Open(conn, to, dial) => self.open(conn, &to, dial),
             Output::Close(conn, reason) => {
-                self.lines.borrow_mut().end(conn, Fate::Closed(reason));
+                if !self.lines.borrow_mut().end(conn, Fate::Closed(reason)) {
+                    // The node does not know yet that it is over, and need not hear of it.
+                    self.inbox.borrow_mut().retain(|input| !matches!(input, Input::Closed(closed, _) if *closed == conn));
+                }
             }
             Output::Listen(door, bind) => super::doors::listen(self, door, &bind),
             Output::Unlisten(door) => self.doors.borrow_mut().close(door),
@@ -279,6 +326,9 @@ impl<N: Network> Stage<N> {
         match (dial.transport, to.endpoint()) {
             (Transport::Tcp, Some(endpoint @ (Endpoint::Ip(_) | Endpoint::Name(_)))) => {
                 self.spawn(conn::dial(self.clone(), conn, cell, endpoint, dial, seat));
+            }
+            (Transport::Quic, Some(Endpoint::Key(key, at))) => {
+                self.spawn(quic::dial(self.clone(), conn, cell, (key, at), dial, seat));
             }
             (transport, endpoint) => {
                 self.note(Level::Debug, "cannot_dial", Some(to.clone()), format!("{transport:?} to {endpoint:?}"));

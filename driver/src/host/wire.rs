@@ -31,6 +31,9 @@ pub(super) trait Wire {
 
     /// Says that nothing more will be written.
     fn finish(&mut self);
+
+    /// Waits, for a short while, until what was written has left. For wires that forget it when they are dropped.
+    async fn linger(&mut self) {}
 }
 
 impl Wire for TcpStream {

@@ -50,6 +50,8 @@ pub struct TransfersConfig {
     pub sync_after: Duration,
     /// … or so many bytes, but not more often than every tenth of that time.
     pub sync_bytes: u64,
+    /// How long the end of a share waits for who is just reading it or bringing it to the disk.
+    pub farewell: Duration,
 }
 
 impl Default for TransfersConfig {
@@ -62,6 +64,7 @@ impl Default for TransfersConfig {
             patience: Duration::from_millis(50),
             sync_after: Duration::from_secs(30),
             sync_bytes: 256 << 20,
+            farewell: Duration::from_secs(10),
         }
     }
 }
@@ -300,7 +303,7 @@ impl Transfers {
         drop(state);
         let gone = self.house.stores.write().unwrap_or_else(PoisonError::into_inner).remove(&share);
         if let Some(store) = gone {
-            store.forget_files();
+            self.house.part_with(store);
         }
     }
 
@@ -427,6 +430,23 @@ impl House {
         }
     }
 
+    /// Closes a store's files when nobody uses it any more: with the last user goes the lock on its folder.
+    fn part_with(&self, mut store: Arc<Store>) {
+        let until = Instant::now() + self.config.farewell;
+        loop {
+            store = match Arc::try_unwrap(store) {
+                Ok(last) => return last.forget_files(),
+                Err(used) if Instant::now() >= until => {
+                    debug!("a share that is closed is still being read or brought to the disk");
+                    return used.forget_files();
+                }
+                Err(used) => used,
+            };
+            let state = self.state();
+            drop(self.settled.wait_timeout(state, Duration::from_millis(1)));
+        }
+    }
+
     /// A worker's life.
     fn work_on(&self) {
         let mut rows = Rows::new();
@@ -434,6 +454,7 @@ impl House {
             let share = job.share();
             let store = self.store(share);
             let done = work::work(store.as_deref(), &job, &mut rows);
+            drop(store);
             let mut state = self.state();
             let before = state.engine.progress(share);
             if let Some(trouble) = done.trouble {

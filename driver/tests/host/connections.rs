@@ -9,7 +9,7 @@ use hexad_core::{Bind, Endpoint, Input, LeaseId, Name, Output, Payload, ShareId,
 use hexad_driver::LeaseSink as _;
 use hexad_driver::host::HostConfig;
 
-use crate::puppet::{Config, Message, Mimes, Puppets, Request, sealed, tcp};
+use crate::puppet::{Config, Message, Mimes, Puppets, Request, Shy, sealed, tcp};
 use crate::rig::{CALLS, Machine, PATIENCE, Shelf, loopback, noise, pair, short};
 
 const SHARE: ShareId = ShareId(1);
@@ -401,4 +401,55 @@ fn nothing_is_read_while_the_transfers_are_congested() {
     bob.bin.congested.store(false, Ordering::Relaxed);
     bob.handle.relieved();
     assert!(bob.bin.wait(bytes.len() as u64) == bytes);
+}
+
+#[test]
+fn a_codec_greets_before_the_node_speaks() {
+    let (mut alice, mut bob) = (Machine::<Shy>::new(), Machine::<Shy>::new());
+    let at = bob.open_door();
+    let conn = alice.dial(at);
+    for number in 0..100 {
+        alice.send(conn, Message::Ping(number));
+    }
+    let (back, ..) = bob.opened();
+    bob.send(back, Message::Text(Bytes::from_static(b"welcome")));
+    alice.receives(&Message::Text(Bytes::from_static(b"welcome")));
+    for number in 0..100 {
+        alice.receives(&Message::Pong(number));
+    }
+}
+
+#[test]
+fn many_slow_readers_get_all_that_was_queued() {
+    let mut alice = seed(noise(8, 1 << 20), HostConfig::default());
+    let at = alice.open_door();
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        readers.push(TcpStream::connect(at).expect("somebody listens"));
+        let (conn, ..) = alice.opened();
+        for round in 0..8_u64 {
+            for offset in (0..1 << 20).step_by(BLOCK as usize) {
+                alice.say(Output::SendShare(conn, Message::Block((round << 20) + offset, Payload::EMPTY), SHARE, offset..offset + BLOCK));
+            }
+        }
+    }
+    let mut expected = Vec::new();
+    let mut place = 0_usize;
+    for round in 0..8_u64 {
+        for offset in (0..1 << 20).step_by(BLOCK as usize) {
+            let mut frame = u32::try_from(9 + BLOCK).expect("short").to_be_bytes().to_vec();
+            frame.push(3);
+            frame.extend(((round << 20) + offset).to_be_bytes());
+            frame.extend(&alice.shelf.bytes[offset as usize..][..BLOCK as usize]);
+            frame.iter_mut().enumerate().for_each(|(at, byte)| *byte ^= u8::try_from((place + at) % 256).expect("a byte"));
+            place += frame.len();
+            expected.extend(frame);
+        }
+    }
+    for mut reader in readers {
+        reader.set_read_timeout(Some(PATIENCE)).expect("an option");
+        let mut came = vec![0; expected.len()];
+        reader.read_exact(&mut came).expect("all that was queued");
+        assert!(came == expected);
+    }
 }

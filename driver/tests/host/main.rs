@@ -6,5 +6,6 @@ mod datagrams;
 mod life;
 mod pace;
 mod puppet;
+mod quic;
 mod rig;
 mod web;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hexad_core::{LeaseId, OpId, Operation, Output, Payload, ShareId};
-use hexad_driver::host::{Host, HostConfig, HostEvent};
+use hexad_core::{Bind, Dial, Endpoint, LeaseId, OpId, Operation, Output, Payload, ShareId, Transport};
+use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
 use hexad_driver::{Deliveries, ReadShare};
 
 use crate::puppet::{Config, Request, Runners, tcp};
@@ -66,6 +66,26 @@ fn cpu_of(name: &str) -> Option<(f64, f64)> {
 #[test]
 #[ignore = "takes a gibibyte of disk and memory, and says nothing in a debug build"]
 fn the_pace_of_one_gibibyte() {
+    pace(&Bind::Stream(loopback()), &tcp());
+}
+
+#[test]
+#[ignore = "takes a gibibyte of disk and memory, and says nothing in a debug build"]
+fn the_pace_of_one_gibibyte_over_quic() {
+    pace(&Bind::Quic(loopback()), &Dial { transport: Transport::Quic, ..tcp() });
+}
+
+/// Opens a door, and tells its address.
+fn listen(handle: &Handle<Runners>, events: &mut Events<Runners>, bind: &Bind) -> Endpoint {
+    handle.start(OpId(1), Operation::Own(Request::Say(Output::Listen(CALLS, bind.clone()))));
+    loop {
+        if let Some(HostEvent::Bound(_, at)) = events.blocking_recv() {
+            return handle.public_key().map_or(Endpoint::Ip(at), |key| Endpoint::Key(key, at));
+        }
+    }
+}
+
+fn pace(bind: &Bind, dial: &Dial) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("share");
     {
@@ -82,18 +102,16 @@ fn the_pace_of_one_gibibyte() {
         let seed = Config { serves: Some(ShareId(1)), quiet: true, ..Config::default() };
         // Two hosts of one network have threads of one name; the seeder gets its processor time read by subtraction.
         let (seeder, mut seeder_events) = Host::<Runners>::start(seed, HostConfig::default(), pit.clone(), shelf.clone());
-        seeder.start(OpId(1), Operation::Own(Request::Say(Output::Listen(CALLS, hexad_core::Bind::Stream(loopback())))));
-        let at = loop {
-            if let Some(HostEvent::Bound(_, at)) = seeder_events.blocking_recv() {
-                break at;
-            }
-        };
+        let at = listen(&seeder, &mut seeder_events, bind);
         let before = cpu_of("hexad-runners").unwrap();
         let leech = Config { lease: Some(LeaseId(1)), wants: Some((GIB / BLOCK, BLOCK, 500)), quiet: true, ..Config::default() };
         let whole_before = whole_cpu();
-        let (leecher, _leecher_events) = Host::<Runners>::start(leech, HostConfig::default(), pit.clone(), shelf);
+        let (leecher, mut leecher_events) = Host::<Runners>::start(leech, HostConfig::default(), pit.clone(), shelf);
+        if let Bind::Quic(_) = bind {
+            listen(&leecher, &mut leecher_events, bind);
+        }
         let begun = Instant::now();
-        leecher.start(OpId(1), Operation::Own(Request::Dial(at.into(), tcp())));
+        leecher.start(OpId(1), Operation::Own(Request::Dial(at, dial.clone())));
         all_came.recv_timeout(Duration::from_secs(60)).unwrap();
         let wall = begun.elapsed().as_secs_f64();
         let after = cpu_of("hexad-runners").unwrap();

@@ -287,10 +287,65 @@ impl Codec for PlainCodec {
     fn seal(&mut self, _: &mut [u8]) {}
 }
 
+/// Greets before it says anything: the dialler with 96 bytes, the acceptor with 8 in return, one for each 12 that it has read. What there is to say
+/// meanwhile waits inside.
+pub struct ShyCodec {
+    role: Role,
+    /// Bytes of the other's greeting that have not come.
+    awaited: usize,
+    waiting: BytesMut,
+    inner: PuppetCodec,
+}
+
+impl ShyCodec {
+    fn new(role: Role) -> Self {
+        let awaited = if role == Role::Acceptor { 96 } else { 8 };
+        Self { role, awaited, waiting: BytesMut::new(), inner: PuppetCodec::new() }
+    }
+}
+
+impl Codec for ShyCodec {
+    type Message = Message;
+
+    fn decode(&mut self, cue: Cue, input: &mut BytesMut, reply: &mut BytesMut) -> Result<Option<Message>, Malformed> {
+        if cue == Cue::Opened && self.role == Role::Dialler {
+            reply.put_bytes(7, 96);
+        }
+        while self.awaited > 0 {
+            let step = if self.role == Role::Acceptor { 12 } else { 8 };
+            if input.len() < step {
+                return Ok(None);
+            }
+            if input.split_to(step).iter().any(|byte| *byte != 7) {
+                return Err(Malformed::at(0, "no greeting"));
+            }
+            self.awaited -= step;
+            if self.role == Role::Acceptor {
+                reply.put_u8(7);
+            }
+            if self.awaited == 0 {
+                let mut waiting = std::mem::take(&mut self.waiting);
+                self.inner.seal(&mut waiting);
+                reply.put_slice(&waiting);
+            }
+        }
+        self.inner.decode(cue, input, reply)
+    }
+
+    fn encode(&mut self, message: &Message, body_bytes: u64, out: &mut BytesMut) {
+        let out = if self.awaited > 0 { &mut self.waiting } else { out };
+        PuppetCodec::write(message, body_bytes, out);
+    }
+
+    fn seal(&mut self, bytes: &mut [u8]) {
+        self.inner.seal(bytes);
+    }
+}
+
 const ABILITIES: Abilities = Abilities { publish: true, search_words: false, search_digest: false, fetch: true, many_sources: true };
 
 macro_rules! network {
-    ($(#[$doc:meta])* $name:ident, $text:literal, $codec:ty, $make:expr, $quiet:literal) => {
+    ($(#[$doc:meta])* $name:ident, $text:literal, $codec:ty, |$role:ident| $make:expr, $quiet:literal) => {
         $(#[$doc])*
         pub struct $name;
 
@@ -310,7 +365,7 @@ macro_rules! network {
 
             fn secrets(_: &Puppet) {}
 
-            fn codec(_: Role, _: Option<&Dial>, (): &(), _: &mut Dice) -> $codec {
+            fn codec($role: Role, _: Option<&Dial>, (): &(), _: &mut Dice) -> $codec {
                 $make
             }
 
@@ -332,7 +387,7 @@ network!(
     Puppets,
     "puppets",
     PuppetCodec,
-    PuppetCodec::new(),
+    |_role| PuppetCodec::new(),
     false
 );
 network!(
@@ -340,7 +395,7 @@ network!(
     Mimes,
     "mimes",
     PuppetCodec,
-    PuppetCodec::new(),
+    |_role| PuppetCodec::new(),
     true
 );
 network!(
@@ -348,7 +403,16 @@ network!(
     Runners,
     "runners",
     PlainCodec,
-    PlainCodec,
+    |_role| PlainCodec,
+    false
+);
+
+network!(
+    /// Greets first.
+    Shy,
+    "shy",
+    ShyCodec,
+    |role| ShyCodec::new(role),
     false
 );
 

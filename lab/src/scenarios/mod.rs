@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod napster;
 pub mod toy;
 
 use crate::Scenario;
@@ -23,6 +24,8 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::GAP,
     &chord::RULES,
     &chord::INDEX,
+    &napster::SCALE,
+    &napster::FAILURE,
     &toy::HOPS,
 ];
 

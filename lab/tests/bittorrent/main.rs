@@ -1,3 +1,4 @@
 //! BitTorrent in the lab.
 
 mod moves;
+mod swarms;

@@ -106,3 +106,70 @@ fn a_link_is_enough() {
 fn a_file_of_one_byte_moves() {
     moves(true, Encryption::Preferred, true, 1);
 }
+
+#[test]
+fn everyone_completes_without_a_seed_once_one_copy_is_out() {
+    let mut lab = Lab::<BitTorrent>::new(LabConfig::default());
+    let bytes = 8 << 20;
+    let (share, content) = share(bytes, false);
+    let nodes: Vec<NodeIndex> = (0..5).map(|_| joined(&mut lab, config())).collect();
+    for &node in &nodes {
+        lab.set_links(node, Links { up_bytes_per_s: Some(512 << 10), down_bytes_per_s: None });
+    }
+    let (seed, leechers) = nodes.split_first().unwrap();
+    let id = lab.add_share(*seed, share.clone(), content);
+    lab.start(*seed, Operation::Publish { share: id });
+    lab.run_for(Span::from_secs(1));
+    let peers: Vec<_> = nodes.iter().map(|&node| lab.address(node)).collect();
+    let fetches: Vec<(NodeIndex, FetchIds)> = leechers
+        .iter()
+        .map(|&node| {
+            let source = Source { what: What::Torrent(share.torrent.clone()), peers: peers.clone() };
+            (node, lab.fetch(node, FetchPlan { source, content, seed: true }))
+        })
+        .collect();
+    let one_copy = |lab: &Lab<BitTorrent>| {
+        let mut all = Ranges::new();
+        for &(node, fetch) in &fetches {
+            all.insert_all(lab.held(node, fetch.share).unwrap_or(&Ranges::new()));
+        }
+        all.covers(0..bytes)
+    };
+    let deadline = lab.now() + Span::from_secs(600);
+    assert!(lab.run_while(|lab| !one_copy(lab), deadline));
+    assert!(fetches.iter().any(|&(node, fetch)| lab.completed_at(node, fetch).is_none()), "somebody still needs something");
+    lab.kill(*seed, hexad_lab::Death::Crash);
+    for &(node, fetch) in &fetches {
+        finish(&mut lab, node, fetch);
+    }
+}
+
+#[test]
+fn without_a_tracker_a_dht_or_an_address_nobody_is_found() {
+    let mut lab = Lab::<BitTorrent>::new(LabConfig::default());
+    let (share, content) = share(1 << 20, false);
+    let (seed, leecher) = (joined(&mut lab, config()), joined(&mut lab, config()));
+    let id = lab.add_share(seed, share.clone(), content);
+    lab.start(seed, Operation::Publish { share: id });
+    let source = Source { what: What::Torrent(share.torrent), peers: Vec::new() };
+    let fetch = lab.fetch(leecher, FetchPlan { source, content, seed: true });
+    lab.run_for(Span::from_secs(300));
+    assert_eq!((lab.completed_at(leecher, fetch), lab.connections(leecher)), (None, 0));
+    assert!(lab.outcome(leecher, fetch.op).is_none(), "it goes on waiting");
+}
+
+#[test]
+fn the_local_network_is_enough_where_it_may_be_asked() {
+    let mut lab = Lab::<BitTorrent>::new(LabConfig::default());
+    let (share, content) = share(1 << 20, false);
+    let config = Config { lsd: true, ..config() };
+    let (seed, leecher) = (joined(&mut lab, config.clone()), joined(&mut lab, config));
+    lab.place(seed, 1);
+    lab.place(leecher, 1);
+    let id = lab.add_share(seed, share.clone(), content);
+    lab.start(seed, Operation::Publish { share: id });
+    lab.run_for(Span::from_secs(1));
+    let source = Source { what: What::Torrent(share.torrent), peers: Vec::new() };
+    let fetch = lab.fetch(leecher, FetchPlan { source, content, seed: true });
+    finish(&mut lab, leecher, fetch);
+}

@@ -2,6 +2,7 @@
 
 mod echo;
 mod faults;
+mod napster;
 mod scale;
 mod scenarios;
 mod threads;

@@ -5,7 +5,9 @@
 pub mod node;
 pub mod wire;
 
-pub use node::{Config, Encryption, Node, Picking, Reply, Request, SwarmStatus, Timer, TrackerConfig};
+pub use node::{
+    Config, Encryption, Node, Picking, Reply, Request, Sources, SwarmStatus, Timer, TrackerConfig, TrackerStatus, WebSeedStatus,
+};
 pub use wire::Message;
 
 use bytes::BytesMut;

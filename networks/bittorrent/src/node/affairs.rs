@@ -4,14 +4,17 @@ use hexad_core::{Answer, ConnId, Dice, Endpoint, LeaseId, Level, Map, OpId, Tick
 
 use super::Timer;
 use super::config::{Config, Encryption};
+use super::dht::{Dht, DhtConfig};
 use super::home::{News, Place, Turn};
 use super::joining::Joining;
+use super::lsd::Lsd;
 use super::operations::Search;
 use super::swarm::{HANDSHAKE_DEADLINE, Origin, Slot, Swarm, SwarmId};
 use super::tracker_role::TrackerRole;
 use super::trackers::{Standing, TrackerNews, Trackers, TrackersTimer};
+use super::web_seeds::WebSeeds;
 use crate::doors;
-use crate::wire::{Accept, Handshake, Message, Secrets};
+use crate::wire::{Accept, Message, Secrets};
 
 /// How often accepted connections that say nothing are looked for.
 const STRANGERS_LOOK: hexad_core::Span = hexad_core::Span::from_secs(1);
@@ -29,6 +32,9 @@ pub(super) struct Affairs {
     pub(super) leases: Map<LeaseId, SwarmId>,
     pub(super) searches: Map<OpId, Search>,
     pub(super) trackers: Trackers,
+    pub(super) dht: Option<Dht>,
+    pub(super) lsd: Lsd,
+    pub(super) web_seeds: WebSeeds,
     pub(super) tracker_role: Option<TrackerRole>,
     secrets: Secrets,
     watching_strangers: bool,
@@ -45,6 +51,9 @@ impl Affairs {
             leases: Map::new(),
             searches: Map::new(),
             trackers: Trackers::new(false, dice),
+            dht: config.dht.then(|| Dht::new(DhtConfig { one_per_site: config.dht_one_per_site, ..DhtConfig::default() }, dice)),
+            lsd: Lsd::new(dice),
+            web_seeds: WebSeeds::new(),
             tracker_role: config.tracker.clone().map(|tracker| TrackerRole::new(tracker, dice)),
             secrets: Secrets::default(),
             watching_strangers: false,
@@ -95,6 +104,7 @@ impl Affairs {
         swarm.leave(t);
         self.by_hash.remove(&swarm.info_hash);
         self.leases.retain(|_, swarm| *swarm != id);
+        self.forget_beside(&swarm.info_hash);
         self.trackers.remove(swarm.info_hash, &standing, t.cx.now, t.cx.dice, t.out);
         self.renew_secrets(&t.home.config);
     }
@@ -112,11 +122,7 @@ impl Affairs {
             let standings = standings(swarms, by_hash, t);
             trackers.add(hash, &tiers, private, &standings, t.cx.now, t.cx.dice, t.out);
         }
-    }
-
-    /// Asks for peers of a search; false when nobody can be asked.
-    pub(super) fn look_up(&mut self, _info_hash: Hash, _t: &mut Turn<'_, '_>) -> bool {
-        false
+        self.announce_beside(id, t);
     }
 
     pub(super) fn on_joined(&mut self, t: &mut Turn<'_, '_>) {
@@ -124,6 +130,7 @@ impl Affairs {
         if let Some(role) = &self.tracker_role {
             role.start(t.cx.now, t.out);
         }
+        self.start_finding(t);
         let ids: Vec<SwarmId> = self.swarms.keys().copied().collect();
         for id in ids {
             self.announce(id, t);
@@ -136,7 +143,7 @@ impl Affairs {
             if let Some(Place::Dialling(id)) = t.home.places.get(&conn)
                 && let Some(swarm) = self.swarms.get_mut(id)
             {
-                swarm.on_opened(conn, t);
+                swarm.on_opened(conn, peer, t);
             }
             return;
         }
@@ -193,7 +200,7 @@ impl Affairs {
                 let Some(swarm) = self.swarms.get_mut(&id) else { return };
                 match message {
                     Message::Handshake(handshake) => swarm.on_handshake(conn, &handshake, t),
-                    _ => t.close(conn, "handshake_missing"),
+                    _ => swarm.on_no_handshake(conn, t),
                 }
             }
             Some(Place::Stranger { peer, .. }) => {
@@ -210,17 +217,12 @@ impl Affairs {
             t.drop_note("handshake_missing", &peer);
             return t.close(conn, "handshake_missing");
         };
-        let handshake: &Handshake = handshake;
         let swarm = self.by_hash.get(&handshake.info_hash).and_then(|id| self.swarms.get_mut(id));
         let Some(swarm) = swarm else {
             t.drop_note("torrent_unknown", &peer);
             return t.close(conn, "torrent_unknown");
         };
-        if t.home.config.encryption == Encryption::Required && !handshake.obfuscated && cfg!(not(test)) {
-            // The codec refuses it already, where there is one.
-            t.out.note(Level::Debug, "handshake_in_clear", Some(peer.clone()), "");
-        }
-        swarm.welcome(conn, peer, false, handshake, t);
+        swarm.welcome(conn, peer, None, handshake, t);
     }
 
     fn look_at_strangers(&mut self, t: &mut Turn<'_, '_>) {
@@ -277,6 +279,8 @@ impl Affairs {
                 };
                 self.on_tracker_news(news, t);
             }
+            (doors::DATAGRAMS, Message::Krpc(krpc)) => self.on_krpc(from, krpc, t),
+            (doors::LSD_V4 | doors::LSD_V6, message) => self.on_multicast(door, Some(from), message, t),
             _ => t.out.note(Level::Drop, "datagram_unexpected", Some(Endpoint::Ip(from)), ""),
         }
     }
@@ -289,6 +293,8 @@ impl Affairs {
                 trackers.on_answer(ticket, answer, &standings, t.cx.now, t.cx.dice, t.out)
             };
             self.on_tracker_news(news, t);
+        } else {
+            self.on_answer_beside(ticket, answer, t);
         }
     }
 
@@ -307,7 +313,9 @@ impl Affairs {
                     role.on_timer(t.cx.now, t.out);
                 }
             }
-            Timer::Dht(_) => {}
+            Timer::Dht(timer) => self.on_dht_timer(timer, t),
+            Timer::Lsd => self.on_lsd_timer(t),
+            Timer::WebSeed(hash) => self.on_web_seed_timer(hash, t),
         }
     }
 
@@ -342,8 +350,18 @@ impl Affairs {
                         self.announce(id, t);
                     }
                 }
-                News::Complete(hash) => self.tell_trackers(hash, Trackers::complete, t),
-                News::Hungry(hash) => self.tell_trackers(hash, Trackers::hurry, t),
+                News::Complete(hash) => {
+                    self.tell_trackers(hash, Trackers::complete, t);
+                    if let Some(&id) = self.by_hash.get(&hash) {
+                        self.announce_beside(id, t);
+                    }
+                }
+                News::Hungry(hash) => {
+                    self.tell_trackers(hash, Trackers::hurry, t);
+                    self.hurry_beside(hash, t);
+                }
+                News::Leased(hash) => self.feed_web_seeds(hash, t),
+                News::DhtNode(address) => self.on_dht_node(address, t),
                 News::FetchOver(hash) => {
                     if let Some(&id) = self.by_hash.get(&hash) {
                         let over = self.swarms.get(&id).and_then(|swarm| swarm.fetch()).filter(|fetch| fetch.done).map(|fetch| fetch.op);
@@ -353,7 +371,6 @@ impl Affairs {
                         self.drop_if_idle(id, t);
                     }
                 }
-                News::SeenAs(..) | News::DhtNode(_) | News::Peers(_) => {}
             }
         }
     }

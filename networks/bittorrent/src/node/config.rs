@@ -33,6 +33,9 @@ pub struct Config {
     pub encryption: Encryption,
     /// Distributed hash table.
     pub dht: bool,
+    /// Of each /24 (IPv6: /64) of public addresses the DHT takes one node only into a bucket or a lookup. Off where the whole network is one
+    /// site: the lab's addresses are.
+    pub dht_one_per_site: bool,
     /// Peer exchange.
     pub pex: bool,
     /// Local service discovery.
@@ -73,6 +76,7 @@ impl Default for Config {
             listen: None,
             encryption: Encryption::Preferred,
             dht: true,
+            dht_one_per_site: true,
             pex: true,
             lsd: true,
             picking: Picking::RarestFirst,

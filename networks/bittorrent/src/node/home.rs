@@ -1,6 +1,6 @@
 //! What all swarms of a node share: configuration, where we listen, which connection is whose, who is banned.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use hexad_core::{ConnId, Context, Endpoint, Level, Map, Outbox, Set, Time};
 
@@ -31,14 +31,12 @@ pub(crate) enum News {
     Described([u8; 20]),
     /// A swarm has become complete.
     Complete([u8; 20]),
+    /// A swarm knows what it wants, or wants something else.
+    Leased([u8; 20]),
     /// A swarm is short of peers.
     Hungry([u8; 20]),
-    /// A peer sees us at this address.
-    SeenAs(IpAddr, SocketAddr),
     /// There may be a DHT node.
     DhtNode(SocketAddr),
-    /// Connections of a swarm have come or gone.
-    Peers([u8; 20]),
     /// A fetch is over.
     FetchOver([u8; 20]),
 }

@@ -29,6 +29,8 @@ pub(super) enum Opened {
     Nothing,
     /// The node has joined by it.
     Joined,
+    /// A door for local discovery.
+    Lsd,
     /// Joining has failed.
     Failed,
 }
@@ -124,7 +126,7 @@ impl Joining {
             (doors::TRACKER, Ok(_)) => self.tracker = true,
             (doors::LSD_V4 | doors::LSD_V6, Ok(_)) => {
                 self.lsd.push(door);
-                return Opened::Nothing;
+                return Opened::Lsd;
             }
             (doors::LSD_V4 | doors::LSD_V6, Err(why)) => {
                 out.note(Level::Warn, "lsd_not_possible", None, why);
@@ -173,6 +175,11 @@ impl Joining {
     /// Where peers reach us, or where our datagrams come from if nobody may connect.
     pub(super) const fn address(&self) -> Option<SocketAddr> {
         self.peers
+    }
+
+    /// Where our datagrams come from.
+    pub(super) const fn datagrams(&self) -> Option<SocketAddr> {
+        self.datagrams
     }
 
     /// Closes all doors.

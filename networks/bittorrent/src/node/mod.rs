@@ -6,14 +6,21 @@
 mod affairs;
 mod config;
 mod dht;
+mod finding;
 mod home;
 mod joining;
+mod lsd;
 mod operations;
+mod pex;
 mod rates;
 mod request;
 mod swarm;
 pub mod tracker_role;
 mod trackers;
+mod web_seeds;
+
+#[cfg(test)]
+mod tests;
 
 use hexad_core::{Context, Endpoint, Inbound, Input, Link, OpId, Outbox, Via};
 
@@ -24,7 +31,9 @@ use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
 pub use self::config::{Config, Encryption, Picking, TrackerConfig};
-pub use self::request::{Reply, Request, SwarmStatus};
+pub use self::request::{Reply, Request, Sources, SwarmStatus};
+pub use self::trackers::TrackerStatus;
+pub use self::web_seeds::WebSeedStatus;
 
 /// What the node wakes itself for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +50,10 @@ pub enum Timer {
     TrackerSweep,
     /// The distributed hash table.
     Dht(dht::DhtTimer),
+    /// Announces to the local network are due.
+    Lsd,
+    /// A web seed of that torrent may be asked again.
+    WebSeed([u8; 20]),
 }
 
 /// One BitTorrent node.
@@ -79,21 +92,24 @@ impl hexad_core::Node for Node {
             Input::Received(Link::Conn(conn), message) => affairs.on_message(conn, message, t),
             Input::Sent(conn, bytes) => affairs.with_peer(conn, t, |swarm, slot, t| swarm.on_sent(slot, bytes, t)),
             Input::Room(conn) => affairs.with_peer(conn, t, |swarm, slot, t| swarm.on_room(slot, t)),
-            Input::Judged(lease, range, verdict) => affairs.with_lease(lease, t, |swarm, t| swarm.on_judged(lease, &range, verdict, t)),
+            Input::Judged(lease, range, verdict) => {
+                affairs.with_lease(lease, t, |swarm, t| swarm.on_judged(lease, &range, verdict, t));
+                affairs.web_seeds_judged(lease, range, verdict, t);
+            }
             Input::Leased(lease, ranges) => affairs.with_lease(lease, t, |swarm, t| swarm.on_leased(&ranges, t)),
             Input::Received(Link::Datagram(door, from), message) => affairs.on_datagram(door, &from, &message, t),
-            Input::Received(Link::Multicast(_), _) => {}
+            Input::Received(Link::Multicast(door), message) => affairs.on_multicast(door, None, &message, t),
             Input::Opened { conn, peer, via } => affairs.on_opened(conn, peer, matches!(via, Via::Accepted(_)), t),
             Input::Closed(conn, why) => affairs.on_closed(conn, &why, t),
             Input::Elapsed(timer) => affairs.on_timer(timer, t),
             Input::Answered(ticket, answer) => affairs.on_answer(ticket, answer, t),
             Input::Start(op, operation) => affairs.start(op, operation, t),
             Input::Cancel(op) => affairs.cancel(op, t),
-            Input::Bound(door, bound) => {
-                if affairs.joining.on_bound(door, bound, &t.home.config, t.out) == Opened::Joined {
-                    affairs.on_joined(t);
-                }
-            }
+            Input::Bound(door, bound) => match affairs.joining.on_bound(door, bound, &t.home.config, t.out) {
+                Opened::Joined => affairs.on_joined(t),
+                Opened::Lsd => affairs.open_lsd(t),
+                Opened::Nothing | Opened::Failed => {}
+            },
         }
         affairs.take_news(t);
     }

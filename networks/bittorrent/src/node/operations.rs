@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use hexad_content::{Digest, Magnet, Sha1Digest};
-use hexad_core::{Endpoint, Failure, Hit, LeaseId, Name, OpId, Operation, Progress, Query, ShareId, Source, Span, Time, What};
+use hexad_core::{Endpoint, Failure, Hit, LeaseId, Name, OpId, Operation, Progress, Query, ShareId, Source, Span, What};
 
 use super::Timer;
 use super::affairs::Affairs;
 use super::home::Turn;
-use super::request::{Reply, Request};
+use super::request::{Reply, Request, Sources, SwarmStatus};
 use super::swarm::{Origin, Swarm, SwarmId};
 use crate::wire::metainfo::Metainfo;
 
@@ -22,7 +22,6 @@ pub(super) struct Search {
     pub(super) info_hash: [u8; 20],
     pub(super) wanted: usize,
     pub(super) peers: Vec<Endpoint>,
-    pub(super) until: Time,
 }
 
 type Outcome = Result<(), Failure>;
@@ -87,6 +86,7 @@ impl Affairs {
         swarm.begin_fetch(op, lease, share, t);
         swarm.add_peers(peers.into_iter().map(|peer| (peer, false)), Origin::Given, t);
         self.operations.insert(op, swarm_id);
+        self.leases.retain(|_, swarm| *swarm != swarm_id);
         self.leases.insert(lease, swarm_id);
         self.announce(swarm_id, t);
         Ok(())
@@ -103,9 +103,9 @@ impl Affairs {
         let peers =
             self.by_hash.get(&info_hash).and_then(|id| self.swarms.get(id)).map(|swarm| swarm.connected_peers()).unwrap_or_default();
         let peers = peers.into_iter().map(Endpoint::Ip).collect();
-        self.searches.insert(op, Search { info_hash, wanted, peers, until });
+        self.searches.insert(op, Search { info_hash, wanted, peers });
         t.out.wake(until, Timer::Search(op));
-        if !self.look_up(info_hash, t) {
+        if !self.look_up(op, info_hash, t) {
             self.end_search(op, t);
         }
         Ok(())
@@ -135,19 +135,38 @@ impl Affairs {
         let now = t.cx.now;
         let reply = match request {
             Request::Swarms => {
+                // What announces did not tell. Nobody is asked for it more often than every quarter of an hour.
+                for hash in self.by_hash.keys() {
+                    if self.trackers.counts(hash) == (None, None) {
+                        self.trackers.scrape(*hash, now, t.cx.dice, t.out);
+                    }
+                }
                 let trackers = &self.trackers;
                 let status = |swarm: &mut Box<Swarm>| {
                     let mut status = swarm.status(now);
                     (status.tracker_seeds, status.tracker_leechers) = trackers.counts(&swarm.info_hash);
                     status
                 };
-                Some(Reply::Swarms(self.swarms.values_mut().map(status).collect()))
+                let swarms: Vec<SwarmStatus> = self.swarms.values_mut().map(status).collect();
+                // Trackers that tell no counts with their announces are asked for them, as rarely as is polite.
+                for swarm in swarms.iter().filter(|swarm| swarm.tracker_seeds.is_none()) {
+                    self.trackers.scrape(swarm.info_hash, now, t.cx.dice, t.out);
+                }
+                Some(Reply::Swarms(swarms))
             }
             Request::AddPeers(share, peers) => {
                 let swarm = self.swarms.values_mut().find(|swarm| swarm.has_share(share));
                 let swarm = swarm.ok_or_else(|| Failure::NotReady("no swarm has that share".into()))?;
                 swarm.add_peers(peers.into_iter().map(|peer| (peer, false)), Origin::Given, t);
                 None
+            }
+            Request::Sources(share) => {
+                let swarm = self.swarms.values().find(|swarm| swarm.has_share(share));
+                let hash = swarm.ok_or_else(|| Failure::NotReady("no swarm has that share".into()))?.info_hash;
+                let dht_nodes = self.dht.as_ref().map_or(0, |dht| dht.node_counts().iter().sum());
+                let (trackers, web_seeds) = (self.trackers.status(&hash), self.web_seeds.status(&hash));
+                let dht_torrents = self.dht.as_ref().map_or(0, |dht| dht.stored_torrents());
+                Some(Reply::Sources(Sources { trackers, web_seeds, dht_nodes, dht_torrents }))
             }
             Request::TrackerAnnounce(announce) => {
                 let tracker = self.tracker_role.as_mut().ok_or_else(no_tracker)?;
@@ -199,6 +218,7 @@ impl Affairs {
         for conn in strangers {
             t.close(conn, "node_left");
         }
+        self.stop_finding(t);
         self.joining.close(&t.home.config, t.out);
         t.out.report(join, Progress::Ended);
     }

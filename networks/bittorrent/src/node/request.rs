@@ -3,6 +3,8 @@
 use hexad_core::{Endpoint, LeaseId, ShareId};
 
 use super::tracker_role::{PeerAnnounce, PeerTold, TrackerRefusal, TrackerTotals};
+use super::trackers::TrackerStatus;
+use super::web_seeds::WebSeedStatus;
 use crate::wire::ScrapeCounts;
 
 /// What only BitTorrent can be asked for.
@@ -12,6 +14,8 @@ pub enum Request {
     Swarms,
     /// More peers for the swarm of that share; `Done`.
     AddPeers(ShareId, Vec<Endpoint>),
+    /// Who helps the swarm of that share to find peers and bytes → `Reply::Sources`, then `Done`.
+    Sources(ShareId),
     /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
     TrackerAnnounce(PeerAnnounce),
     /// Tracker role: counts of these torrents → `Reply::TrackerCounts`, then `Done`.
@@ -25,12 +29,27 @@ pub enum Request {
 pub enum Reply {
     /// One entry per swarm.
     Swarms(Vec<SwarmStatus>),
+    /// Trackers, web seeds and the DHT, as they stand.
+    Sources(Sources),
     /// What an announcing peer is told.
     TrackerTold(Result<PeerTold, TrackerRefusal>),
     /// Counts, in the order asked for.
     TrackerCounts(Result<Vec<ScrapeCounts>, TrackerRefusal>),
     /// The tracker in figures.
     TrackerTotals(TrackerTotals),
+}
+
+/// Who helps a swarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// Its trackers, in order.
+    pub trackers: Vec<TrackerStatus>,
+    /// Its web seeds.
+    pub web_seeds: Vec<WebSeedStatus>,
+    /// Nodes in our tables of the DHT; 0 when it is off.
+    pub dht_nodes: usize,
+    /// Torrents of others that we keep for the DHT.
+    pub dht_torrents: usize,
 }
 
 /// How one swarm is doing.

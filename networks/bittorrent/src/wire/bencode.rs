@@ -103,6 +103,12 @@ impl<'t> Value<'t> {
         self.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// The string as text of at most `bytes_max` bytes; the rest is cut off.
+    #[must_use]
+    pub fn text_within(self, bytes_max: usize) -> Option<String> {
+        self.bytes().map(|bytes| text_within(bytes, bytes_max))
+    }
+
     /// The integer.
     #[must_use]
     pub fn int(self) -> Option<i64> {
@@ -327,6 +333,15 @@ impl Parser<'_> {
     fn ended(&self) -> Malformed {
         Malformed::at(self.input.len(), format!("unexpected end after {} bytes", self.input.len()))
     }
+}
+
+/// Bytes as text of at most `bytes_max` bytes: what is not UTF-8 is replaced, and what is too long cut off between two characters.
+#[must_use]
+pub fn text_within(bytes: &[u8], bytes_max: usize) -> String {
+    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(bytes_max)]).into_owned();
+    // A replaced byte takes three.
+    text.truncate(text.floor_char_boundary(bytes_max));
+    text
 }
 
 /// An offset or token index; the input's length was checked, and no token is shorter than a byte.

@@ -62,8 +62,8 @@ impl PeerCodec {
                 return Ok(false);
             } else if *accept == Accept::Rc4Only {
                 return Err(Malformed::at(0, "the peer speaks in clear, and encryption is required here"));
-            } else {
-                self.stage = Stage::Handshake;
+            } else if let Stage::Sniff(handshake, _) = std::mem::replace(&mut self.stage, Stage::Handshake) {
+                reply.extend_from_slice(&handshake.early);
             }
         }
         if let Stage::Mse(handshake) = &mut self.stage {

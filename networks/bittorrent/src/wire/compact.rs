@@ -30,9 +30,10 @@ impl Family {
     }
 }
 
-/// The peers of `bytes`; a rest that is no whole peer is ignored.
+/// The peers of `bytes`; a rest that is no whole peer is ignored, and so is an IPv4 address that is mapped into IPv6: it belongs into the
+/// other list.
 pub fn peers(bytes: &[u8], family: Family) -> impl Iterator<Item = SocketAddr> + '_ {
-    bytes.chunks_exact(family.peer_bytes()).filter_map(peer)
+    bytes.chunks_exact(family.peer_bytes()).filter_map(peer).filter(move |peer| Family::of(peer.ip()) == family)
 }
 
 /// The peer of 6 or 18 bytes.
@@ -42,20 +43,21 @@ pub fn peer(bytes: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(self::ip(ip)?, u16::from_be_bytes(*port)))
 }
 
-/// The address of 4 or 16 bytes.
+/// The address of 4 or 16 bytes. An IPv4 address mapped into IPv6 is read as IPv4.
 #[must_use]
 pub fn ip(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
         return Some(IpAddr::from(octets));
     }
-    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
+    <[u8; 16]>::try_from(bytes).ok().map(|octets| IpAddr::from(octets).to_canonical())
 }
 
-/// The DHT nodes of `bytes`; a rest that is no whole node is ignored.
+/// The DHT nodes of `bytes`; a rest that is no whole node is ignored, and so is an IPv4 address that is mapped into IPv6.
 pub fn nodes(bytes: &[u8], family: Family) -> impl Iterator<Item = NodeContact> + '_ {
-    bytes.chunks_exact(20 + family.peer_bytes()).filter_map(|node| {
+    bytes.chunks_exact(20 + family.peer_bytes()).filter_map(move |node| {
         let (id, address) = node.split_first_chunk::<20>()?;
-        Some(NodeContact { id: *id, address: peer(address)? })
+        let address = peer(address).filter(|address| Family::of(address.ip()) == family)?;
+        Some(NodeContact { id: *id, address })
     })
 }
 

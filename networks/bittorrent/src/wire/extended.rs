@@ -14,6 +14,10 @@ pub const UT_METADATA: u8 = 1;
 pub const UT_PEX: u8 = 2;
 /// Extensions read from one handshake.
 const EXTENSIONS_MAX: usize = 64;
+/// Longest name of an extension that is taken over; more than any has.
+const NAME_BYTES_MAX: usize = 64;
+/// Longest name of a program that is taken over, characters.
+const CLIENT_CHARS_MAX: usize = 100;
 /// Peers taken from one PEX message; BEP 11 allows 50 after the first one.
 const PEX_PEERS_MAX: usize = 200;
 const METADATA_BLOCK: usize = 16 << 10;
@@ -43,7 +47,7 @@ pub(super) fn decode(frame: &[u8], extensions: &mut PeerExtensions) -> Result<Me
             }
             Ok(handshake.into())
         }
-        UT_METADATA => read_metadata(payload),
+        UT_METADATA => Ok(read_metadata(payload)?.map_or_else(|| Message::Unknown(20, Bytes::copy_from_slice(frame)), Message::Metadata)),
         UT_PEX => read_pex(payload),
         _ => Ok(Message::Unknown(20, Bytes::copy_from_slice(frame))),
     }
@@ -52,15 +56,19 @@ pub(super) fn decode(frame: &[u8], extensions: &mut PeerExtensions) -> Result<Me
 fn read_handshake(payload: &[u8]) -> Result<ExtendedHandshake, Malformed> {
     // Some clients append bytes behind the dictionary.
     let (tree, _) = bencode::parse_prefix(payload, Strictness::Lenient)?;
-    let top = tree.root();
+    let top = dictionary(&tree)?;
     let flag = |key: &str| top.get(key).and_then(Value::int).map(|int| int != 0);
-    let extensions = top.get("m").and_then(Value::entries).into_iter().flatten();
+    let mut extensions = Map::new();
+    for (name, id) in top.get("m").and_then(Value::entries).into_iter().flatten().take(EXTENSIONS_MAX) {
+        if let (Ok(name), Some(id)) = (std::str::from_utf8(name), id.number())
+            && name.len() <= NAME_BYTES_MAX
+        {
+            extensions.entry(name.to_owned()).or_insert(id);
+        }
+    }
     Ok(ExtendedHandshake {
-        extensions: extensions
-            .take(EXTENSIONS_MAX)
-            .filter_map(|(name, id)| Some((String::from_utf8_lossy(name).into_owned(), id.number()?)))
-            .collect(),
-        client: top.get("v").and_then(Value::text).map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()),
+        extensions,
+        client: top.get("v").and_then(|client| client.text_within(4 * CLIENT_CHARS_MAX)).map(|text| plain(&text)),
         listen_port: top.get("p").and_then(Value::number),
         your_ip: top.get("yourip").and_then(Value::bytes).and_then(compact::ip),
         requests_max: top.get("reqq").and_then(Value::number),
@@ -70,9 +78,23 @@ fn read_handshake(payload: &[u8]) -> Result<ExtendedHandshake, Malformed> {
     })
 }
 
-fn read_metadata(payload: &[u8]) -> Result<Message, Malformed> {
-    let (tree, end) = bencode::parse_prefix(payload, Strictness::Lenient)?;
+/// Names of programs are shown to users.
+fn plain(client: &str) -> String {
+    client.chars().filter(|c| !c.is_control()).take(CLIENT_CHARS_MAX).collect()
+}
+
+fn dictionary<'t>(tree: &'t bencode::Tree<'_>) -> Result<Value<'t>, Malformed> {
     let top = tree.root();
+    if top.entries().is_none() {
+        return Err(Malformed::at(0, "expected an extended message to begin with a dictionary"));
+    }
+    Ok(top)
+}
+
+/// `None` for a type that is not known: BEP 9 bids to ignore those.
+fn read_metadata(payload: &[u8]) -> Result<Option<MetadataMessage>, Malformed> {
+    let (tree, end) = bencode::parse_prefix(payload, Strictness::Lenient)?;
+    let top = dictionary(&tree)?;
     let number = |key: &'static str| {
         top.get(key).and_then(Value::number::<u32>).ok_or_else(|| Malformed::at(0, format!("expected '{key}' in a metadata message")))
     };
@@ -86,23 +108,25 @@ fn read_metadata(payload: &[u8]) -> Result<Message, Malformed> {
             MetadataMessage::Data { piece: number("piece")?, total_bytes: number("total_size")?, data: Bytes::copy_from_slice(data) }
         }
         Some(2) => MetadataMessage::Reject { piece: number("piece")? },
-        // BEP 9: other types must be ignored.
-        _ => return Ok(Message::Unknown(20, Bytes::copy_from_slice(payload))),
+        _ => return Ok(None),
     };
-    Ok(Message::Metadata(message))
+    Ok(Some(message))
 }
 
 fn read_pex(payload: &[u8]) -> Result<Message, Malformed> {
     let (tree, _) = bencode::parse_prefix(payload, Strictness::Lenient)?;
-    let top = tree.root();
+    let top = dictionary(&tree)?;
     let bytes = |key: &str| top.get(key).and_then(Value::bytes).unwrap_or_default();
-    let flagged = |flags: &'static str| {
-        let flags = bytes(flags).to_vec();
-        move |(index, address)| PexPeer { address, flags: flags.get(index).copied().unwrap_or(0) }
+    // The n-th flag belongs to the n-th contact, whether that can be used or not.
+    let flagged = |contacts: &str, flags: &str, family: Family| {
+        let flags = bytes(flags);
+        let read = move |(index, contact)| {
+            let address = compact::peers(contact, family).next()?;
+            Some(PexPeer { address, flags: flags.get(index).copied().unwrap_or(0) })
+        };
+        bytes(contacts).chunks_exact(family.peer_bytes()).enumerate().filter_map(read)
     };
-    let mut added: Vec<PexPeer> =
-        compact::peers(bytes("added"), Family::V4).enumerate().map(flagged("added.f")).take(PEX_PEERS_MAX).collect();
-    added.extend(compact::peers(bytes("added6"), Family::V6).enumerate().map(flagged("added6.f")).take(PEX_PEERS_MAX - added.len()));
+    let added = flagged("added", "added.f", Family::V4).chain(flagged("added6", "added6.f", Family::V6)).take(PEX_PEERS_MAX).collect();
     let dropped =
         compact::peers(bytes("dropped"), Family::V4).chain(compact::peers(bytes("dropped6"), Family::V6)).take(PEX_PEERS_MAX).collect();
     Ok(Message::Pex(Pex { added, dropped }))

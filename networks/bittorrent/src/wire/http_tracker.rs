@@ -128,6 +128,13 @@ pub fn read_announce(body: &[u8]) -> Result<AnnounceAnswer, Malformed> {
         return Err(Malformed::at(0, "expected a dictionary"));
     }
     let count = |key: &str| top.get(key).and_then(Value::number::<u32>);
+    if let Some(failure) = top.get("failure reason").and_then(text) {
+        return Ok(AnnounceAnswer {
+            failure: Some(failure),
+            retry_in_s: top.get("retry in").and_then(retry_in_s),
+            ..AnnounceAnswer::default()
+        });
+    }
     let mut peers = Vec::new();
     if let Some(value) = top.get("peers") {
         match (value.bytes(), value.list()) {
@@ -139,14 +146,9 @@ pub fn read_announce(body: &[u8]) -> Result<AnnounceAnswer, Malformed> {
     if let Some(bytes) = top.get("peers6").and_then(Value::bytes) {
         peers.extend(compact::peers(bytes, Family::V6).take(PEERS_MAX - peers.len()));
     }
-    let retry_in_s = top.get("retry in").and_then(|value| match value.number::<u64>() {
-        Some(minutes) => Some(minutes.saturating_mul(60)),
-        None if value.bytes() == Some(b"never") => Some(u64::MAX),
-        None => value.text().and_then(|text| text.parse::<u64>().ok()).map(|minutes| minutes.saturating_mul(60)),
-    });
     Ok(AnnounceAnswer {
-        failure: top.get("failure reason").and_then(text),
-        retry_in_s,
+        failure: None,
+        retry_in_s: None,
         warning: top.get("warning message").and_then(text),
         interval_s: top.get("interval").and_then(Value::number),
         interval_min_s: top.get("min interval").and_then(Value::number),
@@ -159,15 +161,27 @@ pub fn read_announce(body: &[u8]) -> Result<AnnounceAnswer, Malformed> {
     })
 }
 
+/// BEP 31: minutes, or `never`.
+fn retry_in_s(value: Value<'_>) -> Option<u64> {
+    match value.number::<u64>() {
+        Some(minutes) => Some(minutes.saturating_mul(60)),
+        None if value.bytes() == Some(b"never") => Some(u64::MAX),
+        None => value.text_within(20)?.parse::<u64>().ok().map(|minutes| minutes.saturating_mul(60)),
+    }
+}
+
 fn read_peer(peer: Value<'_>) -> Option<SocketAddr> {
     let port: u16 = peer.get("port")?.number()?;
-    let ip: IpAddr = std::str::from_utf8(peer.get("ip")?.bytes()?).ok()?.parse().ok()?;
-    Some(SocketAddr::new(ip, port))
+    Some(SocketAddr::new(read_ip(peer.get("ip")?.bytes()?)?, port))
+}
+
+fn read_ip(text: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(ip.to_canonical())
 }
 
 fn text(value: Value<'_>) -> Option<String> {
-    let bytes = value.bytes()?;
-    Some(String::from_utf8_lossy(&bytes[..bytes.len().min(TEXT_BYTES_MAX)]).into_owned())
+    value.text_within(TEXT_BYTES_MAX)
 }
 
 /// Reads the answer to a scrape, at most [`SCRAPE_MAX`] torrents of it. A refusal is an error with the tracker's words.
@@ -266,7 +280,7 @@ pub fn parse_announce(query: &str) -> Result<AnnounceQuery, Malformed> {
             "numwant" => read.peers_wanted = value.parse::<u32>().ok(),
             "compact" => read.compact = value != "0",
             "no_peer_id" => read.no_peer_id = value != "0",
-            "ip" => read.ip = percent_decode(value, 64).and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()),
+            "ip" => read.ip = percent_decode(value, 64).and_then(|text| read_ip(&text)),
             _ => {}
         }
     }

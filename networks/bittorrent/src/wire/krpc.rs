@@ -131,8 +131,8 @@ fn read_answer(top: Value<'_>) -> Result<KrpcBody, Malformed> {
 fn read_error(top: Value<'_>) -> KrpcBody {
     let mut parts = top.get("e").and_then(Value::list).into_iter().flatten();
     let code = parts.next().and_then(Value::int).unwrap_or(201);
-    let text = parts.next().and_then(Value::bytes).unwrap_or_default();
-    KrpcBody::Error { code, text: String::from_utf8_lossy(&text[..text.len().min(TEXT_BYTES_MAX)]).into_owned() }
+    let text = parts.next().and_then(|text| text.text_within(TEXT_BYTES_MAX)).unwrap_or_default();
+    KrpcBody::Error { code, text }
 }
 
 /// Appends the packet.

@@ -41,7 +41,7 @@ pub fn decode(bytes: &[u8]) -> Result<LsdAnnounce, Malformed> {
         match name.trim().to_ascii_lowercase().as_str() {
             "port" => port = value.parse::<u16>().ok().filter(|&port| port != 0),
             "infohash" => info_hashes.extend(info_hash(value)),
-            "cookie" if value.len() <= COOKIE_BYTES_MAX => cookie = Some(value.to_owned()),
+            "cookie" if value.len() <= COOKIE_BYTES_MAX => cookie = Some(plain(value)),
             _ => {}
         }
     }
@@ -65,6 +65,11 @@ fn info_hash(text: &str) -> Option<[u8; 20]> {
     Some(hash)
 }
 
+/// A cookie as it can stand in a line.
+fn plain(cookie: &str) -> String {
+    cookie.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
+}
+
 /// Appends the packet, for the IPv4 group; receivers do not look at the `Host` line. More than [`INFO_HASHES_MAX`] torrents are left out.
 pub fn encode(announce: &LsdAnnounce, out: &mut BytesMut) {
     let host = SocketAddr::from(GROUP_V4);
@@ -78,8 +83,8 @@ pub fn encode(announce: &LsdAnnounce, out: &mut BytesMut) {
         let _ = write!(out, "\r\n");
     }
     if let Some(cookie) = &announce.cookie {
-        let cookie: String = cookie.chars().filter(|c| !c.is_control()).take(COOKIE_BYTES_MAX).collect();
-        let _ = write!(out, "cookie: {cookie}\r\n");
+        let cookie = plain(cookie);
+        let _ = write!(out, "cookie: {}\r\n", &cookie[..cookie.floor_char_boundary(COOKIE_BYTES_MAX)]);
     }
     let _ = write!(out, "\r\n\r\n");
 }

@@ -209,7 +209,7 @@ impl Metainfo {
         let nodes =
             || Out::List(self.nodes.iter().map(|(host, port)| Out::List(vec![Out::text(host), Out::Int((*port).into())])).collect());
         Out::dict([
-            ("announce", self.tiers.first().and_then(|tier| tier.first()).map(|url| Out::text(url))),
+            ("announce", self.tiers.iter().flatten().next().map(|url| Out::text(url))),
             ("announce-list", (self.tiers.iter().map(Vec::len).sum::<usize>() > 1).then(tiers)),
             ("comment", self.comment.as_deref().map(Out::text)),
             ("created by", self.created_by.as_deref().map(Out::text)),

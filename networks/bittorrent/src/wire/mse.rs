@@ -56,7 +56,7 @@ const PAD_MAX: usize = 512;
 const VC: [u8; 8] = [0; 8];
 const CLEAR: u32 = 1;
 const RC4: u32 = 2;
-/// Most bytes of initial payload that are read; a BitTorrent handshake is 68.
+/// Most bytes of initial payload that are read or sent; a BitTorrent handshake is 68.
 const IA_MAX: usize = 4096;
 
 /// What comes out of a finished handshake.
@@ -122,13 +122,12 @@ enum Step {
 pub(super) struct Handshake {
     step: Step,
     private: BigUint,
-    public: [u8; KEY_BYTES],
     skey: [u8; 20],
     offer: u32,
     secrets: Secrets,
     /// Bytes of our own pads, drawn when the connection began.
     pads: [Vec<u8>; 2],
-    /// What the dialler's node said before the handshake was over: goes as initial payload.
+    /// What the node said before the handshake was over: goes as initial payload, or behind the last step.
     pub early: BytesMut,
 }
 
@@ -147,22 +146,26 @@ impl Handshake {
 
     fn new(step: Step, skey: [u8; 20], offer: u32, secrets: Secrets, dice: &mut Dice) -> Self {
         let private = BigUint::from_bytes_be(&dice.bytes::<20>());
-        let public = power(&BigUint::from(2_u8), &private);
         let mut pad = || {
             let mut pad = vec![0; usize::try_from(dice.below(PAD_MAX as u64 + 1)).unwrap_or(0)];
             dice.fill(&mut pad);
             pad
         };
         let pads = [pad(), pad()];
-        Self { step, private, public, skey, offer, secrets, pads, early: BytesMut::new() }
+        Self { step, private, skey, offer, secrets, pads, early: BytesMut::new() }
     }
 
     /// The dialler's first bytes.
     pub fn open(&self, reply: &mut BytesMut) {
         if matches!(self.step, Step::AwaitAnswer) {
-            reply.extend_from_slice(&self.public);
-            reply.extend_from_slice(&self.pads[0]);
+            self.say_key(reply);
         }
+    }
+
+    /// Computed only when it is said: most who connect in clear never ask for it.
+    fn say_key(&self, reply: &mut BytesMut) {
+        reply.extend_from_slice(&power(&BigUint::from(2_u8), &self.private));
+        reply.extend_from_slice(&self.pads[0]);
     }
 
     /// Goes as far as `input` allows; `Some` when the handshake is over.
@@ -186,8 +189,7 @@ impl Handshake {
         Ok(match step {
             Step::AwaitKey if input.len() >= KEY_BYTES => {
                 let secret = self.secret(&input.split_to(KEY_BYTES))?;
-                reply.extend_from_slice(&self.public);
-                reply.extend_from_slice(&self.pads[0]);
+                self.say_key(reply);
                 (Step::Synchronise { secret }, None)
             }
             Step::Synchronise { secret } => (self.synchronise(secret, input)?, None),
@@ -237,7 +239,7 @@ impl Handshake {
             }
             Step::Pad { mut decipher, encipher, chosen, pad } if input.len() >= pad => {
                 decipher.apply_keystream(&mut input.split_to(pad));
-                (Step::Over, Some(agreed(chosen, decipher, encipher, 0)))
+                (Step::Over, Some(self.agree(chosen, decipher, encipher, 0, reply)))
             }
             waiting => (waiting, None),
         })
@@ -297,12 +299,19 @@ impl Handshake {
         answer.extend_from_slice(&self.pads[1]);
         encipher.apply_keystream(&mut answer);
         reply.extend_from_slice(&answer);
-        let early = &mut self.early[..];
+        Ok(self.agree(chosen, decipher, encipher, initial, reply))
+    }
+
+    /// The handshake is over: what the node has said in the meantime goes out, and the ciphers stay where they are wanted.
+    fn agree(&mut self, chosen: u32, decipher: Rc4, mut encipher: Rc4, clear_bytes: usize, reply: &mut BytesMut) -> Agreed {
+        let mut early = self.early.split();
         if chosen == RC4 {
-            encipher.apply_keystream(early);
+            encipher.apply_keystream(&mut early);
+            reply.extend_from_slice(&early);
+            return Agreed { decipher: Some(decipher), encipher: Some(encipher), clear_bytes };
         }
-        reply.extend_from_slice(early);
-        Ok(agreed(chosen, decipher, encipher, initial))
+        reply.extend_from_slice(&early);
+        Agreed { decipher: None, encipher: None, clear_bytes }
     }
 
     /// Dialler: which torrent, what is offered, and what the node had to say already.
@@ -313,7 +322,7 @@ impl Handshake {
         let mask = hash(&[b"req3", secret]);
         let named = hash(&[b"req2", &self.skey]);
         reply.extend(named.iter().zip(mask).map(|(named, mask)| named ^ mask));
-        let early = self.early.split();
+        let early = self.early.split_to(self.early.len().min(IA_MAX));
         let mut offer = Vec::with_capacity(16 + self.pads[1].len() + early.len());
         offer.extend_from_slice(&VC);
         offer.extend_from_slice(&self.offer.to_be_bytes());
@@ -328,13 +337,6 @@ impl Handshake {
         cipher(b"keyB", secret, &self.skey).apply_keystream(&mut needle);
         Step::FindVerification { decipher, encipher, needle }
     }
-}
-
-fn agreed(chosen: u32, decipher: Rc4, encipher: Rc4, clear_bytes: usize) -> Agreed {
-    if chosen == RC4 {
-        return Agreed { decipher: Some(decipher), encipher: Some(encipher), clear_bytes };
-    }
-    Agreed { decipher: None, encipher: None, clear_bytes }
 }
 
 /// Where `needle` begins; an error when it is not within the first `window` bytes although they are there.

@@ -5,6 +5,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hexad_core::Malformed;
 
+use super::bencode::text_within;
 use super::{ScrapeCounts, TrackerAnnounce, TrackerDatagram, TrackerEvent};
 
 /// What every connect request begins with.
@@ -100,7 +101,7 @@ fn read_announce(fields: &mut Fields<'_>) -> Result<TrackerAnnounce, Malformed> 
     Ok(TrackerAnnounce { info_hash, peer_id, downloaded, left, uploaded, event, key, peers_wanted, port, url_path })
 }
 
-/// The URL data among the options of an announce; options that are cut off end the reading. BEP 41.
+/// The URL data among the options of an announce; options that are cut off end the reading, and so does what is too long. BEP 41.
 fn read_url_data(mut options: &[u8]) -> String {
     let mut url: Vec<u8> = Vec::new();
     while let Some((&kind, rest)) = options.split_first() {
@@ -110,14 +111,17 @@ fn read_url_data(mut options: &[u8]) -> String {
             _ => {
                 let Some((&length, rest)) = rest.split_first() else { break };
                 let Some((data, rest)) = rest.split_at_checked(usize::from(length)) else { break };
-                if kind == 2 && url.len() + data.len() <= URL_DATA_MAX {
+                if kind == 2 {
                     url.extend_from_slice(data);
+                }
+                if url.len() > URL_DATA_MAX {
+                    break;
                 }
                 rest
             }
         };
     }
-    String::from_utf8_lossy(&url).into_owned()
+    text_within(&url, URL_DATA_MAX)
 }
 
 /// Reads what a tracker answers.
@@ -141,10 +145,7 @@ pub fn decode_answer(bytes: &[u8]) -> Result<TrackerDatagram, Malformed> {
             }
             Ok(TrackerDatagram::ScrapeAnswer { transaction, counts })
         }
-        ERROR => {
-            let text = &fields.rest[..fields.rest.len().min(ERROR_BYTES_MAX)];
-            Ok(TrackerDatagram::Error { transaction, message: String::from_utf8_lossy(text).into_owned() })
-        }
+        ERROR => Ok(TrackerDatagram::Error { transaction, message: text_within(fields.rest, ERROR_BYTES_MAX) }),
         other => Err(Malformed::at(0, format!("expected action 0 to 3, came {other}"))),
     }
 }
@@ -212,8 +213,8 @@ fn write_announce(announce: &TrackerAnnounce, out: &mut BytesMut) {
     out.put_u32(announce.key);
     out.put_u32(announce.peers_wanted.map_or(u32::MAX, |wanted| wanted.min(i32::MAX.unsigned_abs())));
     out.put_u16(announce.port);
-    let url = announce.url_path.as_bytes();
-    for part in url[..url.len().min(URL_DATA_MAX)].chunks(255) {
+    let url = &announce.url_path[..announce.url_path.floor_char_boundary(URL_DATA_MAX)];
+    for part in url.as_bytes().chunks(255) {
         out.put_u8(2);
         out.put_u8(u8::try_from(part.len()).unwrap_or(u8::MAX));
         out.put_slice(part);

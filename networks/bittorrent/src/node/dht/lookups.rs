@@ -1,8 +1,11 @@
 //! One lookup: asks ever closer nodes until the closest eight that answer are known. BEP 5.
+//!
+//! Nodes may lie. Whoever names nodes of which hardly one answers is believed no more, and nodes whose ids do not follow from their addresses
+//! (BEP 42) do not end a lookup by being closest.
 
 use std::net::{IpAddr, SocketAddr};
 
-use hexad_core::{Span, Time};
+use hexad_core::{Map, Span, Time};
 
 use super::id::{NodeId, is_local};
 use super::table::{K, network};
@@ -12,7 +15,13 @@ const ALPHA: usize = 5;
 /// After this a silent node frees its place; it may still answer.
 pub(super) const SHORT_TIMEOUT: Span = Span::from_secs(1);
 /// Nodes remembered; the farthest leave.
-const CANDIDATES_MAX: usize = 100;
+const CANDIDATES_MAX: usize = 200;
+/// Nodes taken from one informant; more than a bucket is not asked for.
+const TOLD_MAX: usize = 2 * K;
+/// So many nodes that one informant named may be silent before it is believed no more, if not half as many have answered.
+const SILENT_MAX: usize = 4;
+/// A lookup is over when the closest that answered weigh this: eight whose ids fit their addresses.
+const ENOUGH: usize = 3 * K;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
@@ -20,6 +29,8 @@ enum State {
     Fresh,
     /// Asked at that time.
     Asked(Time),
+    /// Asked more than [`SHORT_TIMEOUT`] ago.
+    Silent,
     /// Answered, with a token or without.
     Answered(Option<Vec<u8>>),
     /// Did not answer, or with an error.
@@ -31,7 +42,22 @@ struct Candidate {
     /// Unknown of a bootstrap address.
     id: Option<NodeId>,
     address: SocketAddr,
+    told_by: Option<SocketAddr>,
     state: State,
+}
+
+/// What became of the nodes that somebody named.
+#[derive(Debug, Default)]
+struct Informant {
+    told: usize,
+    silent: usize,
+    answered: usize,
+}
+
+impl Informant {
+    fn is_believed(&self) -> bool {
+        self.silent < SILENT_MAX || self.silent <= 2 * self.answered
+    }
 }
 
 /// The state of one lookup in one address family.
@@ -41,12 +67,14 @@ pub(super) struct Lookup {
     one_per_site: bool,
     /// By distance; those without an id first.
     candidates: Vec<Candidate>,
+    /// Those who have named candidates; never more than have answered.
+    informants: Map<SocketAddr, Informant>,
 }
 
 impl Lookup {
     /// `one_per_site`: of each /24 (IPv6: /64) only one node is asked.
     pub fn new(target: NodeId, one_per_site: bool) -> Self {
-        Self { target, one_per_site, candidates: Vec::new() }
+        Self { target, one_per_site, candidates: Vec::new(), informants: Map::new() }
     }
 
     /// What is looked for.
@@ -54,8 +82,9 @@ impl Lookup {
         self.target
     }
 
-    /// Somebody may know more. Of one public address only one node is asked, and of one public site: a liar would offer many.
-    pub fn add(&mut self, id: Option<NodeId>, address: SocketAddr) {
+    /// Somebody may know more: `told_by` says so, or our own table. Of one public address only one node is asked, and of one public site: a liar
+    /// would offer many.
+    pub fn add(&mut self, id: Option<NodeId>, address: SocketAddr, told_by: Option<SocketAddr>) {
         let ip = address.ip();
         let near = |other: IpAddr| !is_local(ip) && (other == ip || (self.one_per_site && network(other) == network(ip)));
         let same = |other: &Candidate| {
@@ -66,34 +95,44 @@ impl Lookup {
         }
         let distance = self.distance(id);
         let at = self.candidates.partition_point(|other| self.distance(other.id) <= distance);
-        if at < CANDIDATES_MAX {
-            self.candidates.insert(at, Candidate { id, address, state: State::Fresh });
-            if self.candidates.len() > CANDIDATES_MAX {
-                let worst = self.candidates.iter().rposition(|other| matches!(other.state, State::Fresh | State::Failed));
-                self.candidates.remove(worst.unwrap_or(CANDIDATES_MAX));
+        if at >= CANDIDATES_MAX {
+            return;
+        }
+        if let Some(told_by) = told_by {
+            let informant = self.informants.entry(told_by).or_default();
+            if informant.told >= TOLD_MAX || !informant.is_believed() {
+                return;
             }
+            informant.told += 1;
+        }
+        self.candidates.insert(at, Candidate { id, address, told_by, state: State::Fresh });
+        if self.candidates.len() > CANDIDATES_MAX {
+            let useless = |other: &Candidate| matches!(other.state, State::Silent | State::Failed);
+            let worst = self.candidates.iter().rposition(useless);
+            let worst = worst.or_else(|| self.candidates.iter().rposition(|other| other.state == State::Fresh));
+            self.candidates.remove(worst.unwrap_or(CANDIDATES_MAX));
         }
     }
 
     /// Whom to ask now; they count as asked.
-    pub fn next(&mut self, now: Time) -> Vec<(Option<NodeId>, SocketAddr)> {
-        let mut busy = self.candidates.iter().filter(|candidate| candidate.is_awaited(now)).count();
+    pub fn next(&mut self, now: Time) -> Vec<SocketAddr> {
+        self.give_up_the_silent(now);
+        let mut busy = self.candidates.iter().filter(|candidate| matches!(candidate.state, State::Asked(_))).count();
         let mut near = 0;
         let mut asked = Vec::new();
         for candidate in &mut self.candidates {
-            if busy >= ALPHA || near >= K {
+            if busy >= ALPHA || near >= ENOUGH {
                 break;
             }
             match candidate.state {
                 State::Fresh => {
                     candidate.state = State::Asked(now);
-                    asked.push((candidate.id, candidate.address));
+                    asked.push(candidate.address);
                     busy += 1;
-                    near += 1;
+                    near += candidate.weight();
                 }
-                State::Asked(at) if now.since(at) < SHORT_TIMEOUT => near += 1,
-                State::Answered(_) => near += 1,
-                State::Asked(_) | State::Failed => {}
+                State::Asked(_) | State::Answered(_) => near += candidate.weight(),
+                State::Silent | State::Failed => {}
             }
         }
         asked
@@ -103,6 +142,10 @@ impl Lookup {
     pub fn answered(&mut self, id: NodeId, address: SocketAddr, token: Option<Vec<u8>>) {
         let Some(at) = self.candidates.iter().position(|candidate| candidate.address == address) else { return };
         let mut candidate = self.candidates.remove(at);
+        if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
+            informant.answered += 1;
+            informant.silent -= usize::from(candidate.state == State::Silent).min(informant.silent);
+        }
         candidate.state = State::Answered(token);
         // An address without an id, or one under another id than we were told, takes its place by the one it says.
         candidate.id = Some(id);
@@ -126,17 +169,17 @@ impl Lookup {
         let mut near = 0;
         for candidate in &self.candidates {
             match candidate.state {
-                State::Answered(_) => near += 1,
+                State::Answered(_) => near += candidate.weight(),
                 State::Fresh => return false,
                 State::Asked(at) if now.since(at) < SHORT_TIMEOUT => return false,
-                State::Asked(_) | State::Failed => {}
+                State::Asked(_) | State::Silent | State::Failed => {}
             }
-            if near >= K {
+            if near >= ENOUGH {
                 return true;
             }
         }
         // With hardly an answer yet, the slow ones are all we have.
-        near > 0 || !self.candidates.iter().any(|candidate| matches!(candidate.state, State::Asked(_)))
+        near > 0 || !self.candidates.iter().any(|candidate| matches!(candidate.state, State::Asked(_) | State::Silent))
     }
 
     /// When [`Self::next`] or [`Self::is_done`] will say something else without anything being heard.
@@ -148,13 +191,36 @@ impl Lookup {
         self.candidates.iter().filter_map(short).min()
     }
 
-    /// The closest nodes that have answered, with their tokens; at most eight.
-    pub fn closest(&self) -> impl Iterator<Item = (NodeId, SocketAddr, Option<&[u8]>)> {
-        let answered = |candidate: &'_ Candidate| matches!(candidate.state, State::Answered(_));
-        self.candidates.iter().filter(move |candidate| answered(candidate)).take(K).filter_map(|candidate| match &candidate.state {
-            State::Answered(token) => Some((candidate.id?, candidate.address, token.as_deref())),
-            _ => None,
+    /// The closest eight nodes that have answered, and the closest eight of those whose ids fit their addresses, with their tokens.
+    pub fn closest(&self) -> impl Iterator<Item = (SocketAddr, Option<&[u8]>)> {
+        let (mut all, mut fitting) = (0, 0);
+        self.candidates.iter().filter_map(move |candidate| {
+            let State::Answered(token) = &candidate.state else { return None };
+            let fits = candidate.weight() == 3;
+            let wanted = all < K || (fits && fitting < K);
+            all += 1;
+            fitting += usize::from(fits);
+            wanted.then_some((candidate.address, token.as_deref()))
         })
+    }
+
+    /// Those that have been silent for long free their places, and with them goes what a liar has named.
+    fn give_up_the_silent(&mut self, now: Time) {
+        let mut liars = false;
+        for candidate in &mut self.candidates {
+            if matches!(candidate.state, State::Asked(at) if now.since(at) >= SHORT_TIMEOUT) {
+                candidate.state = State::Silent;
+                if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
+                    informant.silent += 1;
+                    liars |= !informant.is_believed();
+                }
+            }
+        }
+        if liars {
+            let informants = &self.informants;
+            let believed = |told_by: SocketAddr| informants.get(&told_by).is_none_or(Informant::is_believed);
+            self.candidates.retain(|candidate| candidate.state != State::Fresh || candidate.told_by.is_none_or(believed));
+        }
     }
 
     fn distance(&self, id: Option<NodeId>) -> Option<[u8; 20]> {
@@ -163,8 +229,10 @@ impl Lookup {
 }
 
 impl Candidate {
-    fn is_awaited(&self, now: Time) -> bool {
-        matches!(self.state, State::Asked(at) if now.since(at) < SHORT_TIMEOUT)
+    /// How much it counts towards [`ENOUGH`]: an address to begin at says nothing of the target, and any id can be invented that need not fit
+    /// an address.
+    fn weight(&self) -> usize {
+        self.id.map_or(0, |id| if id.fits(self.address.ip()) { 3 } else { 1 })
     }
 }
 
@@ -190,13 +258,13 @@ mod tests {
     fn five_are_asked_at_a_time_closest_first() {
         let mut lookup = Lookup::new(id(0), true);
         for n in (1..=20).rev() {
-            lookup.add(Some(id(n)), local(n));
+            lookup.add(Some(id(n)), local(n), None);
         }
-        assert_eq!(lookup.next(at(0)).iter().map(|(_, address)| address.port()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert_eq!(lookup.next(at(0)).iter().map(|address| address.port()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         assert!(lookup.next(at(999)).is_empty());
         lookup.answered(id(2), local(2), None);
         assert_eq!(lookup.next(at(999)).len(), 1);
-        assert_eq!(lookup.next(at(1000)).iter().map(|(_, address)| address.port()).collect::<Vec<_>>(), [7, 8, 9, 10]);
+        assert_eq!(lookup.next(at(1000)).iter().map(|address| address.port()).collect::<Vec<_>>(), [7, 8, 9, 10]);
         assert!(!lookup.is_done(at(1000)));
     }
 
@@ -204,11 +272,11 @@ mod tests {
     fn it_ends_when_the_closest_eight_have_answered_and_the_slow_ones_hold_nobody_up() {
         let mut lookup = Lookup::new(id(0), true);
         for n in 1..=20 {
-            lookup.add(Some(id(n)), local(n));
+            lookup.add(Some(id(n)), local(n), None);
         }
         let mut now = 0;
         while !lookup.is_done(at(now)) {
-            for (_, address) in lookup.next(at(now)) {
+            for address in lookup.next(at(now)) {
                 let n = u8::try_from(address.port()).unwrap();
                 if n > 2 {
                     lookup.answered(id(n), address, Some(vec![n]));
@@ -218,22 +286,22 @@ mod tests {
             assert!(now < 5000);
         }
         assert!(now <= 1200, "{now}");
-        let closest: Vec<u16> = lookup.closest().map(|(_, address, _)| address.port()).collect();
+        let closest: Vec<u16> = lookup.closest().map(|(address, _)| address.port()).collect();
         assert_eq!(closest, [3, 4, 5, 6, 7, 8, 9, 10]);
         lookup.answered(id(1), local(1), None);
-        assert_eq!(lookup.closest().next().unwrap().1, local(1), "an answer that comes late still counts");
+        assert_eq!(lookup.closest().next().unwrap().0, local(1), "an answer that comes late still counts");
     }
 
     #[test]
     fn nobody_is_asked_twice_and_a_site_on_the_internet_once() {
         let mut lookup = Lookup::new(id(0), true);
         let far = |d: u8, port| SocketAddr::from(([192, 0, 2, d], port));
-        lookup.add(Some(id(1)), far(1, 1));
-        lookup.add(Some(id(2)), far(1, 2));
-        lookup.add(Some(id(3)), far(2, 1));
-        lookup.add(Some(id(1)), local(1));
-        lookup.add(None, local(2));
-        lookup.add(None, local(2));
+        lookup.add(Some(id(1)), far(1, 1), None);
+        lookup.add(Some(id(2)), far(1, 2), None);
+        lookup.add(Some(id(3)), far(2, 1), None);
+        lookup.add(Some(id(1)), local(1), None);
+        lookup.add(None, local(2), None);
+        lookup.add(None, local(2), None);
         assert_eq!(lookup.next(at(0)).len(), 2);
         lookup.answered(id(9), local(2), None);
         lookup.failed(far(1, 1));
@@ -244,7 +312,7 @@ mod tests {
     fn a_flood_of_candidates_keeps_the_closest() {
         let mut lookup = Lookup::new(id(0), true);
         for n in (0..=255).rev() {
-            lookup.add(Some(id(n)), local(n));
+            lookup.add(Some(id(n)), local(n), None);
         }
         assert_eq!(lookup.candidates.len(), CANDIDATES_MAX);
         assert_eq!(lookup.candidates[0].id, Some(id(0)));
@@ -254,10 +322,62 @@ mod tests {
     fn one_without_answers_waits_for_the_slow_and_then_ends() {
         let mut lookup = Lookup::new(id(0), true);
         assert!(lookup.is_done(at(0)));
-        lookup.add(Some(id(1)), local(1));
+        lookup.add(Some(id(1)), local(1), None);
         lookup.next(at(0));
         assert!(!lookup.is_done(at(5000)));
         lookup.failed(local(1));
         assert!(lookup.is_done(at(5000)));
+    }
+
+    #[test]
+    fn whoever_names_nodes_that_do_not_exist_is_soon_believed_no_more() {
+        let mut lookup = Lookup::new(id(0), true);
+        lookup.add(Some(id(200)), local(200), None);
+        lookup.add(Some(id(201)), local(201), None);
+        lookup.next(at(0));
+        for n in 1..=100 {
+            lookup.add(Some(id(n)), local(n), Some(local(200)));
+        }
+        for n in 101..=110 {
+            lookup.add(Some(id(n)), local(n), Some(local(201)));
+        }
+        lookup.answered(id(200), local(200), None);
+        lookup.answered(id(201), local(201), None);
+        let mut asked = Vec::new();
+        for seconds in 1..10 {
+            for address in lookup.next(at(seconds * 1000)) {
+                asked.push(address.port());
+                if address.port() > 100 {
+                    lookup.answered(id(u8::try_from(address.port()).unwrap()), address, None);
+                }
+            }
+        }
+        assert_eq!(asked.iter().filter(|&&port| port <= 100).count(), ALPHA, "{asked:?}");
+        assert_eq!(lookup.closest().next().unwrap().0, local(101));
+        assert!(lookup.is_done(at(10_000)));
+    }
+
+    #[test]
+    fn ids_that_do_not_fit_their_addresses_do_not_end_a_lookup() {
+        let target = id(0);
+        let mut lookup = Lookup::new(target, false);
+        let public = |n: u8| SocketAddr::from(([192, 0, 2, n], 1));
+        let mut dice = hexad_core::Dice::counter(8, 8);
+        for n in 0..12 {
+            lookup.add(Some(target.random_near(100, &mut dice)), public(n), None);
+        }
+        for n in 100..110 {
+            lookup.add(Some(NodeId::random_for(public(n).ip(), &mut dice)), public(n), None);
+        }
+        let mut asked = 0;
+        while !lookup.is_done(at(0)) {
+            for address in lookup.next(at(0)) {
+                let known = lookup.candidates.iter().find(|candidate| candidate.address == address).and_then(|candidate| candidate.id);
+                lookup.answered(known.unwrap(), address, None);
+                asked += 1;
+            }
+        }
+        assert!(asked >= 12 + 4, "{asked}");
+        assert!(lookup.closest().filter(|(address, _)| address.ip().to_string().ends_with(['0', '1', '2', '3'])).count() >= 4);
     }
 }

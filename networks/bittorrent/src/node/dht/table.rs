@@ -161,6 +161,13 @@ impl Table {
             .collect()
     }
 
+    /// A random id in each bucket but the one we are in that has room.
+    pub fn with_room(&self, dice: &mut Dice) -> Vec<NodeId> {
+        let others = self.buckets.split_last().map_or(&[][..], |(_, others)| others);
+        let roomy = others.iter().enumerate().filter(|(_, bucket)| bucket.nodes.len() < K);
+        roomy.map(|(bits, _)| self.own.random_near(bits, dice)).collect()
+    }
+
     /// When the first bucket will be stale.
     pub fn next_stale(&self) -> Option<Time> {
         self.buckets.iter().map(|bucket| bucket.touched + FRESH).min()

@@ -108,6 +108,20 @@ impl Candidates {
         self.known.values().any(|one| one.now == Now::Idle && !(seeding && one.seed))
     }
 
+    /// Whether anybody can be dialled right now.
+    pub(crate) fn has_ready(&self, now: Time) -> bool {
+        self.known.values().any(|one| one.now == Now::Idle && one.not_before <= now)
+    }
+
+    /// The torrent turns out to be private: forgets whom neither a user nor a tracker named, and returns those of them that are connected (BEP 27).
+    pub(crate) fn forget_hearsay(&mut self) -> Vec<Endpoint> {
+        let hearsay = |one: &Candidate| matches!(one.origin, Origin::Dht | Origin::Pex | Origin::Lsd);
+        let connected =
+            self.known.iter().filter(|(_, one)| hearsay(one) && one.now == Now::Connected).map(|(peer, _)| peer.clone()).collect();
+        self.known.retain(|_, one| !hearsay(one) || one.now == Now::Dialling);
+        connected
+    }
+
     pub(crate) fn connected(&mut self, peer: &Endpoint) {
         if let Some(one) = self.known.get_mut(peer) {
             one.now = Now::Connected;

@@ -114,3 +114,6 @@ fn by_chance(candidates: &[Candidate], unchoked: &[Slot], round: &Round, dice: &
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,14 @@ impl Swarm {
         }
         self.torrent = Some(Torrent { metainfo, geometry });
         t.home.news.push(News::Described(self.info_hash));
+        if self.is_private() {
+            let hearsay = self.candidates.forget_hearsay();
+            let known = |peer: &Peer| peer.known_as.as_ref().is_some_and(|known_as| hearsay.contains(known_as));
+            let slots: Vec<Slot> = self.peers.iter().flatten().filter(|peer| known(peer)).map(|peer| peer.slot).collect();
+            for slot in slots {
+                self.part(slot, "torrent_private", t);
+            }
+        }
         let slots: Vec<Slot> = self.peers.iter().flatten().map(|peer| peer.slot).collect();
         for slot in slots {
             self.take_what_was_said_early(slot, geometry.pieces, t);

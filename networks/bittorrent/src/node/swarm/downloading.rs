@@ -29,8 +29,34 @@ impl Swarm {
             self.adopt(id, &share, t);
         }
         self.want(ranges, t);
+        t.home.news.push(News::Leased(self.info_hash));
         self.conclude(t);
         self.look_alive(t);
+    }
+
+    /// Under which lease, and what of it nobody works on: for web seeds.
+    pub(crate) fn untouched(&self) -> Option<(LeaseId, Ranges)> {
+        let (fetch, torrent) = (self.fetch.as_ref()?, self.torrent.as_ref()?);
+        let free = self.picker.free().iter().map(|piece| torrent.geometry.range(piece)).collect::<Ranges>();
+        (fetch.leased && !free.is_empty()).then_some((fetch.lease, free))
+    }
+
+    /// A web seed fetches these pieces.
+    pub(crate) fn lent(&mut self, range: &Range<u64>) {
+        let pieces = self.pieces_of(range);
+        pieces.for_each(|piece| self.picker.lend(piece));
+    }
+
+    /// A web seed does not bring these pieces.
+    pub(crate) fn given_back(&mut self, range: &Range<u64>, t: &mut Turn<'_, '_>) {
+        let pieces = self.pieces_of(range);
+        pieces.for_each(|piece| self.picker.give_back(piece));
+        self.stir(t);
+    }
+
+    fn pieces_of(&self, range: &Range<u64>) -> Range<u32> {
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry).filter(|_| range.start < range.end) else { return 0..0 };
+        geometry.piece_at(range.start)..(geometry.piece_at(range.end - 1) + 1).min(geometry.pieces)
     }
 
     /// Wants these ranges, and nothing else.

@@ -43,7 +43,7 @@ impl Geometry {
 
     /// Which block begins there with that length; `None` for one that nobody would ask for.
     pub(crate) fn block_at(&self, piece: u32, begin: u32, length: u64) -> Option<u32> {
-        let fits = piece < self.pieces && begin % BLOCK_BYTES == 0 && begin < self.bytes(piece);
+        let fits = piece < self.pieces && begin.is_multiple_of(BLOCK_BYTES) && begin < self.bytes(piece);
         let block = begin / BLOCK_BYTES;
         (fits && u64::from(self.block(piece, block).length) == length).then_some(block)
     }

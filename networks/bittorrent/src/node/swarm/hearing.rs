@@ -6,9 +6,11 @@ use super::bits::Bits;
 use super::candidates::Origin;
 use super::peer::{HINTS_MAX, Peer};
 use super::{Slot, Swarm};
+use crate::node::config::Encryption;
 use crate::node::home::{News, Turn};
+use crate::node::pex::{PREFERS_OBFUSCATION, PexHeard, REACHABLE, SEED};
 use crate::wire::metainfo::PIECES_MAX;
-use crate::wire::{ExtendedHandshake, Message, Pex, allowed_fast_set};
+use crate::wire::{ExtendedHandshake, Message, Pex, PexPeer, allowed_fast_set};
 
 /// Pieces that a poor peer may ask for while choked (libtorrent's `allowed_fast_set_size`); one that has more is not poor.
 const ALLOWED_FAST: usize = 5;
@@ -77,13 +79,12 @@ impl Swarm {
     fn on_bitfield(&mut self, slot: Slot, bytes: bytes::Bytes, t: &mut Turn<'_, '_>) {
         let pieces = self.torrent.as_ref().map(|torrent| torrent.geometry.pieces);
         let Some(peer) = self.peer(slot) else { return };
-        if std::mem::replace(&mut peer.told, true) {
-            return self.part_for_nonsense(slot, "bitfield_late", t);
-        }
+        let again = std::mem::replace(&mut peer.told, true);
         match pieces {
             None if bytes.len() > PIECES_MAX / 8 => self.part_for_nonsense(slot, "bitfield_bad", t),
             None => peer.early.bitfield = Some(bytes),
             Some(pieces) => match Bits::from_wire(&bytes, pieces) {
+                Some(bits) if again => self.has_more(slot, &bits, t),
                 Some(bits) => self.has_these(slot, bits, t),
                 None => self.part_for_nonsense(slot, "bitfield_bad", t),
             },
@@ -93,12 +94,26 @@ impl Swarm {
     fn on_all_or_nothing(&mut self, slot: Slot, all: bool, t: &mut Turn<'_, '_>) {
         let pieces = self.torrent.as_ref().map(|torrent| torrent.geometry.pieces);
         let Some(peer) = self.peer(slot) else { return };
-        if std::mem::replace(&mut peer.told, true) {
-            return self.part_for_nonsense(slot, "bitfield_late", t);
-        }
+        let again = std::mem::replace(&mut peer.told, true);
         match pieces {
             None => peer.early.all = all,
-            Some(pieces) => self.has_these(slot, if all { Bits::full(pieces) } else { Bits::new(pieces) }, t),
+            Some(pieces) => {
+                let bits = if all { Bits::full(pieces) } else { Bits::new(pieces) };
+                if again { self.has_more(slot, &bits, t) } else { self.has_these(slot, bits, t) }
+            }
+        }
+    }
+
+    /// A peer has these pieces besides those that it has told. By the book a bitfield comes first or never, but aria2 sends it again in place of
+    /// more than 20 `have`s, and `have all` when it has become a seed (1.36, `DefaultBtInteractive::checkHave`).
+    fn has_more(&mut self, slot: Slot, bits: &Bits, t: &mut Turn<'_, '_>) {
+        let Some(peer) = self.peer(slot) else { return };
+        let more: Vec<u32> = bits.iter().filter(|&piece| !peer.bits.get(piece)).collect();
+        if more.is_empty() {
+            return self.nonsense(slot, "bitfield_again", t);
+        }
+        for piece in more {
+            self.on_have(slot, piece, t);
         }
     }
 
@@ -165,9 +180,14 @@ impl Swarm {
         self.refill(slot, t);
     }
 
-    /// Tells a peer that has next to nothing what it may ask for while choked.
+    /// Tells a peer that has next to nothing what it may ask for while choked. No more peers than there are slots have that leave at a time: the
+    /// set is the same for a whole /24, and a crowd of newcomers would take the same few pieces from a seed, which nobody else had then.
     fn allow_fast(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let (info_hash, pieces) = (self.info_hash, self.have.len());
+        let on_leave = |peer: &Peer| !peer.allowed_by_us.is_empty() && (peer.bits.count() as usize) < ALLOWED_FAST;
+        if self.peers.iter().flatten().filter(|peer| on_leave(peer)).count() >= t.home.config.upload_slots {
+            return;
+        }
         let Self { peers, have, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let Some(std::net::IpAddr::V4(ip)) = peer.remote.ip().map(|ip| ip.to_canonical()) else { return };
@@ -197,7 +217,6 @@ impl Swarm {
 
     fn on_extended_handshake(&mut self, slot: Slot, theirs: &ExtendedHandshake, t: &mut Turn<'_, '_>) {
         let ours = t.home.config.requests_max;
-        let listen = t.home.listen;
         let Some(peer) = self.peer(slot) else { return };
         let speaks = |name: &str, before: bool| theirs.extensions.get(name).map_or(before, |&id| id != 0);
         peer.wants_metadata = speaks("ut_metadata", peer.wants_metadata);
@@ -206,9 +225,6 @@ impl Swarm {
         peer.upload_only = theirs.upload_only.unwrap_or(peer.upload_only);
         if theirs.requests_max.is_some() {
             peer.requests.accepts(theirs.requests_max, ours);
-        }
-        if let (Some(ip), Some(listen), Some(from)) = (theirs.your_ip, listen, peer.remote.socket()) {
-            t.home.news.push(News::SeenAs(from.ip(), (ip, listen.port()).into()));
         }
         if let Some(port) = theirs.listen_port {
             self.listens_at(slot, port, t);
@@ -221,8 +237,38 @@ impl Swarm {
         if !t.home.config.pex || self.is_private() {
             return self.nonsense(slot, "pex_unwanted", t);
         }
-        let seed = 0x02;
-        let peers: Vec<(Endpoint, bool)> = pex.added.iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & seed != 0)).collect();
-        self.add_peers(peers, Origin::Pex, t);
+        let now = t.cx.now;
+        let Some(peer) = self.peer(slot) else { return };
+        let Some(from) = peer.remote.ip() else { return };
+        match peer.pex_receiver.hears(pex, from, now) {
+            PexHeard::Peers(peers) => {
+                self.add_peers(peers.into_iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & SEED != 0)), Origin::Pex, t);
+            }
+            PexHeard::Ignored(why) => self.nonsense(slot, why, t),
+            PexHeard::Flood(why) => self.part_for_nonsense(slot, why, t),
+        }
+    }
+
+    /// Once a second: tells peers of each other, each at most once a minute.
+    pub(super) fn exchange_peers(&mut self, t: &mut Turn<'_, '_>) {
+        let now = t.cx.now;
+        let due = |peer: &Peer| peer.wants_pex && peer.pex_sender.is_due(now);
+        if !t.home.config.pex || self.is_private() || !self.peers.iter().flatten().any(|peer| due(peer)) {
+            return;
+        }
+        let obfuscation = if t.home.config.encryption == Encryption::Off { 0 } else { PREFERS_OBFUSCATION };
+        let flags = |peer: &Peer| {
+            let seed = if peer.is_seed() || peer.upload_only { SEED } else { 0 };
+            let reachable = if peer.outgoing { REACHABLE } else { 0 };
+            seed | reachable | if peer.obfuscated { obfuscation } else { 0 }
+        };
+        let connected: Vec<PexPeer> =
+            self.peers.iter().flatten().filter_map(|peer| Some(PexPeer { address: peer.listen?, flags: flags(peer) })).collect();
+        for peer in self.peers.iter_mut().flatten().filter(|peer| due(peer)) {
+            let Some(receiver) = peer.place() else { continue };
+            if let Some(pex) = peer.pex_sender.message(receiver, &connected, now) {
+                peer.say(Message::Pex(pex), t);
+            }
+        }
     }
 }

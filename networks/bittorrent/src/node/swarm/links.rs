@@ -6,7 +6,7 @@ use super::candidates::Origin;
 use super::peer::Peer;
 use super::{Slot, Swarm};
 use crate::node::config::Encryption;
-use crate::node::home::{News, Place, Turn};
+use crate::node::home::{Place, Turn};
 use crate::wire::extended::our_extensions;
 use crate::wire::{ExtendedHandshake, Handshake, Message, manner, reserved};
 
@@ -30,7 +30,10 @@ const USELESS_AFTER: Span = Span::from_secs(60);
 /// A connection of ours that has not finished its handshake.
 #[derive(Clone, Debug)]
 pub(super) struct Dialled {
+    /// As it is known: maybe by name.
     peer: Endpoint,
+    /// Where that led.
+    remote: Endpoint,
     manner: u8,
     pub(super) opened: bool,
     since: Time,
@@ -70,7 +73,7 @@ impl Swarm {
         t.out.push(Output::Open(conn, peer.clone(), dial));
         t.home.half_open += 1;
         t.home.places.insert(conn, Place::Dialling(self.id));
-        self.dials.insert(conn, Dialled { peer, manner, opened: false, since: t.cx.now });
+        self.dials.insert(conn, Dialled { remote: peer.clone(), peer, manner, opened: false, since: t.cx.now });
     }
 
     /// `obfuscated` is how the connection is spoken, as the other end will read it.
@@ -80,11 +83,12 @@ impl Swarm {
     }
 
     /// A dial has succeeded: we speak first.
-    pub(crate) fn on_opened(&mut self, conn: ConnId, t: &mut Turn<'_, '_>) {
+    pub(crate) fn on_opened(&mut self, conn: ConnId, remote: Endpoint, t: &mut Turn<'_, '_>) {
         let Some(obfuscated) = self.dials.get(&conn).map(|dialled| dialled.manner != manner::PLAIN) else { return };
         let handshake = self.handshake(obfuscated, t);
         let Some(dialled) = self.dials.get_mut(&conn).filter(|dialled| !dialled.opened) else { return };
         dialled.opened = true;
+        dialled.remote = remote;
         dialled.since = t.cx.now;
         t.home.half_open -= 1;
         t.out.send_to(conn, handshake);
@@ -103,7 +107,12 @@ impl Swarm {
         // Somebody is there, and does not speak MSE, it seems: in clear at once.
         if dialled.opened && dialled.manner == manner::OBFUSCATED {
             self.candidates.speaks_plain(&dialled.peer);
-            self.open(dialled.peer, manner::PLAIN, t);
+            if t.home.half_open < t.home.config.half_open_max {
+                self.open(dialled.peer, manner::PLAIN, t);
+            } else {
+                self.candidates.closed(&dialled.peer, Span::ZERO, t.cx.now);
+                self.look_alive(t);
+            }
             return;
         }
         self.candidates.failed(&dialled.peer, t.cx.now);
@@ -120,19 +129,38 @@ impl Swarm {
             self.candidates.failed(&dialled.peer, t.cx.now);
             return;
         }
-        self.welcome(conn, dialled.peer, true, handshake, t);
+        self.welcome(conn, dialled.remote, Some(dialled.peer), handshake, t);
+    }
+
+    /// Whom we have dialled begins with something else.
+    pub(crate) fn on_no_handshake(&mut self, conn: ConnId, t: &mut Turn<'_, '_>) {
+        t.close(conn, "handshake_missing");
+        let Some(dialled) = self.dials.remove(&conn) else { return };
+        t.home.half_open -= usize::from(!dialled.opened);
+        t.drop_note("handshake_missing", &dialled.peer);
+        self.candidates.failed(&dialled.peer, t.cx.now);
+        self.look_alive(t);
     }
 
     /// A peer has said who it is. It is let in, or its connection is closed.
-    pub(crate) fn welcome(&mut self, conn: ConnId, remote: Endpoint, outgoing: bool, handshake: &Handshake, t: &mut Turn<'_, '_>) {
+    /// `dialled` is under which name we have dialled it, if it was us who did.
+    pub(crate) fn welcome(
+        &mut self,
+        conn: ConnId,
+        remote: Endpoint,
+        dialled: Option<Endpoint>,
+        handshake: &Handshake,
+        t: &mut Turn<'_, '_>,
+    ) {
+        let outgoing = dialled.is_some();
         let refusal = self.refusal(&remote, outgoing, handshake, t);
         if let Some(why) = refusal {
             t.out.note(Level::Debug, why, Some(remote.clone()), "");
             t.close(conn, why);
-            if outgoing {
+            if let Some(known_as) = dialled {
                 match why {
-                    "connected_to_ourselves" | "peer_banned" => self.candidates.remove(&remote),
-                    _ => self.candidates.closed(&remote, PAUSE, t.cx.now),
+                    "connected_to_ourselves" | "peer_banned" => self.candidates.remove(&known_as),
+                    _ => self.candidates.closed(&known_as, PAUSE, t.cx.now),
                 }
             }
             self.look_alive(t);
@@ -148,9 +176,11 @@ impl Swarm {
         };
         self.givers += 1;
         let window = t.home.config.rate_window;
-        let mut peer = Peer::new((conn, slot, self.givers), remote, outgoing, handshake, window, t.cx.now);
+        let mut peer = Peer::new((conn, slot, self.givers), remote, dialled, handshake, window, t.cx.now);
         t.home.places.insert(conn, Place::Peer(self.id, slot));
-        self.candidates.connected(&peer.remote);
+        if let Some(known_as) = &peer.known_as {
+            self.candidates.connected(known_as);
+        }
         if !outgoing {
             let ours = self.handshake(handshake.obfuscated, t);
             peer.say(ours, t);
@@ -180,7 +210,6 @@ impl Swarm {
         }
         self.peers[free] = Some(Box::new(peer));
         self.connected += 1;
-        t.home.news.push(News::Peers(self.info_hash));
         self.look_alive(t);
     }
 
@@ -210,8 +239,8 @@ impl Swarm {
 
     /// The connection that is missed least, if there is one that is not missed at all.
     fn most_useless(&self, now: Time) -> Option<Slot> {
-        let useless = |peer: &&Box<Peer>| peer.needs == 0 && peer.choked && !peer.interested && now.since(peer.since) >= USELESS_AFTER;
-        self.peers.iter().flatten().filter(useless).min_by_key(|peer| peer.heard).map(|peer| peer.slot)
+        let useless = |peer: &Peer| peer.needs == 0 && peer.choked && !peer.interested && now.since(peer.since) >= USELESS_AFTER;
+        self.peers.iter().flatten().filter(|peer| useless(peer)).min_by_key(|peer| peer.heard).map(|peer| peer.slot)
     }
 
     pub(super) fn extended_handshake(&self, peer: &Peer, t: &Turn<'_, '_>) -> Message {
@@ -326,7 +355,6 @@ impl Swarm {
             self.optimistic = None;
         }
         self.metadata.gone(slot);
-        t.home.news.push(News::Peers(self.info_hash));
         if !peer.choked {
             self.fill_slots(t);
         }

@@ -146,11 +146,6 @@ impl Swarm {
         }
     }
 
-    /// Our id in this swarm.
-    pub(crate) const fn peer_id(&self) -> &[u8; 20] {
-        &self.peer_id
-    }
-
     /// The metadata, once known.
     pub(crate) fn metainfo(&self) -> Option<&Metainfo> {
         self.torrent.as_ref().map(|torrent| &torrent.metainfo)
@@ -188,7 +183,7 @@ impl Swarm {
     }
 
     /// Whether we have all that we want of it, and so have nothing to take from seeds.
-    fn is_seeding(&self) -> bool {
+    pub(crate) fn is_seeding(&self) -> bool {
         self.torrent.is_some() && self.fetch.is_none_or(|fetch| fetch.leased && self.picker.is_done())
     }
 
@@ -324,6 +319,7 @@ impl Swarm {
         self.look_at_links(t);
         self.look_at_requests(t);
         self.look_at_metadata(t);
+        self.exchange_peers(t);
         if now >= self.next_choke {
             self.next_choke = now + t.home.config.choke_interval;
             self.choke_round(t);
@@ -332,7 +328,7 @@ impl Swarm {
             self.next_look = now + t.home.config.optimistic_interval;
             self.drop_those_who_give_nothing(t);
         }
-        if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_idle(false) {
+        if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_ready(now) {
             self.next_hunger = now + Span::from_secs(30);
             t.home.news.push(News::Hungry(self.info_hash));
         }

@@ -9,6 +9,7 @@ use super::bits::Bits;
 use super::picker::{GiverId, Slot};
 use super::requests::Requests;
 use super::uploads::Uploads;
+use crate::node::pex::{PexReceiver, PexSender};
 use crate::node::rates::Meter;
 use crate::wire::{Handshake, reserved};
 
@@ -66,6 +67,8 @@ pub(crate) struct Peer {
     pub(super) wants_metadata: bool,
     pub(super) wants_pex: bool,
     pub(super) metadata_bytes: Option<u32>,
+    pub(super) pex_sender: PexSender,
+    pub(super) pex_receiver: PexReceiver,
     pub(super) listen: Option<SocketAddr>,
 
     /// We choke it.
@@ -96,7 +99,7 @@ impl Peer {
     pub(super) fn new(
         (conn, slot, giver): (ConnId, Slot, GiverId),
         remote: Endpoint,
-        outgoing: bool,
+        dialled: Option<Endpoint>,
         handshake: &Handshake,
         window: Span,
         now: Time,
@@ -105,11 +108,11 @@ impl Peer {
             conn,
             slot,
             giver,
-            known_as: outgoing.then(|| remote.clone()),
-            listen: remote.socket().filter(|_| outgoing),
+            listen: remote.socket().filter(|_| dialled.is_some()),
+            outgoing: dialled.is_some(),
+            known_as: dialled,
             remote,
             id: handshake.peer_id,
-            outgoing,
             fast: reserved::fast(&handshake.reserved),
             extended: reserved::extended(&handshake.reserved),
             dht: reserved::dht(&handshake.reserved),
@@ -130,6 +133,8 @@ impl Peer {
             wants_metadata: false,
             wants_pex: false,
             metadata_bytes: None,
+            pex_sender: PexSender::new(),
+            pex_receiver: PexReceiver::new(now),
             choked: true,
             we_want: false,
             allowed_by_us: Vec::new(),

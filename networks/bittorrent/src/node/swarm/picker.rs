@@ -4,6 +4,8 @@
 //! A piece that nobody has begun stands in the bucket of its number of copies, so that one more `have` costs one swap.
 
 mod open;
+#[cfg(test)]
+mod tests;
 
 use hexad_content::Ranges;
 use hexad_core::{Dice, Map};
@@ -123,6 +125,27 @@ impl Picker {
     /// Pieces that are leased and not good.
     pub(crate) const fn needed(&self) -> &Bits {
         &self.needed
+    }
+
+    /// Pieces that are wanted and that nobody has begun.
+    pub(crate) const fn free(&self) -> &Bits {
+        &self.free
+    }
+
+    /// A piece comes from elsewhere (a web seed); its verdict is awaited.
+    pub(crate) fn lend(&mut self, piece: u32) {
+        if self.states.get(piece as usize) == Some(&State::Free) {
+            self.set_not_free(piece, State::Awaiting);
+            self.awaiting.insert(piece, Vec::new());
+        }
+    }
+
+    /// A piece that was lent does not come.
+    pub(crate) fn give_back(&mut self, piece: u32) {
+        if self.states.get(piece as usize) == Some(&State::Awaiting) && self.awaiting.get(&piece).is_some_and(Vec::is_empty) {
+            self.awaiting.remove(&piece);
+            if self.needed.get(piece) { self.set_free(piece) } else { self.states[piece as usize] = State::Idle }
+        }
     }
 
     /// Whether nothing is wanted and no verdict is awaited.

@@ -23,8 +23,8 @@ impl Swarm {
     /// Gives free slots to those who wait for one.
     pub(super) fn fill_slots(&mut self, t: &mut Turn<'_, '_>) {
         let optimistic = self.optimistic;
-        let in_use = |peer: &&Box<Peer>| !peer.choked && peer.interested && Some(peer.slot) != optimistic;
-        let used = self.peers.iter().flatten().filter(in_use).count();
+        let in_use = |peer: &Peer| !peer.choked && peer.interested && Some(peer.slot) != optimistic;
+        let used = self.peers.iter().flatten().filter(|peer| in_use(peer)).count();
         let mut free = t.home.config.upload_slots.saturating_sub(used);
         let mut lucky = optimistic.is_none_or(|slot| self.peer(slot).is_none_or(|peer| !peer.interested));
         while free > 0 || lucky {

@@ -47,7 +47,7 @@ impl ConnectionIds {
 
 fn second(now: Time) -> u32 {
     // Wraps after 136 years.
-    u32::try_from(now.as_micros() / 1_000_000 & u64::from(u32::MAX)).unwrap_or(0)
+    u32::try_from((now.as_micros() / 1_000_000) & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn octets(ip: IpAddr) -> [u8; 16] {

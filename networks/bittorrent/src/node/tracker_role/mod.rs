@@ -269,7 +269,12 @@ impl TrackerRole {
         }
         let wanted = announce.peers_wanted.unwrap_or(PEERS_PER_ANSWER_DEFAULT).min(PEERS_PER_ANSWER_MAX) as usize;
         let expired = |age: u16| u64::from(age) > TICKS_PER_EXPIRY;
-        let peers = torrent.others(ip, port, seed, wanted, dice, |entry_seen| !expired(seen.wrapping_sub(entry_seen)));
+        let alive = |entry_seen: u16| !expired(seen.wrapping_sub(entry_seen));
+        let mut peers = torrent.others(ip, port, seed, wanted, dice, alive);
+        // aria2 (1.36) begins with a magnet link as if it had everything, for it does not know yet how much there is.
+        if seed && peers.is_empty() && announce.event == TrackerEvent::Started {
+            peers = torrent.others(ip, port, false, wanted, dice, alive);
+        }
         let counts = torrent.counts();
         Ok(self.told(counts, peers))
     }
@@ -332,7 +337,7 @@ impl TrackerRole {
     }
 
     fn ticks(&self, now: Time) -> u16 {
-        u16::try_from(now.as_micros() / micros(self.tick).max(1) & 0xffff).unwrap_or(0)
+        u16::try_from((now.as_micros() / micros(self.tick).max(1)) & 0xffff).unwrap_or(0)
     }
 }
 

@@ -36,10 +36,6 @@ pub(super) struct Peers<const N: usize> {
 }
 
 impl<const N: usize> Peers<N> {
-    pub const fn new() -> Self {
-        Self { leaves: Vec::new(), len: 0 }
-    }
-
     pub fn len(&self) -> usize {
         self.len as usize
     }
@@ -179,7 +175,7 @@ mod tests {
     #[test]
     fn peers_come_and_go_as_in_a_map() {
         let mut dice = Dice::counter(7, 0);
-        let mut peers = Peers::<4>::new();
+        let mut peers = Peers::<4>::default();
         let mut model = Map::new();
         for _ in 0..30_000 {
             let peer = entry(u32::try_from(dice.below(5000)).unwrap(), dice.chance(1, 2));
@@ -204,7 +200,7 @@ mod tests {
     #[test]
     fn a_draw_gives_different_peers_and_all_get_their_turn() {
         let mut dice = Dice::counter(8, 0);
-        let mut peers = Peers::<4>::new();
+        let mut peers = Peers::<4>::default();
         for n in 0..2000 {
             peers.put(entry(n, n % 2 == 0));
         }
@@ -223,7 +219,7 @@ mod tests {
     #[test]
     fn a_small_torrent_gives_all_it_has() {
         let mut dice = Dice::counter(9, 0);
-        let mut peers = Peers::<4>::new();
+        let mut peers = Peers::<4>::default();
         for n in 0..7 {
             peers.put(entry(n, false));
         }

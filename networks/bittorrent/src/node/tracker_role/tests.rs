@@ -112,6 +112,15 @@ fn a_seed_is_not_told_of_seeds() {
     assert_eq!(told.peers, ["192.0.2.2:2".parse().unwrap()]);
 }
 
+/// aria2 with a magnet link says at first that nothing is left, and would never meet anybody.
+#[test]
+fn who_begins_as_a_seed_is_told_of_seeds_where_there_is_nobody_else() {
+    let mut bench = Bench::new(config());
+    bench.announces("192.0.2.1:1", 0, TrackerEvent::Started).unwrap();
+    assert_eq!(bench.announces("192.0.2.2:2", 0, TrackerEvent::Started).unwrap().peers, ["192.0.2.1:1".parse().unwrap()]);
+    assert_eq!(bench.announces("192.0.2.2:2", 0, TrackerEvent::None).unwrap().peers, []);
+}
+
 #[test]
 fn completions_count_once_and_counts_follow_who_comes_and_goes() {
     let mut bench = Bench::new(config());
@@ -161,7 +170,7 @@ fn bounds_hold() {
     let all = bench.tracker.scrape(&[[0; 20]]).unwrap()[0];
     assert_eq!((all.seeders, all.leechers), (50, 50));
     let told = bench.announces_to([0; 20], "192.0.2.77:1", 5, TrackerEvent::Started).unwrap();
-    assert!(told.peers.iter().all(|peer| peer.to_string() > "198.51.3.".to_owned()), "those who announced last have stayed: {told:?}");
+    assert!(told.peers.iter().all(|peer| peer.to_string().as_str() > "198.51.3."), "those who announced last have stayed: {told:?}");
     let peer = "192.0.2.99:1".parse().unwrap();
     let greedy = PeerAnnounce { info_hash: [0; 20], peer, left: 1, event: TrackerEvent::None, peers_wanted: Some(u32::MAX) };
     assert!(bench.tracker.announce(&greedy, bench.now, &mut bench.dice).unwrap().peers.len() <= 200);

@@ -167,6 +167,7 @@ impl Trackers {
     }
 
     /// Begins to announce a torrent, at once; for one that is known adds tiers. What of the URLs is of no use is noted.
+    #[expect(clippy::too_many_arguments, reason = "what is asked, and the world")]
     pub fn add(
         &mut self,
         swarm: [u8; 20],
@@ -404,6 +405,7 @@ impl Trackers {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what is asked, and the world")]
     fn ask_addresses(
         &mut self,
         asker: Asker,

@@ -93,6 +93,7 @@ impl UdpTrackers {
     ///
     /// # Errors
     /// When too many questions are under way.
+    #[expect(clippy::too_many_arguments, reason = "what is asked, and the world")]
     pub fn ask(
         &mut self,
         to: SocketAddr,

@@ -1,0 +1,58 @@
+//! Napster in the suite: a server in the middle, and clients that are all logged in to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
+use hexad_content::{Digest, Digests, Layout, Ranges, Sha1Digest};
+use hexad_core::{Door, Endpoint, Operation, Share, Source, What};
+use hexad_napster::{ClientConfig, Config, Locator, Napster, Request, ServerConfig, doors, token_of};
+
+use crate::adapter::{Adapter, Centre};
+
+impl Adapter for Napster {
+    fn config(listen: SocketAddr) -> Config {
+        Config { client: ClientConfig { listen: Some(listen), ..ClientConfig::default() }, ..Config::default() }
+    }
+
+    fn centre(listen: SocketAddr) -> Option<Centre<Self>> {
+        let config = Config { server: ServerConfig { listen, ..ServerConfig::default() }, ..Config::default() };
+        Some(Centre { config, operation: Operation::Own(Request::Serve), door: doors::SERVER })
+    }
+
+    fn join(others: &[Endpoint]) -> Operation<Request> {
+        Operation::Join { bootstrap: others.iter().take(1).cloned().collect() }
+    }
+
+    fn door() -> Door {
+        doors::PEERS
+    }
+
+    fn piece_bytes(_: u64) -> u64 {
+        256 << 10
+    }
+
+    fn share(layout: &Arc<Layout>, hashes: Vec<Sha1Digest>) -> Share {
+        let piece_bytes = Self::piece_bytes(layout.total_bytes());
+        // An info hash is a name that a folder can have.
+        let metainfo = MetainfoBuilder::new(layout.clone(), piece_bytes, hashes).build().expect("the hashes fit the layout");
+        let digest = Digest::TorrentV1(Sha1Digest(metainfo.info.info_hash));
+        Share {
+            layout: layout.clone(),
+            digests: [digest].into_iter().collect::<Digests>(),
+            proof: Some(metainfo.info.proof()),
+            held: Ranges::of(0..layout.total_bytes()),
+            torrent: Bytes::new(),
+        }
+    }
+
+    fn digest(share: &Share) -> Digest {
+        *share.digests.iter().next().expect("it was given a name")
+    }
+
+    fn source(share: &Share, peers: Vec<Endpoint>) -> Source {
+        let hash = token_of(&share.digests, share.layout.files().len() == 1, || Sha1Digest([0; 20]));
+        Source { what: What::Locator(Locator { hash, ..Locator::default() }.write()), peers }
+    }
+}

@@ -1,0 +1,258 @@
+//! What we ask others: begins jobs, puts their questions, takes the answers in, and ends them. BEP 5.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use hexad_core::{Dice, Outbox, Span, Time};
+
+use super::id::NodeId;
+use super::jobs::{Goal, Job};
+use super::lookups::Lookup;
+use super::queries::{Asked, Purpose};
+use super::table::K;
+use super::{ANSWER_PEERS_MAX, Dht, DhtNews, Node, canonical, family, is_plausible, send};
+use crate::wire::{KrpcAnswer, KrpcBody, KrpcQuery, Want};
+
+impl Dht {
+    pub(super) fn begin_jobs(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>, news: &mut Vec<DhtNews>) {
+        if self.bootstrap.due().is_some_and(|at| at <= now) && self.jobs.has_room_for(Goal::Join) {
+            self.bootstrap.begun();
+            self.resolve(out);
+            // The two ids differ only where both families take part; each side looks for its own.
+            let target = self.sides.iter().flatten().map(|side| side.table.own()).next().unwrap_or(self.ids[0]);
+            self.begin(Goal::Join, target, now);
+        }
+        self.expire_searches(now, false, dice, news);
+        if self.knows_somebody() {
+            let nodes = self.node_counts().into_iter().sum();
+            while self.jobs.has_room_for(Goal::Search(0)) {
+                if let Some(search) = self.searches.pop() {
+                    self.begin(Goal::Search(search.key), NodeId(search.info_hash), now);
+                } else if let Some(info_hash) = self.announces.take_due(nodes, now) {
+                    self.begin(Goal::Announce(info_hash), NodeId(info_hash), now);
+                } else {
+                    break;
+                }
+            }
+        }
+        while self.jobs.has_room_for(Goal::Refresh)
+            && let Some((family, target)) = self.refreshes.pop()
+        {
+            let mut lookups = self.lookups_for(target, Goal::Refresh);
+            lookups[1 - family] = None;
+            self.jobs.begin(Goal::Refresh, target, lookups, now);
+        }
+    }
+
+    /// Whether there is anybody to ask.
+    pub(super) fn knows_somebody(&self) -> bool {
+        self.node_counts() != [0, 0] || !self.bootstrap.is_empty()
+    }
+
+    /// Ends the searches that waited too long for somebody to ask, or all.
+    pub(super) fn expire_searches(&mut self, now: Time, all: bool, dice: &mut Dice, news: &mut Vec<DhtNews>) {
+        while self.searches.front().is_some_and(|search| all || search.until <= now)
+            && let Some(search) = self.searches.pop()
+        {
+            let peers = self.own_knowledge(&search.info_hash, now, dice);
+            news.push(DhtNews::LookupOver(search.key, peers));
+        }
+    }
+
+    pub(super) fn own_knowledge(&self, info_hash: &[u8; 20], now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
+        let mut peers = self.store.draw(info_hash, true, ANSWER_PEERS_MAX, now, dice);
+        peers.extend(self.store.draw(info_hash, false, ANSWER_PEERS_MAX, now, dice));
+        peers
+    }
+
+    fn begin(&mut self, goal: Goal, target: NodeId, now: Time) {
+        let lookups = self.lookups_for(target, goal);
+        self.jobs.begin(goal, target, lookups, now);
+    }
+
+    /// Lookups that begin at the closest nodes we know; where we know hardly any, at the places to begin as well.
+    fn lookups_for(&self, target: NodeId, goal: Goal) -> [Option<Lookup>; 2] {
+        [0, 1].map(|family: usize| {
+            let side = self.sides[family].as_ref()?;
+            let target = if goal == Goal::Join { side.table.own() } else { target };
+            let mut lookup = Lookup::new(target, self.config.one_per_site);
+            for node in side.table.closest(target, K) {
+                lookup.add(Some(node.id), node.address, None);
+            }
+            if side.table.len() < K {
+                for address in self.bootstrap.addresses().filter(|address| self::family(address.ip()) == family) {
+                    lookup.add(None, address, None);
+                }
+            }
+            Some(lookup)
+        })
+    }
+
+    /// Puts the next questions of all jobs.
+    pub(super) fn ask_on(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let mut questions = Vec::new();
+        for (number, job) in self.jobs.iter_mut() {
+            for lookup in job.lookups.iter_mut().flatten() {
+                let target = lookup.target();
+                questions.extend(lookup.next(now).into_iter().map(|address| (number, job.goal, target, address)));
+            }
+        }
+        let both = self.sides.iter().all(Option::is_some);
+        let want = both.then_some(Want { v4: true, v6: true });
+        for (number, goal, target, to) in questions {
+            let query = if goal.wants_peers() {
+                KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false }
+            } else {
+                KrpcQuery::FindNode { target: target.0, want }
+            };
+            let asked = Asked { to, purpose: Purpose::Job(number) };
+            if !self.query(asked, query, now, dice, out) {
+                self.fail_in_job(asked);
+            }
+        }
+    }
+
+    pub(super) fn fail_in_job(&mut self, asked: Asked) {
+        if let Purpose::Job(number) = asked.purpose
+            && let Some(job) = self.jobs.get_mut(number)
+            && let Some(lookup) = job.lookups[family(asked.to.ip())].as_mut()
+        {
+            lookup.failed(asked.to);
+        }
+    }
+
+    /// A node has answered what we asked.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one packet, and the world")]
+    pub(super) fn answered(
+        &mut self,
+        asked: Asked,
+        id: NodeId,
+        answer: &KrpcAnswer,
+        seen_as: Option<SocketAddr>,
+        now: Time,
+        dice: &mut Dice,
+        out: &mut Outbox<Node>,
+        news: &mut Vec<DhtNews>,
+    ) {
+        let from = asked.to;
+        let Some(side) = self.sides[family(from.ip())].as_mut() else { return };
+        if id == side.table.own() {
+            // Ourselves, by one of our own addresses.
+            self.fail_in_job(asked);
+            return;
+        }
+        if let Some(ip) = seen_as.and_then(|seen| side.votes.cast(from, seen.ip())) {
+            news.push(DhtNews::Seen(ip));
+            if !side.table.own().fits(ip) {
+                let own = NodeId::random_for(ip, dice);
+                side.table.rename(own, now);
+                self.ids[family(from.ip())] = own;
+                self.bootstrap.plan(now);
+            }
+        }
+        self.enter(id, from, now, dice, out);
+        let Purpose::Job(number) = asked.purpose else { return };
+        let Some(job) = self.jobs.get_mut(number) else { return };
+        for node in answer.nodes.iter().filter(|node| is_plausible(node.address, from)) {
+            let family = family(node.address.ip());
+            let own = self.sides[family].as_ref().is_some_and(|side| side.table.own().0 == node.id);
+            if let (false, Some(lookup)) = (own, job.lookups[family].as_mut()) {
+                lookup.add(Some(NodeId(node.id)), canonical(node.address), Some(from));
+            }
+        }
+        if let Some(lookup) = job.lookups[family(from.ip())].as_mut() {
+            lookup.answered(id, from, answer.token.as_ref().map(|token| token.to_vec()));
+        }
+        if job.goal.wants_peers() {
+            let peers = answer.peers.iter().take(ANSWER_PEERS_MAX).map(|&peer| canonical(peer)).filter(|&peer| is_plausible(peer, from));
+            let fresh = job.found(peers);
+            if let (Goal::Announce(info_hash), false) = (job.goal, fresh.is_empty()) {
+                news.push(DhtNews::Peers(info_hash, fresh));
+            }
+        }
+    }
+
+    /// A node that has answered enters its table.
+    fn enter(&mut self, id: NodeId, address: SocketAddr, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let Some(side) = self.sides[family(address.ip())].as_mut() else { return };
+        if side.table.len() >= K && self.bootstrap.is_router(address) {
+            return;
+        }
+        let first = side.table.len() == 0;
+        let probe = side.table.answered(id, address, now);
+        if first && side.table.len() > 0 {
+            self.announces.network_grew(now);
+            if self.jobs.has_room_for(Goal::Join) {
+                self.bootstrap.plan(now);
+            }
+        }
+        if let Some((_, questionable)) = probe {
+            self.ping(questionable, now, dice, out);
+        }
+    }
+
+    pub(super) fn end_job(&mut self, job: Job, now: Time, dice: &mut Dice, out: &mut Outbox<Node>, news: &mut Vec<DhtNews>) {
+        match job.goal {
+            Goal::Refresh => {}
+            Goal::Join => {
+                if job.answered() == 0 {
+                    // With a table that lives nothing is wrong: nobody is nearer to us.
+                    if self.node_counts() == [0, 0] {
+                        self.bootstrap.failed(now);
+                    }
+                    return;
+                }
+                self.bootstrap.succeeded();
+                for (family, side) in self.sides.iter_mut().enumerate() {
+                    let Some(side) = side else { continue };
+                    side.joined = Some(now);
+                    // Looking for ourselves fills the buckets near us; the far ones want lookups of their own.
+                    for target in side.table.with_room(dice) {
+                        self.refreshes.push_out((family, target));
+                    }
+                }
+                self.announces.network_grew(now);
+                if !self.bootstrapped {
+                    self.bootstrapped = true;
+                    news.push(DhtNews::Bootstrapped);
+                    self.save_due = Some(now + Span::from_secs(30));
+                }
+            }
+            Goal::Search(key) => {
+                let mut peers = job.peers;
+                peers.extend(self.own_knowledge(&job.target.0, now, dice));
+                news.push(DhtNews::LookupOver(key, peers.into_iter().collect()));
+            }
+            Goal::Announce(info_hash) => {
+                let Some((port, seed)) = self.announces.get(&info_hash) else { return };
+                let mut told = 0;
+                let closest = job.lookups.iter().flatten().flat_map(Lookup::closest);
+                let tokens: Vec<(SocketAddr, Bytes)> =
+                    closest.filter_map(|(address, token)| Some((address, Bytes::copy_from_slice(token?)))).collect();
+                for (to, token) in tokens {
+                    let query = KrpcQuery::AnnouncePeer { info_hash, port, implied_port: false, token, seed };
+                    told += usize::from(self.query(Asked { to, purpose: Purpose::Announce }, query, now, dice, out));
+                }
+                self.announces.finished(info_hash, told, now, dice);
+                let own = self.own_knowledge(&info_hash, now, dice);
+                if !own.is_empty() {
+                    news.push(DhtNews::Peers(info_hash, own));
+                }
+            }
+        }
+    }
+
+    pub(super) fn ping(&mut self, address: SocketAddr, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        self.query(Asked { to: address, purpose: Purpose::Ping }, KrpcQuery::Ping, now, dice, out);
+    }
+
+    /// Puts a question. False when there is no room for it.
+    fn query(&mut self, asked: Asked, query: KrpcQuery, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> bool {
+        let Some(side) = self.sides[family(asked.to.ip())].as_ref() else { return false };
+        let id = side.table.own().0;
+        let Some(transaction) = self.queries.open(asked, now, dice) else { return false };
+        let body = KrpcBody::Query { id, query, read_only: self.config.read_only };
+        send(asked.to, Bytes::copy_from_slice(&transaction), body, None, out);
+        true
+    }
+}

@@ -1,0 +1,105 @@
+use super::*;
+
+fn candidate(slot: Slot, rate: u64) -> Candidate {
+    Candidate { slot, interested: true, snubbed: false, new: false, rate, unchoked_since: None, taken: 0, waiting_since: Time::ZERO }
+}
+
+fn at(s: u64) -> Time {
+    Time::ZERO + Span::from_secs(s)
+}
+
+fn leeching() -> Round {
+    Round { slots: 4, seeding: false, rotate: true, optimistic: None, now: at(1000) }
+}
+
+fn chosen(candidates: &[Candidate], round: &Round) -> Decision {
+    let mut decision = choose(candidates, round, &mut Dice::counter(7, 7));
+    decision.unchoked.sort_unstable();
+    decision
+}
+
+#[test]
+fn a_leecher_gives_to_the_four_who_give_most_and_to_one_by_chance() {
+    let candidates: Vec<Candidate> = (0..10).map(|slot| candidate(slot, u64::from(slot) * 1000)).collect();
+    let decision = chosen(&candidates, &leeching());
+    assert_eq!(decision.unchoked.len(), 5);
+    for best in [6, 7, 8, 9] {
+        assert!(decision.unchoked.contains(&best));
+    }
+    assert!(decision.optimistic.is_some_and(|slot| slot < 6 && decision.unchoked.contains(&slot)));
+}
+
+#[test]
+fn who_wants_nothing_takes_no_slot_but_is_unchoked_when_better() {
+    let mut candidates: Vec<Candidate> = (0..6).map(|slot| candidate(slot, u64::from(slot) * 1000)).collect();
+    candidates[5].interested = false;
+    let decision = chosen(&candidates, &leeching());
+    assert_eq!(decision.unchoked, [0, 1, 2, 3, 4, 5], "five, four of them by merit, and one of them waits for an interest");
+}
+
+#[test]
+fn who_snubs_us_gets_nothing_unless_by_chance() {
+    let mut candidates: Vec<Candidate> = (0..8).map(|slot| candidate(slot, 1000)).collect();
+    candidates[0].rate = 1_000_000;
+    candidates[0].snubbed = true;
+    for seed in 0..50 {
+        let decision = choose(&candidates, &leeching(), &mut Dice::counter(seed, 0));
+        assert!(!decision.unchoked.contains(&0) || decision.optimistic == Some(0));
+    }
+}
+
+#[test]
+fn the_optimistic_one_keeps_its_place_until_the_rotation() {
+    let candidates: Vec<Candidate> = (0..20).map(|slot| candidate(slot, if slot < 4 { 1000 } else { 0 })).collect();
+    for seed in 0..50 {
+        let dice = &mut Dice::counter(seed, 0);
+        let kept = choose(&candidates, &Round { rotate: false, optimistic: Some(11), ..leeching() }, dice);
+        assert_eq!(kept.optimistic, Some(11));
+        let moved = choose(&candidates, &Round { rotate: true, optimistic: Some(11), ..leeching() }, dice);
+        assert!(moved.optimistic.is_some_and(|slot| slot != 11));
+    }
+}
+
+#[test]
+fn new_connections_are_three_times_as_likely_to_be_the_optimistic_one() {
+    let mut candidates: Vec<Candidate> = (0..4).map(|slot| candidate(slot, 1000)).collect();
+    candidates.extend((4..8).map(|slot| Candidate { new: slot < 6, ..candidate(slot, 0) }));
+    let (mut new, mut old) = (0, 0);
+    for seed in 0..4000 {
+        match choose(&candidates, &leeching(), &mut Dice::counter(seed, 3)).optimistic {
+            Some(4 | 5) => new += 1,
+            Some(6 | 7) => old += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((26 * old..34 * old).contains(&(new * 10)), "{new} against {old}");
+}
+
+#[test]
+fn a_seed_gives_to_those_who_take_fastest_and_by_turns_among_equals() {
+    let seeding = Round { seeding: true, ..leeching() };
+    let mut candidates: Vec<Candidate> = (0..10).map(|slot| candidate(slot, 0)).collect();
+    candidates[7].rate = 1 << 20;
+    for (slot, one) in candidates.iter_mut().enumerate() {
+        one.waiting_since = at(900 - slot as u64);
+    }
+    let decision = chosen(&candidates, &seeding);
+    for who in [7, 9, 8, 6] {
+        assert!(decision.unchoked.contains(&who), "{who} takes fastest, or has waited longest: {decision:?}");
+    }
+}
+
+#[test]
+fn a_seed_ends_the_turn_of_who_has_taken_much_for_long() {
+    let seeding = Round { seeding: true, ..leeching() };
+    let mut candidates: Vec<Candidate> = (0..6).map(|slot| candidate(slot, 1000)).collect();
+    candidates[2] = Candidate { rate: 1 << 20, unchoked_since: Some(at(900)), taken: 100 << 20, ..candidates[2] };
+    let decision = chosen(&candidates, &seeding);
+    assert!(!decision.unchoked.contains(&2) || decision.optimistic == Some(2));
+}
+
+#[test]
+fn nobody_is_unchoked_where_nobody_wants_anything() {
+    let candidates: Vec<Candidate> = (0..6).map(|slot| Candidate { interested: false, ..candidate(slot, 0) }).collect();
+    assert_eq!(choose(&candidates, &leeching(), &mut Dice::counter(1, 1)), Decision::default());
+}

@@ -1,0 +1,145 @@
+use hexad_core::{Input, Level, Span, Via, Why};
+
+use super::bench::*;
+use crate::doors;
+use crate::node::{Config, Encryption};
+use crate::wire::{Message, manner};
+
+#[test]
+fn named_peers_are_dialled_in_the_same_breath() {
+    let mut bench = Bench::joined(config(), 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, vec![peer(1), peer(2)]);
+    let mut peers: Vec<_> = dialled(&said).into_iter().map(|(_, peer, manner)| (peer, manner)).collect();
+    peers.sort();
+    assert_eq!(peers, [(peer(1), manner::PLAIN), (peer(2), manner::PLAIN)]);
+}
+
+#[test]
+fn a_peer_that_speaks_no_mse_is_dialled_in_clear_at_once() {
+    let mut bench = Bench::joined(Config { encryption: Encryption::Preferred, ..config() }, 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, vec![peer(1)]);
+    let [(conn, _, manner::OBFUSCATED)] = dialled(&said)[..] else { panic!("{said:?}") };
+    bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
+    let said = bench.hears(Input::Closed(conn, Why::PeerClosed));
+    assert!(matches!(dialled(&said)[..], [(_, _, manner::PLAIN)]), "{said:?}");
+}
+
+#[test]
+fn where_encryption_is_required_nothing_is_said_in_clear() {
+    let mut bench = Bench::joined(Config { encryption: Encryption::Required, ..config() }, 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, vec![peer(1)]);
+    let [(conn, _, manner::RC4_ONLY)] = dialled(&said)[..] else { panic!("{said:?}") };
+    bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
+    let said = bench.hears(Input::Closed(conn, Why::PeerClosed));
+    assert_eq!(dialled(&said), []);
+}
+
+#[test]
+fn a_peer_that_cannot_be_reached_is_tried_again_later() {
+    let mut bench = Bench::joined(config(), 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, vec![peer(1)]);
+    let (conn, ..) = dialled(&said)[0];
+    let said = bench.hears(Input::Closed(conn, Why::Unreachable));
+    assert_eq!(dialled(&said), []);
+    let said = bench.pass(Span::from_secs(30));
+    assert_eq!(dialled(&said).len(), 1);
+}
+
+#[test]
+fn we_do_not_talk_to_ourselves() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    let (conn, said) = bench.meets(1, true);
+    let ours =
+        told(conn, &said).into_iter().find_map(|message| if let Message::Handshake(ours) = message { Some(ours) } else { None }).unwrap();
+    assert!(ours.peer_id.starts_with(b"-HX0010-"));
+    let again = bench.talk.accepted();
+    bench.hears(Input::Opened { conn: again, peer: peer(9), via: Via::Accepted(doors::PEERS) });
+    let said = bench.says(again, Message::Handshake(ours));
+    assert_eq!(closed(again, &said).as_deref(), Some("connected_to_ourselves"));
+}
+
+#[test]
+fn a_peer_is_connected_once() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    bench.meets(1, true);
+    let (again, said) = bench.meets(1, true);
+    assert_eq!(closed(again, &said).as_deref(), Some("connected_twice"));
+}
+
+#[test]
+fn a_stranger_that_says_nothing_is_closed_after_ten_seconds() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    let conn = bench.talk.accepted();
+    bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Accepted(doors::PEERS) });
+    assert_eq!(closed(conn, &bench.pass(Span::from_secs(9))), None);
+    assert_eq!(closed(conn, &bench.pass(Span::from_secs(2))).as_deref(), Some("handshake_late"));
+}
+
+#[test]
+fn who_asks_for_another_torrent_is_closed() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    bench.torrent = torrent(5, false);
+    let (conn, said) = bench.meets(1, true);
+    assert_eq!(closed(conn, &said).as_deref(), Some("torrent_unknown"));
+    assert_eq!(notes(Level::Drop, &said), ["torrent_unknown"]);
+}
+
+#[test]
+fn a_silent_peer_gets_keep_alives_and_is_closed_in_the_end() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    let (conn, _) = bench.meets(1, true);
+    bench.says(conn, Message::HaveNone);
+    let said = bench.pass(Span::from_secs(110));
+    assert!(told(conn, &said).contains(&Message::KeepAlive));
+    let said = bench.pass(Span::from_secs(80));
+    assert_eq!(closed(conn, &said).as_deref(), Some("silent"));
+}
+
+#[test]
+fn when_all_places_are_taken_a_useless_connection_makes_room() {
+    let mut bench = Bench::joined(Config { swarm_connections_max: 2, ..config() }, 4).fetches();
+    let (seed, _) = bench.meets_seed(1);
+    let (useless, _) = bench.meets(2, true);
+    bench.says(useless, Message::HaveNone);
+    let (early, said) = bench.meets(3, true);
+    assert_eq!(closed(early, &said).as_deref(), Some("swarm_full"), "nobody is old enough to be called useless");
+    bench.pass(Span::from_secs(61));
+    let (late, said) = bench.meets(4, true);
+    assert_eq!(closed(useless, &said).as_deref(), Some("made_room"));
+    assert_eq!((closed(seed, &said), closed(late, &said)), (None, None));
+}
+
+#[test]
+fn two_seeds_have_nothing_to_give_each_other() {
+    let mut bench = Bench::joined(config(), 4).seeds();
+    let (conn, _) = bench.meets(1, true);
+    let said = bench.says(conn, Message::HaveAll);
+    assert_eq!(closed(conn, &said).as_deref(), Some("both_complete"));
+}
+
+#[test]
+fn with_all_places_taken_a_leecher_drops_who_gave_nothing_through_two_rounds() {
+    let mut bench = Bench::joined(Config { swarm_connections_max: 2, ..config() }, 8).fetches();
+    let (giver, said) = bench.meets_seed(1);
+    bench.gives_all(giver, &said);
+    let (idle, _) = bench.meets(2, true);
+    bench.says(idle, Message::HaveAll);
+    let what = hexad_core::Operation::Own(crate::node::Request::AddPeers(SHARE, vec![peer(3)]));
+    assert_eq!(dialled(&bench.hears(Input::Start(PUBLISH, what))), [], "there is no place");
+    let alive = |bench: &mut Bench| {
+        for conn in [giver, idle] {
+            bench.says(conn, Message::KeepAlive);
+        }
+    };
+    let said = bench.pass(Span::from_secs(59));
+    assert_eq!((closed(giver, &said), closed(idle, &said)), (None, None), "newcomers get two rounds");
+    alive(&mut bench);
+    let said = bench.pass(Span::from_secs(32));
+    assert_eq!(closed(idle, &said).as_deref(), Some("gave_nothing"));
+    assert_eq!(closed(giver, &said), None);
+    assert_eq!(dialled(&said).len(), 1, "another gets the place");
+}

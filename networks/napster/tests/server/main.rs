@@ -1,0 +1,8 @@
+//! The server, heard and spoken to by hand.
+
+mod bad_input;
+mod basics;
+mod files;
+mod people;
+mod stage;
+mod transfers;
