@@ -55,3 +55,23 @@ fn halflife() {
 fn partition() {
     check("chord/partition");
 }
+
+#[test]
+fn join() {
+    check("chord/join");
+}
+
+#[test]
+fn gap() {
+    check("chord/gap");
+}
+
+#[test]
+fn rules() {
+    check("chord/rules");
+}
+
+#[test]
+fn index() {
+    check("chord/index");
+}

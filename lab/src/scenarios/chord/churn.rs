@@ -186,7 +186,7 @@ pub static CHURN: Scenario = Scenario {
         },
         Claim { id: "CH11", says: "Without retries, a few percent of lookups fail", source: "SIGCOMM 2001, Fig. 12" },
     ],
-    small: &[("nodes", "300"), ("rates", "0.05,0.1"), ("lookups", "400"), ("warm-up", "300s"), ("old-rates", "0.1")],
+    small: &[("nodes", "300"), ("rates", "0.05,0.1"), ("lookups", "1500"), ("warm-up", "300s"), ("old-rates", "0.1")],
     full: &[],
     seeds: (1, 3),
     run: churn,

@@ -9,6 +9,9 @@ use crate::id::{RingId, between, owns};
 use crate::place::{Contact as _, Place};
 use crate::wire::Body;
 
+/// How many steps back a finger is followed before it is looked up.
+const TURNS_MAX: u8 = 4;
+
 impl<A: Place> Node<A> {
     /// Looks at the next fingers in turn.
     pub(super) fn look_at_fingers(&mut self, vnode: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -39,7 +42,7 @@ impl<A: Place> Node<A> {
         }
         if let Some(finger) = ring.finger(bit).cloned().filter(|finger| !self.is_gone(finger)) {
             // Whoever stands there knows best whether somebody else should.
-            return self.ask(vnode, &finger, About::Finger { vnode, bit }, Body::GetState, cx, out);
+            return self.ask(vnode, &finger, About::Finger { vnode, bit, turns: 0 }, Body::GetState, cx, out);
         }
         self.start_lookup(Purpose::Finger(vnode, bit), start.to_key(), Vec::new(), cx, out);
     }
@@ -47,14 +50,14 @@ impl<A: Place> Node<A> {
     /// A finger has told who precedes it.
     pub(super) fn on_finger_end(
         &mut self,
-        vnode: u8,
-        bit: u8,
+        (vnode, bit, turns): (u8, u8, u8),
         to: &A::Contact,
         body: Option<Body<A>>,
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
         let proximity = self.config.0.proximity;
+        let gone = matches!(&body, Some(Body::State(Some(prdc), _)) if self.is_gone(prdc));
         let Some(ring) = self.ring_mut(vnode) else { return };
         let start = ring.id().plus_power(bit);
         match body {
@@ -66,6 +69,11 @@ impl<A: Place> Node<A> {
             }
             Some(Body::State(..)) if proximity > 1 => {
                 // With proximity anybody in the arc is right.
+            }
+            // Somebody stands between the start and it: mostly the finger is only a step or two further back.
+            Some(Body::State(Some(prdc), _)) if turns < TURNS_MAX && !gone => {
+                let turns = turns + 1;
+                self.ask(vnode, &prdc, About::Finger { vnode, bit, turns }, Body::GetState, cx, out);
             }
             Some(Body::State(..)) => self.start_lookup(Purpose::Finger(vnode, bit), start.to_key(), Vec::new(), cx, out),
             Some(_) => {}

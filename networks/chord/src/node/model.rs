@@ -134,11 +134,18 @@ impl World {
         actions
     }
 
-    /// Assumptions c and e: nobody loses all its successors at once, and enough that nobody skips are left.
+    /// Assumptions c and e: nobody loses all of its r successors within one repair, and enough that nobody skips are left. A newcomer that was
+    /// given fewer than r never had them to lose, so nothing is assumed of it.
     fn may_fail(&self, id: u32) -> bool {
         let mut without = self.clone();
         without.fail(id);
-        without.broken_shape().is_none_or(|broken| !matches!(broken, Broken::Alone | Broken::FewPrincipals))
+        let newcomer = |ring: &Ring<Small>| ring.prdc.is_none() && ring.succ.len() < self.r();
+        let alone = without.rings().any(|ring| without.is_alone(ring) && !newcomer(ring));
+        !alone && without.principals() > self.r()
+    }
+
+    fn is_alone(&self, ring: &Ring<Small>) -> bool {
+        !ring.succ.iter().any(|contact| self.node(contact.0).is_some_and(Node::is_member))
     }
 
     fn fail(&mut self, id: u32) {
@@ -221,9 +228,8 @@ impl World {
     /// What is wrong with the pointers as they stand.
     #[must_use]
     pub fn broken_shape(&self) -> Option<Broken> {
-        let alive = |contact: &Small| self.node(contact.0).is_some_and(|node| node.is_member());
         for ring in self.rings() {
-            if !ring.succ.iter().any(alive) {
+            if self.is_alone(ring) {
                 return Some(Broken::Alone);
             }
             if ring.succ.windows(2).any(|pair| ring.distance(&pair[0]) >= ring.distance(&pair[1])) || ring.succ.contains(&ring.me) {

@@ -29,7 +29,7 @@ pub enum About<A: Place> {
     /// Is our predecessor still there, now that somebody else says that he is it?
     Rectify { vnode: u8, notifier: A::Contact },
     /// Does a finger still stand where it should?
-    Finger { vnode: u8, bit: u8 },
+    Finger { vnode: u8, bit: u8, turns: u8 },
     /// How far away is a node that may be a finger?
     Near { vnode: u8, bit: u8 },
     /// One step of a lookup on one of its paths.
@@ -170,7 +170,7 @@ impl<A: Place> Node<A> {
             About::Mesh { vnode } => self.on_mesh_end(vnode, &to, body, cx, out),
             About::Merge { vnode } => self.on_merge_end(vnode, &to, body, cx, out),
             About::Rectify { vnode, notifier } => self.on_rectify_end(vnode, &to, &notifier, body.is_some(), cx, out),
-            About::Finger { vnode, bit } => self.on_finger_end(vnode, bit, &to, body, cx, out),
+            About::Finger { vnode, bit, turns } => self.on_finger_end((vnode, bit, turns), &to, body, cx, out),
             About::Near { vnode, bit } => self.on_near_end(vnode, bit, &to, answer.map(|(_, _, after)| after), out),
             About::Step { lookup, path } => self.on_step_end(lookup, path, &to, body, cx, out),
             About::Relay { rest } => {

@@ -200,6 +200,9 @@ impl<A: Place> Node<A> {
         let mut changed = false;
         for ring in &mut self.rings {
             let before = (ring.prdc.clone(), ring.succ.first().cloned());
+            if ring.succ.len() == 1 && ring.succ.first() == Some(gone) && !ring.nursery {
+                out.note(Level::Info, "all_successors_gone", Some(gone.addr()), "");
+            }
             ring.drop_gone(gone);
             changed |= before != (ring.prdc.clone(), ring.succ.first().cloned());
         }
