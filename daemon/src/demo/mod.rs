@@ -27,8 +27,7 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     let (files, bytes) = write_folder(&data.join(FOLDER), size_mib << 20)
         .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
     let folder = Folder { data, files, bytes };
-    let demos: [(&str, fn(&Path, &Folder) -> Result<String, Problem>); 3] =
-        [("bittorrent", bittorrent::run), ("napster", napster::run), ("chord", chord::run)];
+    let demos: [(&str, Demo); 3] = [("bittorrent", bittorrent::run), ("napster", napster::run), ("chord", chord::run)];
     for (network, run) in demos {
         let below = scratch.join(network);
         let told =
@@ -39,6 +38,9 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     }
     Ok(())
 }
+
+/// Moves the folder through one network, below a folder that need not be there yet, and tells of it.
+type Demo = fn(&Path, &Folder) -> Result<String, Problem>;
 
 /// Name of the folder that is moved.
 const FOLDER: &str = "album";

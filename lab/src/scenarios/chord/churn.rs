@@ -1,6 +1,6 @@
 //! Rings whose nodes come and go, fall apart and come together again (CH10, CH11; issue 3's bounds).
 
-use hexad_chord::{Contact as _, Settings};
+use hexad_chord::Settings;
 use hexad_core::{Endpoint, Operation, Span, Time};
 
 use super::oracle::{ChordLab, Lookups, Oracle, flat, fraction, ideal, judge, look_up, random_key, still};
@@ -190,7 +190,6 @@ pub static CHURN: Scenario = Scenario {
     full: &[],
     seeds: (1, 3),
     run: churn,
-    ..Scenario::PLAIN
 };
 
 fn churn(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
@@ -323,7 +322,6 @@ pub static HALFLIFE: Scenario = Scenario {
     full: &[],
     seeds: (1, 3),
     run: halflife,
-    ..Scenario::PLAIN
 };
 
 fn halflife(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
@@ -433,7 +431,6 @@ pub static PARTITION: Scenario = Scenario {
     full: &[],
     seeds: (1, 3),
     run: partition,
-    ..Scenario::PLAIN
 };
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of nodes")]

@@ -33,7 +33,6 @@ pub static INDEX: Scenario = Scenario {
     full: &[],
     seeds: (1, 5),
     run: index,
-    ..Scenario::PLAIN
 };
 
 /// A vocabulary in which some words are frequent.

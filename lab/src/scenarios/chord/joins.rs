@@ -39,7 +39,6 @@ pub static JOIN: Scenario = Scenario {
     full: &[],
     seeds: (1, 5),
     run: join,
-    ..Scenario::PLAIN
 };
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -171,7 +170,6 @@ pub static GAP: Scenario = Scenario {
     full: &[],
     seeds: (1, 10),
     run: gap,
-    ..Scenario::PLAIN
 };
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -298,17 +296,18 @@ pub static RULES: Scenario = Scenario {
     full: &[],
     seeds: (1, 1),
     run: rules,
-    ..Scenario::PLAIN
 };
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+/// Rules, who is in the ring, who comes, how many may fail, and whether what can still be repaired counts as unbroken.
+type Case = (&'static str, Rules, &'static [u32], &'static [u32], u8, bool);
+
 fn rules(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let most = usize::try_from(params.count("worlds")).unwrap_or(usize::MAX);
     let mut outcome = Outcome::default();
     let columns =
         [("rules", ""), ("members", ""), ("newcomers", ""), ("failures", ""), ("worlds", ""), ("all", ""), ("broken", ""), ("steps", "")];
     let mut table = Table::new("rules", "Rules of maintenance in every order of events", &columns);
-    let cases: [(&str, Rules, &[u32], &[u32], u8, bool); 5] = [
+    let cases: [Case; 5] = [
         ("corrected", Rules::Corrected, &[8, 24, 40], &[32], 1, true),
         ("corrected", Rules::Corrected, &[8, 24, 40], &[28, 32], 0, true),
         ("corrected", Rules::Corrected, &[8, 24, 40, 56], &[], 2, true),

@@ -38,7 +38,6 @@ pub static LOAD: Scenario = Scenario {
     full: &[],
     seeds: (3, 20),
     run: load,
-    ..Scenario::PLAIN
 };
 
 /// Keys by host. Who owns a key is said by the nodes themselves; the oracle only says whom to ask.
@@ -173,7 +172,6 @@ pub static SURVIVAL: Scenario = Scenario {
     full: &[("failed", "0.1,0.2,0.3,0.5")],
     seeds: (2, 3),
     run: survival,
-    ..Scenario::PLAIN
 };
 
 fn survival(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {

@@ -119,7 +119,6 @@ pub static HOPS: Scenario = Scenario {
     full: &[("nodes", "4096")],
     seeds: (1, 10),
     run: hops,
-    ..Scenario::PLAIN
 };
 
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures for people, and a share")]
@@ -298,7 +297,6 @@ pub static TABLES: Scenario = Scenario {
     full: &[("nodes", "1000"), ("lookups", "5000")],
     seeds: (1, 3),
     run: tables,
-    ..Scenario::PLAIN
 };
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -357,7 +355,6 @@ pub static FAILURES: Scenario = Scenario {
     full: &[],
     seeds: (1, 10),
     run: failures,
-    ..Scenario::PLAIN
 };
 
 fn failures(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
@@ -434,7 +431,6 @@ pub static STRETCH: Scenario = Scenario {
     full: &[],
     seeds: (1, 5),
     run: stretch,
-    ..Scenario::PLAIN
 };
 
 fn stretch(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {

@@ -304,8 +304,7 @@ impl<A: Place> Node<A> {
         let Some((_, proof)) = fetch.proven.clone().filter(|_| fetch.leased) else { return };
         let conns: Vec<ConnId> = fetch.suppliers.keys().copied().collect();
         for conn in conns {
-            loop {
-                let Some((_, supplier)) = fetch.suppliers.get_mut(&conn) else { break };
+            while let Some((_, supplier)) = fetch.suppliers.get_mut(&conn) {
                 if !supplier.described || supplier.rests_until > cx.now || supplier.asked.len() >= each {
                     break;
                 }

@@ -338,7 +338,6 @@ impl<A: Place> Node<A> {
     }
 
     /// Whether there ought to be others between a key and who claims it, by how dense the ring is (Castro et al. 2002).
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn is_implausible(&self, number: u32, owner: &A::Contact) -> bool {
         let max = self.config.0.owner_distance_max;
         let Some(lookup) = self.busy.as_ref().and_then(|busy| busy.lookups.get(&number)) else { return false };

@@ -64,8 +64,8 @@ impl<A: Place> Node<A> {
         let gone: Vec<A> = self.gone().take(3).cloned().collect();
         seeds.extend(gone.iter().filter_map(|addr| addr.contact(self.config.0.first_vnode)));
         if !seeds.is_empty() {
-            let key = self.ring(vnode).map(|ring| ring.id().to_key());
-            key.map(|key| self.start_lookup(Purpose::Merge(vnode), key, seeds, cx, out));
+            let Some(key) = self.ring(vnode).map(|ring| ring.id().to_key()) else { return };
+            self.start_lookup(Purpose::Merge(vnode), key, seeds, cx, out);
         }
     }
 
@@ -101,6 +101,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Whoever may stand before our successor has answered, and so is there; or has not.
+    #[expect(clippy::too_many_arguments, reason = "who stands where, the answer, and the two that every step has")]
     pub(super) fn on_second_end(
         &mut self,
         vnode: u8,
