@@ -14,6 +14,7 @@ mod serve;
 mod signals;
 mod torrent;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -80,6 +81,7 @@ fn start_logging(verbose: u8) -> bool {
     // Other crates are heard through RUST_LOG only.
     let ours = ["hexad", "hexad_daemon", "hexad_driver", "hexad_library", "hexad_transfer"].map(|crate_| format!(",{crate_}={level}"));
     let filter = named.unwrap_or_else(|_| EnvFilter::new(format!("error{}", ours.concat())));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|off| off.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     talkative
 }

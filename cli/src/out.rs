@@ -10,9 +10,9 @@ use hexad_api::Problem;
 /// When stdout is closed or full.
 pub fn line(text: &str) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(|wrong| Problem::new(format!("stdout cannot be written to: {wrong}")).hint("is the program that reads it still there?"))
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|wrong| {
+        Problem::new(format!("stdout cannot be written to: {}", wrong.kind())).hint("is the program that reads it still there?")
+    })
 }
 
 /// A text that somebody else wrote, such that it moves no cursor, changes no colour and turns no line around.

@@ -52,6 +52,26 @@ fn what_create_is_told_stands_in_the_torrent() {
 }
 
 #[test]
+fn what_was_made_from_a_folder_is_found_in_it_whatever_its_names() {
+    let names = ["README", "Readme", "CON", "Vol./a", "back\\slash", "What?.mp3", ".hexad"];
+    let files: Vec<(String, u64)> = names.iter().zip(1000..).map(|(name, bytes)| (format!("odd/{name}"), bytes)).collect();
+    let home = home(&files.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect::<Vec<_>>());
+    assert!(hexad(&home, "torrent create odd -o odd.torrent").ok);
+    let checked = hexad(&home, "torrent check odd.torrent --data .");
+    assert!(checked.ok, "{}{}", checked.out, checked.err);
+    fs::rename(home.path().join("odd"), home.path().join("other")).expect("renamed");
+    assert!(!hexad(&home, "torrent check odd.torrent --data .").ok);
+}
+
+#[test]
+fn log_lines_in_a_file_have_no_colours() {
+    let home = home(&[]);
+    let said = hexad(&home, "-vv fetch nothing.torrent --no-dht --no-lsd --no-pex --listen 127.0.0.1:0");
+    assert!(said.err.contains("DEBUG"), "{}", said.err);
+    assert!(!said.err.contains('\u{1b}'), "{}", said.err);
+}
+
+#[test]
 fn the_piece_length_follows_from_the_size() {
     let home = home(&[("small", 1000), ("large", 80 << 20)]);
     for (name, piece_bytes) in [("small", 16 << 10), ("large", 64 << 10)] {

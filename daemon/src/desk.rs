@@ -8,9 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hexad_api::{CheckReport, CreateRequest, FileLine, Problem, TorrentSummary, Torrents};
 use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
-use hexad_content::{Ranges, safe_names};
+use hexad_content::Ranges;
 use hexad_library::{ShareError, Skipped};
 
+use crate::places::{Places, places};
 use crate::source::{parse, plain, read_torrent};
 
 /// Needs no network.
@@ -121,9 +122,7 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
 /// Compares the files below `data` with a .torrent.
 pub(crate) fn check(metainfo: &Metainfo, data: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Checked, Problem> {
     let layout = metainfo.info.layout.clone();
-    let names = safe_names(&layout);
-    let paths: Vec<Option<PathBuf>> =
-        names.paths.iter().map(|path| path.as_ref().map(|elements| data.join(elements.iter().collect::<PathBuf>()))).collect();
+    let Places { paths, found } = places(&layout, data);
     let proof = metainfo.info.proof();
     let all = Ranges::of(0..layout.total_bytes());
     let good = hexad_library::check_pieces(&layout, &paths, &proof, &all, progress).map_err(|wrong| trouble(&wrong))?;
@@ -144,7 +143,7 @@ pub(crate) fn check(metainfo: &Metainfo, data: &Path, progress: &(dyn Fn(u64, u6
         good_pieces,
         pieces: proof.part_count(),
         incomplete,
-        found: fs::symlink_metadata(data.join(&names.root)).is_ok(),
+        found,
     };
     Ok(Checked { report, paths })
 }

@@ -115,13 +115,13 @@ impl Fetch {
         }
         self.description = Some(description);
         let target = Target { share: self.share, layout, proof, names, wanted, folder: self.request.into.clone(), identity };
-        let (transfers, happenings, op) = (transfers.clone(), happenings.clone(), self.op);
+        let (transfers, happenings, op, share) = (transfers.clone(), happenings.clone(), self.op, self.share);
         thread::spawn(move || {
             let checking = happenings.clone();
             let opened = transfers.open_download(target, &|checked_bytes, total_bytes| {
                 let _ = checking.send(Happening::Tell(op, Event::Checking { checked_bytes, total_bytes }));
             });
-            let _ = happenings.send(Happening::Opened(op, opened));
+            let _ = happenings.send(Happening::Opened { op, share, opened });
         });
         true
     }

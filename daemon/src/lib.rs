@@ -9,6 +9,7 @@ mod desk;
 mod fetch;
 mod laboratory;
 mod meter;
+mod places;
 mod publish;
 mod session;
 mod session_loop;

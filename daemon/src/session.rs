@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hexad_api::{Encryption, Event, FetchRequest, Problem, PublishRequest, Session, Settings, Stop, Task};
 use hexad_bittorrent::BitTorrent;
-use hexad_core::OpId;
+use hexad_core::{OpId, ShareId};
 use hexad_driver::host::{Host, HostConfig, HostEvent};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
@@ -41,7 +41,11 @@ pub(crate) enum Happening {
         op: Sender<OpId>,
     },
     /// A fetch's target folder is prepared, or cannot be.
-    Opened(OpId, Result<Opened, StoreError>),
+    Opened {
+        op: OpId,
+        share: ShareId,
+        opened: Result<Opened, StoreError>,
+    },
     /// A publish's files are hashed or checked, or cannot be.
     Prepared(OpId, Result<Vec<Prepared>, Problem>),
     /// For whoever watches that task.

@@ -144,7 +144,7 @@ impl Loop {
                 }
                 self.publishes.push(publish);
             }
-            Happening::Opened(op, opened) => self.on_opened(op, opened),
+            Happening::Opened { op, share, opened } => self.on_opened(op, share, opened),
             Happening::Prepared(op, prepared) => self.on_prepared(op, prepared),
             Happening::Tell(op, event) => self.tell(op, event),
             Happening::Stop { op, done } => self.stop(op, done),
@@ -254,8 +254,11 @@ impl Loop {
         }
     }
 
-    fn on_opened(&mut self, op: OpId, opened: Result<Opened, StoreError>) {
-        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.op == op) else { return };
+    fn on_opened(&mut self, op: OpId, share: ShareId, opened: Result<Opened, StoreError>) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.op == op) else {
+            // It was stopped while its folder was prepared, and must not keep that from others.
+            return self.transfers.close(share);
+        };
         let share = match fetch.on_opened(opened, &self.transfers) {
             Next::Leave => return self.handle.cancel(op),
             Next::Go(share) => share,
