@@ -195,8 +195,11 @@ fn the_dht_works_over_ipv6() {
     completes(&scene, start(scene.path(), own.iter().chain(&by(&address))));
 }
 
-/// A node of the DHT that knows nobody and keeps nothing; says who asks it what, and about which torrent.
-fn listening_node() -> (SocketAddr, Receiver<(SocketAddr, String, Option<Vec<u8>>)>) {
+/// Who asks what, and about which torrent.
+type Question = (SocketAddr, String, Option<Vec<u8>>);
+
+/// A node of the DHT that knows nobody and keeps nothing; says what it is asked.
+fn listening_node() -> (SocketAddr, Receiver<Question>) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("an address");
     let (to, asked) = mpsc::channel();
