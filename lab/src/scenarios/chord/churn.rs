@@ -1,6 +1,6 @@
 //! Rings whose nodes come and go, fall apart and come together again (CH10, CH11; issue 3's bounds).
 
-use hexad_chord::{Contact as _, Settings};
+use hexad_chord::Settings;
 use hexad_core::{Endpoint, Operation, Span, Time};
 
 use super::oracle::{ChordLab, Lookups, Oracle, flat, fraction, ideal, judge, look_up, random_key, still};

@@ -52,12 +52,6 @@ impl Oracle {
         self.places[index % self.places.len()].1
     }
 
-    /// How far it is from a place to the next one counter-clockwise: what its node owns.
-    pub(super) fn arc(&self, index: usize) -> u64 {
-        let before = self.places[(index + self.places.len() - 1) % self.places.len()].0;
-        self.places[index].0.wrapping_sub(before)
-    }
-
     /// The pointers of every place as they ought to be, in the order of the ring.
     pub(super) fn rings(&self, settings: &Settings) -> Vec<Ring<u32>> {
         let count = self.places.len();
