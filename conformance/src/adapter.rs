@@ -11,6 +11,16 @@ pub trait Adapter: Network {
     /// A peer that listens at `listen`, finds others by what [`Self::join`] tells it, and asks nobody outside.
     fn config(listen: SocketAddr) -> Self::Config;
 
+    /// The same peer, with the public key by which others know it; for networks in which that matters.
+    fn identified(config: Self::Config, _public_key: [u8; 32]) -> Self::Config {
+        config
+    }
+
+    /// Where others reach a peer that has this key and listens there.
+    fn address(listen: SocketAddr, _public_key: [u8; 32]) -> Endpoint {
+        Endpoint::Ip(listen)
+    }
+
     /// For networks that have a centre: a node that is there before all others, listening at `listen`, and what it is started with. Its address is
     /// the first of those that [`Self::join`] is told.
     fn centre(_listen: SocketAddr) -> Option<Centre<Self>> {

@@ -15,6 +15,14 @@ impl<A: Place> Adapter for Chord<A> {
         Settings { listen: Some(listen), stabilise_every: Span::from_secs(4), ..Settings::default() }.into()
     }
 
+    fn identified(config: Config, public_key: [u8; 32]) -> Config {
+        Settings { identity: Some(public_key), ..Settings::clone(&config.0) }.into()
+    }
+
+    fn address(listen: SocketAddr, public_key: [u8; 32]) -> Endpoint {
+        Endpoint::Key(public_key, listen)
+    }
+
     fn join(others: &[Endpoint]) -> Operation<Request> {
         Operation::Join { bootstrap: others.to_vec() }
     }

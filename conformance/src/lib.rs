@@ -57,6 +57,34 @@ macro_rules! lab_suite {
     };
 }
 
+/// All scenarios for one network as tests on real sockets: the other half of [`lab_suite`].
+#[macro_export]
+macro_rules! real_suite {
+    ($network:ty) => {
+        $crate::real_suite!(
+            $network:
+            a_published_file_is_found_by_digest_and_fetched,
+            a_search_for_what_nobody_has_ends,
+            a_cancelled_fetch_ends_and_leaves_no_lease,
+            a_source_that_dies_does_not_stop_the_fetch,
+            a_source_that_lies_is_found_out,
+            a_fetch_restarted_in_the_middle_fetches_nothing_twice,
+            an_empty_file_can_be_shared,
+            a_folder_arrives_with_all_its_files,
+            many_fetch_the_same_at_the_same_time,
+        );
+    };
+    ($network:ty: $($scenario:ident,)*) => {
+        mod real {
+            use super::*;
+            $(#[test]
+            fn $scenario() {
+                $crate::scenarios::$scenario(&mut $crate::RealWorld::<$network>::default());
+            })*
+        }
+    };
+}
+
 /// All scenarios for one network as tests: in the lab, in the lab with every message as bytes, and on real sockets.
 #[macro_export]
 macro_rules! suite {

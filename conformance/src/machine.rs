@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use hexad_content::safe_names;
 use hexad_core::{Description, Door, LeaseId, Level, Map, Node, OpId, Operation, Payload, Progress, Set, Share, ShareId, Shares};
-use hexad_driver::host::{Handle, Host, HostConfig, HostEvent};
+use hexad_driver::host::{Handle, Host, HostConfig, HostEvent, NodeKey};
 use hexad_driver::transfers::{Target, Transfers, TransfersConfig, TransfersEvent};
 use hexad_driver::{Deliveries, ReadShare};
 
@@ -201,7 +201,7 @@ pub(crate) struct Machine<N: Adapter> {
 
 impl<N: Adapter> Machine<N> {
     /// Starts host, transfers and the threads that hear them.
-    pub(crate) fn start(config: N::Config, state_dir: PathBuf) -> Self {
+    pub(crate) fn start(config: N::Config, state_dir: PathBuf, key: NodeKey) -> Self {
         let (events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), events);
         let giver = Arc::new(Giver {
@@ -212,8 +212,8 @@ impl<N: Adapter> Machine<N> {
             lies: AtomicU64::new(0),
         });
         let taker = Arc::new(Taker { transfers: transfers.clone(), bytes: AtomicU64::new(0) });
-        let host_config = HostConfig { state_dir: Some(state_dir), ..HostConfig::default() };
-        let (handle, mut from_host) = Host::<N>::start(config, host_config, taker.clone(), giver.clone());
+        let host_config = HostConfig { state_dir: Some(state_dir), key: Some(key.clone()), ..HostConfig::default() };
+        let (handle, mut from_host) = Host::<N>::start(N::identified(config, key.public()), host_config, taker.clone(), giver.clone());
         let log = Arc::new(Log::new());
         let books = Arc::new(Mutex::new(Books::default()));
         let hearing = log.clone();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hexad_content::{Digest, Layout, safe_names};
 use hexad_core::{Abilities, Endpoint, Hit, LeaseId, OpId, Operation, Progress, Query, ShareId, Source};
+use hexad_driver::host::NodeKey;
 use tempfile::TempDir;
 
 use crate::adapter::Adapter;
@@ -39,7 +40,7 @@ impl<N: Adapter> RealWorld<N> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Some(centre) = N::centre(listen).filter(|_| self.centre.is_none()) else { return };
         let house = tempfile::Builder::new().prefix("hexad-conformance-").tempdir().expect("a temporary folder can be made");
-        let machine = Machine::<N>::start(centre.config, house.path().join("state"));
+        let machine = Machine::<N>::start(centre.config, house.path().join("state"), fresh_key());
         machine.handle.start(OpId(1), centre.operation);
         machine.await_done(OpId(1), "the centre to be ready");
         let address = machine.log.wait("a door to be open", |seen| seen.bound.get(&centre.door).copied());
@@ -67,7 +68,15 @@ impl<N: Adapter> World for RealWorld<N> {
         self.begin();
         std::array::from_fn(|_| {
             let house = tempfile::Builder::new().prefix("hexad-conformance-").tempdir().expect("a temporary folder can be made");
-            let inner = Inner { machine: None, house, joined: self.joined.clone(), last_id: 0, given: Vec::new(), received_before: 0 };
+            let inner = Inner {
+                machine: None,
+                house,
+                joined: self.joined.clone(),
+                last_id: 0,
+                given: Vec::new(),
+                received_before: 0,
+                key: fresh_key(),
+            };
             let peer = RealPeer { inner: Rc::new(RefCell::new(inner)) };
             let address = peer.boot();
             self.joined.borrow_mut().push(address);
@@ -89,6 +98,8 @@ struct Inner<N: Adapter> {
     given: Vec<PathBuf>,
     /// Bytes that were delivered in lives before.
     received_before: u64,
+    /// By which others know it, in all its lives.
+    key: NodeKey,
 }
 
 impl<N: Adapter> Clone for RealPeer<N> {
@@ -112,15 +123,20 @@ impl<N: Adapter> RealPeer<N> {
     /// Starts the process and joins; returns where others reach it.
     fn boot(&self) -> Endpoint {
         let inner = &mut *self.inner.borrow_mut();
-        let machine = Machine::<N>::start(N::config(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), inner.house.path().join("state"));
+        let machine =
+            Machine::<N>::start(N::config(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), inner.house.path().join("state"), inner.key.clone());
         let others = inner.joined.borrow().clone();
         let op = OpId(inner.fresh());
         machine.handle.start(op, N::join(&others));
         machine.await_done(op, "a peer to join");
         let address = machine.log.wait("a door to be open", |seen| seen.bound.get(&N::door()).copied());
         inner.machine = Some(machine);
-        Endpoint::Ip(address)
+        N::address(address, inner.key.public())
     }
+}
+
+fn fresh_key() -> NodeKey {
+    NodeKey::generate().expect("the system gives randomness")
 }
 
 fn write(layout: &Layout, folder: &Folder, below: &std::path::Path) -> io::Result<Vec<Option<PathBuf>>> {
@@ -156,7 +172,7 @@ impl<N: Adapter> Peer for RealPeer<N> {
         inner.given.extend(paths.iter().flatten().cloned());
         let machine = inner.machine();
         let address = machine.log.wait("a door to be open", |seen| seen.bound.get(&N::door()).copied());
-        let published = Published { digest: N::digest(&share), source: N::source(&share, vec![Endpoint::Ip(address)]) };
+        let published = Published { digest: N::digest(&share), source: N::source(&share, vec![N::address(address, inner.key.public())]) };
         machine.transfers.open_share(id, folder.layout.clone(), paths).expect("files just written can be shared");
         machine.set_share(id, share);
         machine.handle.start(op, Operation::Publish { share: id });

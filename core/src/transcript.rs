@@ -35,6 +35,11 @@ impl<N: Node> Transcript<N> {
 
     /// Hands `input` in and returns what the node wants, but for its wakes, which are remembered for [`Self::pass`].
     pub fn hears(&mut self, input: Inbound<N>) -> Vec<Outbound<N>> {
+        self.touch(|node, context, out| node.handle(input, context, out))
+    }
+
+    /// Lets the test be the node's host for a moment: for a node that has been going for long, without living through it. Returns as [`Self::hears`].
+    pub fn touch(&mut self, act: impl FnOnce(&mut N, &mut Context<'_>, &mut Outbox<N>)) -> Vec<Outbound<N>> {
         let mut out = Outbox::new();
         let rooms = Everywhere(self.room);
         let mut cx = Context {
@@ -45,7 +50,7 @@ impl<N: Node> Transcript<N> {
             next_conn: &mut self.next_conn,
             rooms: &rooms,
         };
-        self.node.handle(input, &mut cx, &mut out);
+        act(&mut self.node, &mut cx, &mut out);
         let mut said = Vec::new();
         for output in out.drain() {
             match output {

@@ -5,6 +5,7 @@
 
 mod bencode;
 mod bittorrent_node;
+mod chord;
 mod datagrams;
 mod journal;
 mod mutate;
@@ -15,6 +16,7 @@ mod torrent;
 
 pub use bencode::bencode;
 pub use bittorrent_node::bittorrent_node;
+pub use chord::{chord_node, chord_wire};
 pub use datagrams::{krpc, lsd, udp_tracker};
 pub use journal::journal;
 pub use mutate::Mutator;
@@ -30,6 +32,8 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", bencode),
     ("bittorrent_node", bittorrent_node),
+    ("chord_node", chord_node),
+    ("chord_wire", chord_wire),
     ("extended", extended),
     ("http_tracker", http_tracker),
     ("journal", journal),

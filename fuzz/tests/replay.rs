@@ -72,6 +72,8 @@ macro_rules! replays {
 replays!(
     bencode,
     bittorrent_node,
+    chord_node,
+    chord_wire,
     extended,
     http_tracker,
     journal,

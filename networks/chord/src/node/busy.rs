@@ -12,6 +12,7 @@ use super::replicas::Write;
 use super::roads::Roads;
 use super::searching::Search;
 use super::serving::Upload;
+use super::slots::Slots;
 use super::store::Store;
 use crate::place::Place;
 use crate::wire::Message;
@@ -35,10 +36,10 @@ pub struct Joining<A> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Busy<A: Place> {
     pub(super) joining: Option<Joining<A>>,
-    pub(super) queries: Map<u32, Query<A>>,
-    pub(super) lookups: Map<u32, Lookup<A>>,
-    pub(super) errands: Map<u32, Errand<A>>,
-    pub(super) writes: Map<u32, Write<A>>,
+    pub(super) queries: Slots<Query<A>>,
+    pub(super) lookups: Slots<Lookup<A>>,
+    pub(super) errands: Slots<Errand<A>>,
+    pub(super) writes: Slots<Write<A>>,
     pub(super) detector: Detector<A>,
     pub(super) store: Store<A>,
     pub(super) publishings: Map<OpId, Publishing>,
@@ -62,10 +63,10 @@ impl<A: Place> Default for Busy<A> {
     fn default() -> Self {
         Self {
             joining: None,
-            queries: Map::new(),
-            lookups: Map::new(),
-            errands: Map::new(),
-            writes: Map::new(),
+            queries: Slots::default(),
+            lookups: Slots::default(),
+            errands: Slots::default(),
+            writes: Slots::default(),
             detector: Detector::default(),
             store: Store::default(),
             publishings: Map::new(),

@@ -392,7 +392,8 @@ impl<A: Place> Node<A> {
                             1
                         }
                     };
-                    if alone || strikes >= STRIKES {
+                    // What it sent before the first verdict may be judged long after.
+                    if (alone || strikes >= STRIKES) && !fetch.banned.contains(&giver) {
                         out.note(Level::Ban, "bad_bytes", Some(giver.clone()), "");
                         fetch.banned.push(giver.clone());
                         let conns: Vec<ConnId> =

@@ -241,7 +241,7 @@ impl<A: Place> Node<A> {
     /// Remembers whoever is heard of, where everybody is to be known.
     pub(super) fn learn(&mut self, contact: &A::Contact) {
         let Table::Everybody(max) = self.config.0.table else { return };
-        for ring in &mut self.rings {
+        for ring in &mut *self.rings {
             if *contact != ring.me && ring.succ.first() != Some(contact) && ring.fingers.len() < max {
                 super::ring::insert_sorted::<A>(&ring.me, &mut ring.fingers, contact);
             }

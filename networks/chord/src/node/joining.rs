@@ -68,7 +68,7 @@ impl<A: Place> Node<A> {
         self.take_places(&addr, Stage::Member);
         let all: Vec<A::Contact> = self.rings.iter().map(|ring| ring.me.clone()).collect();
         let length = self.config.0.successors;
-        for ring in &mut self.rings {
+        for ring in &mut *self.rings {
             for contact in &all {
                 ring.admit(contact, length);
             }
@@ -80,7 +80,7 @@ impl<A: Place> Node<A> {
         let config = &self.config.0;
         self.addr = Some(addr.clone());
         let vnodes = (0..config.vnodes.max(1)).map(|number| config.first_vnode.wrapping_add(number));
-        self.rings = vnodes.filter_map(|vnode| addr.contact(vnode)).map(|me| Ring::new(me, stage)).collect();
+        self.rings = vnodes.filter_map(|vnode| addr.contact(vnode)).map(|me| Ring::new(me, stage)).collect::<Vec<_>>().into();
     }
 
     fn say_hello(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -297,8 +297,8 @@ impl<A: Place> Node<A> {
     /// Is a member at once, with these pointers: how the lab makes a ring that took no time.
     pub fn adopt(&mut self, addr: A, rings: Vec<Ring<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
         self.addr = Some(addr);
-        self.rings = rings;
-        for ring in &mut self.rings {
+        self.rings = rings.into();
+        for ring in &mut *self.rings {
             ring.succ.shrink_to_fit();
             ring.fingers.shrink_to_fit();
         }
@@ -310,7 +310,7 @@ impl<A: Place> Node<A> {
 
     /// Forgets that there is a ring.
     pub(super) fn be_nobody(&mut self, out: &mut Out<A>) {
-        self.rings = Vec::new();
+        self.rings = Vec::new().into();
         self.member = None;
         self.listening = false;
         if let Some(busy) = &mut self.busy {

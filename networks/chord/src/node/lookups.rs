@@ -196,7 +196,7 @@ impl<A: Place> Node<A> {
 
     /// Asks the next node of a path, or ends it.
     fn go_on(&mut self, number: u32, at: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let config = self.config.clone();
+        let settings = &self.config.0;
         let Some(busy) = &mut self.busy else { return };
         let Some(lookup) = busy.lookups.get_mut(&number) else { return };
         let (key, vnode) = (lookup.key, lookup.vnode);
@@ -209,7 +209,7 @@ impl<A: Place> Node<A> {
         path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !busy.detector.is_gone(&owner.addr())));
         path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
         let mut next = None;
-        if path.hops >= config.0.hops_max {
+        if path.hops >= settings.hops_max {
             out.note(Level::Drop, "lookup_too_long", None, "");
         } else if !path.owners.is_empty() && path.owners_tried < OWNERS_TRIED {
             path.owners_tried += 1;

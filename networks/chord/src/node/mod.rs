@@ -13,10 +13,12 @@ mod publishing;
 mod queries;
 mod replicas;
 mod ring;
+mod rings;
 mod roads;
 mod searching;
 mod serving;
 mod settings;
+mod slots;
 mod stabilise;
 mod store;
 
@@ -35,6 +37,7 @@ use crate::id::Key;
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, Item, Message, Reason, Welcome};
 use busy::Busy;
+use rings::Rings;
 
 /// Where a node puts what it wants.
 pub type Out<A> = Outbox<Node<A>>;
@@ -141,7 +144,7 @@ pub struct Status<A: Place> {
 pub struct Node<A: Place> {
     config: Config,
     addr: Option<A>,
-    rings: Vec<Ring<A>>,
+    rings: Rings<A>,
     /// The operation that keeps us in the ring.
     member: Option<OpId>,
     busy: Option<Box<Busy<A>>>,
@@ -155,7 +158,7 @@ impl<A: Place> Node<A> {
     /// A node that has joined nothing.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, addr: None, rings: Vec::new(), member: None, busy: None, neighbours: 0, ticking: false, listening: false }
+        Self { config, addr: None, rings: Vec::new().into(), member: None, busy: None, neighbours: 0, ticking: false, listening: false }
     }
 
     /// Our virtual nodes, as far as they have a place.
@@ -215,7 +218,7 @@ impl<A: Place> Node<A> {
             Operation::Own(Request::Status) => {
                 let status = Status {
                     addr: self.addr.clone(),
-                    rings: self.rings.clone(),
+                    rings: self.rings.to_vec(),
                     stored: self.stored(),
                     size_estimate: self.rings.first().map_or(0.0, Ring::size_estimate),
                 };

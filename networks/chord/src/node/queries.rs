@@ -72,15 +72,15 @@ impl<A: Place> Node<A> {
     }
 
     fn send_query(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let config = self.config.clone();
-        let busy = self.busy();
+        let settings = &self.config.0;
+        let Some(busy) = &mut self.busy else { return };
         let Some(query) = busy.queries.get_mut(&number) else { return };
         query.sent = cx.now;
         let addr = query.to.addr();
         let message = Message { from: query.from, to: query.to.vnode(), query: number, body: query.body.clone() };
         let large = hexad_core::Message::wire_bytes(&message) > DATAGRAM_BYTES_MAX;
         // What needs a connection first has to have one.
-        let patience = busy.detector.patience(&addr, query.tries, &config.0) + if large { config.0.answer_max } else { Span::ZERO };
+        let patience = busy.detector.patience(&addr, query.tries, settings) + if large { settings.answer_max } else { Span::ZERO };
         out.wake(cx.now + patience, Timer::Query(number, query.tries));
         self.send(&addr, message, cx, out);
     }
@@ -113,7 +113,7 @@ impl<A: Place> Node<A> {
             self.on_routed(message.query, *routed, cx, out);
             return;
         }
-        let config = self.config.clone();
+        let settings = &self.config.0;
         let Some(busy) = &mut self.busy else { return out.note(Level::Debug, "late_answer", Some(from.clone()), "") };
         match busy.queries.get(&message.query) {
             None => return out.note(Level::Debug, "late_answer", Some(from.clone()), ""),
@@ -126,7 +126,7 @@ impl<A: Place> Node<A> {
         let after = cx.now.since(query.sent);
         // An answer to a question that was asked twice tells nothing about the way (Karn).
         if query.tries == 0 {
-            busy.detector.answered(from, after, cx.now, &config.0);
+            busy.detector.answered(from, after, cx.now, settings);
         } else {
             busy.detector.heard(from);
         }

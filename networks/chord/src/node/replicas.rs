@@ -161,7 +161,7 @@ impl<A: Place> Node<A> {
     pub(super) fn fingerprint(&self) -> u64 {
         let copies = usize::from(self.config.0.copies);
         let mut sum = 1_u64;
-        for ring in &self.rings {
+        for ring in &*self.rings {
             for contact in ring.prdc.iter().chain(ring.succ.iter().take(copies)) {
                 let key = contact.id().to_key();
                 sum = key.0[..8].iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));

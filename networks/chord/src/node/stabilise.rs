@@ -199,7 +199,7 @@ impl<A: Place> Node<A> {
     /// Somebody is gone: no pointer leads to it any more.
     pub(super) fn on_gone(&mut self, gone: &A::Contact, cx: &mut Context<'_>, out: &mut Out<A>) {
         let mut changed = false;
-        for ring in &mut self.rings {
+        for ring in &mut *self.rings {
             let before = (ring.prdc.clone(), ring.succ.first().cloned());
             if ring.succ.len() == 1 && ring.succ.first() == Some(gone) && !ring.nursery {
                 out.note(Level::Info, "all_successors_gone", Some(gone.addr()), "");
