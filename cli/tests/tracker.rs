@@ -155,10 +155,15 @@ fn nonsense_is_refused_with_a_reason() {
 #[test]
 fn what_is_too_large_is_refused_and_the_next_is_answered() {
     let tracker = tracker(&[]);
-    for length in [20 << 10, 1 << 20] {
-        let (head, _) = ask(tracker.http, &format!("GET /announce?x={} HTTP/1.1\r\nHost: t\r\n\r\n", "y".repeat(length)));
-        assert!(head.starts_with("HTTP/1.1 431") || head.starts_with("HTTP/1.1 414"), "{head}");
-    }
+    let (head, _) = ask(tracker.http, &format!("GET /announce?x={} HTTP/1.1\r\nHost: t\r\n\r\n", "y".repeat(20 << 10)));
+    assert!(head.starts_with("HTTP/1.1 431") || head.starts_with("HTTP/1.1 414"), "{head}");
+    // The tracker closes in the middle of this; whether its answer still gets through is left to the system.
+    let mut stream = TcpStream::connect(tracker.http).expect("the tracker listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+    let _ = stream.write_all(&[b"GET /announce?", vec![b'y'; 8 << 20].as_slice()].concat());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{answer:?}");
     let (head, _) = ask(tracker.http, "POST /announce HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 405"), "{head}");
     let (head, _) = ask(tracker.http, "NONSENSE\r\n\r\n");
