@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{run, write_file};
+use common::{hexad, run, said, write_file};
 use tempfile::TempDir;
 
 #[test]
@@ -13,7 +13,7 @@ fn every_help_text_is_as_reviewed() {
     let home = TempDir::new().expect("a temporary folder");
     for command in ["", "fetch", "publish", "torrent", "torrent create", "torrent show", "torrent check", "serve", "serve tracker", "demo"]
     {
-        let said = run(home.path(), command.split_whitespace().chain(["--help"]));
+        let said = said(hexad(home.path()).args(command.split_whitespace()).arg("--help").env_remove("HEXAD_LISTEN"));
         assert!(said.ok);
         assert_eq!(said.err, "");
         let name = if command.is_empty() { "help".to_owned() } else { format!("help {command}").replace(' ', "-") };

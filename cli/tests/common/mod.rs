@@ -27,7 +27,8 @@ pub fn hexad(home: &Path) -> Command {
         .env("XDG_STATE_HOME", home.join("state"))
         .env("COLUMNS", "100")
         .env_remove("RUST_LOG")
-        .env_remove("HEXAD_LISTEN");
+        // Tests run side by side, and two that look for a free port of the usual ones at once may find the same.
+        .env("HEXAD_LISTEN", "127.0.0.1:0");
     command.current_dir(home).stdin(Stdio::null());
     command
 }
@@ -41,7 +42,12 @@ pub struct Said {
 
 /// Runs to the end.
 pub fn run<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> Said {
-    let output = hexad(home).args(arguments).output().expect("hexad starts");
+    said(hexad(home).args(arguments))
+}
+
+/// What a command says, run to its end.
+pub fn said(command: &mut Command) -> Said {
+    let output = command.output().expect("hexad starts");
     Said {
         ok: output.status.success(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
