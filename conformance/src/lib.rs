@@ -19,13 +19,13 @@ pub use lab_world::LabWorld;
 pub use real_world::RealWorld;
 pub use world::{Fetching, Folder, Outcome, Peer, Published, World};
 
-/// All scenarios for one network as tests in the lab, with every message as it is and as bytes: for a network that has other addresses there
-/// than on real sockets.
+/// Hands the scenarios of the suite to one of the macros below. Whatever is to be run everywhere is named here.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! lab_suite {
-    ($network:ty) => {
-        $crate::lab_suite!(
-            $network:
+macro_rules! each_scenario {
+    ($suite:ident, $network:ty) => {
+        $crate::$suite!(
+            @ $network:
             a_published_file_is_found_by_digest_and_fetched,
             a_search_for_what_nobody_has_ends,
             a_cancelled_fetch_ends_and_leaves_no_lease,
@@ -37,7 +37,13 @@ macro_rules! lab_suite {
             many_fetch_the_same_at_the_same_time,
         );
     };
-    ($network:ty: $($scenario:ident,)*) => {
+}
+
+/// All scenarios for one network as tests in the lab, with every message as it is and as bytes: for a network that has other addresses there
+/// than on real sockets.
+#[macro_export]
+macro_rules! lab_suite {
+    (@ $network:ty: $($scenario:ident,)*) => {
         mod lab {
             use super::*;
             $(#[test]
@@ -55,26 +61,15 @@ macro_rules! lab_suite {
             })*
         }
     };
+    ($network:ty) => {
+        $crate::each_scenario!(lab_suite, $network);
+    };
 }
 
 /// All scenarios for one network as tests on real sockets: the other half of [`lab_suite`].
 #[macro_export]
 macro_rules! real_suite {
-    ($network:ty) => {
-        $crate::real_suite!(
-            $network:
-            a_published_file_is_found_by_digest_and_fetched,
-            a_search_for_what_nobody_has_ends,
-            a_cancelled_fetch_ends_and_leaves_no_lease,
-            a_source_that_dies_does_not_stop_the_fetch,
-            a_source_that_lies_is_found_out,
-            a_fetch_restarted_in_the_middle_fetches_nothing_twice,
-            an_empty_file_can_be_shared,
-            a_folder_arrives_with_all_its_files,
-            many_fetch_the_same_at_the_same_time,
-        );
-    };
-    ($network:ty: $($scenario:ident,)*) => {
+    (@ $network:ty: $($scenario:ident,)*) => {
         mod real {
             use super::*;
             $(#[test]
@@ -82,6 +77,9 @@ macro_rules! real_suite {
                 $crate::scenarios::$scenario(&mut $crate::RealWorld::<$network>::default());
             })*
         }
+    };
+    ($network:ty) => {
+        $crate::each_scenario!(real_suite, $network);
     };
 }
 
@@ -89,42 +87,7 @@ macro_rules! real_suite {
 #[macro_export]
 macro_rules! suite {
     ($network:ty) => {
-        $crate::suite!(
-            $network:
-            a_published_file_is_found_by_digest_and_fetched,
-            a_search_for_what_nobody_has_ends,
-            a_cancelled_fetch_ends_and_leaves_no_lease,
-            a_source_that_dies_does_not_stop_the_fetch,
-            a_source_that_lies_is_found_out,
-            a_fetch_restarted_in_the_middle_fetches_nothing_twice,
-            an_empty_file_can_be_shared,
-            a_folder_arrives_with_all_its_files,
-            many_fetch_the_same_at_the_same_time,
-        );
-    };
-    ($network:ty: $($scenario:ident,)*) => {
-        mod lab {
-            use super::*;
-            $(#[test]
-            fn $scenario() {
-                $crate::scenarios::$scenario(&mut $crate::LabWorld::<$network>::new(1, false));
-            })*
-        }
-        mod lab_with_codec {
-            use super::*;
-            $(#[test]
-            fn $scenario() {
-                let mut world = $crate::LabWorld::<$network>::new(1, true);
-                $crate::scenarios::$scenario(&mut world);
-                assert_eq!(world.codec_differences(), 0, "every message is read as what was sent");
-            })*
-        }
-        mod real {
-            use super::*;
-            $(#[test]
-            fn $scenario() {
-                $crate::scenarios::$scenario(&mut $crate::RealWorld::<$network>::default());
-            })*
-        }
+        $crate::lab_suite!($network);
+        $crate::real_suite!($network);
     };
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
-use hexad_content::{Digest, Digests, Layout, Ranges, Sha1Digest};
+use hexad_bittorrent::BitTorrent;
+use hexad_content::{Digest, Layout, Sha1Digest};
 use hexad_core::{Door, Endpoint, Operation, Share, Source, What};
 use hexad_napster::{ClientConfig, Config, Locator, Napster, Request, ServerConfig, doors, token_of};
 
@@ -29,22 +29,13 @@ impl Adapter for Napster {
         doors::PEERS
     }
 
-    fn piece_bytes(_: u64) -> u64 {
-        256 << 10
+    fn piece_bytes(total_bytes: u64) -> u64 {
+        BitTorrent::piece_bytes(total_bytes)
     }
 
     fn share(layout: &Arc<Layout>, hashes: Vec<Sha1Digest>) -> Share {
-        let piece_bytes = Self::piece_bytes(layout.total_bytes());
-        // An info hash is a name that a folder can have.
-        let metainfo = MetainfoBuilder::new(layout.clone(), piece_bytes, hashes).build().expect("the hashes fit the layout");
-        let digest = Digest::TorrentV1(Sha1Digest(metainfo.info.info_hash));
-        Share {
-            layout: layout.clone(),
-            digests: [digest].into_iter().collect::<Digests>(),
-            proof: Some(metainfo.info.proof()),
-            held: Ranges::of(0..layout.total_bytes()),
-            torrent: Bytes::new(),
-        }
+        // An info hash is a name that a folder can have; there is no .torrent here.
+        Share { torrent: Bytes::new(), ..BitTorrent::share(layout, hashes) }
     }
 
     fn digest(share: &Share) -> Digest {
