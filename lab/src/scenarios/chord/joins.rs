@@ -105,7 +105,7 @@ fn join(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     outcome.plots.push(plot);
     outcome.remarks.push(
         "CH12: 3 log2 N is taken to count a question and its answer as one, since copying a table and looking at each entry takes 2 log2 N \
-         messages alone; all other figures count both."
+         messages alone; all other figures count both. Nodes keep two successors here."
             .into(),
     );
     outcome.remarks.push(
