@@ -44,7 +44,9 @@ impl Aria2 {
             Link::File => command.arg(&job.torrent.file),
             Link::Magnet => command.arg(job.torrent.magnet()),
         };
-        let process = Process::start(command, &job.logs, &job.name)?;
+        let mut process = Process::start(command, &job.logs, &job.name)?;
+        // Whoever dials it dials at once.
+        process.hear(Duration::from_secs(20), "listens", |said| said.contains("listening on TCP port").then_some(()))?;
         Ok(Self { process, done: job.stays.then_some(done) })
     }
 }

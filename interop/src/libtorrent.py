@@ -81,13 +81,16 @@ def transfer():
     if told["do"] == "seed":
         wanted.flags |= flags.seed_mode
     torrent = session.add_torrent(wanted)
-    for address, port in told.get("peers", []):
-        torrent.connect_peer((address, port))
+    dial(torrent)
     say("ready")
     complete = False
-    looked = began
+    looked = dialled = began
     while True:
         session.wait_for_alert(500)
+        # A call that came before the torrent was ready, or to a program that does not listen yet, is forgotten.
+        if not complete and time.monotonic() > dialled + 1 and not torrent.get_peer_info():
+            dialled = time.monotonic()
+            dial(torrent)
         # By itself it asks every quarter of an hour, and first when it knows no node yet.
         if told.get("dht") is not None and not complete and time.monotonic() > looked + 1:
             looked = time.monotonic()
@@ -102,6 +105,11 @@ def transfer():
                     return
             elif not told["quiet"] and alert.category() & ~(lt.alert.category_t.stats_notification | lt.alert.category_t.progress_notification):
                 print(alert.what(), alert.message(), file=sys.stderr, flush=True)
+
+
+def dial(torrent):
+    for address, port in told.get("peers", []):
+        torrent.connect_peer((address, port))
 
 
 def flush(session, torrent):
