@@ -99,6 +99,6 @@ pub struct TrackerRequest {
     pub udp: Option<SocketAddr>,
     /// Seconds peers are told to wait between announces.
     pub interval_s: u64,
-    /// Announces a minute accepted from one address.
-    pub announces_per_minute_max: u32,
+    /// Announces and scrapes a minute accepted from one address.
+    pub requests_per_minute_max: u32,
 }

@@ -256,7 +256,7 @@ pub struct TrackerArgs {
     /// Seconds peers are told to wait between announces
     #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub interval: u64,
-    /// Announces a minute accepted from one address
+    /// Announces and scrapes a minute accepted from one address
     #[arg(long, value_name = "COUNT", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub rate_limit: u32,
     /// One JSON object per line on stdout

@@ -13,6 +13,6 @@ use crate::render::Screen;
 pub fn run(command: ServeCommand, logs: bool) -> Result<(), Problem> {
     let ServeCommand::Tracker(given) = command;
     let request =
-        TrackerRequest { http: given.http, udp: given.udp, interval_s: given.interval, announces_per_minute_max: given.rate_limit };
+        TrackerRequest { http: given.http, udp: given.udp, interval_s: given.interval, requests_per_minute_max: given.rate_limit };
     follow(hexad_daemon::roles().serve_tracker(request), Screen::new(given.json, logs), Until::Serving)
 }

@@ -25,6 +25,7 @@ const WORKING_FOLDER: &str = ".hexad";
 const BELOW: &str = "would lead out of its folder";
 const EMPTY: &str = "is empty";
 const CHARACTER: &str = "contains a character that names must not have";
+const NO_TEXT: &str = "is not valid UTF-8";
 const RESERVED: &str = "is reserved on Windows";
 const TRAILING: &str = "ends in a dot or a space";
 const LONG: &str = "is longer than 255 bytes";
@@ -226,6 +227,8 @@ fn safe_element(raw: &str) -> (Cow<'_, str>, Option<&'static str>) {
     let (mut safe, mut reason) = match raw {
         "" => (Cow::Borrowed("_"), Some(EMPTY)),
         "." | ".." => (Cow::Borrowed("_"), Some(BELOW)),
+        // What a name has in place of bytes that are no text.
+        _ if raw.contains(char::REPLACEMENT_CHARACTER) => (Cow::Owned(raw.replace(unreadable, "_")), Some(NO_TEXT)),
         _ if raw.contains(forbidden) => (Cow::Owned(raw.replace(forbidden, "_")), Some(CHARACTER)),
         _ => (Cow::Borrowed(raw), None),
     };
@@ -243,6 +246,10 @@ fn safe_element(raw: &str) -> (Cow<'_, str>, Option<&'static str>) {
         (safe, reason) = (Cow::Owned(tagged(&safe, &tag)), reason.or(Some(LONG)));
     }
     (safe, reason)
+}
+
+fn unreadable(character: char) -> bool {
+    character == char::REPLACEMENT_CHARACTER || forbidden(character)
 }
 
 /// Separators anywhere, control characters, and on Windows what its file systems refuse or read as a stream or a drive.

@@ -71,7 +71,7 @@ fn node_config(request: &TrackerRequest) -> Config {
             interval,
             // A peer may miss one announce.
             peer_expiry: interval * 2 + Duration::from_secs(60),
-            announces_per_minute_max: request.announces_per_minute_max,
+            requests_per_minute_max: request.requests_per_minute_max,
         }),
         ..Config::default()
     }
@@ -217,12 +217,12 @@ async fn announce(State(node): State<Arc<NodeFace>>, ConnectInfo(from): ConnectI
     }
 }
 
-async fn scrape(State(node): State<Arc<NodeFace>>, RawQuery(query): RawQuery) -> Response {
+async fn scrape(State(node): State<Arc<NodeFace>>, ConnectInfo(from): ConnectInfo<SocketAddr>, RawQuery(query): RawQuery) -> Response {
     let hashes = match http_tracker::parse_scrape(&query.unwrap_or_default()) {
         Ok(hashes) => hashes,
         Err(wrong) => return refused(&wrong.to_string()),
     };
-    match node.ask(Request::TrackerScrape(hashes.clone())).await {
+    match node.ask(Request::TrackerScrape(from.ip(), hashes.clone())).await {
         Some(Reply::TrackerCounts(Ok(counts))) => bencoded(http_tracker::write_scrape(&hashes.into_iter().zip(counts).collect::<Vec<_>>())),
         Some(Reply::TrackerCounts(Err(refusal))) => refused(&refusal.to_string()),
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -193,3 +193,12 @@ proptest! {
         check(&Layout::single(name, 1).unwrap());
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_are_not_passed_over_in_silence() {
+    let names = check(&folder("Stra\u{fffd}e", &[&["a\u{fffd}.txt"], &["a\u{fffd}\u{fffd}.txt"], &["a_.txt"]]));
+    assert_eq!(names.root, "Stra_e");
+    assert_eq!(below(&names)[..2], ["a_.txt", "a__.txt"]);
+    assert_ne!(below(&names)[2], "a_.txt", "taken by the first");
+    assert!(names.renamed[..3].iter().all(|renamed| renamed.reason == "is not valid UTF-8"), "{:?}", names.renamed);
+}

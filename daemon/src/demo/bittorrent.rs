@@ -18,12 +18,8 @@ const LEECHERS: usize = 4;
 /// A tracker, a seed and several leechers.
 pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let tracker = crate::roles().serve_tracker(TrackerRequest {
-        http: Some(loopback),
-        udp: None,
-        interval_s: 1800,
-        announces_per_minute_max: 600,
-    })?;
+    let tracker =
+        crate::roles().serve_tracker(TrackerRequest { http: Some(loopback), udp: None, interval_s: 1800, requests_per_minute_max: 600 })?;
     let Event::Listening { address, .. } =
         await_event(&tracker, "the tracker to listen", |event| matches!(event, Event::Listening { .. }))?
     else {

@@ -159,7 +159,7 @@ fn start(world: &mut World, bytes: &mut Bytes<'_>) {
         10 => Operation::Own(Request::AddPeers(WHOLE, peers)),
         _ => match bytes.byte() % 3 {
             0 => Operation::Own(Request::TrackerTotals),
-            1 => Operation::Own(Request::TrackerScrape(vec![bytes.hash(), bytes.hash()])),
+            1 => Operation::Own(Request::TrackerScrape(bytes.address().ip(), vec![bytes.hash(), bytes.hash()])),
             _ => Operation::Own(Request::TrackerAnnounce(PeerAnnounce {
                 info_hash: bytes.hash(),
                 peer: bytes.address(),

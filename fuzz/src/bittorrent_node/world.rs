@@ -149,7 +149,7 @@ impl World {
                 torrent_peers_max: 6,
                 interval: Span::from_secs(1800),
                 peer_expiry: Span::from_secs(3600),
-                announces_per_minute_max: 20,
+                requests_per_minute_max: 20,
             }),
             ..Config::default()
         };

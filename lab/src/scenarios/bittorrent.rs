@@ -424,7 +424,7 @@ fn tracker() -> Config {
         torrent_peers_max: 10_000,
         interval: Span::from_secs(1800),
         peer_expiry: Span::from_secs(3600),
-        announces_per_minute_max: 100,
+        requests_per_minute_max: 100,
     };
     Config { listen: None, dht: false, pex: false, lsd: false, tracker: Some(tracker), ..Config::default() }
 }

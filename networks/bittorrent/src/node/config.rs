@@ -110,6 +110,6 @@ pub struct TrackerConfig {
     pub interval: Span,
     /// A peer silent for this long is forgotten.
     pub peer_expiry: Span,
-    /// Announces per minute from one address; more are refused.
-    pub announces_per_minute_max: u32,
+    /// Announces and scrapes per minute from one address; more are refused.
+    pub requests_per_minute_max: u32,
 }

@@ -172,8 +172,9 @@ impl Affairs {
                 let tracker = self.tracker_role.as_mut().ok_or_else(no_tracker)?;
                 Some(Reply::TrackerTold(tracker.announce(&announce, now, t.cx.dice)))
             }
-            Request::TrackerScrape(hashes) => {
-                Some(Reply::TrackerCounts(self.tracker_role.as_mut().ok_or_else(no_tracker)?.scrape(&hashes)))
+            Request::TrackerScrape(ip, hashes) => {
+                let tracker = self.tracker_role.as_mut().ok_or_else(no_tracker)?;
+                Some(Reply::TrackerCounts(tracker.scrape(ip, &hashes, now, t.cx.dice)))
             }
             Request::TrackerTotals => Some(Reply::TrackerTotals(self.tracker_role.as_ref().ok_or_else(no_tracker)?.totals())),
         };

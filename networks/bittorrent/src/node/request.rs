@@ -1,5 +1,7 @@
 //! What only BitTorrent can be asked for, and the answers.
 
+use std::net::IpAddr;
+
 use hexad_core::{Endpoint, LeaseId, ShareId};
 
 use super::tracker_role::{PeerAnnounce, PeerTold, TrackerRefusal, TrackerTotals};
@@ -18,8 +20,8 @@ pub enum Request {
     Sources(ShareId),
     /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
     TrackerAnnounce(PeerAnnounce),
-    /// Tracker role: counts of these torrents → `Reply::TrackerCounts`, then `Done`.
-    TrackerScrape(Vec<[u8; 20]>),
+    /// Tracker role: counts of these torrents, for whoever asks from that address → `Reply::TrackerCounts`, then `Done`.
+    TrackerScrape(IpAddr, Vec<[u8; 20]>),
     /// Tracker role: the whole tracker in figures → `Reply::TrackerTotals`, then `Done`.
     TrackerTotals,
 }

@@ -1,4 +1,4 @@
-//! What protects a tracker from addresses: connection ids that prove an address (BEP 15), and a count of announces per address.
+//! What protects a tracker from addresses: connection ids that prove an address (BEP 15), and a count of requests per address.
 
 use std::net::IpAddr;
 
@@ -7,9 +7,9 @@ use sha1::{Digest as _, Sha1};
 
 /// How long a connection id is accepted. BEP 15: two minutes.
 const CONNECTION_LIFE_S: u32 = 120;
-/// Cells in a row of the announce counter; a power of two.
+/// Cells in a row of the request counter; a power of two.
 const CELLS: usize = 1 << 16;
-/// Over how long announces are counted.
+/// Over how long requests are counted.
 const WINDOW: Span = Span::from_secs(60);
 
 /// Connection ids without a table: the second in which it was given, and a keyed hash of that and the address. The scheme of aquatic's
@@ -57,23 +57,23 @@ fn octets(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// How often each address has announced in the current minute: a count-min sketch, so that it takes the same memory whoever comes.
+/// How often each address has announced or scraped in the current minute: a count-min sketch, so that it takes the same memory whoever comes.
 ///
 /// Two addresses that share both cells share their allowance; who shares is decided by a secret, and again each minute.
 #[derive(Debug)]
-pub(super) struct AnnounceCount {
+pub(super) struct RequestCount {
     rows: [Vec<u16>; 2],
     since: Time,
     secret: u64,
     per_minute_max: u32,
 }
 
-impl AnnounceCount {
+impl RequestCount {
     pub fn new(per_minute_max: u32, dice: &mut Dice) -> Self {
         Self { rows: [vec![0; CELLS], vec![0; CELLS]], since: Time::ZERO, secret: dice.bits(), per_minute_max }
     }
 
-    /// Counts one announce of `ip`. False when that is one too many. An IPv6 host is its /64, as it can have any address in there.
+    /// Counts one request of `ip`. False when that is one too many. An IPv6 host is its /64, as it can have any address in there.
     pub fn admits(&mut self, ip: IpAddr, now: Time, dice: &mut Dice) -> bool {
         if now.since(self.since) >= WINDOW {
             self.since = now;
@@ -123,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn who_announces_too_often_waits_for_the_next_minute() {
+    fn who_asks_too_often_waits_for_the_next_minute() {
         let mut dice = Dice::counter(1, 2);
-        let mut count = AnnounceCount::new(5, &mut dice);
+        let mut count = RequestCount::new(5, &mut dice);
         for _ in 0..5 {
             assert!(count.admits(ip("192.0.2.1"), Time::ZERO, &mut dice));
         }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn an_ipv6_host_does_not_escape_by_changing_its_address() {
         let mut dice = Dice::counter(1, 3);
-        let mut count = AnnounceCount::new(1, &mut dice);
+        let mut count = RequestCount::new(1, &mut dice);
         assert!(count.admits(ip("2001:db8::1"), Time::ZERO, &mut dice));
         assert!(!count.admits(ip("2001:db8::2"), Time::ZERO, &mut dice));
         assert!(count.admits(ip("2001:db8:0:1::1"), Time::ZERO, &mut dice));

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use hexad_core::{Dice, Endpoint, Level, Link, Map, Outbox, Span, Time};
 use thiserror::Error;
 
-use self::guard::{AnnounceCount, ConnectionIds};
+use self::guard::{ConnectionIds, RequestCount};
 use self::peers::{Entry, Peers};
 use super::{Node, Timer, TrackerConfig};
 use crate::doors;
@@ -72,8 +72,8 @@ pub enum TrackerRefusal {
     /// Port 0 cannot be dialled.
     #[error("expected a port of 1 to 65535, came 0")]
     Port,
-    /// The address has announced too often within a minute.
-    #[error("too many announces from this address, come back in a minute")]
+    /// The address has announced or scraped too often within a minute.
+    #[error("too many requests from this address, come back in a minute")]
     TooOften,
     /// As many torrents are known as we want to know.
     #[error("this tracker takes no more torrents")]
@@ -122,7 +122,7 @@ pub struct TrackerRole {
     config: TrackerConfig,
     torrents: Map<[u8; 20], Torrent>,
     ids: ConnectionIds,
-    count: AnnounceCount,
+    count: RequestCount,
     tick: Span,
     /// Where the sweep goes on: a torrent, a family, a leaf.
     sweep_at: ([u8; 20], bool, usize),
@@ -133,7 +133,7 @@ impl TrackerRole {
     /// A tracker that knows nobody.
     pub fn new(config: TrackerConfig, dice: &mut Dice) -> Self {
         let tick = Span::from_micros((micros(config.peer_expiry) / TICKS_PER_EXPIRY).max(1));
-        let count = AnnounceCount::new(config.announces_per_minute_max, dice);
+        let count = RequestCount::new(config.requests_per_minute_max, dice);
         Self {
             config,
             torrents: Map::new(),
@@ -166,11 +166,24 @@ impl TrackerRole {
     /// Counts of up to [`SCRAPE_MAX`] torrents, in the order asked for; zeros for one that is not known.
     ///
     /// # Errors
-    /// When none is named, or too many are.
-    pub fn scrape(&mut self, info_hashes: &[[u8; 20]]) -> Result<Vec<ScrapeCounts>, TrackerRefusal> {
-        if info_hashes.is_empty() || info_hashes.len() > SCRAPE_MAX {
+    /// When none is named, or too many are, or `ip` asks too often.
+    pub fn scrape(
+        &mut self,
+        ip: IpAddr,
+        info_hashes: &[[u8; 20]],
+        now: Time,
+        dice: &mut Dice,
+    ) -> Result<Vec<ScrapeCounts>, TrackerRefusal> {
+        let refusal = if !self.count.admits(ip.to_canonical(), now, dice) {
+            Some(TrackerRefusal::TooOften)
+        } else if info_hashes.is_empty() || info_hashes.len() > SCRAPE_MAX {
+            Some(TrackerRefusal::ScrapeSize(info_hashes.len()))
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
             self.totals.refused += 1;
-            return Err(TrackerRefusal::ScrapeSize(info_hashes.len()));
+            return Err(refusal);
         }
         self.totals.scrapes += 1;
         Ok(info_hashes.iter().map(|hash| self.torrents.get(hash).map(Torrent::counts).unwrap_or_default()).collect())
@@ -224,7 +237,7 @@ impl TrackerRole {
                     Err(why) => TrackerDatagram::Error { transaction: *transaction, message: why.to_string() },
                 }
             }
-            TrackerDatagram::ScrapeRequest { transaction, info_hashes, .. } => match self.scrape(info_hashes) {
+            TrackerDatagram::ScrapeRequest { transaction, info_hashes, .. } => match self.scrape(ip, info_hashes, now, dice) {
                 Ok(counts) => TrackerDatagram::ScrapeAnswer { transaction: *transaction, counts },
                 Err(why) => TrackerDatagram::Error { transaction: *transaction, message: why.to_string() },
             },

@@ -21,7 +21,7 @@ fn config() -> TrackerConfig {
         torrent_peers_max: 1000,
         interval: Span::from_secs(1800),
         peer_expiry: Span::from_secs(2700),
-        announces_per_minute_max: 100_000,
+        requests_per_minute_max: 100_000,
     }
 }
 
@@ -38,6 +38,10 @@ impl Bench {
     fn announces_to(&mut self, info_hash: [u8; 20], peer: &str, left: u64, event: TrackerEvent) -> Result<PeerTold, TrackerRefusal> {
         let announce = PeerAnnounce { info_hash, peer: peer.parse().unwrap(), left, event, peers_wanted: None };
         self.tracker.announce(&announce, self.now, &mut self.dice)
+    }
+
+    fn scrapes(&mut self, from: &str, info_hashes: &[[u8; 20]]) -> Result<Vec<ScrapeCounts>, TrackerRefusal> {
+        self.tracker.scrape(from.parse().unwrap(), info_hashes, self.now, &mut self.dice)
     }
 
     fn hears(&mut self, from: &str, datagram: TrackerDatagram) -> Option<TrackerDatagram> {
@@ -130,7 +134,7 @@ fn completions_count_once_and_counts_follow_who_comes_and_goes() {
     }
     assert_eq!(bench.announces("192.0.2.1:1", 0, TrackerEvent::Stopped).unwrap().counts, counts(0, 1, 0));
     assert_eq!(bench.announces("192.0.2.1:1", 0, TrackerEvent::Stopped).unwrap().counts, counts(0, 1, 0));
-    assert_eq!(bench.tracker.scrape(&[TORRENT, [9; 20]]), Ok(vec![counts(0, 1, 0), counts(0, 0, 0)]));
+    assert_eq!(bench.scrapes("192.0.2.1", &[TORRENT, [9; 20]]), Ok(vec![counts(0, 1, 0), counts(0, 0, 0)]));
     assert_eq!(bench.announces_to([9; 20], "192.0.2.1:1", 0, TrackerEvent::Stopped).unwrap().counts, counts(0, 0, 0));
     assert_eq!(bench.tracker.totals().torrents, 1, "who leaves a torrent that is not known does not make it known");
 }
@@ -148,7 +152,7 @@ fn who_is_silent_is_forgotten() {
     let told = bench.announces("192.0.2.200:1", 1, TrackerEvent::Started).unwrap();
     assert_eq!(told.peers, ["192.0.2.1:1".parse().unwrap()], "the expired are not handed out, swept or not");
     bench.sweeps();
-    assert_eq!(bench.tracker.scrape(&[TORRENT]), Ok(vec![counts(0, 0, 2)]));
+    assert_eq!(bench.scrapes("192.0.2.1", &[TORRENT]), Ok(vec![counts(0, 0, 2)]));
     assert_eq!(bench.tracker.totals().expired, 100);
     bench.now = Time::ZERO + Span::from_secs(6000);
     bench.sweeps();
@@ -167,7 +171,7 @@ fn bounds_hold() {
         let [_, _, c, d] = n.to_be_bytes();
         bench.announces_to([0; 20], &format!("198.51.{c}.{d}:1"), u64::from(n % 2), TrackerEvent::Started).unwrap();
     }
-    let all = bench.tracker.scrape(&[[0; 20]]).unwrap()[0];
+    let all = bench.scrapes("192.0.2.1", &[[0; 20]]).unwrap()[0];
     assert_eq!((all.seeders, all.leechers), (50, 50));
     let told = bench.announces_to([0; 20], "192.0.2.77:1", 5, TrackerEvent::Started).unwrap();
     assert!(told.peers.iter().all(|peer| peer.to_string().as_str() > "198.51.3."), "those who announced last have stayed: {told:?}");
@@ -175,19 +179,21 @@ fn bounds_hold() {
     let greedy = PeerAnnounce { info_hash: [0; 20], peer, left: 1, event: TrackerEvent::None, peers_wanted: Some(u32::MAX) };
     assert!(bench.tracker.announce(&greedy, bench.now, &mut bench.dice).unwrap().peers.len() <= 200);
     assert_eq!(bench.announces("192.0.2.1:0", 5, TrackerEvent::Started), Err(TrackerRefusal::Port));
-    assert_eq!(bench.tracker.scrape(&[]), Err(TrackerRefusal::ScrapeSize(0)));
-    assert_eq!(bench.tracker.scrape(&[[0; 20]; 75]), Err(TrackerRefusal::ScrapeSize(75)));
+    assert_eq!(bench.scrapes("192.0.2.1", &[]), Err(TrackerRefusal::ScrapeSize(0)));
+    assert_eq!(bench.scrapes("192.0.2.1", &[[0; 20]; 75]), Err(TrackerRefusal::ScrapeSize(75)));
 }
 
 #[test]
-fn an_address_that_announces_too_often_is_refused_and_others_are_not() {
-    let mut bench = Bench::new(TrackerConfig { announces_per_minute_max: 3, ..config() });
+fn an_address_that_asks_too_often_is_refused_and_others_are_not() {
+    let mut bench = Bench::new(TrackerConfig { requests_per_minute_max: 3, ..config() });
     for _ in 0..3 {
         bench.announces("192.0.2.1:1", 5, TrackerEvent::None).unwrap();
     }
     assert_eq!(bench.announces("192.0.2.1:2", 5, TrackerEvent::None), Err(TrackerRefusal::TooOften));
+    assert_eq!(bench.scrapes("192.0.2.1", &[TORRENT]), Err(TrackerRefusal::TooOften), "a scrape costs as much");
     bench.announces("192.0.2.2:1", 5, TrackerEvent::None).unwrap();
-    assert_eq!(bench.tracker.totals().refused, 1);
+    bench.scrapes("192.0.2.2", &[TORRENT]).unwrap();
+    assert_eq!(bench.tracker.totals().refused, 2);
 }
 
 #[test]
