@@ -8,7 +8,6 @@ mod demo;
 mod desk;
 mod fetch;
 mod laboratory;
-mod meter;
 mod places;
 mod publish;
 mod session;

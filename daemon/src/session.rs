@@ -13,7 +13,6 @@ use hexad_core::{OpId, ShareId};
 use hexad_driver::host::{Host, HostConfig, HostEvent};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
-use crate::meter::Meter;
 use crate::publish::{self, Prepared};
 use crate::session_loop::{GOODBYE, Loop};
 use crate::source;
@@ -70,12 +69,12 @@ impl LocalSession {
         let (happenings, heard) = mpsc::channel();
         let (transfers_events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), transfers_events);
-        let meter = Meter::new(transfers.clone());
         let listen = settings.listen.unwrap_or_else(usual_address);
         // From loopback there is no way to anybody else.
         let source = Some(listen.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
         let host_config = HostConfig { state_dir: settings.state_dir.clone(), source, ..HostConfig::default() };
-        let (handle, mut events) = Host::<BitTorrent>::start(node_config(&settings, listen), host_config, meter.clone(), transfers.clone());
+        let (handle, mut events) =
+            Host::<BitTorrent>::start(node_config(&settings, listen), host_config, transfers.clone(), transfers.clone());
         let to_loop = happenings.clone();
         thread::spawn(move || {
             while let Ok(event) = from_transfers.recv() {
@@ -99,7 +98,7 @@ impl LocalSession {
         thread::Builder::new()
             .name("hexad-session".into())
             .spawn(move || {
-                Loop::new(handle, transfers, meter, own, listen).run(&bootstrap, &heard);
+                Loop::new(handle, transfers, own, listen).run(&bootstrap, &heard);
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;

@@ -14,7 +14,6 @@ use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersEvent};
 
 use crate::books::Books;
 use crate::fetch::{Fetch, Next};
-use crate::meter::Meter;
 use crate::publish::{Prepared, Publish};
 use crate::session::Happening;
 use crate::source;
@@ -44,7 +43,6 @@ struct Goodbye {
 pub(crate) struct Loop {
     handle: Handle<BitTorrent>,
     transfers: Arc<Transfers>,
-    meter: Arc<Meter>,
     happenings: Sender<Happening>,
     /// Where the host was told to listen.
     listen: SocketAddr,
@@ -62,19 +60,12 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(crate) fn new(
-        handle: Handle<BitTorrent>,
-        transfers: Arc<Transfers>,
-        meter: Arc<Meter>,
-        happenings: Sender<Happening>,
-        listen: SocketAddr,
-    ) -> Self {
+    pub(crate) fn new(handle: Handle<BitTorrent>, transfers: Arc<Transfers>, happenings: Sender<Happening>, listen: SocketAddr) -> Self {
         let mut books = Books::default();
         let join = books.op();
         Self {
             handle,
             transfers,
-            meter,
             happenings,
             listen,
             listening: None,
@@ -177,7 +168,7 @@ impl Loop {
         match progress {
             Progress::Own(Reply::Swarms(swarms)) => {
                 for fetch in &self.fetches {
-                    fetch.on_swarms(&swarms, self.meter.arrived_bytes(fetch.lease));
+                    fetch.on_swarms(&swarms, self.transfers.arrived_bytes(fetch.lease));
                 }
                 for publish in &self.publishes {
                     publish.on_swarms(&swarms);
@@ -244,7 +235,7 @@ impl Loop {
     fn on_transfers(&mut self, event: TransfersEvent) {
         let share = event.share();
         if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.share == share) {
-            let arrived_bytes = self.meter.arrived_bytes(fetch.lease);
+            let arrived_bytes = self.transfers.arrived_bytes(fetch.lease);
             if fetch.on_transfers(event, arrived_bytes, &self.transfers) {
                 self.handle.cancel(fetch.op);
                 if let Some(publishing) = fetch.publishing {
@@ -306,7 +297,6 @@ impl Loop {
         if let Some(place) = self.fetches.iter().position(|fetch| fetch.op == op) {
             let fetch = self.fetches.remove(place);
             self.transfers.end(fetch.lease);
-            self.meter.forget(fetch.lease);
             ops.extend([Some(fetch.op), fetch.publishing].into_iter().flatten());
             fetch.tell(Event::Stopped);
             self.cancel(&ops);
