@@ -3,4 +3,5 @@
 mod accounts;
 mod coming_back;
 mod crowds;
+mod foreign;
 mod house;

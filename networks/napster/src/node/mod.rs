@@ -58,14 +58,12 @@ pub enum Request {
         /// What.
         text: String,
     },
-    /// What is known of the sound of a file that is to be published; servers tell it to who searches.
+    /// What is known of the sound of files that are to be published; servers tell it to who searches.
     Audio {
         /// Of which share.
         share: ShareId,
-        /// Index into its layout's files.
-        file: usize,
-        /// What is known.
-        audio: Audio,
+        /// By index into its layout's files.
+        files: Vec<(usize, Audio)>,
     },
 }
 
@@ -120,8 +118,10 @@ impl Node {
             Request::Browse(nick) => self.client.start_browse(op, &nick, cx, out),
             Request::Whois(nick) => self.client.start_whois(op, &nick, cx, out),
             Request::Say { nick, text } => self.client.say(op, &nick, &text, out),
-            Request::Audio { share, file, audio } => {
-                self.client.set_audio(share, file, audio);
+            Request::Audio { share, files } => {
+                for (file, audio) in files {
+                    self.client.set_audio(share, file, audio);
+                }
                 out.report(op, Progress::Done);
             }
         }
