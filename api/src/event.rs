@@ -153,6 +153,9 @@ pub enum Event {
         downloaded_bytes: u64,
         /// Since the start of this run.
         seconds: f64,
+        /// Nothing proves it: it lies in a folder of its own, and is not given on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unproven: bool,
     },
     /// Others can fetch it from us.
     Seeding {

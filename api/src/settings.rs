@@ -139,6 +139,9 @@ pub struct NapsterServerSettings {
     pub searches_per_minute: u32,
     /// Answers to one search.
     pub results_max: u32,
+    /// `postgres://…`: a catalogue that other servers share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<String>,
 }
 
 impl Default for NapsterServerSettings {
@@ -154,6 +157,7 @@ impl Default for NapsterServerSettings {
             address_connections_max: 32,
             searches_per_minute: 60,
             results_max: 100,
+            catalogue: None,
         }
     }
 }

@@ -49,6 +49,29 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Writes the words of the last parts of a path over `words`, and returns how many there are.
+    fn split(&self, path: &[u8], words: &mut Vec<String>) -> usize {
+        let separator = |byte: &u8| *byte == b'\\' || *byte == b'/';
+        let parts = self.path_parts.max(1);
+        let from = path.iter().enumerate().rev().filter(|(_, byte)| separator(byte)).nth(parts - 1).map_or(0, |(place, _)| place + 1);
+        let mut count = 0;
+        words_of(&path[from..], |word| {
+            match words.get_mut(count) {
+                Some(place) => {
+                    place.clear();
+                    place.push_str(word);
+                }
+                None => words.push(word.to_owned()),
+            }
+            count += 1;
+            // A path is bounded, and so are its words.
+            true
+        });
+        count
+    }
+}
+
 /// Number of an owner. Given to another only when everything of the one before is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerId(pub u32);
@@ -316,24 +339,21 @@ impl Catalogue {
         size_bytes
     }
 
+    /// The words by which a file of that path can be found, each once.
+    #[must_use]
+    pub fn words_of(&self, path: &[u8]) -> Vec<String> {
+        let mut words = Vec::new();
+        let count = self.config.split(path, &mut words);
+        words.truncate(count);
+        let mut words = words.split_off(count.saturating_sub(self.config.file_words_max));
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
     /// Calls `act` with each word of a path that can be found, once.
     fn each_word(&mut self, path: &[u8], mut act: impl FnMut(&mut Dictionary, &str)) {
-        let separator = |byte: &u8| *byte == b'\\' || *byte == b'/';
-        let parts = self.config.path_parts.max(1);
-        let from = path.iter().enumerate().rev().filter(|(_, byte)| separator(byte)).nth(parts - 1).map_or(0, |(place, _)| place + 1);
-        let mut count = 0;
-        words_of(&path[from..], |word| {
-            match self.words.get_mut(count) {
-                Some(place) => {
-                    place.clear();
-                    place.push_str(word);
-                }
-                None => self.words.push(word.to_owned()),
-            }
-            count += 1;
-            // A path is bounded, and so are its words.
-            true
-        });
+        let count = self.config.split(path, &mut self.words);
         let first = count.saturating_sub(self.config.file_words_max);
         for index in first..count {
             if !self.words[first..index].contains(&self.words[index]) {

@@ -14,8 +14,8 @@ use crate::record::{File, Kind};
 const WORDS_MAX: usize = 16;
 /// Similar words that stand in for one word.
 const SIMILAR_MAX: usize = 8;
-/// Numbers of the rarest word that are tried one by one before whole sets are intersected.
-const PROBES: u32 = 256;
+/// Numbers of the rarest word that are tried one by one, at most, before whole sets are intersected.
+const PROBES_MAX: u64 = 1024;
 
 /// What a file must be like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,15 @@ impl Leg<'_> {
     }
 }
 
+/// How many numbers of the rarest word are worth trying one by one: so many as bring what is wanted if words fall independently of each other,
+/// and as many again; none when intersecting all of it is quicker.
+fn probes_worth(rarest: u64, others: &[Leg<'_>], wanted: usize, entries: u32) -> u64 {
+    let expected = others.iter().fold(wanted as u64, |tries, other| tries.saturating_mul(u64::from(entries)) / other.len().max(1));
+    let probes = expected.saturating_mul(2);
+    // One probe costs as much as intersecting eight numbers.
+    if probes > PROBES_MAX || probes.saturating_mul(8) > rarest { 0 } else { probes }
+}
+
 /// Calls `walk` with the stretches of numbers from `from` around to just before `start`.
 fn around(start: u32, from: u32, mut walk: impl FnMut(u32, Option<u32>) -> bool) {
     if from >= start {
@@ -166,13 +175,14 @@ impl Catalogue {
             });
             return outcome;
         };
-        // Words that many files have: what is asked for usually comes soon, and if not, whole sets are intersected at once.
-        let mut probes = 0;
+        // Words that many files have. When they meet often enough, what is asked for comes soon by trying one number after the other; if not, and
+        // when that was wrong, whole sets are intersected at once.
+        let (mut probes, probes_max) = (0, probes_worth(rarest.len(), others, query.wanted, self.entry_count()));
         let mut next = None;
         let mut enough = false;
         around(start, start, |from, until| {
             rarest.each(from, until, |entry| {
-                if probes == PROBES {
+                if probes == probes_max {
                     next = Some(entry);
                     return false;
                 }

@@ -123,9 +123,10 @@ impl Screen {
                     self.plainly(&format!("{} of {}   {line}", HumanBytes(*verified_bytes), HumanBytes(*wanted_bytes)));
                 }
             }
-            Event::Complete { name, path, bytes, seconds, .. } => {
+            Event::Complete { name, path, bytes, seconds, unproven, .. } => {
                 self.close_bar();
-                eprintln!("{}: {} complete and verified in {seconds:.1} s", tame(name), HumanBytes(*bytes));
+                let how = if *unproven { "complete, unproven," } else { "complete and verified" };
+                eprintln!("{}: {} {how} in {seconds:.1} s", tame(name), HumanBytes(*bytes));
                 return out::line(path);
             }
             Event::Seeding { network, name, magnet, torrent, bytes, .. } => {

@@ -54,6 +54,9 @@ pub struct NapsterServerArgs {
     /// Answers to one search
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub results: u32,
+    /// A catalogue in PostgreSQL that several servers share: each finds the files of all their users, and passes requests on
+    #[arg(long, value_name = "postgres://…", env = "HEXAD_NAPSTER_CATALOGUE", hide_env_values = true)]
+    pub catalogue: Option<String>,
     /// Where accounts and bans are kept
     #[command(flatten)]
     pub state: StateArgs,
@@ -98,6 +101,7 @@ fn settings(given: &NapsterServerArgs, motd: Vec<String>) -> NapsterServerSettin
         address_connections_max: given.connections_each,
         searches_per_minute: given.searches_per_minute,
         results_max: given.results,
+        catalogue: given.catalogue.clone(),
     }
 }
 

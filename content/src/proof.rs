@@ -31,7 +31,15 @@ pub enum Proof {
         /// What all its bytes must hash to.
         digest: WholeDigest,
     },
+    /// Nothing proves this file. It is taken as it comes, kept apart, and never given on: whoever fetches it is told so.
+    Unproven {
+        /// Its length.
+        total_bytes: u64,
+    },
 }
+
+/// Length of the parts of what nothing proves.
+const UNPROVEN_PART_BYTES: u64 = 256 << 10;
 
 /// A digest of a whole file that proves it once every byte is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +58,7 @@ impl Proof {
             Self::V1Pieces { piece_bytes, .. } => (*piece_bytes).max(1),
             Self::Tree(tree) => tree.part_bytes(),
             Self::Whole { total_bytes, .. } => (*total_bytes).max(1),
+            Self::Unproven { .. } => UNPROVEN_PART_BYTES,
         }
     }
 
@@ -57,7 +66,7 @@ impl Proof {
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
         match self {
-            Self::V1Pieces { total_bytes, .. } | Self::Whole { total_bytes, .. } => *total_bytes,
+            Self::V1Pieces { total_bytes, .. } | Self::Whole { total_bytes, .. } | Self::Unproven { total_bytes } => *total_bytes,
             Self::Tree(tree) => tree.content().size,
         }
     }
@@ -69,6 +78,7 @@ impl Proof {
             Self::V1Pieces { hashes, .. } => hashes.len(),
             Self::Tree(tree) => tree.hashes().len(),
             Self::Whole { total_bytes, .. } => usize::from(*total_bytes > 0),
+            Self::Unproven { total_bytes } => usize::try_from(total_bytes.div_ceil(UNPROVEN_PART_BYTES)).unwrap_or(usize::MAX),
         }
     }
 
@@ -77,7 +87,7 @@ impl Proof {
     pub fn fits(&self, layout: &Layout) -> bool {
         let grid = match self {
             Self::V1Pieces { piece_bytes, .. } => *piece_bytes > 0,
-            Self::Tree(_) | Self::Whole { .. } => layout.files().len() == 1,
+            Self::Tree(_) | Self::Whole { .. } | Self::Unproven { .. } => layout.files().len() == 1,
         };
         let parts = self.total_bytes().div_ceil(self.part_bytes());
         grid && self.total_bytes() == layout.total_bytes() && self.part_count() as u64 == parts
@@ -103,11 +113,11 @@ impl Proof {
     pub fn sha1(&self, index: usize) -> Option<Sha1Digest> {
         match self {
             Self::V1Pieces { hashes, .. } => hashes.get(index).copied(),
-            Self::Tree(_) | Self::Whole { .. } => None,
+            Self::Tree(_) | Self::Whole { .. } | Self::Unproven { .. } => None,
         }
     }
 
-    /// Begins to check part `index`; `None` beyond the last part.
+    /// Begins to check part `index`; `None` beyond the last part, and where nothing is proven.
     #[must_use]
     pub fn check(&self, index: usize) -> Option<PartCheck> {
         let kind = match self {
@@ -124,7 +134,7 @@ impl Proof {
                 WholeDigest::Sha1(digest) => Check::Sha1(Sha1::new(), *digest),
                 WholeDigest::Sha256(digest) => Check::Sha256(Sha256::new(), *digest),
             },
-            Self::Whole { .. } => return None,
+            Self::Whole { .. } | Self::Unproven { .. } => return None,
         };
         Some(PartCheck(kind))
     }
@@ -138,6 +148,25 @@ impl Proof {
         })
     }
 
+    /// Whether `bytes` may be taken for part `index` when they have just come: they are proven, or nothing can be proven and their number is right.
+    /// What is found on a disk later counts by [`Self::proves`] only.
+    #[must_use]
+    pub fn accepts(&self, index: usize, bytes: &[u8]) -> bool {
+        match self {
+            Self::Unproven { .. } => {
+                let range = self.part_range(index);
+                !range.is_empty() && range.end - range.start == bytes.len() as u64
+            }
+            _ => self.proves(index, bytes),
+        }
+    }
+
+    /// Whether this proves anything.
+    #[must_use]
+    pub fn is_proof(&self) -> bool {
+        !matches!(self, Self::Unproven { .. })
+    }
+
     /// Bytes that are equal for equal proofs and differ for others: what a journal of verified parts must have been made for.
     #[must_use]
     pub fn identity(&self) -> Vec<u8> {
@@ -149,6 +178,7 @@ impl Proof {
             Self::Tree(tree) => tree.hashes().iter().for_each(|hash| bytes.extend_from_slice(&hash.0)),
             Self::Whole { digest: WholeDigest::Sha1(digest), .. } => bytes.extend_from_slice(&digest.0),
             Self::Whole { digest: WholeDigest::Sha256(digest), .. } => bytes.extend_from_slice(&digest.0),
+            Self::Unproven { .. } => bytes.extend_from_slice(b"unproven"),
         }
         bytes
     }

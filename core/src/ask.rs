@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Name, Payload, Span};
+use crate::{IndexDeed, IndexHit, IndexOwner, IndexQuery, Name, Payload, Span};
 
 /// A named collection of keys in the node's own store.
 pub type Bucket = &'static str;
@@ -26,6 +26,13 @@ pub enum Ask {
     Http(Box<HttpRequest>),
     /// Ask a catalogue that may be far away → [`Answer::Found`].
     Query(Box<IndexQuery>),
+    /// Look up an owner in such a catalogue → [`Answer::Owner`].
+    Owner(String),
+    /// Change such a catalogue, all or nothing → [`Answer::Stored`].
+    Index(Vec<IndexDeed>),
+    /// What other machines have to tell us by such a catalogue; answered as soon as there is something, or empty after that span
+    /// → [`Answer::Letters`].
+    Letters(Span),
     /// Compute something heavy away from the node's thread → [`Answer::Worked`].
     Work(CpuJob),
 }
@@ -43,6 +50,10 @@ pub enum Answer {
     Http(Box<HttpResponse>),
     /// What the catalogue has.
     Found(Vec<IndexHit>),
+    /// The owner, if there is one.
+    Owner(Option<Box<IndexOwner>>),
+    /// What was told, each once, and by which machine.
+    Letters(Vec<(u64, Vec<u8>)>),
     /// The result of a computation.
     Worked(CpuResult),
     /// The host could not.
@@ -145,26 +156,4 @@ pub enum CpuResult {
     Bytes(Bytes),
     /// Several blocks.
     Blocks(Vec<Bytes>),
-}
-
-/// A question to a catalogue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexQuery {
-    /// All of these words must occur.
-    pub words: Vec<String>,
-    /// How many answers are enough.
-    pub wanted: usize,
-    /// For the whole question.
-    pub deadline: Span,
-}
-
-/// One entry of a catalogue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexHit {
-    /// Who offers it, in the catalogue's words.
-    pub owner: String,
-    /// The file's name.
-    pub name: String,
-    /// Size in bytes.
-    pub size_bytes: u64,
 }

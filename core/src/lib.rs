@@ -9,6 +9,7 @@ mod bounded;
 mod codec;
 mod dice;
 mod ids;
+mod index;
 mod network;
 mod node;
 mod operation;
@@ -18,11 +19,12 @@ mod time;
 pub mod transcript;
 
 pub use address::{Address, Endpoint, Name};
-pub use ask::{Answer, Ask, AskFailure, Bucket, CpuJob, CpuResult, HttpMethod, HttpRequest, HttpResponse, IndexHit, IndexQuery};
+pub use ask::{Answer, Ask, AskFailure, Bucket, CpuJob, CpuResult, HttpMethod, HttpRequest, HttpResponse};
 pub use bounded::{BoundedMap, BoundedQueue, Full};
 pub use codec::{Codec, Cue, Malformed, Role};
 pub use dice::Dice;
 pub use ids::{ConnId, Door, LeaseId, OpId, ShareId, Ticket};
+pub use index::{IndexDeed, IndexFile, IndexHit, IndexOwner, IndexQuery};
 pub use network::{Abilities, Network};
 pub use node::{
     Bind, Context, Dial, Inbound, Input, Level, Link, Message, Node, Note, Outbound, Outbox, Output, Rooms, Transport, Verdict, Via, Why,

@@ -19,6 +19,9 @@ use crate::publish::{Identity, link_of};
 use crate::session::{Happening, shown};
 use crate::source::{Found, unnumbered};
 
+/// Below the target folder: what nothing proves.
+const UNPROVEN: &str = "unproven";
+
 /// One network's part in a fetch.
 pub(crate) struct Part {
     pub(crate) network: usize,
@@ -197,7 +200,11 @@ impl Fetch {
         let Some(part) = self.parts.iter_mut().find(|part| part.fetch == Some(op)) else { return Described::Leave };
         let network = part.network;
         if let Some(known) = &self.description {
-            if known.layout == description.layout && known.proof == description.proof {
+            let same_proof = match (&known.proof, &description.proof) {
+                (Some(known), None) => !known.is_proof(),
+                (known, described) => known == described,
+            };
+            if known.layout == description.layout && same_proof {
                 part.described = true;
                 return if opened { Described::Lend } else { Described::Preparing };
             }
@@ -205,7 +212,14 @@ impl Fetch {
             return Described::Leave;
         }
         let layout = description.layout.clone();
-        let Some(proof) = description.proof.clone() else {
+        let only = self.parts.iter().filter(|part| part.is_on()).count() == 1;
+        let proof = match description.proof.clone() {
+            // Nobody else can prove it, so it is taken as it comes and kept apart.
+            None if only && layout.is_single() => Some(Proof::Unproven { total_bytes: layout.total_bytes() }),
+            proof => proof,
+        };
+        let Some(part) = self.parts.iter_mut().find(|part| part.fetch == Some(op)) else { return Described::Leave };
+        let Some(proof) = proof else {
             let problem = Problem::new(format!("nothing proves the bytes of '{name}'"));
             self.part_failed(network, &problem.hint("take a result that is proven, or the same file from another network"));
             return Described::Leave;
@@ -221,6 +235,12 @@ impl Fetch {
         let names = safe_names(&layout);
         let selected = || layout.files().iter().zip(&wanted).filter(|(_, on)| **on).map(|(file, _)| file);
         self.name.clone_from(&names.root);
+        if !proof.is_proof() {
+            self.request.into = self.request.into.join(UNPROVEN);
+            let message =
+                format!("'{}' is unproven: nothing but its sender says what it is; it goes to {}", names.root, shown(&self.request.into));
+            self.tell(Event::Warning { message });
+        }
         self.path = self.request.into.join(&names.root);
         self.wanted_bytes = selected().map(|file| file.length).sum();
         let Identity { info_hash, content_id } = Identity::of(&description.digests, Some(&proof));
@@ -235,7 +255,7 @@ impl Fetch {
             self.tell(Event::Renamed { from: renamed.from.clone(), to: renamed.to.clone(), reason: renamed.reason.to_string() });
         }
         let identity = identity_in_folder(&description.digests, &proof);
-        self.description = Some(description);
+        self.description = Some(Description { proof: Some(proof.clone()), ..description });
         let target = Target { share, layout, proof, names, wanted, folder: self.request.into.clone(), identity };
         let (transfers, happenings, op) = (transfers.clone(), happenings.clone(), self.task);
         thread::spawn(move || {
@@ -278,7 +298,11 @@ impl Fetch {
     pub(crate) fn may_publish(&self, part: &Part) -> bool {
         // A torrent's swarm is made of its .torrent; a private one (BEP 27) never leaves BitTorrent.
         let is_swarm = part.network_name == "bittorrent";
-        self.description.as_ref().is_some_and(|known| if is_swarm { !known.torrent.is_empty() } else { !known.private })
+        let proven = |known: &Description| known.proof.as_ref().is_some_and(Proof::is_proof);
+        self.description
+            .as_ref()
+            .filter(|known| proven(known))
+            .is_some_and(|known| if is_swarm { !known.torrent.is_empty() } else { !known.private })
     }
 
     /// What the transfers say, when so much has arrived; returns whether the networks can be left.
@@ -321,6 +345,7 @@ impl Fetch {
             bytes: self.wanted_bytes,
             downloaded_bytes: arrived_bytes,
             seconds: self.began.elapsed().as_secs_f64(),
+            unproven: self.description.as_ref().and_then(|known| known.proof.as_ref()).is_some_and(|proof| !proof.is_proof()),
         });
         if self.request.seed
             && let Some(description) = &self.description

@@ -10,7 +10,7 @@ use hexad_api::{CreateRequest, Event, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
 use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
-use hexad_library::{Work, hash_tree};
+use hexad_library::{Sound, Work, hash_tree, sound_of};
 
 use crate::books::Books;
 use crate::desk;
@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) paths: Vec<Option<PathBuf>>,
     /// The .torrent on disk that describes them.
     pub(crate) torrent: Option<PathBuf>,
+    /// How those of them sound that are music, where a network tells that.
+    pub(crate) sounds: Vec<(usize, Sound)>,
 }
 
 /// By what a content is known.
@@ -220,6 +222,7 @@ pub(crate) fn validate(request: &PublishRequest, on: &[&str]) -> Result<(), Prob
 
 /// The network that files are described for by a .torrent.
 const BITTORRENT: &str = "bittorrent";
+const NAPSTER: &str = "napster";
 
 /// What has to be made of files for the networks that they are to be offered on.
 #[derive(Clone, Copy)]
@@ -228,12 +231,21 @@ struct Preparing {
     torrent: bool,
     /// The content id of a single file, for networks that look files up by it.
     content_id: bool,
+    /// How music sounds, for networks that search by it.
+    sounds: bool,
 }
 
 impl Preparing {
     fn of<'a>(on: impl Iterator<Item = &'a str>) -> Self {
-        let mut plan = Self { torrent: false, content_id: false };
-        on.for_each(|name| if name == BITTORRENT { plan.torrent = true } else { plan.content_id = true });
+        let mut plan = Self { torrent: false, content_id: false, sounds: false };
+        on.for_each(|name| {
+            if name == BITTORRENT {
+                plan.torrent = true
+            } else {
+                plan.content_id = true
+            }
+            plan.sounds |= name == NAPSTER;
+        });
         plan
     }
 }
@@ -249,7 +261,19 @@ fn prepare(request: &PublishRequest, plan: Preparing, tell: &(dyn Fn(Event) + Sy
             prove_by_content_id(one, &progress)?;
         }
     }
+    if plan.sounds {
+        for one in &mut prepared {
+            let music = one.paths.iter().enumerate().filter_map(|(file, path)| Some((file, path.as_ref().filter(|path| may_sound(path))?)));
+            one.sounds = music.filter_map(|(file, path)| Some((file, sound_of(path)?))).collect();
+        }
+    }
     Ok(prepared)
+}
+
+/// Whether a file is worth a look at how it sounds: of a hundred thousand pictures none is.
+fn may_sound(path: &Path) -> bool {
+    const MUSIC: [&str; 12] = ["aac", "aif", "aiff", "ape", "flac", "m4a", "mp3", "mpc", "ogg", "opus", "wav", "wv"];
+    path.extension().and_then(|suffix| suffix.to_str()).is_some_and(|suffix| MUSIC.iter().any(|music| suffix.eq_ignore_ascii_case(music)))
 }
 
 /// Lets a single file be proven by its content id, whoever it is fetched from.
@@ -331,7 +355,7 @@ fn usual_place(published: &Path, name: &str) -> Result<PathBuf, Problem> {
 }
 
 fn prepared(metainfo: &Metainfo, paths: Vec<Option<PathBuf>>, torrent: Option<PathBuf>) -> Prepared {
-    Prepared { share: share_of(metainfo), paths, torrent }
+    Prepared { share: share_of(metainfo), paths, torrent, sounds: Vec::new() }
 }
 
 /// All of what a .torrent describes, as nodes see it.

@@ -278,20 +278,25 @@ impl Loop {
                 return publish.fail(&Problem::new(wrong.to_string()).hint(hint));
             }
             self.books.put(id, one.share.clone());
+            let sounds = one.sounds.clone();
             publish.offer(id, one);
-            shares.push(id);
+            shares.push((id, sounds));
         }
         let mut starts = Vec::new();
         for (network, name) in publish.on.clone() {
-            for &share in &shares {
+            for (share, sounds) in &shares {
                 let op = self.books.op();
-                publish.add(network, name, op, share);
-                starts.push((network, op, share));
+                publish.add(network, name, op, *share);
+                starts.push((network, op, *share, sounds.clone()));
             }
         }
         let peers = publish.peers();
         self.show_shares();
-        for (network, op, share) in starts {
+        for (network, op, share, sounds) in starts {
+            if !sounds.is_empty() {
+                let tell = self.books.op();
+                self.networks[network].start(tell, Operation::Own(Wish::Sounds(share, sounds)));
+            }
             self.networks[network].start(op, Operation::Publish { share });
             if !peers.is_empty() {
                 let ask = self.books.op();

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use hexad_content::Ranges;
-use hexad_core::{AskFailure, IndexHit, IndexQuery, LeaseId, Payload, ShareId, Verdict};
+use hexad_core::{AskFailure, IndexDeed, IndexHit, IndexOwner, IndexQuery, LeaseId, Payload, ShareId, Span, Verdict};
 
 /// Where a host hands the bytes that its node delivers. Called on the host's thread: must not block.
 pub trait Deliveries: Send + Sync {
@@ -49,11 +49,20 @@ pub trait ReadShare: Send + Sync {
 }
 
 /// What a catalogue answers, in a while.
-pub type Finding = Pin<Box<dyn Future<Output = Result<Vec<IndexHit>, AskFailure>> + Send>>;
+pub type Finding<T> = Pin<Box<dyn Future<Output = Result<T, AskFailure>> + Send>>;
 
-/// Where a host looks up what nodes ask by `Ask::Query`: an index in memory or in a database far away.
+/// Where a host looks up what nodes ask by `Ask::Query` and its like: an index that several machines share, in a database far away. Called on the
+/// host's thread inside its tokio runtime, so it must not block but may spawn; one catalogue belongs to one host.
 pub trait Catalogue: Debug + Send + Sync {
-    /// Begins to look; called on the host's thread inside its tokio runtime, so it must not block but may spawn. The future is dropped at
-    /// the query's deadline.
-    fn find(&self, query: &IndexQuery) -> Finding;
+    /// Begins to look. The future is dropped at the query's deadline.
+    fn find(&self, query: &IndexQuery) -> Finding<Vec<IndexHit>>;
+
+    /// Begins to look for an owner, on any machine.
+    fn owner(&self, name: &str) -> Finding<Option<Box<IndexOwner>>>;
+
+    /// Begins to change what this machine has there: all of it, in that order, or nothing.
+    fn change(&self, deeds: Vec<IndexDeed>) -> Finding<()>;
+
+    /// Waits for something that other machines tell this one, for so long at most.
+    fn letters(&self, patience: Span) -> Finding<Vec<(u64, Vec<u8>)>>;
 }

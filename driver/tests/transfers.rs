@@ -47,6 +47,24 @@ fn a_file_arrives_and_nothing_else_is_left() {
 }
 
 #[test]
+fn what_nothing_proves_is_taken_as_it_comes_and_what_lies_on_the_disk_is_not_believed() {
+    let bench = single(1_000_000).unproven();
+    let run = bench.start();
+    assert!(!run.open(&bench.all()).unwrap().complete);
+    run.lend();
+    run.deliver(0..1_000_000);
+    run.await_complete();
+    run.transfers.finish(ShareId(1)).unwrap();
+    bench.assert_arrived(&bench.all());
+    drop(run);
+    // Another program's half of a file is nobody's to be gone on from.
+    let bench = single(1_000_000).unproven();
+    bench.put("it.bin", &[0; 500_000]);
+    let run = bench.start();
+    assert!(run.open(&bench.all()).is_err());
+}
+
+#[test]
 fn a_folder_arrives_with_empty_files_padding_and_executables() {
     let mut bench =
         folder(&[("bench/a", 0), ("bench/b/c", 40_000), ("bench/pad", 9_152), ("bench/b/d", 70_001), ("bench/e/f", 0)], 16 << 10);

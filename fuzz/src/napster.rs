@@ -11,7 +11,7 @@ use hexad_core::{
     Output, Progress, Query, Role, Share, ShareId, Source, Span, Transport, Via, What, Why,
 };
 use hexad_napster::wire::peer::Peer;
-use hexad_napster::wire::{DATA_BYTES_MAX, HEAD_BYTES, Message, NapsterCodec, Shape, ToClient, ToServer, manner};
+use hexad_napster::wire::{DATA_BYTES_MAX, HEAD_BYTES, Letter, Message, NapsterCodec, Shape, ToClient, ToServer, manner};
 use hexad_napster::{ClientConfig, Config, Locator, Node, Request, doors};
 
 fn codec(kind: u8) -> NapsterCodec {
@@ -78,6 +78,9 @@ pub fn napster_wire(bytes: &[u8]) {
         assert_eq!(read(kind, rest, 1), whole, "the steps in which bytes come change nothing");
     }
     let _ = Shape::read(rest);
+    if let Some(letter) = Letter::read(rest) {
+        assert!(Letter::read(&letter.write()).is_some(), "a letter that was read can be written");
+    }
 }
 
 /// A bare word may have a quote in it; there is no way to write that.

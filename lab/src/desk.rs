@@ -292,7 +292,7 @@ impl<N: Network> Desk<N> {
                 Some(hook) => hook(node, &request, step.now),
                 None => unable("speak HTTP"),
             },
-            Ask::Query(_) => unable("keep a catalogue"),
+            Ask::Query(_) | Ask::Owner(_) | Ask::Index(_) | Ask::Letters(_) => unable("keep a catalogue"),
             Ask::Work(_) => unable("compute"),
         }
     }

@@ -5,9 +5,11 @@ mod error;
 mod pieces;
 mod reader;
 mod scan;
+mod sound;
 
 pub use error::ShareError;
 pub use pieces::{
     PIECE_BYTES_MAX, PIECES_MAX, Work, check_pieces, check_pieces_with, hash_pieces, hash_pieces_with, hash_tree, piece_bytes_for,
 };
 pub use scan::{Scanned, Skipped, scan};
+pub use sound::{Sound, sound_of};

@@ -1,4 +1,4 @@
-//! The foreign programs that the interop tests speak with: which are here, and how to get the others where apt and root are at hand.
+//! The foreign programs that tests speak with: which are here, and how to get the others where apt and root are at hand.
 
 use crate::shell::{find, run, succeeds};
 use anyhow::Result;
@@ -12,7 +12,7 @@ pub struct Foreign {
     present: fn() -> bool,
 }
 
-/// Everything the interop tests and the benchmarks start.
+/// Everything that tests and benchmarks start.
 pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "aria2", present: || find("aria2c").is_some() },
     Foreign { package: "transmission-daemon", present: || find("transmission-daemon").is_some() },
@@ -20,6 +20,7 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "python3-libtorrent", present: libtorrent },
     Foreign { package: "opentracker", present: || find("opentracker").is_some() },
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
+    Foreign { package: "postgresql", present: postgresql },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
@@ -27,6 +28,12 @@ pub const FOREIGN: &[Foreign] = &[
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
     succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
+}
+
+/// Debian keeps it apart from PATH.
+fn postgresql() -> bool {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    find("initdb").is_some() || installed.map(|entry| entry.path().join("bin").join("initdb")).any(|program| program.is_file())
 }
 
 /// The packages that are not here.
@@ -114,7 +121,7 @@ impl Installer {
         if !Path::new("/run/systemd/system").exists() {
             return;
         }
-        for service in ["transmission-daemon", "opentracker"].iter().filter(|service| packages.contains(service)) {
+        for service in ["transmission-daemon", "opentracker", "postgresql"].iter().filter(|service| packages.contains(service)) {
             let _ = run(self.command("systemctl").args(["disable", "--now", service]));
         }
     }

@@ -103,3 +103,15 @@ proptest! {
         prop_assert_eq!(tree.content(), content(&all));
     }
 }
+
+#[test]
+fn what_nothing_proves_is_accepted_by_its_length_alone_and_proven_by_nothing() {
+    let proof = Proof::Unproven { total_bytes: 600_000 };
+    let part = usize::try_from(proof.part_bytes()).unwrap();
+    assert_eq!((proof.part_count(), proof.part_range(2)), (3, 2 * part as u64..600_000));
+    assert!(proof.fits(&Layout::single("x".into(), 600_000).unwrap()) && !proof.is_proof());
+    assert!(proof.accepts(0, &vec![1; part]) && proof.accepts(2, &vec![2; 600_000 - 2 * part]));
+    assert!(!proof.accepts(0, &vec![1; part - 1]) && !proof.accepts(3, &[]) && !proof.accepts(2, &vec![2; part]));
+    assert!(!proof.proves(0, &vec![1; part]) && proof.check(0).is_none());
+    assert_ne!(proof.identity(), Proof::Unproven { total_bytes: 600_001 }.identity());
+}

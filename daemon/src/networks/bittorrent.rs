@@ -68,7 +68,7 @@ impl InSession for BitTorrent {
         match wish {
             Wish::Standing => Some(Request::Swarms),
             Wish::Meet(share, peers) => Some(Request::AddPeers(share, peers)),
-            Wish::Own(_) => None,
+            Wish::Sounds(..) | Wish::Own(_) => None,
         }
     }
 

@@ -18,6 +18,7 @@ use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, No
 use hexad_driver::LeaseSink;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
 use hexad_driver::transfers::Transfers;
+use hexad_library::Sound;
 
 pub(crate) use self::home::Home;
 use crate::session::Happening;
@@ -29,6 +30,8 @@ pub(crate) enum Wish {
     Standing,
     /// More peers for that share.
     Meet(ShareId, Vec<Endpoint>),
+    /// How files of that share sound, by their index.
+    Sounds(ShareId, Vec<(usize, Sound)>),
     /// What only this network can do.
     Own(Own),
 }

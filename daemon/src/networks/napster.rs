@@ -2,14 +2,21 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use hexad_api::{NapsterServerSettings, NapsterSettings, Problem};
 use hexad_core::{Door, Failure, Operation, What};
+use hexad_driver::Catalogue;
 use hexad_driver::host::HostConfig;
-use hexad_napster::{ClientConfig, Config, Napster, Reply, Request, ServerConfig, doors};
+use hexad_library::Sound;
+use hexad_napster::{Audio, ClientConfig, Config, Napster, Reply, Request, ServerConfig, SharedConfig, doors};
+use hexad_postgres::PostgresCatalogue;
 
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 use crate::source;
+
+/// Bytes that may wait for one client of a server.
+const SERVER_UNREAD_BYTES_MAX: u64 = 256 << 10;
 
 /// A client of the servers that the settings name.
 pub(super) fn client_plan(settings: &NapsterSettings) -> Result<Plan<Napster>, Problem> {
@@ -69,13 +76,30 @@ pub(super) fn server_plan(settings: &NapsterServerSettings, state_dir: Option<&P
         searches_per_minute: settings.searches_per_minute,
         searches_burst: settings.searches_per_minute,
         results_max: settings.results_max,
+        shared: settings.catalogue.as_ref().map(|_| SharedConfig::default()),
         ..ServerConfig::default()
+    };
+    let catalogue = settings.catalogue.as_ref().map(|address| {
+        let catalogue = PostgresCatalogue::new(address);
+        catalogue.map_err(|wrong| Problem::new(wrong.to_string()).hint("name the database with --catalogue postgres://USER@HOST/DATABASE"))
+    });
+    let catalogue: Option<Arc<dyn Catalogue>> = match catalogue.transpose()? {
+        Some(catalogue) => Some(Arc::new(catalogue)),
+        None => None,
     };
     // Clients, and as many connections for whatever else a server does.
     let connections_max = settings.connections_max.saturating_add(HostConfig::default().connections_max);
     Ok(Plan {
         nodes: vec![Config { client: ClientConfig::default(), server }],
-        host: HostConfig { state_dir: state_dir.map(Path::to_owned), connections_max, ..HostConfig::default() },
+        host: HostConfig {
+            state_dir: state_dir.map(Path::to_owned),
+            connections_max,
+            // A server faces strangers, and its answers are small: who does not read shall not cost much memory.
+            send_queue_mark_bytes: SERVER_UNREAD_BYTES_MAX,
+            send_queue_bytes_max: 4 * SERVER_UNREAD_BYTES_MAX,
+            catalogue,
+            ..HostConfig::default()
+        },
         join: Operation::Own(Request::Serve),
         hint_address: format!("choose another address with --listen in place of {}; port 0 lets the system choose", settings.listen),
         hint_join: "hexad -v shows what happens on the way there".into(),
@@ -103,6 +127,10 @@ impl InSession for Napster {
         match wish {
             // A node that is no server says so, which is nothing that a session needs.
             Wish::Standing => Some(Request::ServerStatus),
+            Wish::Sounds(share, sounds) => {
+                let audio = |(file, Sound { bitrate_kbps, frequency_hz, seconds })| (file, Audio { bitrate_kbps, frequency_hz, seconds });
+                Some(Request::Audio { share, files: sounds.into_iter().map(audio).collect() })
+            }
             Wish::Meet(..) | Wish::Own(_) => None,
         }
     }

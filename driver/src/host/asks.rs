@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
+use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Span, Ticket};
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
@@ -13,9 +13,11 @@ use super::reach::Names;
 use super::stage::{OWN_BUCKET, Stage};
 use super::store::{Deed, Store};
 use super::work;
-use crate::Catalogue;
 use crate::http::Http;
+use crate::{Catalogue, Finding};
 
+/// How long a catalogue may take for what has no deadline of its own.
+const CATALOGUE_PATIENCE: Span = Span::from_secs(20);
 /// What a node loads from the host's own bucket to learn its public key.
 const PUBLIC_KEY: &[u8] = b"public-key";
 
@@ -165,16 +167,29 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
         Ask::Resolve(name) => stage.asks.resolve(&name).await,
         Ask::Http(request) => stage.asks.exchange(&request, &stage.config).await,
         Ask::Work(job) => stage.asks.work(job).await,
-        Ask::Query(query) => {
-            let Some(catalogue) = &stage.asks.catalogue else { return other("no catalogue here") };
-            match tokio::time::timeout(query.deadline, catalogue.find(&query)).await {
-                Ok(Ok(hits)) => Answer::Found(hits),
-                Ok(Err(failure)) => Answer::Failed(failure),
-                Err(_) => Answer::Failed(AskFailure::TimedOut),
-            }
+        Ask::Query(query) => consult(stage, query.deadline, |catalogue| catalogue.find(&query), Answer::Found).await,
+        Ask::Owner(name) => consult(stage, CATALOGUE_PATIENCE, |catalogue| catalogue.owner(&name), Answer::Owner).await,
+        Ask::Index(deeds) => consult(stage, CATALOGUE_PATIENCE, |catalogue| catalogue.change(deeds), |()| Answer::Stored).await,
+        Ask::Letters(patience) => {
+            consult(stage, patience + CATALOGUE_PATIENCE, |catalogue| catalogue.letters(patience), Answer::Letters).await
         }
         Ask::Load(..) | Ask::Forget(..) => gone(),
         Ask::Store(..) => other("only real bytes can be stored"),
+    }
+}
+
+/// Puts a question to the catalogue.
+async fn consult<N: Network, T>(
+    stage: &Stage<N>,
+    deadline: Span,
+    ask: impl FnOnce(&dyn Catalogue) -> Finding<T>,
+    answer: impl FnOnce(T) -> Answer,
+) -> Answer {
+    let Some(catalogue) = &stage.asks.catalogue else { return other("no catalogue here") };
+    match tokio::time::timeout(deadline, ask(&**catalogue)).await {
+        Ok(Ok(found)) => answer(found),
+        Ok(Err(failure)) => Answer::Failed(failure),
+        Err(_) => Answer::Failed(AskFailure::TimedOut),
     }
 }
 

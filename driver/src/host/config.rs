@@ -40,7 +40,7 @@ pub struct HostConfig {
     pub extra_root_certificates: Vec<Vec<u8>>,
     /// The key pair by which a node of our own overlays is known. Without one, the pair in the node's state is taken, or made.
     pub key: Option<NodeKey>,
-    /// Who answers `Ask::Query`; without one, such questions fail.
+    /// Who answers `Ask::Query`, `Owner`, `Index` and `Letters`; without one, such questions fail.
     pub catalogue: Option<Arc<dyn Catalogue>>,
 }
 

@@ -66,7 +66,7 @@ fn verify_and_write(store: &Store, folder: &Folder, parts: &[WholePart]) -> Done
 /// Which parts are what the proof says; many at once where they are proven by SHA-1 of their own.
 fn right_parts(proof: &Proof, parts: &[WholePart]) -> Vec<bool> {
     let Proof::V1Pieces { .. } = proof else {
-        return parts.iter().map(|whole| proof.proves(whole.part as usize, &whole.bytes)).collect();
+        return parts.iter().map(|whole| proof.accepts(whole.part as usize, &whole.bytes)).collect();
     };
     let digests = sha1_many(&parts.iter().map(|whole| &*whole.bytes).collect::<Vec<_>>());
     parts.iter().zip(digests).map(|(whole, digest)| proof.sha1(whole.part as usize) == Some(digest)).collect()

@@ -89,6 +89,12 @@ impl Bench {
         self
     }
 
+    /// Nothing proves it.
+    pub fn unproven(mut self) -> Self {
+        self.proof = Proof::Unproven { total_bytes: self.content.len() as u64 };
+        self
+    }
+
     pub fn change(&mut self, change: impl FnOnce(&mut Vec<FileEntry>)) {
         let mut files = self.layout.files().to_vec();
         change(&mut files);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_core::{
-    Answer, Ask, AskFailure, CpuJob, CpuResult, IndexHit, IndexQuery, Input, Name, Network, Output, Payload, Span, Ticket, Token,
+    Answer, Ask, AskFailure, CpuJob, CpuResult, IndexDeed, IndexFile, IndexHit, IndexOwner, IndexQuery, Input, Name, Network, Output,
+    Payload, Span, Ticket, Token,
 };
 use hexad_driver::host::HostConfig;
 use hexad_driver::{Catalogue, Finding};
@@ -166,7 +167,7 @@ fn lost_blocks_are_restored() {
 }
 
 fn question(deadline: Span) -> Ask {
-    Ask::Query(Box::new(IndexQuery { words: vec!["blue".into()], wanted: 5, deadline }))
+    Ask::Query(Box::new(IndexQuery { words: vec!["blue".into()], wanted: 5, deadline, ..IndexQuery::default() }))
 }
 
 #[derive(Debug)]
@@ -174,10 +175,28 @@ struct Shop {
     open: bool,
 }
 
+fn hit(words: &[String]) -> IndexHit {
+    let owner = IndexOwner { name: "alice".into(), machine: 3, ..IndexOwner::default() };
+    IndexHit { owner, file: IndexFile { name: words.join(" ").into(), size_bytes: 7, ..IndexFile::default() } }
+}
+
 impl Catalogue for Shop {
-    fn find(&self, query: &IndexQuery) -> Finding {
-        let hit = IndexHit { owner: "alice".into(), name: query.words.join(" "), size_bytes: 7 };
+    fn find(&self, query: &IndexQuery) -> Finding<Vec<IndexHit>> {
+        let hit = hit(&query.words);
         if self.open { Box::pin(async move { Ok(vec![hit]) }) } else { Box::pin(std::future::pending()) }
+    }
+
+    fn owner(&self, name: &str) -> Finding<Option<Box<IndexOwner>>> {
+        let owner = Some(Box::new(hit(&[]).owner)).filter(|owner| owner.name == name);
+        Box::pin(async move { Ok(owner) })
+    }
+
+    fn change(&self, deeds: Vec<IndexDeed>) -> Finding<()> {
+        Box::pin(async move { if deeds.is_empty() { Err(AskFailure::Other("nothing to do".into())) } else { Ok(()) } })
+    }
+
+    fn letters(&self, _: Span) -> Finding<Vec<(u64, Vec<u8>)>> {
+        Box::pin(async { Ok(vec![(3, b"a word".to_vec())]) })
     }
 }
 
@@ -186,8 +205,12 @@ fn a_catalogue_is_asked_where_there_is_one() {
     let none = with(HostConfig::default()).answer(question(Span::from_secs(5)));
     assert_eq!(none, Answer::Failed(AskFailure::Other("no catalogue here".into())));
     let mut alice = with(HostConfig { catalogue: Some(Arc::new(Shop { open: true })), ..HostConfig::default() });
-    let hit = IndexHit { owner: "alice".into(), name: "blue".into(), size_bytes: 7 };
-    assert_eq!(alice.answer(question(Span::from_secs(5))), Answer::Found(vec![hit]));
+    assert_eq!(alice.answer(question(Span::from_secs(5))), Answer::Found(vec![hit(&["blue".into()])]));
+    assert_eq!(alice.answer(Ask::Owner("alice".into())), Answer::Owner(Some(Box::new(hit(&[]).owner))));
+    assert_eq!(alice.answer(Ask::Owner("bob".into())), Answer::Owner(None));
+    assert_eq!(alice.answer(Ask::Index(vec![IndexDeed::Leave("bob".into())])), Answer::Stored);
+    assert_eq!(alice.answer(Ask::Index(Vec::new())), Answer::Failed(AskFailure::Other("nothing to do".into())));
+    assert_eq!(alice.answer(Ask::Letters(Span::from_secs(5))), Answer::Letters(vec![(3, b"a word".to_vec())]));
     let mut bob = with(HostConfig { catalogue: Some(Arc::new(Shop { open: false })), ..HostConfig::default() });
     assert_eq!(bob.answer(question(Span::from_millis(20))), Answer::Failed(AskFailure::TimedOut));
 }

@@ -32,7 +32,8 @@ pub static SCALE: Scenario = Scenario {
         Claim { id: "NA3", says: "the server's load grows with its users", source: "mission N8" },
     ],
     small: &[("nodes", "1000"), ("sizes", "100,300,1000"), ("searches", "50")],
-    full: &[("nodes", "1M"), ("sizes", "1000,10k,100k,1M"), ("searches", "1000")],
+    // A million users with two files each take 15 GiB.
+    full: &[("nodes", "1M"), ("sizes", "1000,10k,100k,1M"), ("files", "2"), ("searches", "1000")],
     seeds: (1, 3),
     run: scale,
 };

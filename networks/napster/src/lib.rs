@@ -7,7 +7,8 @@ pub mod wire;
 
 pub use hexad_catalogue::Config as CatalogueConfig;
 pub use node::{
-    Audio, ClientConfig, Config, Level, Locator, Node, Reply, Request, ServerConfig, ServerStatus, Timer, digests_of, token_of,
+    Audio, ClientConfig, Config, Level, Locator, Node, Reply, Request, ServerConfig, ServerStatus, SharedConfig, Timer, digests_of,
+    token_of,
 };
 pub use wire::Message;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench lab` times the lab. `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
+//! `cargo xtask bench lab` times the lab, `cargo xtask bench napster` an index server. `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
 //! interleaved in one run: one round does each row once, and there are several rounds.
 //!
 //! The page cache is warmed before each transfer by a scratch file, since the first touch of a cold page costs more than any
@@ -6,6 +6,7 @@
 
 mod chores;
 mod lab;
+mod napster;
 mod report;
 mod transfers;
 
@@ -36,6 +37,8 @@ enum Network {
     Bittorrent(Wishes),
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
     Lab(lab::Wishes),
+    /// Searches a second, latency and memory of an index server with a million files.
+    Napster(napster::Wishes),
 }
 
 #[derive(Args)]
@@ -68,6 +71,7 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
     let wishes = match &arguments.network {
         Network::Bittorrent(wishes) => wishes,
         Network::Lab(wishes) => return lab::run_lab(wishes),
+        Network::Napster(wishes) => return napster::run_napster(wishes),
     };
     if wishes.no_install {
         foreign::say_missing(&foreign::missing());

@@ -4,7 +4,7 @@ mod client;
 mod server;
 
 pub use client::{Audio, ClientConfig, ClientTimer, Locator, ServerId, digests_of, token_of};
-pub use server::{Level, ServerConfig, ServerStatus, ServerTimer};
+pub use server::{Level, ServerConfig, ServerStatus, ServerTimer, SharedConfig};
 
 use std::net::SocketAddr;
 
@@ -58,14 +58,12 @@ pub enum Request {
         /// What.
         text: String,
     },
-    /// What is known of the sound of a file that is to be published; servers tell it to who searches.
+    /// What is known of the sound of files that are to be published; servers tell it to who searches.
     Audio {
         /// Of which share.
         share: ShareId,
-        /// Index into its layout's files.
-        file: usize,
-        /// What is known.
-        audio: Audio,
+        /// By index into its layout's files.
+        files: Vec<(usize, Audio)>,
     },
 }
 
@@ -120,8 +118,10 @@ impl Node {
             Request::Browse(nick) => self.client.start_browse(op, &nick, cx, out),
             Request::Whois(nick) => self.client.start_whois(op, &nick, cx, out),
             Request::Say { nick, text } => self.client.say(op, &nick, &text, out),
-            Request::Audio { share, file, audio } => {
-                self.client.set_audio(share, file, audio);
+            Request::Audio { share, files } => {
+                for (file, audio) in files {
+                    self.client.set_audio(share, file, audio);
+                }
                 out.report(op, Progress::Done);
             }
         }
@@ -143,7 +143,7 @@ impl hexad_core::Node for Node {
             Input::Start(op, Operation::Search { query }) => self.client.start_search(op, query, cx, out),
             Input::Start(op, Operation::Fetch { source, lease, share }) => self.client.start_fetch(op, source, lease, share, cx, out),
             Input::Cancel(op) => match self.server.take_if(|server| server.op == op) {
-                Some(mut server) => server.stop(out),
+                Some(mut server) => server.stop(&mut self.tickets, out),
                 None => self.client.cancel(op, cx, out),
             },
             Input::Bound(doors::SERVER, bound) => {
@@ -177,11 +177,12 @@ impl Node {
             Input::Received(Link::Conn(conn), Message::ToServer(message)) if server.knows(conn) => {
                 server.on_message(conn, message, cx, &mut self.tickets, out);
             }
-            Input::Elapsed(Timer::Server(timer)) => server.on_timer(timer, cx, out),
+            Input::Elapsed(Timer::Server(timer)) => server.on_timer(timer, cx, &mut self.tickets, out),
             Input::Answered(ticket, answer) => {
                 server.on_answer(ticket, answer, cx, &mut self.tickets, out);
             }
             _ => {}
         }
+        server.put_in_next(&mut self.tickets, out);
     }
 }

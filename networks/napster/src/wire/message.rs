@@ -141,6 +141,14 @@ impl Field for FolderFile {
     }
 }
 
+impl ToServer {
+    /// Whether it is answered only when something is wrong with it: a library comes as thousands of these.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Share { .. } | Self::ShareAny { .. } | Self::ShareFolder { .. } | Self::Unshare { .. })
+    }
+}
+
 messages! {
     /// What a client says.
     ToServer {

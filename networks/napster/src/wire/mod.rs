@@ -2,6 +2,7 @@
 
 mod codec;
 mod fields;
+mod letter;
 mod message;
 pub mod peer;
 mod search;
@@ -9,6 +10,7 @@ mod shape;
 
 pub use codec::{DATA_BYTES_MAX, NapsterCodec, manner};
 pub use fields::{Hertz, Ip, Line, Quoted, Text, Word};
+pub use letter::{Card, Letter};
 pub use message::{FolderFile, HEAD_BYTES, ToClient, ToServer};
 pub use peer::{ListEntry, Peer};
 pub use search::{Clause, Compare, Measure, Search, kind_of, kind_word};

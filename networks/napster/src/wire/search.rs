@@ -3,6 +3,8 @@
 //! Clauses in any order, keywords in any case, numbers quoted or bare. What old servers did not understand either (`WMA-FILE`, a quote inside a
 //! quote) is no search.
 
+use std::ops::RangeInclusive;
+
 use hexad_catalogue::Kind;
 
 use super::fields::{Field, Fields, Sink, Text, Writer, number};
@@ -21,13 +23,14 @@ pub enum Compare {
 impl Compare {
     const ALL: [(Self, &'static [u8]); 3] = [(Self::AtLeast, b"AT LEAST"), (Self::AtBest, b"AT BEST"), (Self::EqualTo, b"EQUAL TO")];
 
-    /// Whether `value` is as asked.
+    /// What of a range is as asked.
     #[must_use]
-    pub fn holds(self, value: u64, asked: u64) -> bool {
+    pub fn narrowed<T: Ord + Copy>(self, range: &RangeInclusive<T>, asked: T) -> RangeInclusive<T> {
+        let (low, high) = (*range.start(), *range.end());
         match self {
-            Self::AtLeast => value >= asked,
-            Self::AtBest => value <= asked,
-            Self::EqualTo => value == asked,
+            Self::AtLeast => low.max(asked)..=high,
+            Self::AtBest => low..=high.min(asked),
+            Self::EqualTo => low.max(asked)..=high.min(asked),
         }
     }
 }
@@ -79,6 +82,30 @@ pub enum Clause {
 pub struct Search {
     /// The clauses.
     pub clauses: Vec<Clause>,
+}
+
+impl Search {
+    /// For files whose name has all of these words; of any kind, and as many as the server gives.
+    #[must_use]
+    pub fn of_words(words: &[String]) -> Self {
+        Self { clauses: vec![Clause::Contains(words.join(" ").replace('"', "'").into()), Clause::Type(None)] }
+    }
+
+    /// The same, and this must hold as well.
+    #[must_use]
+    pub fn and(mut self, measure: Measure, compare: Compare, number: u64) -> Self {
+        self.clauses.push(Clause::Measured(measure, compare, number));
+        self
+    }
+
+    /// The links that sharers may have.
+    #[must_use]
+    pub fn speeds(&self) -> RangeInclusive<u32> {
+        self.clauses.iter().fold(0..=u32::MAX, |range, clause| match clause {
+            Clause::Measured(Measure::LineSpeed, compare, number) => compare.narrowed(&range, u32::try_from(*number).unwrap_or(u32::MAX)),
+            _ => range,
+        })
+    }
 }
 
 /// The word for a kind of file (TYPE, 10300).

@@ -99,7 +99,7 @@ impl Shape {
             }
         }
         match &self.proof {
-            None => out.push(0),
+            None | Some(Proof::Unproven { .. }) => out.push(0),
             Some(Proof::V1Pieces { piece_bytes, hashes, .. }) => {
                 out.push(1);
                 out.extend_from_slice(&piece_bytes.to_le_bytes());

@@ -57,13 +57,43 @@ fn thousands_of_idle_connections_do_not_disturb_the_others() {
 fn too_much_before_the_login_ends_the_connection() {
     use hexad_core::{Input, Link, Output};
     use hexad_napster::wire::{Message, ToServer};
-    let mut stage = Stage::new(config());
+    let mut stage = Stage::new(ServerConfig { early_bytes_max: 256, ..config() });
     stage.connects_from("flood", [127, 0, 0, 1]);
     let conn = stage.conn("flood");
     let say = |number: u16, data: &str| Input::Received(Link::Conn(conn), Message::ToServer(ToServer::read(number, data.as_bytes())));
     stage.table.hears(say(2, "flood pw 0 \"t\" 3"));
     let closed = (0..100).find(|_| stage.table.hears(say(214, "")).iter().any(|output| matches!(output, Output::Close(..))));
+    // Each of them is four bytes.
     assert_eq!(closed, Some(64));
+}
+
+#[test]
+fn who_asks_and_does_not_read_is_left() {
+    let mut stage = Stage::new(config());
+    stage.joins("bob", 7001);
+    stage.joins("slow", 0);
+    stage.table.room = 0;
+    // A library needs no answers.
+    assert_eq!(to("slow", &stage.shares("slow", "a song")), [""; 0]);
+    assert_eq!(to("slow", &stage.says("slow", 211, "bob")), ["closed"]);
+    assert_eq!(stage.notes, ["reads_too_slowly"]);
+    assert_eq!(stage.status().users, 1);
+}
+
+#[test]
+fn names_that_are_no_utf8_and_quotes_that_are_not_closed_are_answered_or_kept_as_they_are() {
+    let mut stage = Stage::new(config());
+    stage.joins("bob", 7001);
+    stage.joins("carol", 0);
+    assert_eq!(stage.says("bob", 100, b"\"C:\\Bj\xf6rk \xff\xfe - J\xf3ga.mp3\" x 1 2 3 4"), []);
+    let found = stage.says("carol", 200, "FILENAME CONTAINS \"bj\u{f6}rk\" MAX_RESULTS 5");
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (number, data) in [(100, "\"never closed x 1 2 3 4"), (203, "bob \"never closed"), (870, "\"a\" \"b x 1"), (10_300, "\"a 1 b mp3")]
+    {
+        assert_eq!(to("bob", &stage.says("bob", number, data)), ["404 parameters are unparsable"], "{number} {data}");
+    }
+    assert_eq!(to("bob", &stage.says("bob", 200, "FILENAME CONTAINS \"open")), ["404 invalid search request", "202"]);
+    assert_eq!(stage.status().usage.files, 1);
 }
 
 #[test]

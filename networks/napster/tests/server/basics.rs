@@ -136,6 +136,19 @@ fn statistics_are_told_from_time_to_time() {
 }
 
 #[test]
+fn statistics_reach_everybody_once_in_each_round_and_a_few_at_a_time() {
+    let mut stage = Stage::new(ServerConfig { statistics_every: Some(Span::from_secs(60)), address_connections_max: 1000, ..config() });
+    for number in 0..300 {
+        stage.joins(Box::leak(format!("user{number}").into_boxed_str()), 0);
+    }
+    assert_eq!(stage.status().users, 300);
+    for _ in 0..60 {
+        assert!(stage.pass(Span::from_secs(1)).len() <= 5);
+    }
+    assert_eq!(stage.pass(Span::from_secs(60)).len(), stage.status().users);
+}
+
+#[test]
 fn what_is_said_while_the_login_is_looked_at_is_heard_afterwards() {
     use hexad_core::{Input, Link, Output};
     use hexad_napster::wire::{Message, ToServer};

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod basics;
+mod elsewhere;
 mod files;
 mod people;
 mod stage;

@@ -1,15 +1,18 @@
 //! A server on a table, and clients that say numbers and text.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 
 use bytes::BytesMut;
 
 use hexad_core::transcript::Transcript;
 use hexad_core::{
-    Answer, Ask, ConnId, CpuJob, CpuResult, Endpoint, Inbound, Input, Link, OpId, Operation, Outbound, Output, Payload, Span, Via,
+    Answer, Ask, AskFailure, ConnId, CpuJob, CpuResult, Endpoint, Inbound, IndexDeed, IndexHit, IndexOwner, Input, Link, OpId, Operation,
+    Outbound, Output, Payload, Span, Ticket, Via,
 };
-use hexad_napster::wire::{Message, ToServer};
+use hexad_napster::wire::{Letter, Message, ToServer};
 use hexad_napster::{Config, Node, Request, ServerConfig, ServerStatus, doors};
 
 /// What each client hears, as `number data`; a closed connection is `closed`.
@@ -25,6 +28,44 @@ pub struct Stage {
     pub notes: Vec<&'static str>,
     /// Passwords that were hashed.
     pub hashed: usize,
+    /// A catalogue that other servers share.
+    pub shared: Option<Rc<RefCell<Shared>>>,
+    /// Questions to it that are not answered yet.
+    held: Vec<(Ticket, Ask)>,
+    /// The one that waits for letters.
+    letters: Option<Ticket>,
+}
+
+/// What a shared catalogue has and does.
+#[derive(Default)]
+pub struct Shared {
+    pub deeds: Vec<IndexDeed>,
+    pub owners: Vec<IndexOwner>,
+    pub hits: Vec<IndexHit>,
+    /// Questions for hits so far.
+    pub asked: usize,
+    /// Everything fails.
+    pub away: bool,
+    /// Nothing is answered before [`Stage::answer_held`].
+    pub slow: bool,
+}
+
+impl Shared {
+    fn answer(&mut self, ask: Ask) -> Answer {
+        match ask {
+            _ if self.away => Answer::Failed(AskFailure::TimedOut),
+            Ask::Index(deeds) => {
+                self.deeds.extend(deeds);
+                Answer::Stored
+            }
+            Ask::Owner(name) => Answer::Owner(self.owners.iter().find(|owner| owner.name == name).cloned().map(Box::new)),
+            Ask::Query(query) => {
+                self.asked += 1;
+                Answer::Found(self.hits.iter().take(query.wanted).cloned().collect())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 pub fn config() -> ServerConfig {
@@ -40,8 +81,17 @@ impl Stage {
     pub fn with_store(config: ServerConfig, store: BTreeMap<(&'static str, Vec<u8>), Payload>) -> Self {
         let mut dice = hexad_core::Dice::counter(7, 7);
         let node = Node::new(Config { server: config, ..Config::default() }, &mut dice);
-        let mut stage =
-            Self { table: Transcript::new(node, 1), store, conns: BTreeMap::new(), names: BTreeMap::new(), notes: Vec::new(), hashed: 0 };
+        let mut stage = Self {
+            table: Transcript::new(node, 1),
+            store,
+            conns: BTreeMap::new(),
+            names: BTreeMap::new(),
+            notes: Vec::new(),
+            hashed: 0,
+            shared: None,
+            held: Vec::new(),
+            letters: None,
+        };
         stage.hears(Input::Start(OpId(1), Operation::Own(Request::Serve)));
         stage.hears(Input::Bound(doors::SERVER, Ok(SocketAddr::from(([127, 0, 0, 1], 8888)))));
         stage
@@ -79,10 +129,39 @@ impl Stage {
             }
         }
         for (ticket, ask) in asks {
+            if matches!(ask, Ask::Letters(_)) {
+                self.letters = Some(ticket);
+                continue;
+            }
+            let slow = self.shared.as_ref().is_some_and(|shared| shared.borrow().slow);
+            if slow && matches!(ask, Ask::Index(_) | Ask::Owner(_) | Ask::Query(_)) {
+                self.held.push((ticket, ask));
+                continue;
+            }
             let answer = self.answer(ask);
             heard.extend(self.hears(Input::Answered(ticket, answer)));
         }
         heard
+    }
+
+    /// Answers what the shared catalogue was asked.
+    pub fn answer_held(&mut self) -> Heard {
+        let mut heard = Heard::new();
+        for (ticket, ask) in std::mem::take(&mut self.held) {
+            let answer = self.answer(ask);
+            heard.extend(self.hears(Input::Answered(ticket, answer)));
+        }
+        heard
+    }
+
+    /// Another server tells something.
+    pub fn gets_letter(&mut self, machine: u64, letter: &Letter) -> Heard {
+        self.gets_letter_bytes(machine, &letter.write())
+    }
+
+    pub fn gets_letter_bytes(&mut self, machine: u64, letter: &[u8]) -> Heard {
+        let ticket = self.letters.take().expect("the server waits for letters");
+        self.hears(Input::Answered(ticket, Answer::Letters(vec![(machine, letter.to_vec())])))
     }
 
     fn answer(&mut self, ask: Ask) -> Answer {
@@ -105,7 +184,7 @@ impl Stage {
                 }
                 Answer::Worked(CpuResult::Bytes(hash.into()))
             }
-            other => panic!("{other:?}"),
+            ask => self.shared.as_ref().expect("there is a shared catalogue").borrow_mut().answer(ask),
         }
     }
 

@@ -308,6 +308,9 @@ impl Client {
         let Some(share) = cx.shares.share(id).cloned() else {
             return out.report(op, Progress::Failed(Failure::NotReady("no such share".into())));
         };
+        if share.proof.as_ref().is_some_and(|proof| !proof.is_proof()) {
+            return out.report(op, Progress::Failed(Failure::Unusable("nothing proves this share, so it is not given on".into())));
+        }
         if self.joins.is_empty() {
             return out.report(op, Progress::Failed(Failure::NotReady("no server was joined".into())));
         }

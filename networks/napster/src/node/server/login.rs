@@ -4,11 +4,13 @@ use bytes::Bytes;
 use hexad_core::{Answer, Ask, ConnId, Context, CpuJob, CpuResult, Level as NoteLevel, Output, Payload, Set};
 
 use super::accounts::{ACCOUNTS, Account, Level, is_nick, key_of, same};
+use super::elsewhere::name_of;
+use super::files::Found;
 use super::limits::Bucket;
 use super::moderation::BanLoad;
-use super::users::{Login, Stage, User};
+use super::users::{Login, Stage, User, Visitor};
 use super::{Out, Server, error};
-use crate::wire::{Quoted, Text, ToClient, ToServer, Word};
+use crate::wire::{Card, Letter, Quoted, Text, ToClient, ToServer, Word};
 
 /// What the host was asked, and what for.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) enum Asked {
     CheckPassword(ConnId, Vec<u8>),
     /// The hash of a password that is to be changed.
     NewPassword(ConnId, Box<Account>),
+    /// To store the account whose password was changed.
+    PasswordStored(ConnId),
     /// The account of who was asked for and is not there.
     Whowas(ConnId, Text),
     /// The account of who gets another level.
@@ -35,6 +39,16 @@ pub(super) enum Asked {
     Bans(BanLoad),
     /// To store or forget something; nobody waits for it.
     Kept,
+    /// To change the shared catalogue.
+    Deeds,
+    /// What other servers have to tell.
+    Letters,
+    /// What is elsewhere.
+    Found(ConnId, Found),
+    /// Whether whom a message is about is elsewhere.
+    Owner(ConnId, Box<ToServer>),
+    /// Whether who logs in is elsewhere.
+    Elsewhere(ConnId, Option<Box<Account>>),
 }
 
 impl Server {
@@ -102,16 +116,38 @@ impl Server {
         if registers && !self.config.registration {
             return self.refuse(conn, "names cannot be registered here", cx, out);
         }
-        if !self.may_ask(conn, cx, out) {
-            return;
-        }
         let email = more.first().filter(|email| email.bytes().contains(&b'@')).map(|email| email.0.clone()).unwrap_or_default();
-        let key = key_of(name);
-        let login =
-            Login { nick: nick.0, password: password.bytes().to_vec(), port, client: client.0, speed, email, registers, early: Vec::new() };
+        let login = Login {
+            nick: nick.0,
+            password: password.bytes().to_vec(),
+            port,
+            client: client.0,
+            speed,
+            email,
+            registers,
+            early: Vec::new(),
+            early_bytes: 0,
+        };
         if let Some(visitor) = self.visitors.visitor_mut(conn) {
             visitor.stage = Stage::LoggingIn(Box::new(login));
-            self.ask(Ask::Load(ACCOUNTS, key.bytes().to_vec()), Asked::Login(conn), tickets, out);
+            if self.logging_in.len() > self.visitors.len() {
+                // Some have gone meanwhile.
+                let visitors = &self.visitors;
+                self.logging_in.retain(|&conn| visitors.visitor(conn).is_some());
+            }
+            self.logging_in.push_back(conn);
+            self.look_at_logins(tickets, out);
+        }
+    }
+
+    /// Begins with logins that wait, as many as may be looked at at a time. After a restart of the server everybody comes at once.
+    pub(super) fn look_at_logins(&mut self, tickets: &mut u64, out: &mut Out) {
+        while self.asked.len() < self.config.questions_max
+            && let Some(conn) = self.logging_in.pop_front()
+        {
+            if let Some(key) = self.login(conn).map(|login| key_of(login.nick.bytes())) {
+                self.ask(Ask::Load(ACCOUNTS, key.bytes().to_vec()), Asked::Login(conn), tickets, out);
+            }
         }
     }
 
@@ -119,8 +155,8 @@ impl Server {
     fn may_ask(&mut self, conn: ConnId, cx: &Context<'_>, out: &mut Out) -> bool {
         let may = self.asked.len() < self.config.questions_max;
         if !may {
-            out.note(NoteLevel::Drop, "too_many_logins", None, "");
-            self.refuse(conn, "too many logins at once, try again", cx, out);
+            out.note(NoteLevel::Drop, "too_many_questions", None, "");
+            self.refuse(conn, "too many questions at once, try again", cx, out);
         }
         may
     }
@@ -136,6 +172,16 @@ impl Server {
             out.note(NoteLevel::Warn, "ask_failed", None, why.to_string());
         }
         let failed = matches!(answer, Answer::Failed(_));
+        let (asked, answer) = match (asked, answer) {
+            (Asked::Deeds, _) => return self.on_deeds(failed, cx, out),
+            (Asked::Letters, answer) => return self.on_letters(answer, cx, tickets, out),
+            (Asked::Found(conn, found), answer) => return self.on_found(conn, &found, answer, out),
+            (Asked::Owner(conn, message), answer) => return self.on_owner(conn, *message, answer, cx, tickets, out),
+            (Asked::Elsewhere(conn, account), answer) => {
+                return self.on_elsewhere(conn, account.map(|account| *account), answer, cx, tickets, out);
+            }
+            other => other,
+        };
         let account = match &answer {
             Answer::Loaded(Some(Payload::Bytes(bytes))) => Account::read(bytes),
             _ => None,
@@ -176,12 +222,20 @@ impl Server {
                 if let Some(user) = self.visitors.user_mut(conn) {
                     user.account = Some((*account).clone());
                 }
-                self.store(&account, tickets, out);
-                error(conn, "your password was changed", out);
+                // As with a registration: it is so before it is said.
+                let value = Payload::Bytes(account.write().into());
+                let ask = Ask::Store(ACCOUNTS, key_of(account.nick.bytes()).bytes().to_vec(), value);
+                self.ask(ask, Asked::PasswordStored(conn), tickets, out);
+            }
+            Asked::PasswordStored(conn) => {
+                let text = if failed { "the password could not be changed" } else { "your password was changed" };
+                if self.knows(conn) {
+                    error(conn, text, out);
+                }
             }
             Asked::Whowas(conn, nick) => self.on_whowas(conn, &nick, account.as_ref(), out),
             Asked::Promote(conn, nick, level) => self.on_promote(conn, &nick, level, account, tickets, out),
-            Asked::Bans(_) | Asked::Kept => {}
+            _ => {}
         }
     }
 
@@ -267,11 +321,16 @@ impl Server {
         if !proven && address(other) != address(conn) {
             return false;
         }
+        self.throw_ghost_out(other, cx, out);
+        true
+    }
+
+    /// Somebody has logged in under the name of one who is here.
+    pub(super) fn throw_ghost_out(&mut self, other: ConnId, cx: &Context<'_>, out: &mut Out) {
         out.send_to(other, ToClient::Ghost {}.into());
         error(other, "Someone else is logging in as you, disconnecting.", out);
         out.send_to(other, ToClient::Disconnecting { text: "0".into() }.into());
         self.throw_out(other, "logged in again from elsewhere", cx, out);
-        true
     }
 
     fn let_in(&mut self, conn: ConnId, account: Option<Account>, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) {
@@ -279,6 +338,41 @@ impl Server {
         if !self.makes_room(conn, nick.bytes(), account.is_some(), cx, out) {
             return self.refuse(conn, format!("{nick} is already active"), cx, out);
         }
+        if self.config.shared.is_some() {
+            let asked = Asked::Elsewhere(conn, account.map(Box::new));
+            return self.ask(Ask::Owner(name_of(nick.bytes())), asked, tickets, out);
+        }
+        self.settle_in(conn, account, cx, tickets, out);
+    }
+
+    /// It is known whether somebody of that name is logged in at another server. When that cannot be told, he is let in.
+    fn on_elsewhere(
+        &mut self,
+        conn: ConnId,
+        account: Option<Account>,
+        answer: Answer,
+        cx: &mut Context<'_>,
+        tickets: &mut u64,
+        out: &mut Out,
+    ) {
+        let Some(nick) = self.login(conn).map(|login| login.nick.clone()) else { return };
+        if let Answer::Owner(Some(owner)) = answer
+            && owner.machine != 0
+        {
+            let same = Card::read(&owner.card).map(|card| card.ip) == self.visitors.visitor(conn).map(Visitor::ip);
+            if account.is_none() && !same {
+                return self.refuse(conn, format!("{nick} is already active"), cx, out);
+            }
+            self.tell(owner.machine, &Letter::Ghost { nick: nick.clone() });
+        }
+        // Another login of that name may have been quicker.
+        if !self.makes_room(conn, nick.bytes(), account.is_some(), cx, out) {
+            return self.refuse(conn, format!("{nick} is already active"), cx, out);
+        }
+        self.settle_in(conn, account, cx, tickets, out);
+    }
+
+    fn settle_in(&mut self, conn: ConnId, account: Option<Account>, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) {
         let Some(visitor) = self.visitors.visitor_mut(conn) else { return };
         let Stage::LoggingIn(login) = std::mem::replace(&mut visitor.stage, Stage::Fresh) else { return };
         let Login { nick, port, client, speed, early, .. } = *login;
@@ -299,12 +393,14 @@ impl Server {
             hotlist: Set::new(),
             ignored: Set::new(),
             channels: Set::new(),
+            searching: false,
             searches: Bucket::full(self.config.searches_burst, cx.now),
             talk: Bucket::full(self.config.talk_burst, cx.now),
             share_errors: 0,
         };
         self.visitors.log_in(conn, user);
         self.logins += 1;
+        self.enter(conn);
         out.send_to(conn, ToClient::LoginAck { email: format!("anon@{}", self.config.name).into() }.into());
         self.say_motd(conn, out);
         out.send_to(conn, self.statistics().into());

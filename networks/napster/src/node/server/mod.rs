@@ -4,24 +4,31 @@
 
 mod accounts;
 mod channels;
+mod elsewhere;
 mod files;
 mod limits;
 mod login;
 mod moderation;
 mod people;
+mod relay;
+mod sharers;
 mod transfers;
 mod users;
 
 pub use accounts::Level;
+pub use elsewhere::SharedConfig;
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use hexad_catalogue::{Catalogue, OwnerId, Usage};
+use hexad_catalogue::{Catalogue, Usage};
 use hexad_core::{Answer, Bind, ConnId, Context, Endpoint, Level as NoteLevel, Map, OpId, Outbox, Output, Progress, Set, Span, Ticket};
 
 use self::channels::Channels;
+use self::elsewhere::Elsewhere;
 use self::login::Asked;
 use self::moderation::Bans;
+use self::sharers::{Sharer, Sharers};
 use self::transfers::Promises;
 use self::users::{Stage, User, Visitors};
 use super::{Node, Timer};
@@ -49,12 +56,16 @@ pub struct ServerConfig {
     pub address_connections_max: u32,
     /// Who has not logged in by then is disconnected.
     pub login_deadline: Span,
+    /// Bytes of what somebody may say while his login is looked at.
+    pub early_bytes_max: u64,
     /// Bytes of a name.
     pub nick_bytes_max: usize,
-    /// Logins and other questions that wait for the store or a hash at a time.
+    /// Questions to the store, and passwords that are being hashed, at a time. Logins wait for their turn, others are refused.
     pub questions_max: usize,
     /// Bounds of the index.
     pub catalogue: hexad_catalogue::Config,
+    /// The host's catalogue is shared with other servers: their users are found and reached as well. `None` is a server by itself.
+    pub shared: Option<SharedConfig>,
     /// Files of leaving users that are cleared at a time; searches come in between.
     pub clear_files: usize,
     /// Answers to one search.
@@ -99,9 +110,11 @@ impl Default for ServerConfig {
             connections_max: 20_000,
             address_connections_max: 32,
             login_deadline: Span::from_secs(60),
+            early_bytes_max: 256 << 10,
             nick_bytes_max: 32,
             questions_max: 256,
             catalogue: hexad_catalogue::Config::default(),
+            shared: None,
             clear_files: 200,
             results_max: 100,
             browse_max: 500,
@@ -132,6 +145,10 @@ pub enum ServerTimer {
     Statistics,
     /// Look at requests that wait too long.
     Requests,
+    /// Put something into the shared catalogue again.
+    Share,
+    /// Look for letters again.
+    Letters,
 }
 
 /// How the server is.
@@ -160,14 +177,18 @@ pub(crate) struct Server {
     config: ServerConfig,
     visitors: Visitors,
     catalogue: Catalogue,
-    owners: Map<OwnerId, ConnId>,
+    sharers: Sharers,
     channels: Channels,
     /// Who wants to know of a name (in lower case).
     watchers: Map<Text, Set<ConnId>>,
     promises: Promises,
     asked: Map<Ticket, Asked>,
+    /// Who has said his name and waits until it is looked at; each connection at most once.
+    logging_in: VecDeque<ConnId>,
     bans: Bans,
+    elsewhere: Elsewhere,
     clearing: bool,
+    telling: Telling,
     searches: u64,
     logins: u64,
     started_unix_s: u64,
@@ -182,22 +203,24 @@ impl Server {
             op,
             visitors: Visitors::default(),
             catalogue: Catalogue::new(seeded),
-            owners: Map::new(),
+            sharers: Sharers::default(),
             channels: Channels::default(),
             watchers: Map::new(),
             promises: Promises::default(),
             asked: Map::new(),
+            logging_in: VecDeque::new(),
             bans: Bans::default(),
+            elsewhere: Elsewhere::default(),
             clearing: false,
+            telling: Telling::default(),
             searches: 0,
             logins: 0,
             started_unix_s: cx.unix_s(),
             config,
         };
         server.load_bans(tickets, out);
-        if let Some(every) = server.config.statistics_every {
-            out.wake(cx.now + every, Timer::Server(ServerTimer::Statistics));
-        }
+        server.begin_to_share(tickets, out);
+        server.wake_for_statistics(cx, out);
         server
     }
 
@@ -213,7 +236,8 @@ impl Server {
     }
 
     /// Closes everything.
-    pub(crate) fn stop(&mut self, out: &mut Out) {
+    pub(crate) fn stop(&mut self, tickets: &mut u64, out: &mut Out) {
+        self.leave_all(tickets, out);
         out.push(Output::Unlisten(doors::SERVER));
         let conns: Vec<ConnId> = self.visitors.conns().collect();
         for conn in conns {
@@ -269,7 +293,8 @@ impl Server {
         for name in &user.hotlist {
             self.unwatch(name, conn);
         }
-        self.break_promises(conn, &user.nick, out);
+        self.break_promises(conn, &user.nick, cx, out);
+        self.leave_elsewhere(conn, &user.nick);
         let off = ToClient::UserOff { nick: user.nick.clone().into() };
         self.tell_watchers(&user.nick, &off, cx, out);
     }
@@ -285,8 +310,9 @@ impl Server {
             None => {}
             Some(Stage::Fresh) => self.on_early_message(conn, message, cx, tickets, out),
             Some(Stage::LoggingIn(login)) => {
-                // A program need not wait for the answer; what it says meanwhile is heard afterwards.
-                if login.early.len() < 64 {
+                // A program need not wait for the answer; what it says meanwhile, often its whole library, is heard afterwards.
+                login.early_bytes = login.early_bytes.saturating_add(message.wire_bytes());
+                if login.early_bytes <= self.config.early_bytes_max {
                     login.early.push(message);
                 } else {
                     out.note(NoteLevel::Drop, "too_much_before_login", None, "");
@@ -298,14 +324,25 @@ impl Server {
     }
 
     fn on_user_message(&mut self, conn: ConnId, message: ToServer, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) {
+        // Who asks and does not read would have us keep all the answers.
+        if cx.room(conn) == 0 && !message.is_silent() {
+            out.note(NoteLevel::Drop, "reads_too_slowly", None, "");
+            return self.throw_out(conn, "it asks and does not read", cx, out);
+        }
+        if let Some(message) = self.look_elsewhere(conn, message, cx, tickets, out) {
+            self.on_user_message_here(conn, message, cx, tickets, out);
+        }
+    }
+
+    fn on_user_message_here(&mut self, conn: ConnId, message: ToServer, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) {
         use ToServer as M;
         match message {
             M::Share { .. } | M::ShareAny { .. } | M::ShareFolder { .. } | M::Unshare { .. } | M::UnshareAll {} => {
                 self.on_share(conn, message, cx, out);
             }
-            M::Search { search } => self.on_search(conn, &search, cx, out),
-            M::Resume { hash, size } => self.on_resume(conn, hash.bytes(), size, cx, out),
-            M::Browse { nick, max } => self.on_browse(conn, &nick, max, cx, out),
+            M::Search { search } => self.on_search(conn, &search, cx, tickets, out),
+            M::Resume { hash, size } => self.on_resume(conn, hash.bytes(), size, cx, tickets, out),
+            M::Browse { nick, max } => self.on_browse(conn, &nick, max, cx, tickets, out),
             M::Statistics {} => out.send_to(conn, self.statistics().into()),
             M::Download { .. }
             | M::Push { .. }
@@ -359,10 +396,11 @@ impl Server {
         }
     }
 
-    pub(crate) fn on_timer(&mut self, timer: ServerTimer, cx: &Context<'_>, out: &mut Out) {
+    pub(crate) fn on_timer(&mut self, timer: ServerTimer, cx: &Context<'_>, tickets: &mut u64, out: &mut Out) {
         match timer {
             ServerTimer::Login(conn) => {
-                if self.visitors.visitor(conn).is_some_and(|visitor| !matches!(visitor.stage, Stage::In(_))) {
+                // Who waits for us cannot be blamed for it.
+                if self.visitors.visitor(conn).is_some_and(|visitor| matches!(visitor.stage, Stage::Fresh)) {
                     out.note(NoteLevel::Drop, "no_login_in_time", None, "");
                     self.throw_out(conn, "no login in time", cx, out);
                 }
@@ -375,21 +413,38 @@ impl Server {
             }
             ServerTimer::Statistics => {
                 let statistics = self.statistics();
-                for conn in self.visitors.logged_in() {
+                for conn in self.telling.next(&self.visitors) {
                     whisper(conn, statistics.clone(), cx, out);
                 }
-                if let Some(every) = self.config.statistics_every {
-                    out.wake(cx.now + every, Timer::Server(ServerTimer::Statistics));
-                }
+                self.wake_for_statistics(cx, out);
             }
             ServerTimer::Requests => self.look_at_promises(cx, out),
+            ServerTimer::Share => self.go_on_sharing(),
+            ServerTimer::Letters => self.begin_to_share(tickets, out),
         }
     }
 
     pub(crate) fn on_answer(&mut self, ticket: Ticket, answer: Answer, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) -> bool {
         let Some(asked) = self.asked.remove(&ticket) else { return false };
         self.on_asked(asked, answer, cx, tickets, out);
+        self.look_at_logins(tickets, out);
         true
+    }
+
+    fn wake_for_statistics(&self, cx: &Context<'_>, out: &mut Out) {
+        if let Some(every) = self.config.statistics_every {
+            out.wake(cx.now + every / Telling::PARTS, Timer::Server(ServerTimer::Statistics));
+        }
+    }
+
+    /// What answers say of a user is no longer what it was.
+    fn tell_sharer(&mut self, conn: ConnId) {
+        if let Some((ip, user)) = self.visitors.known(conn)
+            && let Some(owner) = user.owner
+        {
+            let User { nick, port, speed, .. } = user;
+            self.sharers.put(owner, Sharer { conn, nick: nick.clone(), ip, port: *port, speed: *speed });
+        }
     }
 
     fn user(&self, conn: ConnId) -> Option<&User> {
@@ -401,6 +456,32 @@ impl Server {
         let ticket = Ticket(*tickets);
         self.asked.insert(ticket, asked);
         out.push(Output::Ask(ticket, ask));
+    }
+}
+
+/// How far the server is in telling everybody the statistics: ten thousand messages at once would hold up those who search.
+#[derive(Debug, Default)]
+struct Telling {
+    part: u32,
+    told: usize,
+    last: Option<ConnId>,
+}
+
+impl Telling {
+    /// Parts in which everybody is told.
+    const PARTS: u32 = 60;
+
+    /// Whose turn it is.
+    fn next(&mut self, visitors: &Visitors) -> Vec<ConnId> {
+        self.part += 1;
+        let due = visitors.len() * self.part as usize / Self::PARTS as usize;
+        let conns: Vec<ConnId> = visitors.conns_after(self.last).take(due.saturating_sub(self.told)).collect();
+        self.told += conns.len();
+        self.last = conns.last().copied().or(self.last);
+        if self.part == Self::PARTS {
+            *self = Self::default();
+        }
+        conns.into_iter().filter(|&conn| visitors.user(conn).is_some()).collect()
     }
 }
 

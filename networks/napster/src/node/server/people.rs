@@ -25,6 +25,8 @@ impl Server {
             ToServer::ChangeSpeed { speed } => {
                 if let Some(user) = self.visitors.user_mut(conn).filter(|_| speed <= 10) {
                     user.speed = speed;
+                    self.tell_sharer(conn);
+                    self.change(conn);
                 } else {
                     error(conn, "invalid speed", out);
                 }
@@ -32,6 +34,8 @@ impl Server {
             ToServer::ChangeDataPort { port } => {
                 if let Some(user) = self.visitors.user_mut(conn) {
                     user.port = port;
+                    self.tell_sharer(conn);
+                    self.change(conn);
                 }
             }
             ToServer::ServerPing { .. } => {

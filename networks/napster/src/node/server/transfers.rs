@@ -2,55 +2,65 @@
 
 use hexad_core::{ConnId, Context, Map, Time};
 
+use super::accounts::key_of;
 use super::files::word;
 use super::{Out, Server, ServerTimer, error, whisper};
 use crate::node::Timer;
-use crate::wire::{Ip, Quoted, Text, ToClient, ToServer, Word};
+use crate::wire::{Card, Ip, Letter, Quoted, Text, ToClient, ToServer, Word};
+
+/// Who asks for a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asker {
+    /// Somebody of ours.
+    Here(ConnId),
+    /// Somebody of another server, by his name in lower case.
+    There(Text),
+}
 
 /// A request for a file that its owner has not answered.
-#[derive(Clone, Copy, Debug)]
-struct Promise {
-    since: Time,
+#[derive(Clone, Debug)]
+pub(super) struct Promise {
+    pub(super) since: Time,
     /// The downloader asked to be connected to.
-    push: bool,
+    pub(super) push: bool,
+    /// The downloader's server, and what it says of him.
+    pub(super) far: Option<Box<(u64, Card)>>,
 }
 
 /// Requests that wait, by owner, asker and path.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
-    all: Map<(ConnId, ConnId, Text), Promise>,
-    by_asker: Map<ConnId, usize>,
+    all: Map<(ConnId, Asker, Text), Promise>,
+    by_asker: Map<Asker, usize>,
     watched: bool,
 }
 
 impl Promises {
-    fn add(&mut self, owner: ConnId, asker: ConnId, path: Text, promise: Promise) {
-        if self.all.insert((owner, asker, path), promise).is_none() {
+    fn add(&mut self, owner: ConnId, asker: Asker, path: Text, promise: Promise) {
+        if self.all.insert((owner, asker.clone(), path), promise).is_none() {
             *self.by_asker.entry(asker).or_insert(0) += 1;
         }
     }
 
-    fn take(&mut self, owner: ConnId, asker: ConnId, path: &Text) -> Option<Promise> {
-        let promise = self.all.remove(&(owner, asker, path.clone()))?;
+    fn take(&mut self, owner: ConnId, asker: &Asker, path: &Text) -> Option<Promise> {
+        let promise = self.all.remove(&(owner, asker.clone(), path.clone()))?;
         self.uncount(asker);
         Some(promise)
     }
 
-    fn uncount(&mut self, asker: ConnId) {
-        if let Some(count) = self.by_asker.get_mut(&asker) {
+    fn uncount(&mut self, asker: &Asker) {
+        if let Some(count) = self.by_asker.get_mut(asker) {
             *count -= 1;
             if *count == 0 {
-                self.by_asker.remove(&asker);
+                self.by_asker.remove(asker);
             }
         }
     }
 
-    fn take_all(&mut self, which: impl Fn(ConnId, ConnId, &Promise) -> bool) -> Vec<(ConnId, ConnId, Text)> {
-        let gone: Vec<_> =
-            self.all.iter().filter(|((owner, asker, _), promise)| which(*owner, *asker, promise)).map(|(key, _)| key.clone()).collect();
-        for key in &gone {
-            self.all.remove(key);
-            self.uncount(key.1);
+    fn take_all(&mut self, which: impl Fn(ConnId, &Asker, &Promise) -> bool) -> Vec<((ConnId, Asker, Text), Promise)> {
+        let gone: Vec<_> = self.all.extract_if(.., |(owner, asker, _), promise| which(*owner, asker, promise)).collect();
+        for ((_, asker, _), _) in &gone {
+            self.uncount(asker);
         }
         gone
     }
@@ -63,16 +73,16 @@ impl Server {
             ToServer::Push { nick, path } => self.on_push(conn, &nick, path, cx, out),
             ToServer::UploadAccept { nick, path } => self.on_accept(conn, &nick, path, cx, out),
             ToServer::UploadRefuse { nick, path } => {
-                if let Some((asker, _)) = self.asker(conn, &nick, &path) {
+                if let Some((asker, promise)) = self.asker(conn, &nick, &path) {
                     let nick = self.nick_of(conn);
-                    whisper(asker, ToClient::GetError { nick, path }, cx, out);
+                    self.answer_asker(&asker, &promise, ToClient::GetError { nick, path }, cx, out);
                 }
             }
             ToServer::QueueLimit { nick, path, limit } => {
-                if let Some((asker, _)) = self.asker(conn, &nick, &path) {
+                if let Some((asker, promise)) = self.asker(conn, &nick, &path) {
                     let size = self.file_of(conn, &path).map_or(0, |(_, size)| size);
                     let nick = self.nick_of(conn);
-                    whisper(asker, ToClient::QueueLimit { nick, path, size, limit }, cx, out);
+                    self.answer_asker(&asker, &promise, ToClient::QueueLimit { nick, path, size, limit }, cx, out);
                 }
             }
             ToServer::DataPortError { nick } => {
@@ -123,10 +133,22 @@ impl Server {
     }
 
     /// Who waits for that file of `owner`; he waits no longer.
-    fn asker(&mut self, owner: ConnId, nick: &Word, path: &Quoted) -> Option<(ConnId, Promise)> {
-        let asker = self.visitors.find(nick.bytes())?;
-        let promise = self.promises.take(owner, asker, &path.0)?;
-        Some((asker, promise))
+    fn asker(&mut self, owner: ConnId, nick: &Word, path: &Quoted) -> Option<(Asker, Promise)> {
+        let here = self.visitors.find(nick.bytes()).map(Asker::Here);
+        let there = Asker::There(key_of(nick.bytes()));
+        here.into_iter().chain([there]).find_map(|asker| self.promises.take(owner, &asker, &path.0).map(|promise| (asker, promise)))
+    }
+
+    /// Tells who waits for a file what has become of it.
+    fn answer_asker(&mut self, asker: &Asker, promise: &Promise, message: ToClient, cx: &Context<'_>, out: &mut Out) {
+        match (asker, &promise.far) {
+            (Asker::Here(conn), _) => whisper(*conn, message, cx, out),
+            (Asker::There(name), Some(far)) => {
+                let letter = Letter::Deliver { to: name.clone(), from: Text::default(), message };
+                self.tell(far.0, &letter);
+            }
+            (Asker::There(_), None) => {}
+        }
     }
 
     fn on_download(&mut self, conn: ConnId, nick: &Word, path: Quoted, cx: &Context<'_>, out: &mut Out) {
@@ -135,7 +157,7 @@ impl Server {
             return out.send_to(conn, ToClient::GetError { nick: nick.clone(), path }.into());
         };
         if user.port != 0 {
-            return self.promise(owner, conn, path, false, cx, out);
+            return self.promise(owner, Asker::Here(conn), path, Promise { since: cx.now, push: false, far: None }, cx, out);
         }
         // Who cannot be reached is asked to push.
         let hash = self.file_of(owner, &path).map_or_else(|| word(b""), |(hash, _)| hash);
@@ -156,23 +178,30 @@ impl Server {
             let ack = ToClient::DownloadAck { nick: user.nick.clone().into(), ip, port: 0, path, hash, speed: user.speed };
             return out.send_to(conn, ack.into());
         }
-        self.promise(owner, conn, path, true, cx, out);
+        self.promise(owner, Asker::Here(conn), path, Promise { since: cx.now, push: true, far: None }, cx, out);
     }
 
     /// Passes a request on to the owner of a file. What he has shared is his own to check: the index may not know what a direct browse showed.
-    fn promise(&mut self, owner: ConnId, asker: ConnId, path: Quoted, push: bool, cx: &Context<'_>, out: &mut Out) {
+    pub(super) fn promise(&mut self, owner: ConnId, asker: Asker, path: Quoted, promise: Promise, cx: &Context<'_>, out: &mut Out) {
         let waiting = self.promises.by_asker.get(&asker).copied().unwrap_or(0);
         if waiting >= self.config.requests_max || cx.room(owner) == 0 {
-            error(asker, "too many requests for files at once", out);
+            if let Asker::Here(conn) = asker {
+                error(conn, "too many requests for files at once", out);
+            }
             let nick = self.nick_of(owner);
-            return out.send_to(asker, ToClient::GetError { nick, path }.into());
+            return self.answer_asker(&asker, &promise, ToClient::GetError { nick, path }, cx, out);
         }
-        self.promises.add(owner, asker, path.0.clone(), Promise { since: cx.now, push });
+        let nick = match (&asker, &promise.far) {
+            (Asker::Here(conn), _) => self.nick_of(*conn),
+            (Asker::There(_), Some(far)) => far.1.nick.clone().into(),
+            (Asker::There(name), None) => name.clone().into(),
+        };
+        self.promises.add(owner, asker, path.0.clone(), promise);
         if !self.promises.watched {
             self.promises.watched = true;
             out.wake(cx.now + self.config.request_deadline, Timer::Server(ServerTimer::Requests));
         }
-        out.send_to(owner, ToClient::UploadRequest { nick: self.nick_of(asker), path, speed: None }.into());
+        out.send_to(owner, ToClient::UploadRequest { nick, path, speed: None }.into());
     }
 
     fn on_accept(&mut self, conn: ConnId, nick: &Word, path: Quoted, cx: &Context<'_>, out: &mut Out) {
@@ -180,14 +209,18 @@ impl Server {
             return out.note(hexad_core::Level::Drop, "accept_nobody_asked", None, "");
         };
         let hash = self.file_of(conn, &path).map_or_else(|| word(b""), |(hash, _)| hash);
-        let (Some((owner_ip, owner)), Some((asker_ip, user))) = (self.visitors.known(conn), self.visitors.known(asker)) else { return };
+        let card = match (&asker, &promise.far) {
+            (Asker::Here(asker), _) => self.card(*asker),
+            (Asker::There(_), far) => far.as_ref().map(|far| far.1.clone()),
+        };
+        let (Some((owner_ip, owner)), Some(card)) = (self.visitors.known(conn), card) else { return };
         if promise.push || owner.port == 0 {
-            let order =
-                ToClient::PushOrder { nick: user.nick.clone().into(), ip: asker_ip, port: user.port.into(), path, hash, speed: user.speed };
-            out.send_to(conn, order.into());
+            let Card { nick, ip, port, speed, .. } = card;
+            out.send_to(conn, ToClient::PushOrder { nick: nick.into(), ip, port: port.into(), path, hash, speed }.into());
         } else {
             let (nick, port, speed) = (owner.nick.clone().into(), owner.port.into(), owner.speed);
-            whisper(asker, ToClient::DownloadAck { nick, ip: owner_ip, port, path, hash, speed }, cx, out);
+            let ack = ToClient::DownloadAck { nick, ip: owner_ip, port, path, hash, speed };
+            self.answer_asker(&asker, &promise, ack, cx, out);
         }
     }
 
@@ -202,19 +235,20 @@ impl Server {
     }
 
     /// Somebody has gone: who waits for his files is told so.
-    pub(super) fn break_promises(&mut self, conn: ConnId, nick: &Text, out: &mut Out) {
-        for (owner, asker, path) in self.promises.take_all(|owner, asker, _| owner == conn || asker == conn) {
+    pub(super) fn break_promises(&mut self, conn: ConnId, nick: &Text, cx: &Context<'_>, out: &mut Out) {
+        for ((owner, asker, path), promise) in self.promises.take_all(|owner, asker, _| owner == conn || *asker == Asker::Here(conn)) {
             if owner == conn {
-                out.send_to(asker, ToClient::GetError { nick: nick.clone().into(), path: path.into() }.into());
+                let message = ToClient::GetError { nick: nick.clone().into(), path: path.into() };
+                self.answer_asker(&asker, &promise, message, cx, out);
             }
         }
     }
 
     pub(super) fn look_at_promises(&mut self, cx: &Context<'_>, out: &mut Out) {
         let deadline = self.config.request_deadline;
-        for (owner, asker, path) in self.promises.take_all(|_, _, promise| cx.now.since(promise.since) >= deadline) {
+        for ((owner, asker, path), promise) in self.promises.take_all(|_, _, promise| cx.now.since(promise.since) >= deadline) {
             let nick = self.nick_of(owner);
-            whisper(asker, ToClient::GetError { nick, path: path.into() }, cx, out);
+            self.answer_asker(&asker, &promise, ToClient::GetError { nick, path: path.into() }, cx, out);
         }
         self.promises.watched = !self.promises.all.is_empty();
         if let Some(oldest) = self.promises.all.values().map(|promise| promise.since).min() {

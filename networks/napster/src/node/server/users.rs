@@ -1,6 +1,7 @@
 //! Who is connected, and who is logged in.
 
 use std::net::IpAddr;
+use std::ops::Bound;
 
 use hexad_catalogue::OwnerId;
 use hexad_core::{ConnId, Map, Set, Time};
@@ -31,6 +32,8 @@ pub(crate) struct User {
     pub(crate) ignored: Set<Text>,
     /// Names of channels in lower case.
     pub(crate) channels: Set<Text>,
+    /// A question of his is being answered elsewhere.
+    pub(crate) searching: bool,
     pub(crate) searches: Bucket,
     pub(crate) talk: Bucket,
     /// Answers to shares that cannot be taken; a library that is refused is not answered file by file.
@@ -49,6 +52,7 @@ pub(crate) struct Login {
     pub(crate) registers: bool,
     /// What came meanwhile.
     pub(crate) early: Vec<ToServer>,
+    pub(crate) early_bytes: u64,
 }
 
 /// How far somebody has come.
@@ -168,6 +172,11 @@ impl Visitors {
 
     pub(crate) fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.all.keys().copied()
+    }
+
+    /// The connections behind one, or all, in their order.
+    pub(crate) fn conns_after(&self, conn: Option<ConnId>) -> impl Iterator<Item = ConnId> + '_ {
+        self.all.range((conn.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).map(|(&conn, _)| conn)
     }
 
     pub(crate) fn logged_in(&self) -> impl Iterator<Item = ConnId> + '_ {

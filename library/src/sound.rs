@@ -1,0 +1,86 @@
+//! What a file sounds like, for those who search by it: read from its headers, never from its name.
+
+use std::path::Path;
+
+use lofty::config::ParseOptions;
+use lofty::file::AudioFile as _;
+use lofty::probe::Probe;
+
+/// What is known of the sound of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sound {
+    /// Kilobits a second, on average.
+    pub bitrate_kbps: u32,
+    /// Samples a second.
+    pub frequency_hz: u32,
+    /// How long it plays, rounded.
+    pub seconds: u32,
+}
+
+/// What the file at `path` sounds like; `None` when it is no music that we know, or cannot be read. Reads headers and a few frames.
+#[must_use]
+pub fn sound_of(path: &Path) -> Option<Sound> {
+    let options = ParseOptions::new().read_tags(false).read_cover_art(false);
+    // What a file is says its content; a name may say anything.
+    let probe = Probe::open(path).ok()?.guess_file_type().ok()?;
+    probe.file_type()?;
+    let file = probe.options(options).read().ok()?;
+    let properties = file.properties();
+    let sound = Sound {
+        bitrate_kbps: properties.audio_bitrate().or_else(|| properties.overall_bitrate()).unwrap_or(0),
+        frequency_hz: properties.sample_rate().unwrap_or(0),
+        seconds: u32::try_from((properties.duration().as_millis() + 500) / 1000).unwrap_or(u32::MAX),
+    };
+    (sound != Sound::default()).then_some(sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, bytes: &[u8], expected: Option<Sound>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(sound_of(&path), expected);
+    }
+
+    /// Frames of MPEG-1 layer III, 128 kbit/s at 44,100 Hz: 417 bytes and 1152 samples each.
+    fn mp3(frames: usize) -> Vec<u8> {
+        let mut frame = vec![0; 417];
+        frame[..4].copy_from_slice(&[0xff, 0xfb, 0x90, 0x00]);
+        frame.repeat(frames)
+    }
+
+    #[test]
+    fn the_headers_of_an_mp3_tell_how_it_sounds() {
+        check("a.mp3", &mp3(383), Some(Sound { bitrate_kbps: 128, frequency_hz: 44_100, seconds: 10 }));
+        // Whatever it is called.
+        check("a.txt", &mp3(383), Some(Sound { bitrate_kbps: 128, frequency_hz: 44_100, seconds: 10 }));
+    }
+
+    #[test]
+    fn the_headers_of_a_wave_file_tell_how_it_sounds() {
+        let data = vec![0; 16_000];
+        let mut bytes = b"RIFF".to_vec();
+        bytes.extend_from_slice(&(36 + data.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(b"WAVEfmt ");
+        bytes.extend_from_slice(&16_u32.to_le_bytes());
+        bytes.extend_from_slice(&[1, 0, 1, 0]);
+        bytes.extend_from_slice(&8000_u32.to_le_bytes());
+        bytes.extend_from_slice(&16_000_u32.to_le_bytes());
+        bytes.extend_from_slice(&[2, 0, 16, 0]);
+        bytes.extend_from_slice(b"data");
+        bytes.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&data);
+        check("a.wav", &bytes, Some(Sound { bitrate_kbps: 128, frequency_hz: 8000, seconds: 1 }));
+    }
+
+    #[test]
+    fn what_is_no_music_has_no_sound() {
+        check("a.mp3", b"", None);
+        check("b.mp3", b"not at all a song", None);
+        check("c.flac", &[0; 5000], None);
+        assert_eq!(sound_of(Path::new("/nowhere/at/all.mp3")), None);
+    }
+}
