@@ -2,6 +2,7 @@
 
 use hexad_core::{Context, Level, OpId, Time};
 
+use super::few::Few;
 use super::queries::About;
 use super::{Found, Node, Out, Reply, Stage, Style, Timer};
 use crate::id::{Key, RingId, owns};
@@ -43,7 +44,7 @@ pub struct Lookup<A: Place> {
     started: Time,
     /// The virtual node that asks.
     vnode: u8,
-    paths: Vec<Path<A>>,
+    paths: Few<Path<A>>,
     /// The nearest owner that a path has found.
     best: Option<Found<A>>,
     /// All that were asked, by any path: where there are several, they share nobody on the way.
@@ -127,7 +128,15 @@ impl<A: Place> Node<A> {
         };
         let secure = matches!(purpose, Purpose::Errand(_) | Purpose::Locate(_));
         let paths = if secure { usize::from(config.0.paths.max(1)) } else { 1 };
-        let mut lookup = Lookup { purpose, key, started: cx.now, vnode, paths: vec![Path::new(); paths], best: None, asked: Vec::new() };
+        let mut lookup = Lookup {
+            purpose,
+            key,
+            started: cx.now,
+            vnode,
+            paths: if paths == 1 { Few::One(Path::new()) } else { vec![Path::new(); paths].into() },
+            best: None,
+            asked: Vec::new(),
+        };
         if seeds.is_empty() {
             let Some(ring) = self.ring(vnode).filter(|ring| ring.stage == Stage::Member) else {
                 return self.on_found(purpose, None, cx, out);
@@ -142,7 +151,7 @@ impl<A: Place> Node<A> {
                 _ if secure && config.0.style == Style::Recursive => {
                     let (origin, claimed) = (ring.me.clone(), step == Step::Successor);
                     let number = self.busy().fresh(cx.dice);
-                    lookup.paths.clear();
+                    lookup.paths = Vec::new().into();
                     self.busy().lookups.insert(number, lookup);
                     out.wake(cx.now + config.0.lookup_deadline, Timer::Lookup(number));
                     let route = Route { key, origin, query: number, hops: 1, claimed };

@@ -4,6 +4,7 @@ mod busy;
 mod detector;
 mod errands;
 mod fetching;
+mod few;
 mod fingers;
 mod joining;
 mod leaving;
@@ -13,7 +14,6 @@ mod publishing;
 mod queries;
 mod replicas;
 mod ring;
-mod rings;
 mod roads;
 mod searching;
 mod serving;
@@ -37,7 +37,7 @@ use crate::id::Key;
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, Item, Message, Reason, Welcome};
 use busy::Busy;
-use rings::Rings;
+use few::Few;
 
 /// Where a node puts what it wants.
 pub type Out<A> = Outbox<Node<A>>;
@@ -144,7 +144,7 @@ pub struct Status<A: Place> {
 pub struct Node<A: Place> {
     config: Config,
     addr: Option<A>,
-    rings: Rings<A>,
+    rings: Few<Ring<A>>,
     /// The operation that keeps us in the ring.
     member: Option<OpId>,
     busy: Option<Box<Busy<A>>>,
