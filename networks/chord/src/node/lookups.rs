@@ -74,6 +74,14 @@ struct Path<A: Place> {
     over: bool,
 }
 
+impl<A: Place> Lookup<A> {
+    /// Reads it, see `hexad_core::Node::warm`.
+    pub(super) fn warm(&self) -> usize {
+        let path = |path: &Path<A>| path.candidates.last().map_or(0, |contact| usize::from(contact.vnode())) ^ usize::from(path.hops);
+        self.paths.iter().map(path).sum::<usize>()
+    }
+}
+
 impl<A: Place> Path<A> {
     fn new() -> Self {
         Self {
@@ -207,15 +215,17 @@ impl<A: Place> Node<A> {
     fn go_on(&mut self, number: u32, at: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
         let settings = &self.config.0;
         let Some(busy) = &mut self.busy else { return };
-        let Some(lookup) = busy.lookups.get_mut(&number) else { return };
+        let (lookups, detector) = busy.lookups_and_detector();
+        let Some(lookup) = lookups.get_mut(&number) else { return };
         let (key, vnode) = (lookup.key, lookup.vnode);
         let many = lookup.paths.len() > 1;
         let asked = std::mem::take(&mut lookup.asked);
         let Some(path) = lookup.paths.get_mut(usize::from(at)) else { return };
-        let me: Vec<&A::Contact> = self.rings.iter().map(|ring| &ring.me).collect();
-        let is_me = |contact: &A::Contact| matches!(lookup.purpose, Purpose::Join(_) | Purpose::Merge(_)) && me.contains(&contact);
+        let rings = &self.rings;
+        let home = matches!(lookup.purpose, Purpose::Join(_) | Purpose::Merge(_));
+        let is_me = |contact: &A::Contact| home && rings.iter().any(|ring| ring.me == *contact);
         let usable = |contact: &A::Contact| !is_me(contact) && !path.silent.contains(contact);
-        path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !busy.detector.is_gone(&owner.addr())));
+        path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !detector.is_gone(&owner.addr())));
         path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
         let mut next = None;
         if path.hops >= settings.hops_max {
@@ -308,17 +318,24 @@ impl<A: Place> Node<A> {
                         // Whoever is not nearer to the key than the one who named it leads nowhere.
                         let reached = from_owner(to);
                         let mut off = 0_u32;
+                        let mut last = path.candidates.last().map(from_owner);
+                        let mut in_order = true;
                         for contact in contacts.into_iter().rev() {
-                            if from_owner(&contact) >= reached {
+                            let distance = from_owner(&contact);
+                            if distance >= reached {
                                 off += 1;
                             } else if !path.candidates.contains(&contact) {
+                                in_order &= last.is_none_or(|last| distance <= last);
+                                last = Some(distance);
                                 path.candidates.push(contact);
                             }
                         }
                         if off > 0 {
                             out.note(Level::Drop, "no_progress", Some(to.addr()), "");
                         }
-                        path.candidates.sort_by_key(|contact| std::cmp::Reverse(from_owner(contact)));
+                        if !in_order {
+                            path.candidates.sort_by_key(|contact| std::cmp::Reverse(from_owner(contact)));
+                        }
                         let excess = path.candidates.len().saturating_sub(CANDIDATES_KEPT);
                         path.candidates.drain(..excess);
                     }

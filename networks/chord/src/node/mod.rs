@@ -260,7 +260,7 @@ impl<A: Place> Node<A> {
     }
 
     fn on_closed(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         busy.uploads.remove(&conn);
         busy.roads.closed(conn);
         self.on_source_closed(conn, cx, out);
@@ -290,8 +290,8 @@ impl<A: Place> Node<A> {
         let Some(sender) = from.contact(message.from) else {
             return out.note(Level::Drop, "peer_without_place", Some(from.clone()), "");
         };
-        if let Some(busy) = &mut self.busy {
-            busy.detector.heard(from);
+        if let Some(seldom) = self.busy.as_mut().and_then(|busy| busy.seldom()) {
+            seldom.detector.heard(from);
         }
         self.learn(&sender);
         if let Body::Hello(seen) = &message.body {
@@ -373,9 +373,10 @@ impl<A: Place> Node<A> {
     fn listen_to_ourselves(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         // Each round is what the one before has caused; a conversation with ourselves that does not end would be a fault of ours.
         for _ in 0..256 {
-            let Some(said) = self.busy.as_mut().map(|busy| std::mem::take(&mut busy.loopback)).filter(|said| !said.is_empty()) else {
+            let Some(seldom) = self.busy.as_mut().and_then(|busy| busy.seldom()).filter(|seldom| !seldom.loopback.is_empty()) else {
                 return;
             };
+            let said = std::mem::take(&mut seldom.loopback);
             let Some(own) = self.addr.clone() else { return };
             for message in said {
                 self.on_message(&own, message, cx, out);
@@ -406,8 +407,23 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Sent(..) | Input::Answered(..) => {}
         }
         self.listen_to_ourselves(cx, out);
-        if self.busy.as_ref().is_some_and(|busy| busy.is_idle()) {
-            self.busy = None;
+        if let Some(busy) = &mut self.busy {
+            if busy.is_idle() {
+                self.busy = None;
+            } else {
+                busy.tidy();
+            }
+        }
+    }
+
+    fn warm(&self, depth: u8) -> usize {
+        match depth {
+            0 => usize::from(self.ticking) ^ self.rings.len() ^ usize::from(self.busy.is_some()),
+            1 => {
+                let rings = self.rings.iter().map(Ring::warm).fold(0, usize::wrapping_add);
+                rings.wrapping_add(self.busy.as_ref().map_or(0, |busy| busy.warm()))
+            }
+            _ => self.busy.as_ref().map_or(0, |busy| busy.warm_deeper()),
         }
     }
 }

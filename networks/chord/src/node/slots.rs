@@ -24,6 +24,14 @@ impl<V> Slots<V> {
         }
     }
 
+    /// Reads it, see `hexad_core::Node::warm`.
+    pub fn warm(&self) -> usize {
+        match self {
+            Self::One(one) => one.as_ref().map_or(0, |(number, _)| *number as usize),
+            Self::Many(all) => all.len(),
+        }
+    }
+
     fn find(all: &[(u32, V)], number: u32) -> Result<usize, usize> {
         all.binary_search_by_key(&number, |(other, _)| *other)
     }

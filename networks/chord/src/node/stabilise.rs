@@ -229,7 +229,7 @@ impl<A: Place> Node<A> {
     /// Looks whether one who was gone is back, and whether it is in a ring of its own: then two rings have to become one.
     fn look_for_lost(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let config = self.config.clone();
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         let Some(lost) = busy.detector.due(cx.now, &config.0) else { return };
         let Some(contact) = lost.contact(config.0.first_vnode) else { return };
         let Some(ring) = self.rings.iter().find(|ring| ring.stage == Stage::Member) else { return };
