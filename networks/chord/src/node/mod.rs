@@ -35,7 +35,7 @@ use hexad_core::{
 
 use crate::id::Key;
 use crate::place::{Contact as _, Place};
-use crate::wire::{Body, Item, Message, Reason, Welcome};
+use crate::wire::{Body, Item, Message, Reason, Step, Welcome};
 use busy::Busy;
 use few::Few;
 
@@ -304,7 +304,10 @@ impl<A: Place> Node<A> {
         let answer = match &message.body {
             Body::Ping => Body::Pong,
             Body::FindNext { key, claimed } => {
-                let (step, contacts) = self.next_step(ring, key, *claimed);
+                let (step, mut contacts) = self.next_step(ring, key, *claimed);
+                if step == Step::Successor {
+                    self.add_nearer(ring, key, &mut contacts);
+                }
                 Body::Next(step, contacts)
             }
             Body::GetState => Body::State(ring.prdc.clone(), ring.succ.clone().into()),
@@ -338,6 +341,7 @@ impl<A: Place> Node<A> {
                 self.on_withdraw(message.to, from, &key, slot, seq, cx, out)
             }
             Body::Leave => return self.on_leave(message.to, &sender, cx, out),
+            Body::Nearer => return self.on_nearer(message.to, &sender, cx, out),
             Body::SetFinger(bit, contact) => {
                 let (bit, contact) = (*bit, contact.clone());
                 return self.on_set_finger(message.to, bit, &contact, cx, out);

@@ -169,7 +169,11 @@ impl<A: Place> Node<A> {
             About::Second { vnode, list, head } => self.on_second_end(vnode, &to, &head, &list, body, cx, out),
             About::Mesh { vnode } => self.on_mesh_end(vnode, &to, body, cx, out),
             About::Merge { vnode } => self.on_merge_end(vnode, &to, body, cx, out),
-            About::Rectify { vnode, notifier } => self.on_rectify_end(vnode, &to, &notifier, body.is_some(), cx, out),
+            About::Rectify { vnode, notifier } => {
+                // Who has come back and is no member yet is as good as gone: it will notify us when it is.
+                let there = body.is_some_and(|body| !matches!(body, Body::Refused(_)));
+                self.on_rectify_end(vnode, &to, &notifier, there, cx, out);
+            }
             About::Finger { vnode, bit, turns } => self.on_finger_end((vnode, bit, turns), &to, body, cx, out),
             About::Near { vnode, bit } => self.on_near_end(vnode, bit, &to, after, out),
             About::Step { lookup, path } => self.on_step_end(lookup, path, &to, body, cx, out),
