@@ -245,4 +245,7 @@ pub struct LabVerdict {
     pub seeds: usize,
     /// Whether the mean is as expected.
     pub holds: bool,
+    /// What a reader should know about the claim beside its figures; with its first figure only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }

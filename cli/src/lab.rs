@@ -276,6 +276,9 @@ fn show_verdicts(verdicts: &[LabVerdict], json: bool) -> Result<(), Problem> {
         }
     } else {
         verdict_lines(verdicts)?;
+        for remark in verdicts.iter().flat_map(|verdict| &verdict.remarks) {
+            out::line(remark)?;
+        }
     }
     let failed: Vec<&str> = verdicts.iter().filter(|verdict| !verdict.holds).map(|verdict| verdict.claim.as_str()).collect();
     if failed.is_empty() {

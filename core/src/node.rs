@@ -40,6 +40,13 @@ pub trait Node: Sized {
 
     /// Takes one input and pushes what follows from it. Must not take long: a millisecond is long.
     fn handle(&mut self, input: Inbound<Self>, cx: &mut Context<'_>, out: &mut Outbox<Self>);
+
+    /// Reads, and does nothing with it, what the next [`Self::handle`] will read: what the node itself is at depth 0, what its pointers lead
+    /// to at depth 1. A host of very many nodes calls it for several of them ahead, so that their memory comes at the same time and not one
+    /// after the other. Returns a number without meaning.
+    fn warm(&self, _depth: u8) -> usize {
+        0
+    }
 }
 
 /// The inputs of node `N`.

@@ -54,7 +54,15 @@ impl Laboratory for Lab {
                 .map_err(|wrong| Problem::new(format!("{}: {wrong}", scenario.name)))?;
             let source = |id: &str| scenario.claims.iter().find(|claim| claim.id == id).map_or("", |claim| claim.source);
             let spoken = report.verdicts.iter().filter(|verdict| wanted(verdict.claim));
+            let first = verdicts.len();
             verdicts.extend(spoken.map(|verdict| judged(verdict, source(verdict.claim))));
+            for remark in report.remarks {
+                // A remark begins with the claim that it is about.
+                let about = |verdict: &&mut LabVerdict| remark.starts_with(&format!("{}:", verdict.claim));
+                if let Some(verdict) = verdicts[first..].iter_mut().find(about) {
+                    verdict.remarks.push(remark);
+                }
+            }
             verdicts.extend(report.silent.iter().filter(|id| wanted(id)).map(|id| silence(id, source(id))));
         }
         Ok(verdicts)
@@ -166,6 +174,7 @@ fn found(finding: &Finding) -> LabVerdict {
         interval: 0.0,
         seeds: 1,
         holds: finding.holds(),
+        remarks: Vec::new(),
     }
 }
 
@@ -183,6 +192,7 @@ fn judged(verdict: &Verdict, source: &str) -> LabVerdict {
         interval: verdict.interval,
         seeds: verdict.seeds,
         holds: verdict.holds,
+        remarks: Vec::new(),
     }
 }
 
@@ -200,5 +210,6 @@ fn silence(id: &str, source: &str) -> LabVerdict {
         interval: 0.0,
         seeds: 0,
         holds: false,
+        remarks: Vec::new(),
     }
 }

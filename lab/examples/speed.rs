@@ -1,14 +1,21 @@
-//! What the lab itself costs: events per CPU second and bytes per node of a toy network, at several sizes.
+//! What the lab costs: events per CPU second and bytes per node of a scenario, at several sizes, without the rest of the program.
 //!
-//! `cargo run --release -p hexad-lab --example speed [NODES …]`
+//! `cargo run --release -p hexad-lab --example speed [SCENARIO] [NODES …] [NAME=VALUE …]`
 
-use hexad_lab::{Silent, scenarios::toy};
+use hexad_lab::{Silent, find, scenarios::SCENARIOS};
 
 fn main() -> Result<(), String> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    let sizes = if asked.is_empty() { vec!["10k".to_owned(), "100k".into(), "1M".into()] } else { asked };
+    let is_size = |word: &&String| word.starts_with(|first: char| first.is_ascii_digit());
+    let name = asked.iter().find(|word| !is_size(word) && !word.contains('=')).map_or("lab/hops", String::as_str);
+    let mut sizes: Vec<&str> = asked.iter().filter(is_size).map(String::as_str).collect();
+    if sizes.is_empty() {
+        sizes = vec!["10k", "100k", "1M"];
+    }
+    let scenario = find(SCENARIOS, name)?;
     for nodes in sizes {
-        let run = toy::HOPS.execute(&toy::HOPS.params([("nodes", nodes.as_str())])?, &mut Silent)?;
+        let given = asked.iter().filter_map(|word| word.split_once('=')).chain([("nodes", nodes)]);
+        let run = scenario.execute(&scenario.params(given)?, &mut Silent)?;
         println!("{}", run.line);
         for phase in &run.phases {
             println!(
@@ -22,6 +29,7 @@ fn main() -> Result<(), String> {
         for row in run.outcome.tables.iter().flat_map(|table| &table.rows) {
             println!("  {row:?}");
         }
+        println!("  peak {} MiB", run.peak_memory_bytes >> 20);
     }
     Ok(())
 }

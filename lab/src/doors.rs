@@ -36,6 +36,11 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
+    /// Reads them.
+    pub(crate) fn warm(&self) -> usize {
+        self.few[0].map_or(0, |doorway| doorway.port.into())
+    }
+
     /// Opens a door; returns where it is.
     pub(crate) fn open(&mut self, door: Door, bind: &Bind) -> Result<SocketAddr, String> {
         let (kind, wanted) = match *bind {

@@ -136,6 +136,11 @@ impl Mouth {
         u64::from(self.emitted) + 1
     }
 
+    /// Reads it.
+    pub(crate) fn warm(&self) -> usize {
+        (self.emitted ^ self.life) as usize
+    }
+
     fn count(&mut self) -> u32 {
         self.emitted = self.emitted.checked_add(1).expect("a machine causes fewer than 2^32 events in a run");
         self.emitted

@@ -95,6 +95,16 @@ impl<N: Network> Machine<N> {
         self.node.as_ref()
     }
 
+    /// Reads what the next event will read, see [`Node::warm`].
+    pub(crate) fn warm(&self, depth: u8) -> usize {
+        let node = self.node.as_ref().map_or(0, |node| node.warm(depth));
+        if depth > 0 {
+            return node;
+        }
+        let own = self.heard as usize ^ self.mouth.warm() ^ self.doors.warm() ^ usize::from(self.desk.is_some());
+        node.wrapping_add(own)
+    }
+
     pub(crate) fn chain(&self) -> u64 {
         self.chain
     }

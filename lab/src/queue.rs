@@ -147,8 +147,7 @@ impl<E, T: Copy> Queue<E, T> {
     pub(crate) fn peek_until(&mut self, until: Time) -> Option<Key> {
         let place = self.open_until(until)?;
         let at = self.time_of(place);
-        let narrow = |word: u64| u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
-        let (to, from, sequence) = (narrow(place.time_to), narrow(place.from_sequence >> 32), narrow(place.from_sequence));
+        let (to, from, sequence) = (low(place.time_to), low(place.from_sequence >> 32), low(place.from_sequence));
         (at <= until).then_some(Key { at, to, from, sequence })
     }
 
@@ -171,6 +170,11 @@ impl<E, T: Copy> Queue<E, T> {
         }
         let post = self.open_posts[place.index as usize].take()?;
         Some((post.key, Next::Event(post.event)))
+    }
+
+    /// To whom the next events of the open bucket go, at most `count` of those that were in it when it was opened.
+    pub(crate) fn upcoming(&self, count: usize) -> impl Iterator<Item = u32> {
+        self.order.iter().rev().take(count).map(|place| low(place.time_to))
     }
 
     fn place(&self, key: &Key, index: usize, wakes: bool) -> Place {
@@ -266,6 +270,11 @@ impl<T> Alarm<T> {
     fn key(&self) -> Key {
         Key { at: self.at, to: self.node, from: self.node, sequence: self.sequence }
     }
+}
+
+/// The lower half.
+fn low(word: u64) -> u32 {
+    u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn clear<T>(list: &mut Vec<T>) {

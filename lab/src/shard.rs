@@ -19,6 +19,13 @@ use crate::queue::{Next, Post, Queue};
 use crate::tally::Tally;
 use crate::world::World;
 
+/// So many machines do not fit into the processor's own memory.
+const LARGE: usize = 1 << 12;
+/// Events whose machines are read ahead.
+const AHEAD: usize = 32;
+/// How far behind pointers.
+const DEPTHS: u8 = 3;
+
 /// What all parts see and none changes.
 pub(crate) struct Scene<N: Network> {
     pub(crate) world: World,
@@ -87,7 +94,30 @@ impl<N: Network> Shard<N> {
 
     /// Carries out all events up to and including `until`.
     pub(crate) fn run(&mut self, until: Time, scene: &Scene<N>, mut watcher: Option<&mut Watcher<N>>) {
-        while self.run_one(until, scene, watcher.as_deref_mut()) {}
+        let large = self.machines.len() >= LARGE;
+        let mut warm = 0;
+        loop {
+            if large && warm == 0 && self.queue.peek_until(until).is_some() {
+                warm = self.warm();
+            }
+            if !self.run_one(until, scene, watcher.as_deref_mut()) {
+                return;
+            }
+            warm = warm.saturating_sub(1);
+        }
+    }
+
+    /// Reads the machines to which the next events go, so that their memory comes at the same time; returns how many events that is good for.
+    fn warm(&self) -> usize {
+        let shards = self.away.len().max(1);
+        let mut sum = 0_usize;
+        for depth in 0..DEPTHS {
+            for to in self.queue.upcoming(AHEAD) {
+                sum = sum.wrapping_add(self.machines.get(to as usize / shards).map_or(0, |machine| machine.warm(depth)));
+            }
+        }
+        std::hint::black_box(sum);
+        AHEAD
     }
 
     fn run_one(&mut self, until: Time, scene: &Scene<N>, watcher: Option<&mut Watcher<N>>) -> bool {

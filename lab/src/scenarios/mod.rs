@@ -24,6 +24,7 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::GAP,
     &chord::RULES,
     &chord::INDEX,
+    &chord::ATTACKERS,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,

@@ -75,3 +75,8 @@ fn rules() {
 fn index() {
     check("chord/index");
 }
+
+#[test]
+fn attackers() {
+    check("chord/attackers");
+}

@@ -75,6 +75,7 @@ fn bodies() -> Vec<(&'static str, Body<Endpoint>)> {
         ("get_fingers", Body::GetFingers),
         ("fingers", Body::Fingers(vec![contact(1)].into())),
         ("set_finger", Body::SetFinger(63, contact(2))),
+        ("nearer", Body::Nearer),
         ("describe", Body::Describe(Box::new(Digest::TorrentV1(Sha1Digest([1; 20]))))),
         ("description", Body::Description(Bytes::from_static(b"d6:lengthi1e4:name1:ae"))),
         ("request", Body::Request(1 << 20, 1 << 14)),

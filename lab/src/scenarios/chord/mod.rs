@@ -1,5 +1,6 @@
 //! Chord: rings at rest and under stress, and the claims that were made about them.
 
+mod attacks;
 mod churn;
 mod index;
 mod joins;
@@ -7,6 +8,7 @@ mod load;
 mod oracle;
 mod routing;
 
+pub use attacks::ATTACKERS;
 pub use churn::{CHURN, HALFLIFE, PARTITION};
 pub use index::INDEX;
 pub use joins::{GAP, JOIN, RULES};

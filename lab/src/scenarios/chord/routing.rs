@@ -239,7 +239,7 @@ fn decades(params: &Params, outcome: &mut Outcome, gauge: &mut Gauge<'_>) {
     let columns = [("nodes", ""), ("mean hops to the owner", ""), ("PeerSim, whose count begins lower", ""), ("wrong", "")];
     let mut table = Table::new("hops-by-decade", "Hops with twenty successors that lookups do not use", &columns);
     let peersim = [(3, 5.20), (4, 6.84), (5, 8.51), (6, 10.18)];
-    let mut before: Option<(u64, f64)> = None;
+    let mut before: Option<(u64, f64, f64)> = None;
     for &decade in params.counts("decades") {
         gauge.phase("decades");
         let nodes = 10_u32.pow(u32::try_from(decade).unwrap_or(3));
@@ -251,28 +251,25 @@ fn decades(params: &Params, outcome: &mut Outcome, gauge: &mut Gauge<'_>) {
         outcome.absorb(&lab);
         let theirs = peersim.iter().find(|(of, _)| *of == decade).map(|(_, hops)| *hops);
         table.row([Cell::from(nodes), Cell::from(came.hops.mean), theirs.map_or(Cell::Empty, Cell::from), Cell::from(came.wrong)]);
-        if let Some(theirs) = theirs {
-            // PeerSim starts counting below zero, looks up ids of nodes only, and hands the last step over without a message.
-            let row = format!("mean hops of 10^{decade} nodes, less the 0.64 that PeerSim does not count");
-            outcome.find("CH4", row, Expected::About { value: theirs, by: 0.1 }, came.hops.mean - 0.64);
-        }
-        if let Some((last, mean)) = before
+        if let (Some(theirs), Some((last, mean, theirs_before))) = (theirs, before)
             && last + 1 == decade
         {
-            outcome.find(
-                "CH4",
-                format!("hops more at 10^{decade} than at 10^{last} nodes"),
-                Expected::About { value: 1.66, by: 0.1 },
-                came.hops.mean - mean,
-            );
+            let row = format!("hops more at 10^{decade} than at 10^{last} nodes");
+            outcome.find("CH4", row, Expected::About { value: theirs - theirs_before, by: 0.1 }, came.hops.mean - mean);
         }
-        before = Some((decade, came.hops.mean));
+        outcome.find(
+            "CH4",
+            format!("wrong or failed lookups of 10^{decade} nodes, share"),
+            Expected::exactly(0.0),
+            came.wrong + came.failed,
+        );
+        before = theirs.map(|theirs| (decade, came.hops.mean, theirs));
     }
     outcome.tables.push(table);
     outcome.remarks.push(
-        "CH4: PeerSim's counter starts at -1 and its lookups are for ids of nodes, whose last step costs no message; hops are counted here until \
-         the owner has been asked. The difference is the same at all sizes (0.64), so it is taken off before figures are compared, and the growth \
-         per decade is compared as it is."
+        "CH4: only the growth per decade is judged. PeerSim's own figures (5.20, 6.84, 8.51, 10.18) are not reproduced and cannot be: its counter \
+         starts at -1, its lookups are for ids of nodes, and its last step costs no message, while hops are counted here until the owner has been \
+         asked. Ours are higher by the same 0.64 at all sizes; the table has both."
             .into(),
     );
 }
@@ -433,17 +430,30 @@ pub static STRETCH: Scenario = Scenario {
     run: stretch,
 };
 
+/// Who passed a lookup on to the owner, by key.
+type Namers = std::rc::Rc<std::cell::RefCell<hexad_core::Map<hexad_chord::Key, u32>>>;
+
 fn stretch(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let (nodes, seed) = (params.nodes(), params.seed());
     let mut outcome = Outcome::default();
-    let mut table = Table::new("stretch", "Median stretch", &[("alternatives", ""), ("iterative", ""), ("recursive", ""), ("wrong", "")]);
+    let columns = [
+        ("alternatives", ""),
+        ("iterative, until the owner is named", ""),
+        ("recursive, until the owner is named", ""),
+        ("iterative, until it has answered", ""),
+        ("recursive, until it has answered", ""),
+        ("wrong", ""),
+    ];
+    let mut table = Table::new("stretch", "Median stretch", &columns);
     let mut curves: [Vec<(f64, f64)>; 2] = [Vec::new(), Vec::new()];
     for &alternatives in params.counts("alternatives") {
-        let mut medians = [0.0; 2];
+        let (mut named, mut answered) = ([0.0; 2], [0.0; 2]);
         let mut wrong = 0.0;
         for (at, style) in [Way::Iterative, Way::Recursive].into_iter().enumerate() {
             gauge.phase("stretch");
-            let settings = Settings { style, first_vnode: ring_of(seed), ..still(20) };
+            // The alternatives of a finger are the nodes that follow it; those of the first finger are the successor list.
+            let successors = usize::try_from(alternatives).unwrap_or(1);
+            let settings = Settings { style, first_vnode: ring_of(seed), ..still(successors) };
             let world = LabConfig { seed, ..LabConfig::default() };
             let mut lab = crate::Lab::new(LabConfig { keep_reports: false, ..world });
             lab.add_nodes(nodes, hexad_chord::Config::from(settings.clone()));
@@ -453,29 +463,48 @@ fn stretch(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
                 choose_near(&lab, &oracle, &mut rings, alternatives);
             }
             super::oracle::settle(&mut lab, rings);
+            let namers = Namers::default();
+            watch_namers(&mut lab, &namers);
             let asked = look_up(&mut lab, seed, params.count("lookups"), Span::from_secs(30), |_| true, |number| random_key(seed, number));
             let came = judge(&asked, &oracle);
-            let ratios = asked.iter().filter_map(|asked| {
-                let found = asked.found.as_ref().filter(|found| found.hops > 0)?;
-                let direct = 2.0 * lab.delay(NodeIndex(asked.from), NodeIndex(found.owner.addr())).as_secs_f64();
-                Some(found.took.as_secs_f64() / direct)
-            });
-            medians[at] = spread(ratios.collect()).p50;
+            let namers = namers.borrow();
+            let (mut until_named, mut until_answered) = (Vec::new(), Vec::new());
+            for asked in &asked {
+                let Some(found) = asked.found.as_ref().filter(|found| found.hops > 0) else { continue };
+                let (from, owner) = (NodeIndex(asked.from), NodeIndex(found.owner.addr()));
+                let direct = 2.0 * lab.delay(from, owner).as_secs_f64();
+                let took = found.took.as_secs_f64();
+                // Whoever named the owner would have answered to the asker, and not have passed the question on.
+                let saved = match (style, namers.get(&asked.key)) {
+                    (Way::Recursive, Some(&namer)) => {
+                        let namer = NodeIndex(namer);
+                        lab.delay(namer, owner).as_secs_f64() + direct / 2.0 - lab.delay(namer, from).as_secs_f64()
+                    }
+                    _ => direct,
+                };
+                until_answered.push(took / direct);
+                if found.hops > 1 {
+                    until_named.push((took - saved) / direct);
+                }
+            }
+            (named[at], answered[at]) = (spread(until_named).p50, spread(until_answered).p50);
             wrong += came.wrong + came.failed;
             outcome.absorb(&lab);
-            curves[at].push((f64::from(u32::try_from(alternatives).unwrap_or(0)), medians[at]));
+            curves[at].push((f64::from(u32::try_from(alternatives).unwrap_or(0)), named[at]));
         }
-        table.row([Cell::from(alternatives), Cell::from(medians[0]), Cell::from(medians[1]), Cell::from(wrong)]);
+        let figures = [named[0], named[1], answered[0], answered[1], wrong].map(Cell::from);
+        let [first, second, third, fourth, fifth] = figures;
+        table.row([Cell::from(alternatives), first, second, third, fourth, fifth]);
         outcome.find("CH16", format!("lookups that fail or find another, {alternatives} alternatives"), Expected::exactly(0.0), wrong);
         let full = nodes == 1 << 16;
         match alternatives {
             1 if full => {
-                outcome.find("CH16", "median stretch, iterative, no choice", Expected::Between(6.5, 8.5), medians[0]);
-                outcome.find("CH16", "median stretch, recursive, no choice", Expected::Between(3.6, 5.0), medians[1]);
+                outcome.find("CH16", "median stretch, iterative, no choice (tolerance ours)", Expected::Between(6.5, 8.5), named[0]);
+                outcome.find("CH16", "median stretch, recursive, no choice (tolerance ours)", Expected::Between(3.6, 5.0), named[1]);
             }
             16 if full => {
-                outcome.find("CH16", "median stretch, iterative, of 16", Expected::Between(2.0, 3.5), medians[0]);
-                outcome.find("CH16", "median stretch, recursive, of 16", Expected::Between(1.3, 1.9), medians[1]);
+                outcome.find("CH16", "median stretch, iterative, of 16", Expected::Between(2.0, 3.5), named[0]);
+                outcome.find("CH16", "median stretch, recursive, of 16 (tolerance ours)", Expected::Between(1.3, 1.9), named[1]);
             }
             _ => {}
         }
@@ -484,7 +513,8 @@ fn stretch(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         && let (Some(first), Some(last)) = (first, last)
         && last.0 > first.0
     {
-        outcome.find("CH16", "iterative stretch without choice over that with most", Expected::AtLeast(1.5), first.1 / last.1);
+        let row = "iterative stretch without choice over that with most (tolerance ours)";
+        outcome.find("CH16", row, Expected::AtLeast(1.5), first.1 / last.1);
     }
     let mut plot = Plot::new(
         "stretch",
@@ -497,7 +527,31 @@ fn stretch(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     plot.add("recursive", Style::Line, recursive);
     outcome.tables.push(table);
     outcome.plots.push(plot);
+    outcome.remarks.push(
+        "CH16: the paper's 7.8 and 4.5 without choice are what the eight hops from 2^16 nodes to the predecessor take, which then names the owner: \
+         8 round trips, or 8 ways and one back. So stretch is judged until the owner is named; the table also has it until the owner itself has \
+         answered, which is by one round trip (or about one way) more. With s alternatives a node keeps s successors, as the alternatives of \
+         its first finger."
+            .into(),
+    );
     Ok(outcome)
+}
+
+/// Sees who passes recursive lookups on to owners.
+fn watch_namers(lab: &mut super::oracle::ChordLab, namers: &Namers) {
+    use crate::Watched;
+    use hexad_chord::Message;
+    use hexad_chord::wire::Body;
+    use hexad_core::{Input, Link};
+
+    let namers = namers.clone();
+    lab.watch(move |_, _, seen| {
+        if let Watched::Heard(Input::Received(Link::Datagram(_, from), Message { body: Body::Route(route), .. })) = seen
+            && route.claimed
+        {
+            namers.borrow_mut().insert(route.key, *from);
+        }
+    });
 }
 
 /// Puts in place of each finger the nearest of the first `alternatives` nodes of its arc.

@@ -1,5 +1,7 @@
 //! What a node remembers only while something is under way. An idle node of a quiet ring has none of it.
 
+use std::ops::{Deref, DerefMut};
+
 use hexad_core::{ConnId, Map, OpId, Time};
 
 use super::detector::Detector;
@@ -32,14 +34,21 @@ pub struct Joining<A> {
     pub deadline: Time,
 }
 
-/// Everything that is under way.
+/// Everything that is under way: first what every node of a quiet ring has now and then, small enough for a million of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Busy<A: Place> {
-    pub(super) joining: Option<Joining<A>>,
     pub(super) queries: Slots<Query<A>>,
     pub(super) lookups: Slots<Lookup<A>>,
-    pub(super) errands: Slots<Errand<A>>,
-    pub(super) writes: Slots<Write<A>>,
+    /// Reads as if it were here, see `Deref`.
+    seldom: Option<Box<Seldom<A>>>,
+}
+
+/// What few nodes have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seldom<A: Place> {
+    pub(super) joining: Option<Joining<A>>,
+    pub(super) errands: Map<u32, Errand<A>>,
+    pub(super) writes: Map<u32, Write<A>>,
     pub(super) detector: Detector<A>,
     pub(super) store: Store<A>,
     pub(super) publishings: Map<OpId, Publishing>,
@@ -59,36 +68,27 @@ pub struct Busy<A: Place> {
     pub(super) repaired: Time,
 }
 
-impl<A: Place> Default for Busy<A> {
-    fn default() -> Self {
-        Self {
-            joining: None,
-            queries: Slots::default(),
-            lookups: Slots::default(),
-            errands: Slots::default(),
-            writes: Slots::default(),
-            detector: Detector::default(),
-            store: Store::default(),
-            publishings: Map::new(),
-            searches: Map::new(),
-            fetches: Map::new(),
-            uploads: Map::new(),
-            roads: Roads::default(),
-            nearest: Map::new(),
-            loopback: Vec::new(),
-            leaving: None,
-            repair_at: None,
-            repaired: Time::ZERO,
-        }
-    }
-}
+impl<A: Place> Seldom<A> {
+    const NOTHING: Self = Self {
+        joining: None,
+        errands: Map::new(),
+        writes: Map::new(),
+        detector: Detector::NOTHING,
+        store: Store::NOTHING,
+        publishings: Map::new(),
+        searches: Map::new(),
+        fetches: Map::new(),
+        uploads: Map::new(),
+        roads: Roads::NOTHING,
+        nearest: Map::new(),
+        loopback: Vec::new(),
+        leaving: None,
+        repair_at: None,
+        repaired: Time::ZERO,
+    };
 
-impl<A: Place> Busy<A> {
-    /// Whether nothing is left to be remembered.
-    pub(super) fn is_idle(&self) -> bool {
-        self.queries.is_empty()
-            && self.lookups.is_empty()
-            && self.errands.is_empty()
+    fn is_idle(&self) -> bool {
+        self.errands.is_empty()
             && self.writes.is_empty()
             && self.nearest.is_empty()
             && self.joining.is_none()
@@ -102,6 +102,68 @@ impl<A: Place> Busy<A> {
             && self.uploads.is_empty()
             && self.roads.is_empty()
     }
+}
+
+impl<A: Place> Default for Busy<A> {
+    fn default() -> Self {
+        Self { queries: Slots::default(), lookups: Slots::default(), seldom: None }
+    }
+}
+
+impl<A: Place> Deref for Busy<A> {
+    type Target = Seldom<A>;
+
+    fn deref(&self) -> &Seldom<A> {
+        match &self.seldom {
+            Some(seldom) => seldom,
+            None => const { &Seldom::NOTHING },
+        }
+    }
+}
+
+impl<A: Place> DerefMut for Busy<A> {
+    fn deref_mut(&mut self) -> &mut Seldom<A> {
+        self.seldom.get_or_insert_with(|| Box::new(Seldom::NOTHING))
+    }
+}
+
+impl<A: Place> Busy<A> {
+    /// Whether nothing is left to be remembered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queries.is_empty() && self.lookups.is_empty() && self.seldom.as_ref().is_none_or(|seldom| seldom.is_idle())
+    }
+
+    /// What few nodes have, if this is one of them.
+    pub(super) fn seldom(&mut self) -> Option<&mut Seldom<A>> {
+        self.seldom.as_deref_mut()
+    }
+
+    /// Gives back the room for what few nodes have, where there is nothing in it.
+    pub(super) fn tidy(&mut self) {
+        if self.seldom.as_ref().is_some_and(|seldom| seldom.is_idle() && seldom.repaired == Time::ZERO) {
+            self.seldom = None;
+        }
+    }
+
+    /// Lookups, and who counts as gone.
+    pub(super) fn lookups_and_detector(&mut self) -> (&mut Slots<Lookup<A>>, &Detector<A>) {
+        let detector = match &self.seldom {
+            Some(seldom) => &seldom.detector,
+            None => const { &Detector::NOTHING },
+        };
+        (&mut self.lookups, detector)
+    }
+
+    /// Reads it, see `hexad_core::Node::warm`.
+    pub(super) fn warm(&self) -> usize {
+        usize::from(self.seldom.is_some()).wrapping_add(self.queries.warm()).wrapping_add(self.lookups.warm())
+    }
+
+    /// Reads what is behind its pointers.
+    pub(super) fn warm_deeper(&self) -> usize {
+        let queries = self.queries.values().map(|query| usize::from(query.tries)).sum::<usize>();
+        queries.wrapping_add(self.lookups.values().map(Lookup::warm).sum::<usize>())
+    }
 
     /// A number that no question, lookup or errand has. From dice, so that nobody can answer what he was not asked.
     pub(super) fn fresh(&self, dice: &mut hexad_core::Dice) -> u32 {
@@ -109,8 +171,7 @@ impl<A: Place> Busy<A> {
             let number = u32::try_from(dice.bits() >> 32).unwrap_or(0);
             let taken = self.queries.contains_key(&number)
                 || self.lookups.contains_key(&number)
-                || self.errands.contains_key(&number)
-                || self.writes.contains_key(&number);
+                || self.seldom.as_ref().is_some_and(|seldom| seldom.errands.contains_key(&number) || seldom.writes.contains_key(&number));
             if !taken {
                 return number;
             }

@@ -28,13 +28,9 @@ pub struct Detector<A> {
     suspects: Map<A, Suspect>,
 }
 
-impl<A> Default for Detector<A> {
-    fn default() -> Self {
-        Self { round_trips: Map::new(), suspects: Map::new() }
-    }
-}
-
 impl<A: Ord + Clone> Detector<A> {
+    pub(super) const NOTHING: Self = Self { round_trips: Map::new(), suspects: Map::new() };
+
     pub(super) fn is_empty(&self) -> bool {
         self.round_trips.is_empty() && self.suspects.is_empty()
     }

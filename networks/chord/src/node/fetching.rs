@@ -273,7 +273,7 @@ impl<A: Place> Node<A> {
 
     /// What the engine wants.
     pub(super) fn on_leased(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         let Some((&op, fetch)) = busy.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
         if ranges.is_empty() {
             self.end_fetch(op, out);
@@ -356,7 +356,7 @@ impl<A: Place> Node<A> {
 
     /// The engine has judged what came.
     pub(super) fn on_judged(&mut self, lease: LeaseId, range: Range<u64>, verdict: Verdict, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         let Some((&op, fetch)) = busy.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
         let inside: Vec<u64> = fetch.givers.range(range.clone()).map(|(&offset, _)| offset).collect();
         let mut givers: Vec<A> = Vec::new();

@@ -34,11 +34,10 @@ impl<A: Place> Node<A> {
     }
 
     fn look_up_finger(&mut self, vnode: u8, bit: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(ring) = self.ring_mut(vnode) else { return };
+        let Some(ring) = self.ring(vnode) else { return };
         let start = ring.id().plus_power(bit);
         if let Some(listed) = ring.holders(start, usize::MAX).first().cloned() {
-            ring.set_finger(bit, &listed);
-            return;
+            return self.take_finger(vnode, bit, &listed, out);
         }
         if let Some(finger) = ring.finger(bit).cloned().filter(|finger| !self.is_gone(finger)) {
             // Whoever stands there knows best whether somebody else should.
@@ -65,7 +64,7 @@ impl<A: Place> Node<A> {
                 if proximity > 1 {
                     return self.choose_near(vnode, bit, to, &list, cx, out);
                 }
-                ring.set_finger(bit, to);
+                self.take_finger(vnode, bit, to, out);
             }
             Some(Body::State(..)) if proximity > 1 => {
                 // With proximity anybody in the arc is right.
@@ -90,32 +89,39 @@ impl<A: Place> Node<A> {
         if self.config.0.proximity > 1 {
             return self.choose_near(vnode, bit, &found.owner, &found.following, cx, out);
         }
-        if self.is_crowded(vnode, &found.owner) {
-            return out.note(hexad_core::Level::Debug, "finger_too_near_its_kin", Some(found.owner.addr()), "");
+        self.take_finger(vnode, bit, &found.owner, out);
+    }
+
+    /// Somebody stands where a finger should: it is one, unless the table has as many of its network as it may have.
+    fn take_finger(&mut self, vnode: u8, bit: u8, found: &A::Contact, out: &mut Out<A>) {
+        let crowded = self.is_crowded(vnode, found);
+        let Some(ring) = self.ring_mut(vnode) else { return };
+        if crowded {
+            ring.fingers.retain(|finger| finger != found);
+            return out.note(hexad_core::Level::Debug, "finger_too_near_its_kin", Some(found.addr()), "");
         }
-        if let Some(ring) = self.ring_mut(vnode) {
-            ring.set_finger(bit, &found.owner);
-        }
+        ring.set_finger(bit, found);
     }
 
     /// Measures the first nodes of an arc: any of them may be the finger, and the nearest by round trip will be.
     fn choose_near(&mut self, vnode: u8, bit: u8, first: &A::Contact, following: &[A::Contact], cx: &mut Context<'_>, out: &mut Out<A>) {
         let wanted = usize::from(self.config.0.proximity);
-        let Some(ring) = self.ring_mut(vnode) else { return };
+        let Some(ring) = self.ring(vnode) else { return };
         let here: Vec<A::Contact> = std::iter::once(first)
             .chain(following)
-            .filter(|contact| ring.distance(contact).high_bit() == i16::from(bit))
+            .filter(|contact| ring.distance(contact).high_bit() == i16::from(bit) && !self.is_crowded(vnode, contact))
             .take(wanted)
             .cloned()
             .collect();
-        if here.is_empty() {
-            ring.set_finger(bit, first);
-            return;
-        }
-        let all = here.len() > 1;
-        if !all {
-            ring.set_near_finger(bit, first);
-            return;
+        match &here[..] {
+            [] => return self.take_finger(vnode, bit, first, out),
+            [only] => {
+                if let Some(ring) = self.ring_mut(vnode) {
+                    ring.set_near_finger(bit, only);
+                }
+                return;
+            }
+            _ => {}
         }
         self.busy().nearest.insert((vnode, bit), (u64::MAX, first.clone()));
         for contact in here {
@@ -154,13 +160,14 @@ impl<A: Place> Node<A> {
     /// The successor's table has come: each entry is taken for what it may be, and then looked at.
     pub(super) fn on_table(&mut self, vnode: u8, body: Option<Body<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(Body::Fingers(theirs)) = body else { return };
-        let Some(ring) = self.ring_mut(vnode) else { return };
+        let Some(ring) = self.ring(vnode) else { return };
         let mut known: Vec<A::Contact> = Vec::new();
         for contact in theirs.iter().filter(|contact| **contact != ring.me) {
             super::ring::insert_sorted::<A>(&ring.me, &mut known, contact);
         }
         let mut bits = Vec::new();
         for bit in lowest_bit(ring)..A::Id::BITS {
+            let Some(ring) = self.ring(vnode) else { return };
             let span = ring.id().distance(ring.id().plus_power(bit));
             let at = known.partition_point(|contact| ring.distance(contact) < span);
             let candidate = known.get(at).cloned();
@@ -168,7 +175,7 @@ impl<A: Place> Node<A> {
             match listed.or(candidate) {
                 // One question for each distinct entry tells whether it is right for the lowest bit that has it.
                 Some(found) if ring.fingers.last() != Some(&found) => {
-                    ring.set_finger(bit, &found);
+                    self.take_finger(vnode, bit, &found, out);
                     bits.push(bit);
                 }
                 Some(_) => {}

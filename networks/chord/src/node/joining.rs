@@ -316,9 +316,11 @@ impl<A: Place> Node<A> {
         if let Some(busy) = &mut self.busy {
             busy.queries.clear();
             busy.lookups.clear();
-            busy.writes.clear();
-            busy.nearest.clear();
-            busy.store = super::store::Store::default();
+            if let Some(seldom) = busy.seldom() {
+                seldom.writes.clear();
+                seldom.nearest.clear();
+                seldom.store = super::store::Store::NOTHING;
+            }
         }
         out.push(hexad_core::Output::Unlisten(super::doors::RING));
     }

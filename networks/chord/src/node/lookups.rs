@@ -2,6 +2,7 @@
 
 use hexad_core::{Context, Level, OpId, Time};
 
+use super::few::Few;
 use super::queries::About;
 use super::{Found, Node, Out, Reply, Stage, Style, Timer};
 use crate::id::{Key, RingId, owns};
@@ -35,6 +36,13 @@ pub enum Purpose {
     Locate(OpId),
 }
 
+impl Purpose {
+    /// Whether we look for ourselves: who follows us, then, is the answer.
+    fn is_for_our_place(self) -> bool {
+        matches!(self, Self::Join(_) | Self::Merge(_))
+    }
+}
+
 /// One lookup under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lookup<A: Place> {
@@ -43,7 +51,7 @@ pub struct Lookup<A: Place> {
     started: Time,
     /// The virtual node that asks.
     vnode: u8,
-    paths: Vec<Path<A>>,
+    paths: Few<Path<A>>,
     /// The nearest owner that a path has found.
     best: Option<Found<A>>,
     /// All that were asked, by any path: where there are several, they share nobody on the way.
@@ -73,6 +81,14 @@ struct Path<A: Place> {
     over: bool,
 }
 
+impl<A: Place> Lookup<A> {
+    /// Reads it, see `hexad_core::Node::warm`.
+    pub(super) fn warm(&self) -> usize {
+        let path = |path: &Path<A>| path.candidates.last().map_or(0, |contact| usize::from(contact.vnode())) ^ usize::from(path.hops);
+        self.paths.iter().map(path).sum::<usize>()
+    }
+}
+
 impl<A: Place> Path<A> {
     fn new() -> Self {
         Self {
@@ -88,6 +104,37 @@ impl<A: Place> Path<A> {
             fell_back: false,
             over: false,
         }
+    }
+
+    /// Begins with those, the nearest first, in a list that does not have to grow.
+    fn begin(&mut self, nearest: Vec<A::Contact>) {
+        self.candidates.reserve_exact(CANDIDATES_KEPT + CANDIDATES);
+        self.candidates.extend(nearest.into_iter().rev());
+    }
+
+    /// Takes in those who were named as nearer to a place than the one who named them, who is so far from it. Whoever is not leads nowhere;
+    /// returns how many these are.
+    fn remember(&mut self, named: Vec<A::Contact>, reached: A::Id, place: A::Id) -> usize {
+        let from_owner = |contact: &A::Contact| contact.id().distance(place);
+        let mut off = 0;
+        let mut last = self.candidates.last().map(from_owner);
+        let mut in_order = true;
+        for contact in named.into_iter().rev() {
+            let distance = from_owner(&contact);
+            if distance >= reached {
+                off += 1;
+            } else if !self.candidates.contains(&contact) {
+                in_order &= last.is_none_or(|last| distance <= last);
+                last = Some(distance);
+                self.candidates.push(contact);
+            }
+        }
+        if !in_order {
+            self.candidates.sort_by_key(|contact| std::cmp::Reverse(from_owner(contact)));
+        }
+        let excess = self.candidates.len().saturating_sub(CANDIDATES_KEPT);
+        self.candidates.drain(..excess);
+        off
     }
 }
 
@@ -118,6 +165,14 @@ impl<A: Place> Node<A> {
         (Step::Closer, closer)
     }
 
+    /// Adds those before a key to few of whom all may be gone: whoever is nearest to it knows who else there is.
+    pub(super) fn add_nearer(&self, ring: &super::Ring<A>, key: &Key, holders: &mut Vec<A::Contact>) {
+        let wanted = CANDIDATES.saturating_sub(holders.len());
+        if wanted > 0 {
+            holders.extend(ring.preceding(A::Id::of_key(key), wanted, self.config.0.list_shortcuts, |contact| !self.is_gone(contact)));
+        }
+    }
+
     /// Starts to look for the owner of `key`: by our own tables, or by way of `seeds` where there are any.
     pub(super) fn start_lookup(&mut self, purpose: Purpose, key: Key, seeds: Vec<A::Contact>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let config = self.config.clone();
@@ -127,7 +182,15 @@ impl<A: Place> Node<A> {
         };
         let secure = matches!(purpose, Purpose::Errand(_) | Purpose::Locate(_));
         let paths = if secure { usize::from(config.0.paths.max(1)) } else { 1 };
-        let mut lookup = Lookup { purpose, key, started: cx.now, vnode, paths: vec![Path::new(); paths], best: None, asked: Vec::new() };
+        let mut lookup = Lookup {
+            purpose,
+            key,
+            started: cx.now,
+            vnode,
+            paths: if paths == 1 { Few::One(Path::new()) } else { vec![Path::new(); paths].into() },
+            best: None,
+            asked: Vec::new(),
+        };
         if seeds.is_empty() {
             let Some(ring) = self.ring(vnode).filter(|ring| ring.stage == Stage::Member) else {
                 return self.on_found(purpose, None, cx, out);
@@ -142,14 +205,18 @@ impl<A: Place> Node<A> {
                 _ if secure && config.0.style == Style::Recursive => {
                     let (origin, claimed) = (ring.me.clone(), step == Step::Successor);
                     let number = self.busy().fresh(cx.dice);
-                    lookup.paths.clear();
+                    lookup.paths = Vec::new().into();
                     self.busy().lookups.insert(number, lookup);
                     out.wake(cx.now + config.0.lookup_deadline, Timer::Lookup(number));
                     let route = Route { key, origin, query: number, hops: 1, claimed };
                     return self.relay(vnode, route, contacts, cx, out);
                 }
-                Step::Successor if paths == 1 => lookup.paths[0].owners = contacts,
-                _ if paths == 1 => lookup.paths[0].candidates = contacts.into_iter().rev().collect(),
+                Step::Successor if paths == 1 => {
+                    let nearer = ring.preceding(A::Id::of_key(&key), CANDIDATES, config.0.list_shortcuts, |contact| !self.is_gone(contact));
+                    lookup.paths[0].begin(nearer);
+                    lookup.paths[0].owners = contacts;
+                }
+                _ if paths == 1 => lookup.paths[0].begin(contacts),
                 _ => self.spread(vnode, &key, contacts, step, &mut lookup.paths),
             }
         } else {
@@ -198,15 +265,17 @@ impl<A: Place> Node<A> {
     fn go_on(&mut self, number: u32, at: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
         let settings = &self.config.0;
         let Some(busy) = &mut self.busy else { return };
-        let Some(lookup) = busy.lookups.get_mut(&number) else { return };
+        let (lookups, detector) = busy.lookups_and_detector();
+        let Some(lookup) = lookups.get_mut(&number) else { return };
         let (key, vnode) = (lookup.key, lookup.vnode);
         let many = lookup.paths.len() > 1;
         let asked = std::mem::take(&mut lookup.asked);
         let Some(path) = lookup.paths.get_mut(usize::from(at)) else { return };
-        let me: Vec<&A::Contact> = self.rings.iter().map(|ring| &ring.me).collect();
-        let is_me = |contact: &A::Contact| matches!(lookup.purpose, Purpose::Join(_) | Purpose::Merge(_)) && me.contains(&contact);
+        let rings = &self.rings;
+        let home = lookup.purpose.is_for_our_place();
+        let is_me = |contact: &A::Contact| home && rings.iter().any(|ring| ring.me == *contact);
         let usable = |contact: &A::Contact| !is_me(contact) && !path.silent.contains(contact);
-        path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !busy.detector.is_gone(&owner.addr())));
+        path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !detector.is_gone(&owner.addr())));
         path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
         let mut next = None;
         if path.hops >= settings.hops_max {
@@ -253,6 +322,8 @@ impl<A: Place> Node<A> {
         let Some(lookup) = busy.lookups.get_mut(&number) else { return };
         let place = A::Id::of_key(&lookup.key);
         let started = lookup.started;
+        let (rings, home) = (&self.rings, lookup.purpose.is_for_our_place());
+        let is_me = |contact: &A::Contact| home && rings.iter().any(|ring| ring.me == *contact);
         let Some(path) = lookup.paths.get_mut(usize::from(at)) else { return };
         let Some((_, claimed)) = path.asking.take() else { return };
         let from_owner = |contact: &A::Contact| contact.id().distance(place);
@@ -278,11 +349,16 @@ impl<A: Place> Node<A> {
                         out.note(Level::Drop, "forged_owner", Some(to.addr()), "");
                     }
                     Step::Successor => {
-                        path.owners = contacts;
+                        let reached = from_owner(to);
+                        let is_before = |contact: &A::Contact| contact.id() != place && from_owner(contact) < reached;
+                        let (nearer, owners) = contacts.into_iter().partition(is_before);
+                        path.owners = owners;
+                        path.remember(nearer, reached, place);
                     }
                     Step::Before => match contacts.into_iter().next() {
-                        // It names one who is gone: what that one owned, is its own.
-                        Some(before) if path.silent.contains(&before) => {
+                        // It names one who is gone, and what that one owned is its own; or us, who come back to where we were before it has
+                        // noticed that we had left.
+                        Some(before) if path.silent.contains(&before) || is_me(&before) => {
                             let (hops, timeouts) = (path.hops, path.timeouts);
                             path.over = true;
                             let found = Found { owner: to.clone(), following: Vec::new(), hops, timeouts, took: cx.now.since(started) };
@@ -296,22 +372,10 @@ impl<A: Place> Node<A> {
                         None => {}
                     },
                     Step::Closer => {
-                        // Whoever is not nearer to the key than the one who named it leads nowhere.
-                        let reached = from_owner(to);
-                        let mut off = 0_u32;
-                        for contact in contacts.into_iter().rev() {
-                            if from_owner(&contact) >= reached {
-                                off += 1;
-                            } else if !path.candidates.contains(&contact) {
-                                path.candidates.push(contact);
-                            }
-                        }
+                        let off = path.remember(contacts, from_owner(to), place);
                         if off > 0 {
                             out.note(Level::Drop, "no_progress", Some(to.addr()), "");
                         }
-                        path.candidates.sort_by_key(|contact| std::cmp::Reverse(from_owner(contact)));
-                        let excess = path.candidates.len().saturating_sub(CANDIDATES_KEPT);
-                        path.candidates.drain(..excess);
                     }
                 }
             }

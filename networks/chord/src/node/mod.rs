@@ -4,6 +4,7 @@ mod busy;
 mod detector;
 mod errands;
 mod fetching;
+mod few;
 mod fingers;
 mod joining;
 mod leaving;
@@ -13,7 +14,6 @@ mod publishing;
 mod queries;
 mod replicas;
 mod ring;
-mod rings;
 mod roads;
 mod searching;
 mod serving;
@@ -35,9 +35,9 @@ use hexad_core::{
 
 use crate::id::Key;
 use crate::place::{Contact as _, Place};
-use crate::wire::{Body, Item, Message, Reason, Welcome};
+use crate::wire::{Body, Item, Message, Reason, Step, Welcome};
 use busy::Busy;
-use rings::Rings;
+use few::Few;
 
 /// Where a node puts what it wants.
 pub type Out<A> = Outbox<Node<A>>;
@@ -144,7 +144,7 @@ pub struct Status<A: Place> {
 pub struct Node<A: Place> {
     config: Config,
     addr: Option<A>,
-    rings: Rings<A>,
+    rings: Few<Ring<A>>,
     /// The operation that keeps us in the ring.
     member: Option<OpId>,
     busy: Option<Box<Busy<A>>>,
@@ -260,7 +260,7 @@ impl<A: Place> Node<A> {
     }
 
     fn on_closed(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         busy.uploads.remove(&conn);
         busy.roads.closed(conn);
         self.on_source_closed(conn, cx, out);
@@ -290,8 +290,8 @@ impl<A: Place> Node<A> {
         let Some(sender) = from.contact(message.from) else {
             return out.note(Level::Drop, "peer_without_place", Some(from.clone()), "");
         };
-        if let Some(busy) = &mut self.busy {
-            busy.detector.heard(from);
+        if let Some(seldom) = self.busy.as_mut().and_then(|busy| busy.seldom()) {
+            seldom.detector.heard(from);
         }
         self.learn(&sender);
         if let Body::Hello(seen) = &message.body {
@@ -304,7 +304,10 @@ impl<A: Place> Node<A> {
         let answer = match &message.body {
             Body::Ping => Body::Pong,
             Body::FindNext { key, claimed } => {
-                let (step, contacts) = self.next_step(ring, key, *claimed);
+                let (step, mut contacts) = self.next_step(ring, key, *claimed);
+                if step == Step::Successor {
+                    self.add_nearer(ring, key, &mut contacts);
+                }
                 Body::Next(step, contacts)
             }
             Body::GetState => Body::State(ring.prdc.clone(), ring.succ.clone().into()),
@@ -338,6 +341,7 @@ impl<A: Place> Node<A> {
                 self.on_withdraw(message.to, from, &key, slot, seq, cx, out)
             }
             Body::Leave => return self.on_leave(message.to, &sender, cx, out),
+            Body::Nearer => return self.on_nearer(message.to, &sender, cx, out),
             Body::SetFinger(bit, contact) => {
                 let (bit, contact) = (*bit, contact.clone());
                 return self.on_set_finger(message.to, bit, &contact, cx, out);
@@ -373,9 +377,10 @@ impl<A: Place> Node<A> {
     fn listen_to_ourselves(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         // Each round is what the one before has caused; a conversation with ourselves that does not end would be a fault of ours.
         for _ in 0..256 {
-            let Some(said) = self.busy.as_mut().map(|busy| std::mem::take(&mut busy.loopback)).filter(|said| !said.is_empty()) else {
+            let Some(seldom) = self.busy.as_mut().and_then(|busy| busy.seldom()).filter(|seldom| !seldom.loopback.is_empty()) else {
                 return;
             };
+            let said = std::mem::take(&mut seldom.loopback);
             let Some(own) = self.addr.clone() else { return };
             for message in said {
                 self.on_message(&own, message, cx, out);
@@ -406,8 +411,23 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Sent(..) | Input::Answered(..) => {}
         }
         self.listen_to_ourselves(cx, out);
-        if self.busy.as_ref().is_some_and(|busy| busy.is_idle()) {
-            self.busy = None;
+        if let Some(busy) = &mut self.busy {
+            if busy.is_idle() {
+                self.busy = None;
+            } else {
+                busy.tidy();
+            }
+        }
+    }
+
+    fn warm(&self, depth: u8) -> usize {
+        match depth {
+            0 => usize::from(self.ticking) ^ self.rings.len() ^ usize::from(self.busy.is_some()),
+            1 => {
+                let rings = self.rings.iter().map(Ring::warm).fold(0, usize::wrapping_add);
+                rings.wrapping_add(self.busy.as_ref().map_or(0, |busy| busy.warm()))
+            }
+            _ => self.busy.as_ref().map_or(0, |busy| busy.warm_deeper()),
         }
     }
 }

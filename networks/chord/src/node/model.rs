@@ -75,6 +75,8 @@ impl World {
             copies: 1,
             fill: Fill::Later,
             table: Table::SuccessorOnly,
+            // Any member may stabilise at any time here: that somebody asks for it would add nothing but messages under way.
+            tell_predecessor: false,
             stabilise_every: Span::from_secs(1),
             tries: 1,
             suspects_max: 0,

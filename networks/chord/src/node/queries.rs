@@ -41,7 +41,7 @@ pub enum About<A: Place> {
     /// A copy of what was put here.
     Copy { write: u32 },
     /// Comparison of our arc with one who holds copies of it.
-    Inventory { vnode: u8, after: Key, upto: Key },
+    Inventory { vnode: u8, arc: Box<(Key, Key)> },
     /// Copies for one who lacks them.
     Push,
     /// Items that we lack.
@@ -76,12 +76,12 @@ impl<A: Place> Node<A> {
         let Some(busy) = &mut self.busy else { return };
         let Some(query) = busy.queries.get_mut(&number) else { return };
         query.sent = cx.now;
-        let addr = query.to.addr();
+        let (addr, tries) = (query.to.addr(), query.tries);
         let message = Message { from: query.from, to: query.to.vnode(), query: number, body: query.body.clone() };
         let large = hexad_core::Message::wire_bytes(&message) > DATAGRAM_BYTES_MAX;
         // What needs a connection first has to have one.
-        let patience = busy.detector.patience(&addr, query.tries, settings) + if large { settings.answer_max } else { Span::ZERO };
-        out.wake(cx.now + patience, Timer::Query(number, query.tries));
+        let patience = busy.detector.patience(&addr, tries, settings) + if large { settings.answer_max } else { Span::ZERO };
+        out.wake(cx.now + patience, Timer::Query(number, tries));
         self.send(&addr, message, cx, out);
     }
 
@@ -125,10 +125,10 @@ impl<A: Place> Node<A> {
         let Some(query) = busy.queries.remove(&message.query) else { return };
         let after = cx.now.since(query.sent);
         // An answer to a question that was asked twice tells nothing about the way (Karn).
-        if query.tries == 0 {
+        if query.tries > 0 {
+            busy.seldom().into_iter().for_each(|seldom| seldom.detector.heard(from));
+        } else if settings.round_trips_max > 0 || !busy.detector.is_empty() {
             busy.detector.answered(from, after, cx.now, settings);
-        } else {
-            busy.detector.heard(from);
         }
         let answerer = from.contact(message.from).unwrap_or_else(|| query.to.clone());
         self.on_end(query, Some((answerer, message.body, after)), cx, out);
@@ -136,7 +136,7 @@ impl<A: Place> Node<A> {
 
     /// A question was not answered in time.
     pub(super) fn on_patience(&mut self, number: u32, tries: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let config = self.config.clone();
+        let config = &self.config;
         let Some(busy) = &mut self.busy else { return };
         let Some(query) = busy.queries.get_mut(&number).filter(|query| query.tries == tries) else { return };
         if query.tries + 1 < config.0.tries {
@@ -159,9 +159,9 @@ impl<A: Place> Node<A> {
     /// Passes the end of a question on to whoever asked it.
     fn on_end(&mut self, query: Query<A>, answer: Option<(A::Contact, Body<A>, Span)>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let to = query.to;
-        let body = answer.as_ref().map(|(_, body, _)| body.clone());
+        let (who, body, after) = answer.map_or((None, None, None), |(who, body, after)| (Some(who), Some(body), Some(after)));
         match query.about {
-            About::Hello => self.on_hello_end(answer.map(|(who, body, _)| (who, body)), cx, out),
+            About::Hello => self.on_hello_end(who.zip(body), cx, out),
             About::Greet { vnode } => self.on_greet_end(vnode, &to, body, cx, out),
             About::JoinState { vnode, turns } => self.on_join_state(vnode, turns, &to, body, cx, out),
             About::CopyTable { vnode } => self.on_table(vnode, body, cx, out),
@@ -169,9 +169,13 @@ impl<A: Place> Node<A> {
             About::Second { vnode, list, head } => self.on_second_end(vnode, &to, &head, &list, body, cx, out),
             About::Mesh { vnode } => self.on_mesh_end(vnode, &to, body, cx, out),
             About::Merge { vnode } => self.on_merge_end(vnode, &to, body, cx, out),
-            About::Rectify { vnode, notifier } => self.on_rectify_end(vnode, &to, &notifier, body.is_some(), cx, out),
+            About::Rectify { vnode, notifier } => {
+                // Who has come back and is no member yet is as good as gone: it will notify us when it is.
+                let there = body.is_some_and(|body| !matches!(body, Body::Refused(_)));
+                self.on_rectify_end(vnode, &to, &notifier, there, cx, out);
+            }
             About::Finger { vnode, bit, turns } => self.on_finger_end((vnode, bit, turns), &to, body, cx, out),
-            About::Near { vnode, bit } => self.on_near_end(vnode, bit, &to, answer.map(|(_, _, after)| after), out),
+            About::Near { vnode, bit } => self.on_near_end(vnode, bit, &to, after, out),
             About::Step { lookup, path } => self.on_step_end(lookup, path, &to, body, cx, out),
             About::Relay { rest } => {
                 if let (None, Body::Route(route)) = (&body, query.body) {
@@ -180,7 +184,7 @@ impl<A: Place> Node<A> {
             }
             About::Errand(errand) => self.on_errand_end(errand, &to, body, cx, out),
             About::Copy { write } => self.on_copy_end(write, matches!(body, Some(Body::Copied(count)) if count > 0), cx, out),
-            About::Inventory { vnode, after, upto } => self.on_inventory_end(vnode, &to, (after, upto), body, cx, out),
+            About::Inventory { vnode, arc } => self.on_inventory_end(vnode, &to, *arc, body, cx, out),
             About::Push => {}
             About::Pull => self.on_pulled(&to, body, cx, out),
             About::Farewell { op } => self.on_farewell_end(op, cx, out),

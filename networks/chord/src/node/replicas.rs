@@ -171,7 +171,7 @@ impl<A: Place> Node<A> {
     }
 
     pub(super) fn on_repair(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         if busy.repair_at.is_some_and(|at| at <= cx.now) {
             busy.repair_at = None;
             self.repair(cx, out);
@@ -181,7 +181,7 @@ impl<A: Place> Node<A> {
     /// What comes round for the store: items end, copies are compared, and what nobody wants here goes where it belongs.
     pub(super) fn tend_store(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let every = self.config.0.repair_every;
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         busy.store.expire(cx.now);
         if busy.store.is_empty() || every.is_zero() || cx.now.since(busy.repaired) < every {
             return;
@@ -203,7 +203,7 @@ impl<A: Place> Node<A> {
             let sums = store.sums(&inside);
             for holder in holders {
                 let body = Body::Inventory(Box::new(Inventory { after, upto, sums }));
-                self.ask(vnode, &holder, About::Inventory { vnode, after, upto }, body, cx, out);
+                self.ask(vnode, &holder, About::Inventory { vnode, arc: Box::new((after, upto)) }, body, cx, out);
             }
         }
     }

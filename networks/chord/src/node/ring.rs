@@ -48,6 +48,15 @@ impl<A: Place> Ring<A> {
         }
     }
 
+    /// Reads the tables, see `hexad_core::Node::warm`.
+    pub(super) fn warm(&self) -> usize {
+        let ends = |contacts: &[A::Contact]| {
+            let each = contacts.first().into_iter().chain(contacts.get(contacts.len() / 2)).chain(contacts.last());
+            each.map(|contact| usize::from(contact.vnode())).sum::<usize>()
+        };
+        ends(&self.succ).wrapping_add(ends(&self.fingers))
+    }
+
     /// Its place.
     pub fn id(&self) -> A::Id {
         self.me.id()

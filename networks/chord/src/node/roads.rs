@@ -30,13 +30,9 @@ struct Road<A: Place> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Roads<A: Place>(Map<ConnId, Road<A>>);
 
-impl<A: Place> Default for Roads<A> {
-    fn default() -> Self {
-        Self(Map::new())
-    }
-}
-
 impl<A: Place> Roads<A> {
+    pub(super) const NOTHING: Self = Self(Map::new());
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -112,7 +108,7 @@ impl<A: Place> Node<A> {
 
     /// Closes a connection that nobody uses.
     pub(super) fn on_road_idle(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         let Some(road) = busy.roads.0.get(&conn) else { return };
         let end = road.used + if road.dialled { IDLE } else { IDLE_ACCEPTED };
         if cx.now < end {

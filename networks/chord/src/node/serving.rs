@@ -86,7 +86,7 @@ impl<A: Place> Node<A> {
 
     /// Gives what was asked for, while there is room.
     pub(super) fn serve_more(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         let Some(upload) = busy.uploads.get_mut(&conn) else { return };
         let mut room = cx.room(conn);
         while let Some(&(offset, bytes)) = upload.waiting.front() {

@@ -46,6 +46,8 @@ pub struct Settings {
     pub table: Table,
     /// Which rules of maintenance are followed. Anything but [`Rules::Corrected`] is for the lab.
     pub rules: Rules,
+    /// Whether a node that has a nearer predecessor says so to the one before, which then stabilises at once and not when its time comes.
+    pub tell_predecessor: bool,
     /// How long an answer may take of somebody of whom nothing is known.
     pub answer_first: Span,
     /// An answer may never take longer, whatever is known.
@@ -127,6 +129,7 @@ impl Default for Settings {
             fill: Fill::Copy,
             table: Table::Fingers,
             rules: Rules::Corrected,
+            tell_predecessor: true,
             answer_first: Span::from_secs(1),
             answer_max: Span::from_secs(3),
             answer_min: Span::from_millis(100),

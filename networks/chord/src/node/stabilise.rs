@@ -152,7 +152,7 @@ impl<A: Place> Node<A> {
 
     /// Somebody takes itself for our predecessor.
     pub(super) fn on_notify(&mut self, vnode: u8, notifier: A::Contact, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let rules = self.config.0.rules;
+        let (rules, tells) = (self.config.0.rules, self.config.0.tell_predecessor);
         let Some(ring) = self.ring_mut(vnode) else { return };
         if notifier == ring.me {
             return;
@@ -171,9 +171,20 @@ impl<A: Place> Node<A> {
             }
             _ => {
                 // It has just written to us, so it is there.
-                ring.prdc = Some(notifier);
+                let before = ring.prdc.replace(notifier);
+                let told = before.filter(|before| tells && rules == Rules::Corrected && !self.is_gone(before));
+                if let Some(before) = told {
+                    self.tell(vnode, &before, Body::Nearer, cx, out);
+                }
                 self.neighbours_changed(cx, out);
             }
+        }
+    }
+
+    /// Our successor has a nearer predecessor than us. It is found by stabilising, as ever: nothing is believed that has not answered.
+    pub(super) fn on_nearer(&mut self, vnode: u8, sender: &A::Contact, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if self.ring(vnode).is_some_and(|ring| ring.succ.first() == Some(sender)) {
+            self.stabilise(vnode, cx, out);
         }
     }
 
@@ -229,7 +240,7 @@ impl<A: Place> Node<A> {
     /// Looks whether one who was gone is back, and whether it is in a ring of its own: then two rings have to become one.
     fn look_for_lost(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let config = self.config.clone();
-        let Some(busy) = &mut self.busy else { return };
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
         let Some(lost) = busy.detector.due(cx.now, &config.0) else { return };
         let Some(contact) = lost.contact(config.0.first_vnode) else { return };
         let Some(ring) = self.rings.iter().find(|ring| ring.stage == Stage::Member) else { return };

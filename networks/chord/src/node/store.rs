@@ -31,13 +31,9 @@ pub struct Store<A> {
     withdrawn: Map<(Key, u64), (u32, Time)>,
 }
 
-impl<A> Default for Store<A> {
-    fn default() -> Self {
-        Self { items: Map::new(), bytes_used: 0, publishers: Map::new(), withdrawn: Map::new() }
-    }
-}
-
 impl<A: Place> Store<A> {
+    pub(super) const NOTHING: Self = Self { items: Map::new(), bytes_used: 0, publishers: Map::new(), withdrawn: Map::new() };
+
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.withdrawn.is_empty()
     }

@@ -170,6 +170,7 @@ fn read<A: Place>(frame: &[u8]) -> Result<Message<A>, Malformed> {
         0x0f => Body::GetFingers,
         0x8f => Body::Fingers(contacts::<A>(f)?.into()),
         0x10 => Body::SetFinger(f.u8()?, contact::<A>(f)?),
+        0x11 => Body::Nearer,
         0x20 => Body::Describe(Box::new(read_digest(f)?)),
         0xa0 => Body::Description(f.bytes(MESSAGE_BYTES_MAX)?),
         0xa3 => {
@@ -368,6 +369,7 @@ fn write_body<A: Place>(body: &Body<A>, out: &mut BytesMut) {
         | Body::Notify
         | Body::Got
         | Body::Leave
+        | Body::Nearer
         | Body::Withdrawn
         | Body::GetFingers
         | Body::Unknown(_) => {}
@@ -403,6 +405,7 @@ fn kind_of<A: Place>(body: &Body<A>) -> u8 {
         Body::Differs(_) => 0x8b,
         Body::Take(_) => 0x0c,
         Body::Leave => 0x0d,
+        Body::Nearer => 0x11,
         Body::Withdraw(_) => 0x0e,
         Body::Withdrawn => 0x8e,
         Body::GetFingers => 0x0f,

@@ -88,6 +88,9 @@ pub enum Body<A: Place> {
     Fingers(Box<[A::Contact]>),
     /// 0x10, become your finger of that number, if it is one. Only in the variant of the paper of 2001 in which a join updates others (C12).
     SetFinger(u8, A::Contact),
+    /// 0x11, somebody stands between the sender and the receiver, which was its predecessor until now: the receiver had better stabilise at
+    /// once. No answer (ToN 2003, section VI-D).
+    Nearer,
     /// 0x20, what is behind this digest? Over a connection.
     Describe(Box<Digest>),
     /// 0xa0, the info dictionary of BEP 3.
@@ -328,6 +331,7 @@ impl<A: Place> hexad_core::Message for Message<A> {
             Body::GetFingers => "get_fingers",
             Body::Fingers(_) => "fingers",
             Body::SetFinger(..) => "set_finger",
+            Body::Nearer => "nearer",
             Body::Describe(_) => "describe",
             Body::Description(_) => "description",
             Body::Tree(_) => "tree",
@@ -373,6 +377,7 @@ impl<A: Place> hexad_core::Message for Message<A> {
             | Body::Notify
             | Body::Got
             | Body::Leave
+            | Body::Nearer
             | Body::Withdrawn
             | Body::GetFingers
             | Body::Unknown(_) => 0,
