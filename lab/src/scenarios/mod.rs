@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod kazaa;
 pub mod napster;
 pub mod toy;
 
@@ -24,6 +25,10 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::GAP,
     &chord::RULES,
     &chord::INDEX,
+    &kazaa::SEARCH,
+    &kazaa::LOSS,
+    &kazaa::SOURCES,
+    &kazaa::ELECTION,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,
