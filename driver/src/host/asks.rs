@@ -164,10 +164,12 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
     match ask {
         Ask::Resolve(name) => stage.asks.resolve(&name).await,
         Ask::Http(request) => stage.asks.exchange(&request, &stage.config).await,
-        Ask::Work(CpuJob::Sign(message)) => match stage.node_key().await.and_then(|key| key.sign(&message).map_err(|error| error.to_string())) {
-            Ok(signature) => Answer::Worked(CpuResult::Bytes(signature.into())),
-            Err(why) => other(&why),
-        },
+        Ask::Work(CpuJob::Sign(message)) => {
+            match stage.node_key().await.and_then(|key| key.sign(&message).map_err(|error| error.to_string())) {
+                Ok(signature) => Answer::Worked(CpuResult::Bytes(signature.into())),
+                Err(why) => other(&why),
+            }
+        }
         Ask::Work(job) => stage.asks.work(job).await,
         Ask::Query(query) => {
             let Some(catalogue) = &stage.asks.catalogue else { return other("no catalogue here") };

@@ -1,7 +1,7 @@
 //! Kazaa as a pure state machine: supernodes that elect themselves, leaves that publish to them, floods among supernodes, and transfers.
 //!
 //! `place` says who is who, `wire` turns bytes into messages and back, `node` decides. FastTrack's own wire is closed and dead; this is a
-//! protocol of ours with the same behaviour.
+//! protocol of ours with the same behaviour. A supernode can have a door for leaves that speak the old wire.
 
 pub mod node;
 pub mod place;
@@ -34,12 +34,12 @@ impl<A: Place> Network for Kazaa<A> {
 
     fn secrets(_: &Node<A>) {}
 
-    fn codec(_: Role, _: Option<&Dial>, (): &(), _: &mut Dice) -> wire::Codec<A> {
-        wire::Codec::default()
+    fn codec(role: Role, _: Option<&Dial>, (): &(), _: &mut Dice) -> wire::Codec<A> {
+        wire::Codec::new(role)
     }
 
     fn encode_datagram(message: &Message<A>, out: &mut BytesMut) {
-        if message.wire_bytes() <= wire::DATAGRAM_BYTES_MAX {
+        if message.wire_bytes() <= wire::DATAGRAM_BYTES_MAX && !matches!(message, Message::Fast(_)) {
             wire::write(message, 0, out);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hexad_core::{Address as _, Endpoint, Operation, Span, Time};
 use hexad_kazaa::{Kazaa, Settings};
 
-use super::town::{float, settings};
+use super::town::{float, is_at_home, settings};
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -24,24 +24,29 @@ pub static ELECTION: Scenario = Scenario {
         Parameter { name: "leaves-target", default: Preset::Count(60), help: "leaves that a supernode should have" },
         Parameter { name: "parents", default: Preset::Count(2), help: "supernodes of a leaf" },
         Parameter { name: "links", default: Preset::Count(40), help: "links that a supernode wants to others" },
-        Parameter { name: "weak-percent", default: Preset::Count(50), help: "nodes that may not be supernodes: slow, metered, or behind a translator" },
+        Parameter {
+            name: "weak-percent",
+            default: Preset::Count(50),
+            help: "nodes that may not be supernodes: slow, metered, or behind a translator",
+        },
         Parameter { name: "uptime", default: Preset::Seconds(600.0), help: "how long a node is there before it may be a supernode" },
         Parameter { name: "ping", default: Preset::Seconds(10.0), help: "how often a leaf looks whether its supernodes are there" },
         Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },
     ],
     claims: &[
-        Claim { id: "KZ5", says: "the overlay is as it was measured: 40 to 60 links of a supernode, 60 to 150 leaves, links that last about half an hour", source: "Liang, Kumar, Ross 2004" },
-        Claim { id: "KZE1", says: "under churn the share of supernodes stays within a factor 1.5 of its target", source: "issue 6, mission K3" },
+        Claim {
+            id: "KZ5",
+            says: "the overlay is as it was measured: 40 to 60 links of a supernode, 60 to 150 leaves, links that last about half an hour",
+            source: "Liang, Kumar, Ross 2004",
+        },
+        Claim {
+            id: "KZE1",
+            says: "under churn the share of supernodes stays within a factor 1.5 of its target",
+            source: "issue 6, mission K3",
+        },
         Claim { id: "KZE2", says: "no leaf is without a supernode for more than 30 s (99 %)", source: "issue 6" },
     ],
-    small: &[
-        ("nodes", "300"),
-        ("leaves-target", "20"),
-        ("links", "8"),
-        ("warm-up", "40min"),
-        ("time", "30min"),
-        ("uptime", "5min"),
-    ],
+    small: &[("nodes", "300"), ("leaves-target", "20"), ("links", "8"), ("warm-up", "40min"), ("time", "30min"), ("uptime", "5min")],
     full: &[("nodes", "10k"), ("warm-up", "2h"), ("time", "2h")],
     seeds: (1, 3),
     run: election,
@@ -81,7 +86,7 @@ impl Watch {
                 supernodes += 1;
                 leaves += node.leaves();
             }
-            if node.is_at_home() {
+            if is_at_home(lab, node) {
                 self.settled[number as usize] = true;
                 if let Some(since) = self.homeless.remove(&number)
                     && counted
@@ -193,7 +198,11 @@ fn election(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
             shares.push(float(supernodes) / float(alive.max(1)));
             if seconds.is_multiple_of(60) {
                 each.push(float(leaves) / float(supernodes.max(1)));
-                let links: usize = alive_supernodes.iter().filter_map(|node| lab.node(NodeIndex(*node))).map(|node| node.link_ages(lab.now()).count()).sum();
+                let links: usize = alive_supernodes
+                    .iter()
+                    .filter_map(|node| lab.node(NodeIndex(*node)))
+                    .map(|node| node.link_ages(lab.now()).count())
+                    .sum();
                 degrees.push(float(links) / float(alive_supernodes.len().max(1)));
             }
         }
@@ -217,8 +226,18 @@ fn election(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     outcome.find("KZE2", "time without any supernode, 99 % of all losses, s", Expected::AtMost(30.0), p99);
     outcome.find("KZE2", "leaves without a supernode for more than 30 s at the end", Expected::exactly(0.0), without);
     let wanted = float(links);
-    outcome.find("KZ5", "links of a supernode, over those it wants", Expected::Between(0.8, 1.5), mean_of(&degrees) / wanted.min(float(alive_supernodes.len() - 1)));
-    outcome.find("KZ5", "leaves of a supernode, over those it should have", Expected::Between(1.0 / 1.5, 1.5), mean_of(&each) / float(target_leaves));
+    outcome.find(
+        "KZ5",
+        "links of a supernode, over those it wants",
+        Expected::Between(0.8, 1.5),
+        mean_of(&degrees) / wanted.min(float(alive_supernodes.len() - 1)),
+    );
+    outcome.find(
+        "KZ5",
+        "leaves of a supernode, over those it should have",
+        Expected::Between(1.0 / 1.5, 1.5),
+        mean_of(&each) / float(target_leaves),
+    );
     // The mean age of what is open equals the mean life where lives are exponential.
     outcome.find("KZ5", "age of an open link of supernodes, mean, min", Expected::Between(10.0, 35.0), mean_of(&ages));
     let mut table = Table::new("election", "Supernodes that elect themselves", &[("figure", ""), ("value", ""), ("unit", "")]);

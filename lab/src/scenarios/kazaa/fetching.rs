@@ -22,7 +22,11 @@ pub static SOURCES: Scenario = Scenario {
         Parameter { name: "down", default: Preset::Count(1 << 20), help: "downlink of who fetches, bytes a second" },
         Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },
     ],
-    claims: &[Claim { id: "KZ6", says: "names by hash let several sources be used: the time is the size over what they give together, or over what the fetcher takes", source: "claims D, mission K6" }],
+    claims: &[Claim {
+        id: "KZ6",
+        says: "names by hash let several sources be used: the time is the size over what they give together, or over what the fetcher takes",
+        source: "claims D, mission K6",
+    }],
     small: &[("file-bytes", "4194304")],
     full: &[("file-bytes", "67108864")],
     seeds: (1, 3),
@@ -32,7 +36,11 @@ pub static SOURCES: Scenario = Scenario {
 fn sources(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let mut outcome = Outcome::default();
     let (bytes, up, down) = (params.count("file-bytes"), params.count("up"), params.count("down"));
-    let mut table = Table::new("sources", "One file from several sources", &[("sources", ""), ("time", "s"), ("size over capacity", "s"), ("ratio", "")]);
+    let mut table = Table::new(
+        "sources",
+        "One file from several sources",
+        &[("sources", ""), ("time", "s"), ("size over capacity", "s"), ("ratio", "")],
+    );
     let (mut measured, mut ideal) = (Vec::new(), Vec::new());
     for &count in params.counts("sources") {
         let leaves = u32::try_from(count).unwrap_or(1) + 1;

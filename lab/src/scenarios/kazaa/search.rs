@@ -16,14 +16,22 @@ pub static SEARCH: Scenario = Scenario {
     parameters: &[
         Parameter { name: "supernodes", default: Preset::Count(60), help: "how many of the nodes are supernodes" },
         Parameter { name: "links", default: Preset::Count(10), help: "links that a supernode has to others" },
-        Parameter { name: "hops", default: Preset::Counts(&[0, 1, 2]), help: "how far a question travels beyond the first supernode, one world each" },
+        Parameter {
+            name: "hops",
+            default: Preset::Counts(&[0, 1, 2]),
+            help: "how far a question travels beyond the first supernode, one world each",
+        },
         Parameter { name: "files", default: Preset::Count(2), help: "files of a leaf" },
         Parameter { name: "searches", default: Preset::Count(300), help: "searches in each world" },
         Parameter { name: "parents", default: Preset::Count(1), help: "supernodes of a leaf" },
         Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },
     ],
     claims: &[
-        Claim { id: "KZ1", says: "a search reaches as much with fewer messages than a flood among all, about as many times fewer as a supernode has leaves", source: "mission K5; Liang 2004" },
+        Claim {
+            id: "KZ1",
+            says: "a search reaches as much with fewer messages than a flood among all, about as many times fewer as a supernode has leaves",
+            source: "mission K5; Liang 2004",
+        },
         Claim { id: "KZ2", says: "what exists is not always found; it depends on how far questions travel", source: "mission K9" },
         Claim { id: "KZ3", says: "a supernode knows the files of its leaves and no others", source: "claims D" },
     ],
@@ -136,7 +144,12 @@ fn search(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     outcome.find("KZ2", "falls of recall with further travel", Expected::exactly(0.0), float(falls(&recalls)));
     // Between "asks every supernode once" and "asks each of them several times", since questions meet.
     let best = fewer.iter().copied().fold(0.0, f64::max);
-    outcome.find("KZ1", "times fewer messages than a flood among all, over leaves of a supernode, at best", Expected::Between(0.5, 2.0), best / each);
+    outcome.find(
+        "KZ1",
+        "times fewer messages than a flood among all, over leaves of a supernode, at best",
+        Expected::Between(0.5, 2.0),
+        best / each,
+    );
     let mut plot = Plot::new(
         "recall",
         "How much of what exists does a search find?",

@@ -124,12 +124,17 @@ impl Town {
         }
         gauge.run_until("join", &mut lab, open + arrivals + SETTLE);
         let town = Self { lab, plan: plan.clone() };
-        let homeless = (0..leaves).filter(|leaf| !town.node(town.leaf(*leaf)).is_some_and(hexad_kazaa::Node::is_at_home)).count();
+        let homeless = (0..leaves).filter(|leaf| !town.is_at_home(*leaf)).count();
         let linked = (0..supernodes).filter(|node| town.node(NodeIndex(*node)).is_some_and(hexad_kazaa::Node::is_supernode)).count();
         if homeless > 0 || linked < supernodes as usize {
             return Err(format!("{homeless} of {leaves} leaves have no supernode, and {linked} of {supernodes} supernodes are such"));
         }
         Ok(town)
+    }
+
+    /// Whether a leaf has a supernode that is alive.
+    pub(super) fn is_at_home(&self, number: u32) -> bool {
+        self.node(self.leaf(number)).is_some_and(|node| is_at_home(&self.lab, node))
     }
 
     pub(super) fn node(&self, node: NodeIndex) -> Option<&hexad_kazaa::Node<u32>> {
@@ -168,6 +173,12 @@ impl Town {
         let hit = self.lab.reports(node).iter().find(|report| report.op == op && matches!(report.progress, Progress::Hit(_)));
         hit.map(|report| report.at.since(began))
     }
+}
+
+/// Whether a node is a supernode, or has one that is alive and is one: not what it takes for true, but what is.
+pub(super) fn is_at_home(lab: &Lab<Kazaa<u32>>, node: &hexad_kazaa::Node<u32>) -> bool {
+    let there = |parent: &u32| lab.node(NodeIndex(*parent)).is_some_and(hexad_kazaa::Node::is_supernode);
+    node.is_supernode() || node.parents().any(there)
 }
 
 fn names(nodes: &[u32]) -> Vec<Endpoint> {

@@ -58,10 +58,8 @@ impl<A: Place> Node<A> {
         if self.home.demoting {
             return self.seek(cx, out);
         }
-        let others: Vec<(u32, u32)> = links
-            .iter()
-            .filter_map(|&conn| self.lines.peer_mut(conn).map(|peer| (peer.status.leaves, peer.status.leaves_max)))
-            .collect();
+        let others: Vec<(u32, u32)> =
+            links.iter().filter_map(|&conn| self.lines.peer_mut(conn).map(|peer| (peer.status.leaves, peer.status.leaves_max))).collect();
         let all: u64 = others.iter().map(|(leaves, _)| u64::from(*leaves)).sum::<u64>() + u64::from(own.leaves);
         let count = others.len() as u64 + 1;
         let target = (settings.leaves_target as u64).max(1);
@@ -97,7 +95,8 @@ impl<A: Place> Node<A> {
             let settled = urgent || u64::from(uptime_s) >= settings.uptime_min.as_secs();
             let able = leaf.card.willing && leaf.card.uplink_kbps >= settings.uplink_kbps_min;
             let asked = leaf.promote_at > cx.now;
-            (proven && settled && able && !asked).then(|| (u64::from(leaf.card.uplink_kbps) * u64::from(uptime_s.clamp(60, 4 * 3600)), conn))
+            (proven && settled && able && !asked)
+                .then(|| (u64::from(leaf.card.uplink_kbps) * u64::from(uptime_s.clamp(60, 4 * 3600)), conn))
         };
         let best = self.lines.of(|kind| matches!(kind, Kind::Leaf(_))).into_iter().filter_map(fit).max();
         let Some((_, conn)) = best else { return out.note(Level::Debug, "nobody_to_promote", None, "") };
@@ -170,6 +169,7 @@ impl<A: Place> Node<A> {
         }
         self.ours.forget_parents();
         self.publications_are_ours(out);
+        self.open_door(out);
         self.look_after_peers(cx, out);
     }
 
@@ -194,6 +194,7 @@ impl<A: Place> Node<A> {
             close(conn, "a leaf again", out);
         }
         self.end_floods(out);
+        self.close_door(out);
         self.index = None;
     }
 }

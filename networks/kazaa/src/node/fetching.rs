@@ -499,7 +499,8 @@ impl<A: Place> Node<A> {
         }
         let silent = |supplier: &Supplier<A>| (!supplier.asked.is_empty() || !supplier.described) && now.since(supplier.active) >= SILENCE;
         let silent: Vec<ConnId> = fetch.suppliers.iter().filter(|(_, supplier)| silent(supplier)).map(|(conn, _)| *conn).collect();
-        let tokens: Vec<u64> = fetch.awaited.iter().filter(|(_, (_, at))| now.since(*at) >= PUSH_PATIENCE).map(|(token, _)| *token).collect();
+        let tokens: Vec<u64> =
+            fetch.awaited.iter().filter(|(_, (_, at))| now.since(*at) >= PUSH_PATIENCE).map(|(token, _)| *token).collect();
         for token in tokens {
             if let Some((candidate, _)) = fetch.awaited.remove(&token) {
                 fetch.untried.extend(candidate.otherwise(false));
@@ -508,7 +509,8 @@ impl<A: Place> Node<A> {
         let alone = fetch.suppliers.is_empty() && fetch.awaited.is_empty() && fetch.untried.is_empty();
         if alone && now.since(fetch.looked) >= LOOK_FOR_MORE / 3 {
             // Those that were given up may be back.
-            fetch.untried = fetch.known.iter().filter(|(name, _)| !fetch.banned.contains(name)).map(|(_, candidate)| candidate.clone()).collect();
+            fetch.untried =
+                fetch.known.iter().filter(|(name, _)| !fetch.banned.contains(name)).map(|(_, candidate)| candidate.clone()).collect();
         }
         let few = fetch.suppliers.len() < 2;
         let due = now.since(fetch.looked) >= if alone { LOOK_FOR_MORE / 3 } else { LOOK_FOR_MORE };

@@ -204,7 +204,14 @@ impl<A: Place> Node<A> {
         out.wake(cx.now + patience, Timer::Wave(*id, wave));
     }
 
-    pub(super) fn on_flood_results(&mut self, conn: ConnId, id: &[u8; 16], mut groups: Vec<Group<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_flood_results(
+        &mut self,
+        conn: ConnId,
+        id: &[u8; 16],
+        mut groups: Vec<Group<A>>,
+        cx: &mut Context<'_>,
+        out: &mut Out<A>,
+    ) {
         let max = self.config.0.answer_groups_max;
         let Some(under) = self.floods.under.get(id).filter(|under| under.asked.contains(&conn)) else {
             return out.note(Level::Debug, "results_late", None, "");
@@ -273,8 +280,7 @@ impl<A: Place> Node<A> {
 
     /// A supernode that was asked is gone: nothing more will come of it.
     pub(super) fn on_asked_supernode_lost(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let asked: Vec<[u8; 16]> =
-            self.floods.under.iter().filter(|(_, under)| under.waiting.contains(&conn)).map(|(id, _)| *id).collect();
+        let asked: Vec<[u8; 16]> = self.floods.under.iter().filter(|(_, under)| under.waiting.contains(&conn)).map(|(id, _)| *id).collect();
         for id in asked {
             self.on_flood_end(conn, &id, &[], cx, out);
         }

@@ -207,14 +207,21 @@ impl<A: Place> Node<A> {
         if !here || self.home.probe.is_some() || self.parents_in_sight() >= self.parents_wanted() {
             return;
         }
-        let taken = |name: &A::Name| self.lines.has(name, |kind| !matches!(kind, Kind::Stranger | Kind::Client | Kind::Source | Kind::Called | Kind::Peer(_)));
+        let taken = |name: &A::Name| {
+            self.lines.has(name, |kind| !matches!(kind, Kind::Stranger | Kind::Client | Kind::Source | Kind::Called | Kind::Peer(_)))
+        };
         let first = self.lines.parents() == 0;
         let mut candidates: Vec<(bool, A)> =
             self.known.usable(cx.now).filter(|known| !taken(&known.addr.name())).map(|known| (known.heir, known.addr.clone())).collect();
         if candidates.is_empty() && first {
             // Better somebody who was full or did not answer than nobody.
             self.known.forgive();
-            candidates = self.known.usable(cx.now).filter(|known| !taken(&known.addr.name())).map(|known| (known.heir, known.addr.clone())).collect();
+            candidates = self
+                .known
+                .usable(cx.now)
+                .filter(|known| !taken(&known.addr.name()))
+                .map(|known| (known.heir, known.addr.clone()))
+                .collect();
         }
         cx.dice.shuffle(&mut candidates);
         candidates.sort_by_key(|(heir, _)| *heir);
@@ -358,7 +365,12 @@ impl<A: Place> Node<A> {
         if reason == Reason::Full {
             self.home.refused = self.home.refused.saturating_add(1);
             // Two in a row: the neighbourhood is short of supernodes.
-            if self.home.refused >= 2 && self.role == Role::Leaf && self.is_willing() && self.reachable == Some(true) && self.lines.parents() == 0 {
+            if self.home.refused >= 2
+                && self.role == Role::Leaf
+                && self.is_willing()
+                && self.reachable == Some(true)
+                && self.lines.parents() == 0
+            {
                 self.joined(out);
                 return self.become_supernode(cx, out);
             }

@@ -62,14 +62,25 @@ impl<A: Place> Known<A> {
         }
         if self.all.len() >= self.max {
             // Whoever has not been heard of for longest leaves, those who could not be reached first.
-            let worst = self.all.iter().min_by_key(|(_, other)| (std::cmp::Reverse(other.fails), other.seen)).map(|(name, other)| (*name, other.seen));
+            let worst = self
+                .all
+                .iter()
+                .min_by_key(|(_, other)| (std::cmp::Reverse(other.fails), other.seen))
+                .map(|(name, other)| (*name, other.seen));
             match worst {
                 Some((worst, since)) if since <= seen => self.all.remove(&worst),
                 _ => return,
             };
         }
-        let candidate =
-            Candidate { addr: entry.addr.clone(), load: entry.load, seen, rtt_us: None, heir: entry.heir, avoid_until: Time::ZERO, fails: 0 };
+        let candidate = Candidate {
+            addr: entry.addr.clone(),
+            load: entry.load,
+            seen,
+            rtt_us: None,
+            heir: entry.heir,
+            avoid_until: Time::ZERO,
+            fails: 0,
+        };
         self.all.insert(name, candidate);
     }
 

@@ -149,8 +149,8 @@ impl<A: Place> Lines<A> {
         self.count(|kind| matches!(kind, Kind::Relay(_))) / 2
     }
 
-    pub(super) fn parent_addrs(&self) -> Vec<A> {
-        self.0.values().filter(|line| matches!(line.kind, Kind::Parent(_))).map(|line| line.peer.clone()).collect()
+    pub(super) fn parent_lines(&self) -> impl Iterator<Item = &Line<A>> {
+        self.0.values().filter(|line| matches!(line.kind, Kind::Parent(_)))
     }
 
     pub(super) fn peer_ages(&self, now: Time) -> impl Iterator<Item = Span> {
@@ -283,7 +283,8 @@ impl<A: Place> Node<A> {
             Purpose::Fetch => self.become_client(conn, out),
             Purpose::CallBack(nonce) => {
                 // Whoever comes through a hole that we have made ourselves proves nothing.
-                let fresh = !self.lines.has(&peer.name(), |kind| !matches!(kind, Kind::Stranger)) && !self.home.has_asked(&peer.name(), cx.now);
+                let fresh =
+                    !self.lines.has(&peer.name(), |kind| !matches!(kind, Kind::Stranger)) && !self.home.has_asked(&peer.name(), cx.now);
                 if let Some(line) = self.lines.get_mut(conn) {
                     line.kind = Kind::Called;
                 }

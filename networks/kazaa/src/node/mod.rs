@@ -2,6 +2,7 @@
 
 mod bucket;
 mod calls;
+mod door;
 mod election;
 mod fetching;
 mod flock;
@@ -50,6 +51,8 @@ pub mod doors {
 
     /// Datagrams and connections at one UDP port.
     pub const KAZAA: Door = Door(0);
+    /// Connections of leaves that speak FastTrack's own wire; open at a supernode whose user wants it.
+    pub const FASTTRACK: Door = Door(1);
 }
 
 /// What a node wakes itself for.
@@ -119,6 +122,7 @@ pub struct Node<A: Place> {
     known: Known<A>,
     lines: Lines<A>,
     index: Option<Box<Index<A>>>,
+    door: Option<Box<door::FastDoor>>,
     ours: Ours,
     floods: Floods,
     searches: Searches<A>,
@@ -154,6 +158,7 @@ impl<A: Place> Node<A> {
             known: Known::new(config.0.known_max),
             lines: Lines::default(),
             index: None,
+            door: None,
             ours: Ours::default(),
             floods: Floods::default(),
             searches: Searches::default(),
@@ -248,6 +253,7 @@ impl<A: Place> Node<A> {
         self.look_after_lines(cx, out);
         self.look_after_home(cx, out);
         if self.role == Role::Supernode {
+            self.look_after_door(cx, out);
             self.look_after_flock(cx, out);
             self.look_after_peers(cx, out);
             self.elect(cx, out);
@@ -259,7 +265,10 @@ impl<A: Place> Node<A> {
     fn on_received(&mut self, link: Link<A>, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
         match link {
             Link::Datagram(_, from) => self.on_datagram(&from, message, cx, out),
-            Link::Conn(conn) => self.on_line(conn, message, cx, out),
+            Link::Conn(conn) => match message {
+                Message::Fast(fast) => self.on_fast(conn, *fast, cx, out),
+                message => self.on_line(conn, message, cx, out),
+            },
             Link::Multicast(_) => {}
         }
     }
@@ -296,6 +305,7 @@ impl<A: Place> Node<A> {
         self.home = Home::default();
         self.role = Role::Leaf;
         self.index = None;
+        self.close_door(out);
         self.floods = Floods::default();
         self.pushing = Pushing::default();
         self.uploads.clear();
@@ -318,9 +328,14 @@ impl<A: Place> hexad_core::Node for Node<A> {
         match input {
             Input::Start(op, operation) => self.start(op, operation, cx, out),
             Input::Cancel(op) => self.on_cancel(op, cx, out),
+            Input::Bound(doors::FASTTRACK, bound) => self.on_door_bound(bound, out),
             Input::Bound(_, bound) => self.on_bound(bound, cx, out),
+            Input::Opened { conn, peer, via: Via::Accepted(doors::FASTTRACK) } => self.on_fast_opened(conn, &peer, cx, out),
             Input::Opened { conn, peer, via } => self.on_opened(conn, peer, matches!(via, Via::Accepted(_)), cx, out),
-            Input::Closed(conn, _) => self.on_closed(conn, cx, out),
+            Input::Closed(conn, _) => {
+                self.on_fast_closed(conn);
+                self.on_closed(conn, cx, out);
+            }
             Input::Received(link, message) => self.on_received(link, message, cx, out),
             Input::Elapsed(timer) => self.on_elapsed(timer, cx, out),
             Input::Room(conn) => self.on_room(conn, cx, out),

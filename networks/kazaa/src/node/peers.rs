@@ -29,9 +29,10 @@ impl<A: Place> Node<A> {
             return self.refuse(conn, Reason::Duplicate, cx, out);
         }
         // Both dial at the same time: the dial of the one with the lower name counts.
-        let ours = self.lines.iter().find(|(_, line)| {
-            line.peer.name() == name && matches!(line.kind, Kind::AskedPeer | Kind::Opening(Purpose::Supernode(_)))
-        });
+        let ours = self
+            .lines
+            .iter()
+            .find(|(_, line)| line.peer.name() == name && matches!(line.kind, Kind::AskedPeer | Kind::Opening(Purpose::Supernode(_))));
         if let Some((dialled, _)) = ours {
             if self.addr.as_ref().is_some_and(|own| own.name() < name) {
                 return self.refuse(conn, Reason::Duplicate, cx, out);
@@ -188,7 +189,8 @@ impl<A: Place> Node<A> {
     /// Opens a link to a supernode that we know: in half of all cases to the nearest, in the others to anybody.
     fn open_link(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) -> bool {
         let linked = |candidate: &&Candidate<A>| {
-            let together = |kind: &Kind<A>| matches!(kind, Kind::Peer(_) | Kind::AskedPeer | Kind::Leaf(_) | Kind::Opening(Purpose::Supernode(_)));
+            let together =
+                |kind: &Kind<A>| matches!(kind, Kind::Peer(_) | Kind::AskedPeer | Kind::Leaf(_) | Kind::Opening(Purpose::Supernode(_)));
             !candidate.heir && !self.lines.has(&candidate.addr.name(), together)
         };
         let free: Vec<&Candidate<A>> = self.known.usable(cx.now).filter(linked).collect();

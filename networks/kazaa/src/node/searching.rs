@@ -185,8 +185,7 @@ impl<A: Place> Node<A> {
 
     /// A supernode that we have asked is gone: another one is asked.
     pub(super) fn on_asked_lost(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let asked: Vec<[u8; 16]> =
-            self.searches.under.iter().filter(|(_, search)| search.asked == Some(conn)).map(|(id, _)| *id).collect();
+        let asked: Vec<[u8; 16]> = self.searches.under.iter().filter(|(_, search)| search.asked == Some(conn)).map(|(id, _)| *id).collect();
         for id in asked {
             if let Some(search) = self.searches.under.get_mut(&id) {
                 search.asked = None;

@@ -122,6 +122,14 @@ pub struct Settings {
     pub relays_max: usize,
     /// Connections that have not yet said what they are for.
     pub strangers_max: usize,
+    /// Where a supernode listens (TCP) for leaves that speak FastTrack's own wire; nowhere when `None`.
+    pub fasttrack: Option<SocketAddr>,
+    /// Such leaves that it takes.
+    pub fasttrack_leaves_max: usize,
+    /// Results of one search of theirs.
+    pub fasttrack_results_max: usize,
+    /// Users that they are told of at least: giFT-FastTrack leaves a supernode that tells of fewer than 100,000.
+    pub fasttrack_users_min: u32,
 }
 
 impl Default for Settings {
@@ -173,6 +181,10 @@ impl Default for Settings {
             uploads_max: 64,
             relays_max: 8,
             strangers_max: 128,
+            fasttrack: None,
+            fasttrack_leaves_max: 50,
+            fasttrack_results_max: 200,
+            fasttrack_users_min: 100_000,
         }
     }
 }

@@ -41,7 +41,7 @@ impl<A: Place> Node<A> {
             member: self.member.is_some(),
             supernode: self.is_supernode(),
             reachable: self.reachable,
-            parents: self.lines.parent_addrs(),
+            parents: self.parents().cloned().collect(),
             leaves: self.lines.leaves(),
             links: self.lines.peers(),
             records: self.index.as_ref().map_or(0, |index| index.len()),
@@ -61,6 +61,11 @@ impl<A: Place> Node<A> {
     #[must_use]
     pub fn is_at_home(&self) -> bool {
         self.member.is_some() && (self.role == Role::Supernode || self.lines.parents() > 0)
+    }
+
+    /// Its supernodes, as far as it knows.
+    pub fn parents(&self) -> impl Iterator<Item = &A> {
+        self.lines.parent_lines().map(|line| &line.peer)
     }
 
     /// How many leaves it has.

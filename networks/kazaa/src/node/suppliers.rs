@@ -135,7 +135,12 @@ pub(super) fn split<A: Place>(suppliers: &mut Map<ConnId, Supplier<A>>, idle: Co
 }
 
 /// What the source that has been silent for longest was asked for, to be asked of another one as well; its first request only.
-pub(super) fn late<A: Place>(suppliers: &Map<ConnId, Supplier<A>>, idle: ConnId, patience: hexad_core::Span, now: Time) -> Option<(u64, u32)> {
+pub(super) fn late<A: Place>(
+    suppliers: &Map<ConnId, Supplier<A>>,
+    idle: ConnId,
+    patience: hexad_core::Span,
+    now: Time,
+) -> Option<(u64, u32)> {
     let asked_already = |request: &(u64, u32)| suppliers.get(&idle).is_none_or(|supplier| supplier.asked.contains(request));
     suppliers
         .iter()

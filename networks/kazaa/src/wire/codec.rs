@@ -4,12 +4,13 @@ use std::marker::PhantomData;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use hexad_content::{ContentId, Sha256Digest};
-use hexad_core::{Cue, Malformed, Payload};
+use hexad_core::{Cue, Malformed, Payload, Role};
 
+use super::fasttrack::{Fast, Session, looks_native};
 use super::fields::{put_bytes, put_number};
 use super::message::{
-    Block, Body, Card, Entry, FLOOD_HOPS_MAX, Flood, Group, HEAD_BYTES, LIST_MAX, Looked, Message, Purpose, Reason, SHORTS_MAX, SOURCES_MAX,
-    Sourced, Status, Tree, WORD_BYTES_MAX, WORDS_MAX,
+    Block, Body, Card, Entry, FLOOD_HOPS_MAX, Flood, Group, HEAD_BYTES, LIST_MAX, Looked, Message, Purpose, Reason, SHORTS_MAX,
+    SOURCES_MAX, Sourced, Status, Tree, WORD_BYTES_MAX, WORDS_MAX,
 };
 use super::record::{Batch, DIGESTS_MAX, NAME_BYTES_MAX, read_digest, write_digest};
 use super::{Fields, MESSAGE_BYTES_MAX, VERSION};
@@ -21,43 +22,84 @@ const BLOCK: u8 = 0xc2;
 /// Most contents in one answer.
 const GROUPS_MAX: usize = 256;
 
-/// The bytes of one connection.
+/// The bytes of one connection. Who has opened it speaks our own protocol; who has come is known by his first bytes.
 #[derive(Debug)]
-pub struct Codec<A>(PhantomData<A>);
+pub struct Codec<A> {
+    side: Side,
+    of: PhantomData<A>,
+}
 
-impl<A> Default for Codec<A> {
-    fn default() -> Self {
-        Self(PhantomData)
+#[derive(Debug)]
+enum Side {
+    /// Nothing has come yet.
+    Unknown,
+    Native,
+    /// A leaf that speaks FastTrack's own wire.
+    Fast(Box<Session>),
+}
+
+impl<A> Codec<A> {
+    /// For one end of a connection.
+    #[must_use]
+    pub fn new(role: Role) -> Self {
+        let side = match role {
+            Role::Dialler => Side::Native,
+            Role::Acceptor => Side::Unknown,
+        };
+        Self { side, of: PhantomData }
     }
 }
 
 impl<A: Place> hexad_core::Codec for Codec<A> {
     type Message = Message<A>;
 
-    fn decode(&mut self, _: Cue, input: &mut BytesMut, _: &mut BytesMut) -> Result<Option<Message<A>>, Malformed> {
-        let Some(head) = input.first_chunk::<HEAD_BYTES>() else { return Ok(None) };
-        let length = frame_bytes(*head)?;
-        if input.len() < length {
-            input.reserve(length - input.len());
-            return Ok(None);
+    fn decode(&mut self, _: Cue, input: &mut BytesMut, reply: &mut BytesMut) -> Result<Option<Message<A>>, Malformed> {
+        if matches!(self.side, Side::Unknown) {
+            match looks_native(input) {
+                None => return Ok(None),
+                Some(true) => self.side = Side::Native,
+                Some(false) => self.side = Side::Fast(Box::default()),
+            }
         }
-        let mut frame = input.split_to(length);
-        if frame[0] == BLOCK {
-            // Bulk is split off and not copied.
-            let mut fields = Fields::new(&frame[HEAD_BYTES..]);
-            let offset = fields.number()?;
-            let body_at = length - fields.rest().len();
-            frame.advance(body_at);
-            return Ok(Some(Message::Block(Box::new(Block { offset, body: Body(Payload::Bytes(frame.freeze())) }))));
+        match &mut self.side {
+            Side::Fast(session) => Ok(session.decode(input, reply)?.map(|message| Message::Fast(Box::new(Fast::From(message))))),
+            Side::Native | Side::Unknown => decode_frame(input),
         }
-        read(&frame).map(Some)
     }
 
     fn encode(&mut self, message: &Message<A>, body_bytes: u64, out: &mut BytesMut) {
-        write(message, body_bytes, out);
+        match (&mut self.side, message) {
+            (Side::Fast(session), Message::Fast(fast)) => session.encode(fast, out),
+            // Nothing of ours is understood there, nor anything of theirs here.
+            (Side::Fast(_), _) | (_, Message::Fast(_)) => {}
+            _ => write(message, body_bytes, out),
+        }
     }
 
-    fn seal(&mut self, _: &mut [u8]) {}
+    fn seal(&mut self, bytes: &mut [u8]) {
+        if let Side::Fast(session) = &mut self.side {
+            session.seal(bytes);
+        }
+    }
+}
+
+fn decode_frame<A: Place>(input: &mut BytesMut) -> Result<Option<Message<A>>, Malformed> {
+    let Some(head) = input.first_chunk::<HEAD_BYTES>() else { return Ok(None) };
+    let length = frame_bytes(*head)?;
+    if input.len() < length {
+        input.reserve(length - input.len());
+        return Ok(None);
+    }
+    let mut frame = input.split_to(length);
+    if frame[0] == BLOCK {
+        // Bulk is split off and not copied.
+        let mut fields = Fields::new(&frame[HEAD_BYTES..]);
+        let offset = fields.number()?;
+        let body_at = length - fields.rest().len();
+        frame.advance(body_at);
+        return Ok(Some(Message::Block(Box::new(Block { offset, body: Body(Payload::Bytes(frame.freeze())) }))));
+    }
+    read(&frame).map(Some)
 }
 
 fn frame_bytes([_, high, middle, low]: [u8; HEAD_BYTES]) -> Result<usize, Malformed> {
@@ -220,7 +262,8 @@ fn group<A: Place>(f: &mut Fields<'_>) -> Result<Group<A>, Malformed> {
     let others = (0..count).map(|_| read_digest(f)).collect::<Result<_, _>>()?;
     let (size_bytes, name) = (f.number()?, f.text(NAME_BYTES_MAX)?);
     let count = f.count(SOURCES_MAX, 2 * ADDRESS_BYTES_MIN + 1)?;
-    let sources = (0..count).map(|_| Ok(Sourced { addr: A::read(f)?, via: A::read(f)?, reachable: f.flag()? })).collect::<Result<_, _>>()?;
+    let sources =
+        (0..count).map(|_| Ok(Sourced { addr: A::read(f)?, via: A::read(f)?, reachable: f.flag()? })).collect::<Result<_, _>>()?;
     Ok(Group { digest, others, size_bytes, name, sources })
 }
 
@@ -403,7 +446,7 @@ fn write_content<A: Place>(message: &Message<A>, out: &mut BytesMut) {
                 out.put_slice(bytes);
             }
         }
-        Message::AskList | Message::Promote | Message::End | Message::Unknown(_) => {}
+        Message::AskList | Message::Promote | Message::End | Message::Unknown(_) | Message::Fast(_) => {}
     }
 }
 
@@ -445,5 +488,7 @@ fn kind_of<A: Place>(message: &Message<A>) -> u8 {
         Message::Block(_) => BLOCK,
         Message::Gone(..) => 0xc3,
         Message::Unknown(kind) => *kind,
+        // Never written as a frame, see `Codec::encode`.
+        Message::Fast(_) => 0,
     }
 }

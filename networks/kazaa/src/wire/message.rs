@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hexad_content::{ContentId, Digest, Sha256Digest};
 use hexad_core::Payload;
 
+use super::fasttrack::Fast;
 use super::fields::{number_bytes, sized_bytes};
 use super::record::{Batch, digest_bytes};
 use crate::place::Place;
@@ -98,6 +99,8 @@ pub enum Message<A: Place> {
     Gone(u64, u32),
     /// A kind that this version does not know.
     Unknown(u8),
+    /// What comes from and goes to a leaf that speaks FastTrack's own wire.
+    Fast(Box<Fast>),
 }
 
 /// What a connection is for.
@@ -369,7 +372,7 @@ impl<A: Place> Message<A> {
             }
             Self::Request(offset, bytes) | Self::Gone(offset, bytes) => number_bytes(*offset) + number_bytes((*bytes).into()),
             Self::Block(block) => number_bytes(block.offset) + usize::try_from(block.body.0.len()).unwrap_or(0),
-            Self::AskList | Self::Promote | Self::End | Self::Unknown(_) => 0,
+            Self::AskList | Self::Promote | Self::End | Self::Unknown(_) | Self::Fast(_) => 0,
         }
     }
 }
@@ -413,11 +416,15 @@ impl<A: Place> hexad_core::Message for Message<A> {
             Self::Block(_) => "block",
             Self::Gone(..) => "gone",
             Self::Unknown(_) => "unknown",
+            Self::Fast(fast) => fast.kind(),
         }
     }
 
     fn wire_bytes(&self) -> u64 {
-        (HEAD_BYTES + self.content_bytes()) as u64
+        match self {
+            Self::Fast(fast) => fast.wire_bytes(),
+            _ => (HEAD_BYTES + self.content_bytes()) as u64,
+        }
     }
 
     fn with_body(mut self, body: Payload) -> Self {

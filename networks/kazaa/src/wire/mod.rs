@@ -1,6 +1,7 @@
 //! Bytes ↔ messages.
 
 mod codec;
+pub mod fasttrack;
 mod fields;
 mod message;
 mod record;
@@ -8,7 +9,7 @@ mod record;
 pub use codec::{Codec, read_datagram, write};
 pub use fields::{Fields, number_bytes, put_number, sized_bytes};
 pub use message::{
-    Block, Card, Entry, FLOOD_HOPS_MAX, Flood, Group, HEAD_BYTES, LIST_MAX, Looked, Message, Body, Purpose, Reason, SHORTS_MAX,
+    Block, Body, Card, Entry, FLOOD_HOPS_MAX, Flood, Group, HEAD_BYTES, LIST_MAX, Looked, Message, Purpose, Reason, SHORTS_MAX,
     SOURCES_MAX, Sourced, Status, Tree, WORD_BYTES_MAX, WORDS_MAX,
 };
 pub use record::{

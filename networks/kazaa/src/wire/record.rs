@@ -124,7 +124,10 @@ impl Record {
         let others = (0..count).map(|_| read_digest(fields)).collect::<Result<_, _>>()?;
         let size_bytes = fields.number()?;
         let media = fields.u8()?;
-        let media = Media::ALL.get(usize::from(media)).copied().ok_or_else(|| fields.wrong(format!("expected a media class of 0 to 5, came {media}")))?;
+        let media = Media::ALL
+            .get(usize::from(media))
+            .copied()
+            .ok_or_else(|| fields.wrong(format!("expected a media class of 0 to 5, came {media}")))?;
         let name = fields.text(NAME_BYTES_MAX)?;
         let count = fields.count(TAGS_MAX, 2)?;
         let tags = (0..count).map(|_| Ok((fields.u8()?, fields.text(TAG_BYTES_MAX)?))).collect::<Result<_, _>>()?;
