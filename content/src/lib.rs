@@ -4,6 +4,7 @@
 
 mod content_id;
 mod digest;
+pub mod info;
 mod layout;
 mod magnet;
 mod names;

@@ -124,6 +124,8 @@ pub enum CpuJob {
         /// At least 8 bytes.
         salt: Vec<u8>,
     },
+    /// Sign with the key by which peers of our own overlays know this node (Ed25519) → [`CpuResult::Bytes`], 64 bytes.
+    Sign(Bytes),
     /// Deflate (zlib) → [`CpuResult::Bytes`].
     Deflate(Bytes),
     /// Inflate (zlib) → [`CpuResult::Bytes`], or a failure when the result would be over `bytes_max`.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Span, Ticket};
+use hexad_core::{Answer, Ask, AskFailure, CpuJob, CpuResult, HttpRequest, Input, Name, Network, Payload, Span, Ticket};
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
@@ -166,6 +166,12 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
     match ask {
         Ask::Resolve(name) => stage.asks.resolve(&name).await,
         Ask::Http(request) => stage.asks.exchange(&request, &stage.config).await,
+        Ask::Work(CpuJob::Sign(message)) => {
+            match stage.node_key().await.and_then(|key| key.sign(&message).map_err(|error| error.to_string())) {
+                Ok(signature) => Answer::Worked(CpuResult::Bytes(signature.into())),
+                Err(why) => other(&why),
+            }
+        }
         Ask::Work(job) => stage.asks.work(job).await,
         Ask::Query(query) => consult(stage, query.deadline, |catalogue| catalogue.find(&query), Answer::Found).await,
         Ask::Owner(name) => consult(stage, CATALOGUE_PATIENCE, |catalogue| catalogue.owner(&name), Answer::Owner).await,

@@ -69,6 +69,12 @@ impl NodeKey {
         self.seed
     }
 
+    /// Signs a message (RFC 8032).
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let refused = || Error::General("the key does not sign by Ed25519".to_owned());
+        signing_key(&self.seed)?.choose_scheme(&[SignatureScheme::ED25519]).ok_or_else(refused)?.sign(message)
+    }
+
     fn certified(&self) -> Result<Arc<CertifiedKey>, Error> {
         let shown = CertificateDer::from([&PUBLIC_PREFIX[..], &self.public].concat());
         Ok(Arc::new(CertifiedKey::new(vec![shown], signing_key(&self.seed)?)))

@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod kazaa;
 pub mod napster;
 pub mod toy;
 
@@ -25,6 +26,10 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::RULES,
     &chord::INDEX,
     &chord::ATTACKERS,
+    &kazaa::SEARCH,
+    &kazaa::LOSS,
+    &kazaa::SOURCES,
+    &kazaa::ELECTION,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,

@@ -2,6 +2,7 @@
 
 mod echo;
 mod faults;
+mod kazaa;
 mod napster;
 mod scale;
 mod scenarios;

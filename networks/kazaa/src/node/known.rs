@@ -1,0 +1,149 @@
+//! Supernodes of which we have heard: the cache from which a leaf joins and a supernode chooses its links.
+
+use hexad_core::{Context, Map, Span, Time};
+
+use crate::place::Place;
+use crate::wire::Entry;
+
+/// Somebody who could not be reached is left alone so long, doubling with each time.
+const AVOID: Span = Span::from_secs(20);
+/// Who could not be reached so often is forgotten.
+const FAILS_MAX: u8 = 4;
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Candidate<A> {
+    pub(super) addr: A,
+    /// Percent.
+    pub(super) load: u8,
+    /// When it was last heard of, by us or by who told us.
+    pub(super) seen: Time,
+    /// Round trip, where one was measured.
+    pub(super) rtt_us: Option<u64>,
+    /// A leaf that will be a supernode when its own is lost.
+    pub(super) heir: bool,
+    avoid_until: Time,
+    fails: u8,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Known<A: Place> {
+    all: Map<A::Name, Candidate<A>>,
+    max: usize,
+}
+
+impl<A: Place> Known<A> {
+    pub(super) const fn new(max: usize) -> Self {
+        Self { all: Map::new(), max }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn get(&self, name: &A::Name) -> Option<&Candidate<A>> {
+        self.all.get(name)
+    }
+
+    /// Somebody says that there is a supernode.
+    pub(super) fn add(&mut self, entry: &Entry<A>, now: Time) {
+        let age = Span::from_secs(60) * u32::from(entry.age_min);
+        let seen = Time::from_micros(now.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)));
+        let name = entry.addr.name();
+        if let Some(known) = self.all.get_mut(&name) {
+            if seen >= known.seen {
+                known.seen = seen;
+                known.load = entry.load;
+                known.heir = entry.heir;
+                known.addr = entry.addr.clone();
+            }
+            return;
+        }
+        if self.all.len() >= self.max {
+            // Whoever has not been heard of for longest leaves, those who could not be reached first.
+            let worst = self
+                .all
+                .iter()
+                .min_by_key(|(_, other)| (std::cmp::Reverse(other.fails), other.seen))
+                .map(|(name, other)| (*name, other.seen));
+            match worst {
+                Some((worst, since)) if since <= seen => self.all.remove(&worst),
+                _ => return,
+            };
+        }
+        let candidate = Candidate {
+            addr: entry.addr.clone(),
+            load: entry.load,
+            seen,
+            rtt_us: None,
+            heir: entry.heir,
+            avoid_until: Time::ZERO,
+            fails: 0,
+        };
+        self.all.insert(name, candidate);
+    }
+
+    /// It has answered.
+    pub(super) fn answered(&mut self, addr: &A, load: u8, rtt: Option<Span>, now: Time) {
+        self.add(&Entry { addr: addr.clone(), load, age_min: 0, heir: false }, now);
+        if let Some(known) = self.all.get_mut(&addr.name()) {
+            known.fails = 0;
+            known.heir = false;
+            if let Some(rtt) = rtt {
+                known.rtt_us = Some(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+            }
+        }
+    }
+
+    /// It could not be reached.
+    pub(super) fn failed(&mut self, name: &A::Name, now: Time) {
+        let Some(known) = self.all.get_mut(name) else { return };
+        known.fails = known.fails.saturating_add(1);
+        known.avoid_until = now + AVOID * (1 << known.fails.min(5));
+        if known.fails >= FAILS_MAX {
+            self.all.remove(name);
+        }
+    }
+
+    /// It is not to be asked again for a while.
+    pub(super) fn avoid(&mut self, name: &A::Name, until: Time) {
+        if let Some(known) = self.all.get_mut(name) {
+            known.avoid_until = until;
+        }
+    }
+
+    /// It is no supernode any more.
+    pub(super) fn remove(&mut self, name: &A::Name) {
+        self.all.remove(name);
+    }
+
+    /// Everybody may be asked again.
+    pub(super) fn forgive(&mut self) {
+        self.all.values_mut().for_each(|known| known.avoid_until = Time::ZERO);
+    }
+
+    /// Those who may be asked now, in the order of their names.
+    pub(super) fn usable(&self, now: Time) -> impl Iterator<Item = &Candidate<A>> {
+        self.all.values().filter(move |known| known.avoid_until <= now)
+    }
+
+    /// Some for others, the newest first, with a few at random among them; the least loaded first where `free`.
+    pub(super) fn list(&self, count: usize, free: bool, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
+        let mut some: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0).collect();
+        cx.dice.shuffle(&mut some);
+        if free {
+            some.sort_by_key(|known| (known.heir, known.load, std::cmp::Reverse(known.seen)));
+        } else {
+            some.sort_by_key(|known| std::cmp::Reverse(known.seen.as_micros() / 60_000_000));
+        }
+        some.into_iter().take(count).map(|known| known.entry(now)).collect()
+    }
+}
+
+impl<A: Place> Candidate<A> {
+    fn entry(&self, now: Time) -> Entry<A> {
+        let age_min = u16::try_from(now.since(self.seen).as_secs() / 60).unwrap_or(u16::MAX);
+        Entry { addr: self.addr.clone(), load: self.load, age_min, heir: self.heir }
+    }
+}
