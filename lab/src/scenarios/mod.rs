@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod gnutella;
 pub mod napster;
 pub mod toy;
 
@@ -24,6 +25,12 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::GAP,
     &chord::RULES,
     &chord::INDEX,
+    &gnutella::FLOOD,
+    &gnutella::ANSWERS,
+    &gnutella::DIAMETER,
+    &gnutella::LOSS,
+    &gnutella::SUCCESS,
+    &gnutella::STRATEGIES,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,
