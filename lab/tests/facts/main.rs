@@ -2,6 +2,7 @@
 
 mod echo;
 mod faults;
+mod gnutella;
 mod napster;
 mod scale;
 mod scenarios;

@@ -165,6 +165,11 @@ fn flood(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
                 worst,
             );
             scope(nodes, degree, &reach, &mut outcome);
+            if let Some(&(hops, messages)) = measured.last().filter(|(hops, _)| float(degree).powf(*hops) > 100.0 * float(nodes)) {
+                let claim = if degree == 8 { "GN3" } else { "GN2" };
+                let row = format!("messages over 2E−N+1, N={nodes}, C={degree}, D={hops}");
+                outcome.find(claim, row, Expected::AboutPercent { value: 1.0, percent: 2.0 }, messages / saturation);
+            }
             plot.add(format!("{nodes} nodes, {degree} neighbours"), Style::Line, measured.clone());
             let hops = || measured.iter().map(|point| point.0);
             if nodes == params.nodes() {

@@ -20,7 +20,7 @@ pub static SUCCESS: Scenario = Scenario {
         Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },
     ],
     claims: &[Claim { id: "GN11", says: "a search succeeds with 1-(1-rho)^reach: hops trade load for success", source: "mission Q" }],
-    small: &[("nodes", "2000"), ("searches", "30"), ("ttls", "1,2,3,4,5,6,7")],
+    small: &[("nodes", "2000"), ("searches", "100"), ("ttls", "1,2,3,4,5,6,7")],
     full: &[("nodes", "100k"), ("searches", "200")],
     seeds: (1, 3),
     run: success,
