@@ -2,61 +2,59 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use hexad_api::Problem;
-use hexad_core::{Endpoint, Operation};
-use hexad_driver::host::HostConfig;
-use hexad_gnutella::{Gnutella, Mode, Settings, doors};
+use hexad_api::{Event, GnutellaMode, GnutellaSettings, JoinRequest, NetworkSettings, Problem, Session as _, Settings, Task};
 
-use super::Folder;
-use super::station::{Station, made};
+use super::{Folder, await_event, fetched, found, joined, published};
+use crate::session::LocalSession;
 
 const ULTRAPEERS: usize = 3;
 const LEAVES: usize = 9;
-/// A search that comes before the words of a leaf have gone round is repeated.
-const SEARCHES: usize = 10;
 
 /// Three ultrapeers and nine leaves.
 pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
     let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let settings = Settings { search_deadline: Duration::from_secs(2), tick: Duration::from_secs(1), ..Settings::default() };
-    let mut ultrapeers: Vec<Station<Gnutella>> = Vec::new();
-    let mut places = Vec::new();
+    let mut nodes: Vec<(Task, LocalSession)> = Vec::new();
+    let mut places: Vec<String> = Vec::new();
     for _ in 0..ULTRAPEERS {
-        let settings = Settings { mode: Mode::Ultrapeer, listen, ..settings.clone() };
-        let mut ultrapeer = Station::start(settings.into(), HostConfig::default());
-        ultrapeer.does("an ultrapeer to join", Operation::Join { bootstrap: places.clone() })?;
-        places.push(Endpoint::Ip(ultrapeer.address(doors::STREAM)?));
-        ultrapeers.push(ultrapeer);
+        let settings = GnutellaSettings { listen, bootstrap: places.clone(), mode: GnutellaMode::Ultrapeer, ..GnutellaSettings::default() };
+        let (session, task, address) = joined(NetworkSettings::Gnutella(settings))?;
+        places.push(address);
+        nodes.push((task, session));
     }
-    let mut leaves: Vec<Station<Gnutella>> = Vec::new();
+    let mut leaves: Vec<(Task, LocalSession)> = Vec::new();
     for number in 0..LEAVES {
-        // The first leaf is behind a firewall.
-        let listen = if number == 0 { None } else { listen };
-        let settings = Settings { mode: Mode::Leaf, listen, leaf_links: 1, ..settings.clone() };
-        let mut leaf = Station::start(settings.into(), HostConfig::default());
-        leaf.does("a leaf to join", Operation::Join { bootstrap: vec![places[number % ULTRAPEERS].clone()] })?;
-        leaves.push(leaf);
+        let bootstrap = vec![places[number % ULTRAPEERS].clone()];
+        let settings = GnutellaSettings { listen, bootstrap, mode: GnutellaMode::Leaf, ..GnutellaSettings::default() };
+        leaves.push(if number == 0 {
+            firewalled(GnutellaSettings { listen: None, firewalled: true, ..settings })?
+        } else {
+            let (session, task, _) = joined(NetworkSettings::Gnutella(settings))?;
+            (task, session)
+        });
     }
-    leaves[0].publishes(&made(folder.path())?)?;
-    let asker = &mut leaves[LEAVES - 1];
+    let publishing = published(&leaves[0].1, folder)?;
+    let asker = &leaves[LEAVES - 1].1;
     let began = Instant::now();
-    let mut hits = Vec::new();
-    for _ in 0..SEARCHES {
-        hits = asker.searches(&["film"])?;
-        if !hits.is_empty() {
-            break;
-        }
-    }
-    let hit = hits.into_iter().next().ok_or_else(|| Problem::new("a search for 'film' finds nothing"))?;
-    if !hit.source.peers.is_empty() {
-        return Err(Problem::new("a leaf without an open port says that it has one"));
-    }
+    let link = found(asker, "film")?;
     let searched = began.elapsed().as_secs_f64();
     let began = Instant::now();
-    asker.fetches(hit.source, scratch)?;
+    fetched(asker, link, scratch)?;
     let told = folder.told(1, began);
     folder.arrived(scratch)?;
-    Ok(format!("{ULTRAPEERS} ultrapeers, {LEAVES} leaves, found by words in {searched:.1} s, fetched by push: {told}"))
+    drop(publishing);
+    // Leaves say goodbye before their ultrapeers are gone.
+    drop(leaves);
+    Ok(format!("{ULTRAPEERS} ultrapeers, {LEAVES} leaves, found by words in {searched:.2} s, fetched by push: {told}"))
+}
+
+/// A session that listens nowhere, so that it says only that it has joined.
+fn firewalled(settings: GnutellaSettings) -> Result<(Task, LocalSession), Problem> {
+    let network = NetworkSettings::Gnutella(settings);
+    let request = JoinRequest { network: network.name().to_owned() };
+    let session = LocalSession::open(&Settings { state_dir: None, networks: vec![network] })?;
+    let task = session.join(request)?;
+    await_event(&task, "a leaf to join", |event| matches!(event, Event::Joined { .. }))?;
+    Ok((task, session))
 }

@@ -121,7 +121,7 @@ impl Fetch {
             servent: locator.servent,
             index: locator.index,
             proxies: locator.proxies.clone(),
-            ours: !locator.token.is_empty(),
+            ours: !locator.token.is_empty() && !self.token.is_empty(),
             target: locator.target(),
             way: Way::Idle(now),
             open: false,
@@ -262,9 +262,10 @@ impl Node {
         let Some(fetch) = self.fetches.get_mut(&op) else { return };
         let What::Locator(text) = &hit.source.what else { return };
         let Some(locator) = Locator::read(text) else { return };
-        // A file of a share is not the share.
-        let same = fetch.token.is_empty() && locator.token.is_empty() || fetch.token.eq_ignore_ascii_case(&locator.token);
-        if !same {
+        // What we know it by may be another of its names.
+        let mut named = digests_of(&fetch.token);
+        fetch.digests.iter().for_each(|digest| named.insert(*digest));
+        if !fetch.token.eq_ignore_ascii_case(&locator.token) && !named.same_content(&hit.digests) {
             return;
         }
         fetch.add(hit.source.peers.first().cloned(), &locator, cx.now);
