@@ -22,6 +22,8 @@ pub enum NetworkSettings {
     Bittorrent(BittorrentSettings),
     /// Chord.
     Chord(ChordSettings),
+    /// Gnutella.
+    Gnutella(GnutellaSettings),
     /// Napster, as a client.
     Napster(NapsterSettings),
     /// Napster, as a server.
@@ -35,6 +37,7 @@ impl NetworkSettings {
         match self {
             Self::Bittorrent(_) => "bittorrent",
             Self::Chord(_) => "chord",
+            Self::Gnutella(_) => "gnutella",
             Self::Napster(_) => "napster",
             Self::NapsterServer(_) => "napster-server",
         }
@@ -97,6 +100,36 @@ pub struct ChordSettings {
     pub bootstrap: Vec<String>,
     /// Begin a ring of our own where nobody is named or remembered.
     pub found: bool,
+}
+
+/// What to be in Gnutella.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GnutellaMode {
+    /// A leaf, or an ultrapeer where one is needed and this machine can be one.
+    #[default]
+    Auto,
+    /// An ultrapeer.
+    Ultrapeer,
+    /// A leaf.
+    Leaf,
+    /// One of equals, as before there were ultrapeers.
+    Flat,
+}
+
+/// How a session takes part in Gnutella.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GnutellaSettings {
+    /// Where others reach us; port 0 lets the system choose. When absent, port 6346 where it is free, else any.
+    pub listen: Option<SocketAddr>,
+    /// `HOST:PORT` of hosts to begin with, beside those that are remembered.
+    pub bootstrap: Vec<String>,
+    /// What to be.
+    pub mode: GnutellaMode,
+    /// Let nobody connect to us: we connect to others.
+    pub firewalled: bool,
+    /// Addresses of web caches (GWebCache) to ask for hosts where nobody else is known.
+    pub web_caches: Vec<String>,
 }
 
 /// How a session is a client of Napster servers.

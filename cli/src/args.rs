@@ -8,7 +8,7 @@ use hexad_api::{BittorrentSettings, Encryption, Problem, Settings};
 
 use crate::networks::{EntryArgs, NetworkName};
 
-/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Napster.
+/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Gnutella, Napster.
 #[derive(Debug, Parser)]
 #[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
@@ -105,7 +105,11 @@ impl NetworkArgs {
     pub fn settings(&self, source: &str) -> Result<Settings, Problem> {
         let mut on = self.entry.chosen(&self.on);
         if on.is_empty() {
-            on.push(if source.starts_with("napster:") { NetworkName::Napster } else { NetworkName::Bittorrent });
+            on.push(match source.split_once(':') {
+                Some(("napster", _)) => NetworkName::Napster,
+                Some(("gnutella", _)) => NetworkName::Gnutella,
+                _ => NetworkName::Bittorrent,
+            });
         }
         self.entry.settings(&on, self.listen, || self.bittorrent())
     }

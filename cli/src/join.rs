@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, Subcommand};
-use hexad_api::{ChordSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _, Settings};
+use clap::{Args, Subcommand, ValueEnum};
+use hexad_api::{
+    ChordSettings, GnutellaMode, GnutellaSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _, Settings,
+};
 
 use crate::follow::{Until, follow};
 use crate::networks::StateArgs;
@@ -23,6 +25,9 @@ pub enum JoinCommand {
     /// Be a node of a Chord ring: hold a share of its items, answer lookups; prints KEY@IP:PORT, by which others join
     #[command(after_help = CHORD_EXAMPLES)]
     Chord(ChordArgs),
+    /// Be a leaf or an ultrapeer of Gnutella: carry queries, answer them; prints the address by which others join
+    #[command(after_help = GNUTELLA_EXAMPLES)]
+    Gnutella(GnutellaArgs),
     /// Log in to a Napster (OpenNap) server and stay there
     #[command(after_help = NAPSTER_EXAMPLES)]
     Napster(NapsterArgs),
@@ -33,6 +38,12 @@ Examples:
   hexad join chord --listen 192.0.2.1:4000
   hexad join chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad join chord --state ~/ring-2 --json";
+
+const GNUTELLA_EXAMPLES: &str = "\
+Examples:
+  hexad join gnutella
+  hexad join gnutella --bootstrap 192.0.2.1:6346
+  hexad join gnutella --bootstrap 192.0.2.1:6346 --mode ultrapeer --listen 0.0.0.0:6347";
 
 const NAPSTER_EXAMPLES: &str = "\
 Examples:
@@ -50,6 +61,47 @@ pub struct ChordArgs {
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Where the node keeps its key and its peers
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// One JSON object per line on stdout: listening, joined, standing …
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to be in Gnutella.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// A leaf, or an ultrapeer where one is needed
+    #[default]
+    Auto,
+    /// An ultrapeer
+    Ultrapeer,
+    /// A leaf
+    Leaf,
+    /// One of equals, as before there were ultrapeers
+    Flat,
+}
+
+/// `hexad join gnutella`.
+#[derive(Debug, Args)]
+pub struct GnutellaArgs {
+    /// HOST:PORT of a host to begin with; may be repeated. Without one, the hosts of earlier runs are tried, and where there are none either, we are
+    /// the first
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Vec<String>,
+    /// What to be
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+    /// Where others reach us; port 0 lets the system choose [default: port 6346, else any]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Let nobody connect to us; we connect to others
+    #[arg(long)]
+    pub firewalled: bool,
+    /// A web cache (GWebCache) to ask for hosts where nobody else is known; may be repeated
+    #[arg(long = "web-cache", value_name = "URL")]
+    pub web_caches: Vec<String>,
+    /// Where the node keeps the hosts that it knows
     #[command(flatten)]
     pub state: StateArgs,
     /// One JSON object per line on stdout: listening, joined, standing …
@@ -99,6 +151,21 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
         JoinCommand::Chord(given) => {
             let settings = ChordSettings { listen: given.listen, bootstrap: given.bootstrap, found: true };
             (NetworkSettings::Chord(settings), given.state.folder(), given.json)
+        }
+        JoinCommand::Gnutella(given) => {
+            let settings = GnutellaSettings {
+                listen: given.listen,
+                bootstrap: given.bootstrap,
+                mode: match given.mode {
+                    Mode::Auto => GnutellaMode::Auto,
+                    Mode::Ultrapeer => GnutellaMode::Ultrapeer,
+                    Mode::Leaf => GnutellaMode::Leaf,
+                    Mode::Flat => GnutellaMode::Flat,
+                },
+                firewalled: given.firewalled,
+                web_caches: given.web_caches,
+            };
+            (NetworkSettings::Gnutella(settings), given.state.folder(), given.json)
         }
         JoinCommand::Napster(given) => {
             let settings = NapsterSettings {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hexad_api::{BittorrentSettings, ChordSettings, NapsterSettings, NetworkSettings, Problem, Settings};
+use hexad_api::{BittorrentSettings, ChordSettings, GnutellaSettings, NapsterSettings, NetworkSettings, Problem, Settings};
 
 /// A network that can be named with `--on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -13,6 +13,8 @@ pub enum NetworkName {
     Bittorrent,
     /// A ring that finds files by words and by what proves them
     Chord,
+    /// Queries that flood among neighbours
+    Gnutella,
     /// Central index servers that know who has which file
     Napster,
 }
@@ -41,8 +43,8 @@ fn usual_state_dir() -> Option<PathBuf> {
 /// How to get into networks other than BitTorrent.
 #[derive(Debug, Args)]
 pub struct EntryArgs {
-    /// Chord: a node of the ring to begin with, as hexad join chord prints it; may be repeated
-    #[arg(long, value_name = "KEY@IP:PORT")]
+    /// Chord (KEY@IP:PORT), Gnutella (HOST:PORT): a node to begin with, as hexad join prints it; may be repeated
+    #[arg(long, value_name = "NODE")]
     pub bootstrap: Vec<String>,
     /// Napster: a server to log in to; may be repeated
     #[arg(long = "server", value_name = "HOST:PORT")]
@@ -66,10 +68,19 @@ pub struct EntryArgs {
 }
 
 impl EntryArgs {
+    /// The nodes that are named with a key, or without one.
+    fn keyed(&self, keyed: bool) -> Vec<String> {
+        self.bootstrap.iter().filter(|node| node.contains('@') == keyed).cloned().collect()
+    }
+
     /// The networks that were named; those of which a way in was given, where none was.
     pub fn chosen(&self, named: &[NetworkName]) -> Vec<NetworkName> {
         let mut chosen = Vec::new();
-        let ways_in = [(NetworkName::Chord, !self.bootstrap.is_empty()), (NetworkName::Napster, !self.servers.is_empty())];
+        let ways_in = [
+            (NetworkName::Chord, !self.keyed(true).is_empty()),
+            (NetworkName::Gnutella, !self.keyed(false).is_empty()),
+            (NetworkName::Napster, !self.servers.is_empty()),
+        ];
         let given = ways_in.iter().filter(|(_, given)| *given && named.is_empty()).map(|(name, _)| name);
         for name in named.iter().chain(given) {
             if !chosen.contains(name) {
@@ -89,9 +100,13 @@ impl EntryArgs {
         listen: Option<SocketAddr>,
         bittorrent: impl Fn() -> BittorrentSettings,
     ) -> Result<Settings, Problem> {
-        for (name, option, given) in
-            [(NetworkName::Chord, "--bootstrap", !self.bootstrap.is_empty()), (NetworkName::Napster, "--server", !self.servers.is_empty())]
-        {
+        // Of a node that is written wrongly, the network that is asked for says what it expects.
+        let other = |name: NetworkName| !on.contains(&name);
+        for (name, option, given) in [
+            (NetworkName::Chord, "--bootstrap", !self.keyed(true).is_empty() && other(NetworkName::Gnutella)),
+            (NetworkName::Gnutella, "--bootstrap", !self.keyed(false).is_empty() && other(NetworkName::Chord)),
+            (NetworkName::Napster, "--server", !self.servers.is_empty()),
+        ] {
             if given && !on.contains(&name) {
                 let word = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
                 return Err(Problem::new(format!("{option} is for {word}, which is not among the networks of this command"))
@@ -107,7 +122,12 @@ impl EntryArgs {
             match name {
                 NetworkName::Bittorrent => NetworkSettings::Bittorrent(BittorrentSettings { listen: ours, ..bittorrent() }),
                 NetworkName::Chord => {
-                    NetworkSettings::Chord(ChordSettings { listen: ours, bootstrap: self.bootstrap.clone(), found: false })
+                    let bootstrap = if on.contains(&NetworkName::Gnutella) { self.keyed(true) } else { self.bootstrap.clone() };
+                    NetworkSettings::Chord(ChordSettings { listen: ours, bootstrap, found: false })
+                }
+                NetworkName::Gnutella => {
+                    let bootstrap = if on.contains(&NetworkName::Chord) { self.keyed(false) } else { self.bootstrap.clone() };
+                    NetworkSettings::Gnutella(GnutellaSettings { listen: ours, bootstrap, ..GnutellaSettings::default() })
                 }
                 NetworkName::Napster => NetworkSettings::Napster(NapsterSettings {
                     servers: self.servers.clone(),

@@ -173,6 +173,27 @@ fn what_one_client_of_a_server_publishes_another_finds_and_fetches() {
 }
 
 #[test]
+fn what_one_leaf_publishes_another_finds_and_fetches_through_an_ultrapeer() {
+    let scene = Scene::new();
+    let mut ultrapeer = scene.start("ultrapeer", &["join", "gnutella", "--listen", "127.0.0.1:0"]);
+    let entry = ultrapeer.address("peers").to_string();
+    ultrapeer.await_event("joined");
+    write_file(&scene.path().join("offered/blue film.bin"), 1, 3_000_000);
+    let ways_in = ["--on", "gnutella", "--bootstrap", &entry];
+    let own = ["--listen", "127.0.0.1:0"];
+    let mut publisher = scene.start("publisher", &[&["publish", "offered/blue film.bin"], &ways_in[..], &own[..]].concat());
+    assert_eq!(text(&publisher.await_event("seeding"), "network"), "gnutella");
+    ultrapeer.await_line("a leaf", |line| line.contains("\"standing\"") && number(line, "leaves") == 1);
+    let found = scene.run("searcher", &["search", "FILM", "blue", "--bootstrap", &entry, "--json"]);
+    let link = link(&found);
+    assert!(link.starts_with("magnet:?xt=urn:hexad:"), "{link}");
+    scene.run("fetcher", &[&["fetch", &link, "--into", "leech"], &ways_in[..], &own[..]].concat());
+    assert!(tree(&scene.path().join("leech")) == tree(&scene.path().join("offered")), "what arrived is not what was offered");
+    ultrapeer.terminate();
+    assert!(ultrapeer.finish());
+}
+
+#[test]
 fn a_name_that_is_registered_needs_its_password() {
     let scene = Scene::new();
     let (_server, address) = scene.server(&["--no-guests"]);

@@ -8,6 +8,7 @@ mod adapter;
 mod bittorrent;
 mod chord;
 mod kazaa;
+mod gnutella;
 mod lab_world;
 mod machine;
 mod napster;

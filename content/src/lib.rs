@@ -11,6 +11,7 @@ mod names;
 mod proof;
 mod ranges;
 pub mod sha1_lanes;
+mod shape;
 mod tree;
 
 pub use content_id::{ContentId, ContentIdError, PiecesRootHasher};
@@ -20,4 +21,5 @@ pub use magnet::{Magnet, MagnetError};
 pub use names::{Renamed, SafeNames, safe_names};
 pub use proof::{PartCheck, Proof, WholeDigest};
 pub use ranges::Ranges;
+pub use shape::{Shape, ShapeError};
 pub use tree::{TreeError, TreeProof};

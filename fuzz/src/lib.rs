@@ -7,6 +7,7 @@ mod bencode;
 mod bittorrent_node;
 mod chord;
 mod datagrams;
+mod gnutella;
 mod journal;
 mod mutate;
 mod napster;
@@ -18,6 +19,7 @@ pub use bencode::bencode;
 pub use bittorrent_node::bittorrent_node;
 pub use chord::{chord_node, chord_wire};
 pub use datagrams::{krpc, lsd, udp_tracker};
+pub use gnutella::{gnutella_extensions, gnutella_node, gnutella_wire};
 pub use journal::journal;
 pub use mutate::Mutator;
 pub use napster::{napster_node, napster_search, napster_wire};
@@ -35,6 +37,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chord_node", chord_node),
     ("chord_wire", chord_wire),
     ("extended", extended),
+    ("gnutella_extensions", gnutella_extensions),
+    ("gnutella_node", gnutella_node),
+    ("gnutella_wire", gnutella_wire),
     ("http_tracker", http_tracker),
     ("journal", journal),
     ("krpc", krpc),

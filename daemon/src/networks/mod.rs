@@ -5,6 +5,7 @@
 
 mod bittorrent;
 mod chord;
+mod gnutella;
 mod home;
 mod napster;
 
@@ -146,13 +147,14 @@ pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, tran
     Ok(match settings {
         NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir), transfers),
         NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers),
+        NetworkSettings::Gnutella(settings) => open(name, gnutella::plan(settings, state_dir)?, transfers),
         NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers),
         NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers),
     })
 }
 
 /// The schemes of links that only one network reads, with that network.
-pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[("napster:", "napster")];
+pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[("gnutella:", "gnutella"), ("napster:", "napster")];
 
 /// A network for [`Opening`] that will be called `name`.
 pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &Arc<Transfers>) -> Opening {

@@ -3,6 +3,7 @@
 pub mod bittorrent;
 pub mod chord;
 pub mod kazaa;
+pub mod gnutella;
 pub mod napster;
 pub mod toy;
 
@@ -30,6 +31,12 @@ pub static SCENARIOS: &[&Scenario] = &[
     &kazaa::LOSS,
     &kazaa::SOURCES,
     &kazaa::ELECTION,
+    &gnutella::FLOOD,
+    &gnutella::ANSWERS,
+    &gnutella::DIAMETER,
+    &gnutella::LOSS,
+    &gnutella::SUCCESS,
+    &gnutella::STRATEGIES,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,

@@ -3,6 +3,7 @@
 mod echo;
 mod faults;
 mod kazaa;
+mod gnutella;
 mod napster;
 mod scale;
 mod scenarios;

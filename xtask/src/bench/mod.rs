@@ -35,6 +35,8 @@ pub struct Arguments {
 enum Network {
     /// Transfers, re-checks and creation of torrents, beside aria2, Transmission and libtorrent.
     Bittorrent(Wishes),
+    /// Queries a second through codec and node of an ultrapeer, and how long matching takes.
+    Gnutella,
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
     Lab(lab::Wishes),
     /// Searches a second, latency and memory of an index server with a million files.
@@ -72,6 +74,7 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
         Network::Bittorrent(wishes) => wishes,
         Network::Lab(wishes) => return lab::run_lab(wishes),
         Network::Napster(wishes) => return napster::run_napster(wishes),
+        Network::Gnutella => return run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"])),
     };
     if wishes.no_install {
         foreign::say_missing(&foreign::missing());

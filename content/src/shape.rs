@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hexad_content::{ContentId, Digest, Digests, FileEntry, Layout, Proof, Sha1Digest, Sha256Digest, TreeProof, WholeDigest};
+use crate::{ContentId, Digest, Digests, FileEntry, Layout, Proof, Sha1Digest, Sha256Digest, TreeProof, WholeDigest};
 use thiserror::Error;
 
 /// What a description says.

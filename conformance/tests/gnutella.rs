@@ -1,0 +1,5 @@
+//! The suite for Gnutella.
+
+use hexad_gnutella::Gnutella;
+
+hexad_conformance::suite!(Gnutella);

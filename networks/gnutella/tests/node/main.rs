@@ -1,0 +1,6 @@
+//! Conversations with a node.
+
+mod flooding;
+mod handshakes;
+mod stage;
+mod transfers;

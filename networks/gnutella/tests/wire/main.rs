@@ -1,0 +1,5 @@
+//! Bytes ↔ messages.
+
+mod golden;
+mod recordings;
+mod round_trips;
