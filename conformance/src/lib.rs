@@ -7,6 +7,7 @@
 mod adapter;
 mod bittorrent;
 mod chord;
+mod freenet;
 mod lab_world;
 mod machine;
 mod napster;

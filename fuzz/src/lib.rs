@@ -7,6 +7,7 @@ mod bencode;
 mod bittorrent_node;
 mod chord;
 mod datagrams;
+mod freenet;
 mod journal;
 mod mutate;
 mod napster;
@@ -18,6 +19,7 @@ pub use bencode::bencode;
 pub use bittorrent_node::bittorrent_node;
 pub use chord::{chord_node, chord_wire};
 pub use datagrams::{krpc, lsd, udp_tracker};
+pub use freenet::{freenet_node, freenet_texts, freenet_wire};
 pub use journal::journal;
 pub use mutate::Mutator;
 pub use napster::{napster_node, napster_search, napster_wire};
@@ -35,6 +37,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chord_node", chord_node),
     ("chord_wire", chord_wire),
     ("extended", extended),
+    ("freenet_node", freenet_node),
+    ("freenet_texts", freenet_texts),
+    ("freenet_wire", freenet_wire),
     ("http_tracker", http_tracker),
     ("journal", journal),
     ("krpc", krpc),

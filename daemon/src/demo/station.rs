@@ -107,14 +107,14 @@ impl<N: Network> Station<N> {
         }
     }
 
-    /// Offers what was hashed.
-    pub(super) fn publishes(&mut self, made: &Made) -> Result<(), Problem> {
+    /// Offers what was hashed; returns what was reported meanwhile.
+    pub(super) fn publishes(&mut self, made: &Made) -> Result<Vec<Progress<Reply<N>>>, Problem> {
         let share = self.books.share();
         let layout = made.metainfo.info.layout.clone();
         self.transfers.open_share(share, layout, made.paths.clone()).map_err(|wrong| Problem::new(wrong.to_string()))?;
         self.books.shares = self.books.shares.with(share, share_of(&made.metainfo));
         self.handle.set_shares(self.books.shares.clone());
-        self.does("a publish", Operation::Publish { share }).map(drop)
+        self.does("a publish", Operation::Publish { share })
     }
 
     /// All that is found by these words.

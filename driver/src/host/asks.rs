@@ -1,11 +1,13 @@
 //! Answers what the node asks: state, names, HTTP, catalogue, computations. Each question is answered once, within its deadline.
 
 use std::cell::{Cell, RefCell};
+use std::io::IoSliceMut;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, Ticket};
+use hexad_core::{Answer, Ask, AskFailure, HttpRequest, Input, Name, Network, Payload, ShareId, Ticket};
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
@@ -18,6 +20,9 @@ use crate::http::Http;
 
 /// What a node loads from the host's own bucket to learn its public key.
 const PUBLIC_KEY: &[u8] = b"public-key";
+
+/// The most that one question reads of a share.
+const READ_BYTES_MAX: usize = 16 << 20;
 
 /// Who answers, and how much is being answered.
 pub(super) struct Asks {
@@ -165,6 +170,7 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
         Ask::Resolve(name) => stage.asks.resolve(&name).await,
         Ask::Http(request) => stage.asks.exchange(&request, &stage.config).await,
         Ask::Work(job) => stage.asks.work(job).await,
+        Ask::Read(share, range) => read(stage, share, range).await,
         Ask::Query(query) => {
             let Some(catalogue) = &stage.asks.catalogue else { return other("no catalogue here") };
             match tokio::time::timeout(query.deadline, catalogue.find(&query)).await {
@@ -175,6 +181,25 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
         }
         Ask::Load(..) | Ask::Forget(..) => gone(),
         Ask::Store(..) => other("only real bytes can be stored"),
+    }
+}
+
+/// Reads a range of a share into memory.
+async fn read<N: Network>(stage: &Stage<N>, share: ShareId, range: Range<u64>) -> Answer {
+    let length = range.end.saturating_sub(range.start);
+    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= READ_BYTES_MAX) else {
+        return Answer::Failed(AskFailure::TooLarge(READ_BYTES_MAX as u64));
+    };
+    let Ok(_turn) = stage.asks.work_turns.acquire().await else { return gone() };
+    let source = stage.read_share.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut bytes = vec![0; length];
+        source.read(share, range.start, &mut [IoSliceMut::new(&mut bytes)], false).map(|()| bytes)
+    });
+    match reading.await {
+        Ok(Ok(bytes)) => Answer::Loaded(Some(Payload::Bytes(bytes.into()))),
+        Ok(Err(wrong)) => other(&wrong.to_string()),
+        Err(_) => other("reading has panicked"),
     }
 }
 

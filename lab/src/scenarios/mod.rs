@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod freenet;
 pub mod napster;
 pub mod toy;
 
@@ -24,6 +25,10 @@ pub static SCENARIOS: &[&Scenario] = &[
     &chord::GAP,
     &chord::RULES,
     &chord::INDEX,
+    &freenet::LEARNING,
+    &freenet::TARGETS,
+    &freenet::GROWTH,
+    &freenet::MEMORY,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,
