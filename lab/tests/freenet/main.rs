@@ -1,5 +1,7 @@
 //! What is claimed of Freenet, small enough for every day. `cargo xtask claims freenet --size full` runs the figures of the papers.
 
+mod keys;
+
 use hexad_lab::{Silent, Size, find, scenarios::SCENARIOS, test_claims};
 
 /// Runs the claims of a scenario in their small form.

@@ -3,6 +3,7 @@
 //! `keys` says what content is called, `document` what a key's content is made of, `wire` turns bytes into messages and back, `node` decides.
 
 pub mod document;
+pub mod fcp;
 pub mod info;
 pub mod keys;
 pub mod node;

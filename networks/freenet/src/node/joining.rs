@@ -34,6 +34,8 @@ pub struct Joining {
     /// Shelf and number of the page of the index that is being read.
     loading: (usize, u32),
     ready: bool,
+    /// When we last announced ourselves.
+    announced: Option<Time>,
 }
 
 /// Somebody's announcement that we have passed on.
@@ -82,7 +84,8 @@ impl<A: Place> Node<A> {
             return failed(op, Failure::Unusable(format!("{wants}, came {}", bootstrap[0])), out);
         }
         let (share, uid) = (cx.dice.bytes(), cx.dice.bits());
-        self.joining = Some(Joining { op, at: 0, deadline: cx.now + JOIN_DEADLINE, share, uid, loading: (0, 0), ready: false });
+        self.joining =
+            Some(Joining { op, at: 0, deadline: cx.now + JOIN_DEADLINE, share, uid, loading: (0, 0), ready: false, announced: None });
         if let Some(listen) = self.config.0.listen {
             out.push(Output::Listen(doors::NETWORK, Bind::Quic(listen)));
         } else {
@@ -224,13 +227,17 @@ impl<A: Place> Node<A> {
         if self.location.is_some() {
             return self.joined(cx, out);
         }
-        self.announce(from, cx, out);
+        // One announcement at a time: the clock brings the next one where this has come to nothing.
+        if joining.announced.is_none_or(|at| cx.now.since(at) >= AGAIN) {
+            self.announce(from, cx, out);
+        }
     }
 
     fn announce(&mut self, to: &A, cx: &mut Context<'_>, out: &mut Out<A>) {
         let (Some(joining), Some(who)) = (&mut self.joining, self.addr.clone()) else { return };
         // Another attempt is another announcement: the old one may have been lost on its way.
         joining.uid = cx.dice.bits();
+        joining.announced = Some(cx.now);
         let announce = Announce { uid: joining.uid, htl: self.config.0.announce_htl, who, commits: vec![sha256(&[&joining.share])] };
         self.send(to, Message::Announce(Box::new(announce)), cx, out);
     }
@@ -239,12 +246,14 @@ impl<A: Place> Node<A> {
     pub(super) fn on_announce(&mut self, from: &A, announce: Announce<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Announce { uid, htl, who, mut commits } = announce;
         let first = commits.len() == 1;
-        let drop = |code, out: &mut Out<A>| out.note(Level::Drop, code, Some(from.clone()), "");
-        if self.location.is_none() || self.announces.len() >= ANNOUNCES_MAX {
-            return drop("announce_unwanted", out);
+        if commits.is_empty() || commits.len() + 1 >= SHARES_MAX || (first && who != *from) {
+            return out.note(Level::Drop, "announce_refused", Some(from.clone()), "");
         }
-        if commits.is_empty() || commits.len() + 1 >= SHARES_MAX || (first && who != *from) || !self.seen.add(uid, self.config.0.seen_max) {
-            return drop("announce_refused", out);
+        let unable = self.location.is_none() || self.announces.len() >= ANNOUNCES_MAX;
+        if unable || !self.seen.add(uid, self.config.0.seen_max) {
+            // It has been here, or we are none to ask: it ends with whoever has sent it.
+            self.send(from, Message::Reveal(Box::new(Reveal { uid, shares: Vec::new(), members: Vec::new() })), cx, out);
+            return;
         }
         let share: [u8; 32] = cx.dice.bytes();
         commits.push(sha256(&[&share]));
@@ -365,6 +374,8 @@ impl<A: Place> Node<A> {
         for addr in self.links.all() {
             self.let_go(&addr, "leaving", out);
         }
+        let writes = self.store.flush();
+        self.write(writes, out);
         self.walks.clear();
         self.announces.clear();
         out.push(Output::Unlisten(doors::NETWORK));

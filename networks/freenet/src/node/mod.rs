@@ -49,6 +49,10 @@ pub mod doors {
 const TICK: Span = Span::from_secs(30);
 /// Questions to the host under way.
 const ASKS_MAX: usize = 4096;
+/// So many may be under way before blocks are no longer stored; hosts answer about a thousand at a time.
+const ASKS_FEW: usize = 700;
+/// A stored block is in the index on the disk after so long.
+const FLUSH_AFTER: Span = Span::from_millis(200);
 
 /// What a node wakes itself for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub enum Timer {
     Walk(u64, u16),
     /// A job looks how it gets on.
     Job(u64),
+    /// The index of the store goes to the disk.
+    Flush,
 }
 
 /// What only Freenet can do.
@@ -177,6 +183,7 @@ pub struct Node<A: Place> {
     pending: BoundedMap<u64, Pending>,
     last_ticket: u64,
     ticking: bool,
+    flushing: bool,
 }
 
 impl<A: Place> Node<A> {
@@ -207,6 +214,7 @@ impl<A: Place> Node<A> {
             pending: BoundedMap::new(ASKS_MAX),
             last_ticket: 0,
             ticking: false,
+            flushing: false,
             config,
         }
     }
@@ -276,6 +284,19 @@ impl<A: Place> Node<A> {
         }
     }
 
+    /// Has the index written in a moment: many blocks share a page.
+    fn flush_soon(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if self.store.is_dirty() && !self.flushing {
+            self.flushing = true;
+            out.wake(cx.now + FLUSH_AFTER, Timer::Flush);
+        }
+    }
+
+    /// Whether more is to be written than the host may be asked at a time.
+    fn is_host_behind(&self) -> bool {
+        self.pending.len() >= ASKS_FEW
+    }
+
     /// A walk of ours has ended.
     fn tell(&mut self, whose: Whose<A>, outcome: Outcome) {
         self.ended.push_back((whose, outcome));
@@ -336,6 +357,11 @@ impl<A: Place> Node<A> {
             Timer::Announce(uid) => self.on_announce_timer(uid),
             Timer::Walk(uid, turn) => self.on_walk_timer(uid, turn, cx, out),
             Timer::Job(job) => self.on_job_timer(job, cx, out),
+            Timer::Flush => {
+                self.flushing = false;
+                let writes = self.store.flush();
+                self.write(writes, out);
+            }
         }
     }
 

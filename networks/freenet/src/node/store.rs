@@ -4,7 +4,7 @@
 //! ask for one of them. On the disk a block is enciphered under its routing key, which is not written anywhere.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use hexad_core::{Map, Payload};
+use hexad_core::{Map, Payload, Set};
 
 use crate::keys::{Block, Location, NodeKey, Stream, hmac, sha256};
 use crate::wire::Fields;
@@ -65,6 +65,8 @@ pub struct Store {
     salt: [u8; 32],
     clock: u64,
     on_disk: bool,
+    /// Pages of the index that are not on the disk as they are here.
+    dirty: Set<(usize, u32)>,
 }
 
 impl Store {
@@ -72,7 +74,7 @@ impl Store {
     #[must_use]
     pub fn new(store_blocks: usize, cache_blocks: usize, on_disk: bool) -> Self {
         let slots = |capacity| Slots { slots: Vec::new(), free: Vec::new(), by_name: Map::new(), by_use: Map::new(), capacity };
-        Self { shelves: [slots(store_blocks), slots(cache_blocks)], salt: [0; 32], clock: 0, on_disk }
+        Self { shelves: [slots(store_blocks), slots(cache_blocks)], salt: [0; 32], clock: 0, on_disk, dirty: Set::new() }
     }
 
     /// What salts the names; to be set before anything is stored.
@@ -171,22 +173,35 @@ impl Store {
             return Vec::new();
         }
         // The block first: a page never names what is not there yet.
-        vec![(BLOCKS, disk_key(number, at), seal(block, &self.salt)), self.page(number, at / PAGE_SLOTS)]
+        self.dirty.insert((number, at / PAGE_SLOTS));
+        vec![(BLOCKS, disk_key(number, at), seal(block, &self.salt))]
     }
 
-    /// Drops a block that could not be read back; returns what is to be written.
-    pub fn drop_bad(&mut self, key: &NodeKey) -> Writes {
+    /// Drops a block that could not be read back.
+    pub fn drop_bad(&mut self, key: &NodeKey) {
         let name = self.name(key);
-        let mut pages = Vec::new();
         for (number, shelf) in self.shelves.iter_mut().enumerate() {
             let Some(at) = shelf.by_name.remove(&name) else { continue };
             if let Some(slot) = shelf.slots[at as usize].take() {
                 shelf.by_use.remove(&slot.used);
                 shelf.free.push(at);
             }
-            pages.push((number, at / PAGE_SLOTS));
+            if self.on_disk {
+                self.dirty.insert((number, at / PAGE_SLOTS));
+            }
         }
-        if self.on_disk { pages.into_iter().map(|(number, page)| self.page(number, page)).collect() } else { Vec::new() }
+    }
+
+    /// Whether the index on the disk is behind.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// The pages of the index that have changed since this was last called.
+    pub fn flush(&mut self) -> Writes {
+        let dirty = std::mem::take(&mut self.dirty);
+        dirty.into_iter().map(|(number, page)| self.page(number, page)).collect()
     }
 
     fn page(&self, number: usize, page: u32) -> (&'static str, Vec<u8>, Bytes) {
@@ -300,8 +315,10 @@ mod tests {
         store.set_salt([5; 32]);
         let mut disk: Map<(&str, Vec<u8>), Bytes> = Map::new();
         for number in 0..6 {
-            disk.extend(store.put(Shelf::Store, &block(number)).into_iter().map(|(bucket, key, value)| ((bucket, key), value)));
+            let writes = store.put(Shelf::Store, &block(number)).into_iter().chain(store.flush());
+            disk.extend(writes.map(|(bucket, key, value)| ((bucket, key), value)));
         }
+        assert!(!store.is_dirty());
         let mut fresh = Store::new(4, 4, true);
         fresh.set_salt([5; 32]);
         fresh.load_page(Shelf::Store, &disk[&(INDEX, page_key(0, 0))]);
