@@ -6,26 +6,40 @@
 mod books;
 mod demo;
 mod desk;
+mod fcp;
 mod fetch;
 mod laboratory;
-mod meter;
+mod membership;
+mod networks;
+mod pace;
 mod places;
 mod publish;
+mod reports;
+mod search;
 mod session;
 mod session_loop;
 mod source;
 mod tracker;
+mod watch;
 mod web;
 
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
 
+/// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn make_freenet_key() -> Result<(String, String), Problem> {
+    networks::make_key()
+}
+
 /// A session in this process that takes part in the networks as `settings` say.
 ///
 /// # Errors
-/// When the host's thread cannot be started.
-pub fn open(settings: Settings) -> Result<impl Session, Problem> {
+/// When the settings cannot be used, or a thread cannot be started.
+pub fn open(settings: &Settings) -> Result<impl Session + use<>, Problem> {
     session::LocalSession::open(settings)
 }
 

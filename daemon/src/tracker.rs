@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use hexad_api::{Event, Problem, Roles, Stop, Task, TrackerRequest};
+use hexad_api::{Event, FcpRequest, Problem, Roles, Stop, Task, TrackerRequest};
 use hexad_bittorrent::node::tracker_role::{PeerAnnounce, TrackerTotals};
 use hexad_bittorrent::wire::http_tracker;
 use hexad_bittorrent::{BitTorrent, Config, Reply, Request, TrackerConfig, doors};
@@ -39,6 +39,10 @@ const JOIN: OpId = OpId(0);
 pub(crate) struct TrackerRole;
 
 impl Roles for TrackerRole {
+    fn serve_fcp(&self, request: FcpRequest) -> Result<Task, Problem> {
+        crate::fcp::serve(&request)
+    }
+
     fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem> {
         let (events, watched) = mpsc::channel();
         let http = request.http.map(bind).transpose()?;
@@ -51,7 +55,7 @@ impl Roles for TrackerRole {
         let (quit, quitting) = oneshot::channel();
         if let Some((listener, address)) = http {
             serve_http(listener, node.clone(), quitting)?;
-            let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-http".into() });
+            let _ = events.send(listening(address, "tracker-http"));
         }
         Ok(Task { events: watched, stop: Box::new(StopTracker { node, transfers, events, quit: Some(quit) }) })
     }
@@ -75,6 +79,10 @@ fn node_config(request: &TrackerRequest) -> Config {
         }),
         ..Config::default()
     }
+}
+
+fn listening(address: SocketAddr, purpose: &str) -> Event {
+    Event::Listening { network: "bittorrent".into(), address: address.to_string(), purpose: purpose.into() }
 }
 
 fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Problem> {
@@ -152,7 +160,7 @@ fn listen_to_node(node: Arc<NodeFace>, mut host_events: hexad_driver::host::Even
                     });
                 }
                 HostEvent::Bound(door, address) if door == doors::TRACKER => {
-                    let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-udp".into() });
+                    let _ = events.send(listening(address, "tracker-udp"));
                 }
                 _ => {}
             }

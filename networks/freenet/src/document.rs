@@ -3,7 +3,7 @@
 //! Big-endian numbers behind a magic; texts and lists behind their lengths. Every count is held against what is left to read.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use hexad_content::{FileEntry, Layout, LayoutError, Proof, Sha1Digest};
+use hexad_content::{ContentId, FileEntry, Layout, LayoutError, Proof, Sha1Digest, Sha256Digest, TreeProof};
 use hexad_core::Malformed;
 
 use crate::keys::ClientChk;
@@ -95,13 +95,36 @@ pub enum Entry {
     Elsewhere(String),
 }
 
-/// What proves the files of a share part by part, as BEP 3 has it.
+/// What proves the files of a share part by part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pieces {
-    /// Bytes of a piece.
-    pub piece_bytes: u64,
-    /// SHA-1 of each.
-    pub hashes: Vec<Sha1Digest>,
+pub enum Pieces {
+    /// As BEP 3 has it: bytes of a piece, SHA-1 of each.
+    V1(u64, Vec<Sha1Digest>),
+    /// As BEP 52 has it, for one file: bytes of a part, the root, a layer.
+    Tree(u64, Sha256Digest, Vec<Sha256Digest>),
+}
+
+impl Pieces {
+    /// The same as a document carries it; `None` for a proof of another kind.
+    #[must_use]
+    pub fn of(proof: &Proof) -> Option<Self> {
+        match proof {
+            Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Self::V1(*piece_bytes, hashes.to_vec())),
+            Proof::Tree(tree) => Some(Self::Tree(tree.part_bytes(), tree.content().root, tree.hashes().to_vec())),
+            Proof::Whole { .. } => None,
+        }
+    }
+
+    fn proof(&self, total_bytes: u64) -> Option<Proof> {
+        match self {
+            Self::V1(piece_bytes, hashes) => {
+                Some(Proof::V1Pieces { piece_bytes: *piece_bytes, total_bytes, hashes: hashes.clone().into() })
+            }
+            Self::Tree(part_bytes, root, hashes) => {
+                TreeProof::new(ContentId { size: total_bytes, root: *root }, *part_bytes, hashes.clone()).ok().map(Proof::Tree)
+            }
+        }
+    }
 }
 
 /// What a key's content turns out to be.
@@ -225,8 +248,7 @@ impl Document {
             Self::Redirect(_) | Self::Outer(_) => return None,
         };
         let layout = layout.ok()?;
-        let hashes = pieces.hashes.clone().into();
-        let proof = Proof::V1Pieces { piece_bytes: pieces.piece_bytes, total_bytes: layout.total_bytes(), hashes };
+        let proof = pieces.proof(layout.total_bytes())?;
         proof.fits(&layout).then_some((layout, proof))
     }
 }
@@ -260,9 +282,21 @@ fn put_option(text: Option<&str>, out: &mut BytesMut) {
 
 fn put_pieces(pieces: Option<&Pieces>, out: &mut BytesMut) {
     let Some(pieces) = pieces else { return out.put_u64(0) };
-    out.put_u64(pieces.piece_bytes.max(1));
-    out.put_u32(narrow(pieces.hashes.len()));
-    pieces.hashes.iter().for_each(|hash| out.put_slice(&hash.0));
+    match pieces {
+        Pieces::V1(piece_bytes, hashes) => {
+            out.put_u64((*piece_bytes).max(1));
+            out.put_u8(0);
+            out.put_u32(narrow(hashes.len()));
+            hashes.iter().for_each(|hash| out.put_slice(&hash.0));
+        }
+        Pieces::Tree(part_bytes, root, hashes) => {
+            out.put_u64((*part_bytes).max(1));
+            out.put_u8(1);
+            out.put_slice(&root.0);
+            out.put_u32(narrow(hashes.len()));
+            hashes.iter().for_each(|hash| out.put_slice(&hash.0));
+        }
+    }
 }
 
 fn put_leaf(leaf: &Leaf, out: &mut BytesMut) {
@@ -307,12 +341,16 @@ fn read_pieces(f: &mut Fields<'_>) -> Result<Option<Pieces>, Malformed> {
     if piece_bytes == 0 {
         return Ok(None);
     }
+    let tree = f.flag()?;
+    let root = if tree { Some(Sha256Digest(f.array()?)) } else { None };
     let count = f.u32()? as usize;
-    if count > f.left() / 20 {
+    if count > f.left() / if tree { 32 } else { 20 } {
         return Err(f.wrong("expected fewer hashes"));
     }
-    let hashes = (0..count).map(|_| f.array().map(Sha1Digest)).collect::<Result<_, _>>()?;
-    Ok(Some(Pieces { piece_bytes, hashes }))
+    Ok(Some(match root {
+        None => Pieces::V1(piece_bytes, (0..count).map(|_| f.array().map(Sha1Digest)).collect::<Result<_, _>>()?),
+        Some(root) => Pieces::Tree(piece_bytes, root, (0..count).map(|_| f.array().map(Sha256Digest)).collect::<Result<_, _>>()?),
+    }))
 }
 
 fn read_leaf(f: &mut Fields<'_>) -> Result<Leaf, Malformed> {
@@ -363,7 +401,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_what_is_cut_off_is_refused() {
         let split = leaf(70_000, Body::Split(vec![(0..7).map(key).collect()]));
-        let pieces = Some(Pieces { piece_bytes: 1 << 18, hashes: vec![Sha1Digest([3; 20])] });
+        let pieces = Some(Pieces::V1(1 << 18, vec![Sha1Digest([3; 20])]));
+        let tree = Some(Pieces::Tree(1 << 16, Sha256Digest([4; 32]), vec![Sha256Digest([5; 32])]));
         let entries = vec![
             (String::new(), Entry::Elsewhere("KSK@x".into())),
             ("a/b.txt".into(), Entry::File(leaf(3, Body::Inline(Bytes::from_static(b"abc"))), true, false)),
@@ -373,6 +412,7 @@ mod tests {
             Document::File { name: Some("größe".into()), leaf: split.clone(), pieces: pieces.clone() },
             Document::File { name: None, leaf: leaf(0, Body::Inline(Bytes::new())), pieces: None },
             Document::Directory { name: "album".into(), entries, pieces },
+            Document::File { name: Some("a".into()), leaf: split.clone(), pieces: tree },
             Document::Redirect("CHK@".into()),
             Document::Outer(split),
         ] {

@@ -38,7 +38,7 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     if nodes < 20 {
         return Err("nodes: expected 20 or more".into());
     }
-    let mut net = Net::ring(nodes, seed, params.threads);
+    let mut net = Net::ring(nodes, seed, params.threads, hexad_freenet::Settings::paper());
     gauge.phase("learning");
     net.live(params.count("steps"), HTL);
     gauge.end();

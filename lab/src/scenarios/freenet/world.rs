@@ -43,8 +43,8 @@ fn listening(listen: &mut hexad_core::Outbox<hexad_freenet::Node<u32>>) {
 
 impl Net {
     /// Nodes in a ring, each knowing two on either side.
-    pub(super) fn ring(nodes: u32, seed: u64, threads: usize) -> Self {
-        let mut net = Self::empty(seed, threads, Settings::paper());
+    pub(super) fn ring(nodes: u32, seed: u64, threads: usize, settings: Settings) -> Self {
+        let mut net = Self::empty(seed, threads, settings);
         net.lab.add_nodes(nodes, net.config.clone());
         net.nodes = nodes;
         for node in 0..nodes {

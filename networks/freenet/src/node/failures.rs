@@ -78,6 +78,16 @@ impl<A: Clone + Ord> Failures<A> {
         }
     }
 
+    /// Somebody else wants a key that is not looked for at the moment. It does not make the wait longer.
+    pub fn wants(&mut self, key: &NodeKey, from: &A) {
+        if let Some(failure) = self.keys.get_mut(key)
+            && failure.wanted.len() < PEERS_MAX
+            && !failure.wanted.contains(from)
+        {
+            failure.wanted.push(from.clone());
+        }
+    }
+
     /// In how many seconds a key may be looked for again, where it may not be now.
     #[must_use]
     pub fn quenched(&self, key: &NodeKey, now: Time) -> Option<u16> {

@@ -10,6 +10,7 @@ use hexad_core::{
     Span, Verdict, What,
 };
 
+use super::jobs::Pace;
 use super::walks::{Kind, Outcome, Whose};
 use super::{Job, Node, Out, Pending, Reply, Timer, done, failure_of};
 use crate::document::{BlockKey, Body, Document, Entry, Leaf};
@@ -76,6 +77,9 @@ pub struct Get {
     leaf: Option<Leaf>,
     /// Content that was in memory before it was described.
     buffered: Option<Bytes>,
+    /// What the session wants and has not judged.
+    missing: Ranges,
+    pub(super) pace: Pace,
 }
 
 #[derive(Clone, Debug)]
@@ -259,6 +263,8 @@ impl<A: Place> Node<A> {
             download: None,
             leaf: None,
             buffered: None,
+            missing: Ranges::new(),
+            pace: Pace::default(),
         };
         self.jobs.insert(job, Job::Get(Box::new(get)));
         self.ask_key(job, cx, out);
@@ -592,7 +598,11 @@ impl<A: Place> Node<A> {
             self.jobs.remove(&job);
             return out.report(op, Progress::Done);
         }
+        if !matches!(get.stage, Stage::Described | Stage::Data) {
+            return;
+        }
         get.stage = Stage::Data;
+        get.missing = ranges.clone();
         if let Some(bytes) = &get.buffered {
             let total = bytes.len() as u64;
             for range in ranges.within(0..total).iter() {
@@ -611,13 +621,26 @@ impl<A: Place> Node<A> {
         self.pump_get(job, cx, out);
     }
 
-    pub(super) fn on_judged(&mut self, lease: LeaseId, _: std::ops::Range<u64>, verdict: Verdict, _: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_judged(
+        &mut self,
+        lease: LeaseId,
+        range: std::ops::Range<u64>,
+        verdict: Verdict,
+        _: &mut Context<'_>,
+        out: &mut Out<A>,
+    ) {
         let of = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
-        if verdict == Verdict::Bad
-            && let Some(job) = self.jobs.iter().find(|(_, job)| of(job)).map(|(job, _)| *job)
-        {
+        let Some(job) = self.jobs.iter().find(|(_, job)| of(job)).map(|(job, _)| *job) else { return };
+        if verdict == Verdict::Bad {
             // Every block was what its key says: whoever made the document did not tell the truth in it.
-            self.fail_job(job, Failure::Unusable("the publisher's own hashes do not fit what was published".into()), out);
+            return self.fail_job(job, Failure::Unusable("the publisher's own hashes do not fit what was published".into()), out);
+        }
+        let Some(get) = self.get_of(job).filter(|get| !get.missing.is_empty()) else { return };
+        get.missing.remove(range);
+        if get.missing.is_empty() {
+            let op = get.op;
+            self.jobs.remove(&job);
+            out.report(op, Progress::Done);
         }
     }
 
@@ -645,7 +668,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Asks for as many blocks as may be under way.
-    fn pump_get(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn pump_get(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
         let htl = self.config.0.htl_max;
         loop {
             let Some(get) = self.get_of(job) else { return };
@@ -659,7 +682,11 @@ impl<A: Place> Node<A> {
             if download.parts.len() >= download.window {
                 return;
             }
+            if !get.pace.may_go(job, cx.now, out) {
+                return;
+            }
             let Some((number, index)) = download.pick(cx.dice) else { break };
+            get.pace.goes();
             download.last_part += 1;
             let part = download.last_part;
             download.parts.insert(part, (number, index));
@@ -789,10 +816,13 @@ fn is_deflated(entry: &Entry) -> bool {
     matches!(entry, Entry::File(leaf, ..) if leaf.deflated)
 }
 
-/// The name by which BitTorrent knows files.
-fn digest_of(layout: &Layout, proof: &Proof) -> Option<Digest> {
-    let Proof::V1Pieces { piece_bytes, hashes, .. } = proof else { return None };
-    Some(Digest::TorrentV1(info::hash(layout, *piece_bytes, hashes)))
+/// The name that files have by what proves them.
+pub(super) fn digest_of(layout: &Layout, proof: &Proof) -> Option<Digest> {
+    match proof {
+        Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Digest::TorrentV1(info::hash(layout, *piece_bytes, hashes))),
+        Proof::Tree(tree) => Some(Digest::Content(tree.content())),
+        Proof::Whole { .. } => None,
+    }
 }
 
 fn key_of(uri: &Uri) -> Result<NodeKey, crate::keys::UriError> {

@@ -1,12 +1,12 @@
 //! What users have asked for and is under way: fetches and insertions of whole files, block by block.
 
 use bytes::Bytes;
-use hexad_core::{Answer, Context, Failure, OpId, Progress};
+use hexad_core::{Answer, Context, Failure, OpId, Progress, Span, Time};
 
 use super::getting::Get;
 use super::putting::Put;
 use super::walks::Outcome;
-use super::{Node, Out, failed};
+use super::{Node, Out, Timer, failed};
 use crate::place::Place;
 
 /// One file of an insertion.
@@ -20,6 +20,44 @@ pub struct PutFile {
     pub bytes: Bytes,
     /// The name stands for something under another key.
     pub redirect: Option<String>,
+}
+
+/// Between two blocks of one job: a burst of requests out of one node would show where they begin, be their blocks near or far.
+const STEP: Span = Span::from_millis(3);
+/// So many may be made up for when the clock was late.
+const LATE_MAX: Span = Span::from_millis(12);
+
+/// When the next block of a job is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    next: Time,
+    waits: bool,
+}
+
+impl Pace {
+    /// Whether the next block may go at once; if not, the job is woken when it may.
+    pub(super) fn may_go<A: Place>(&mut self, job: u64, now: Time, out: &mut Out<A>) -> bool {
+        if now < self.next {
+            if !self.waits {
+                self.waits = true;
+                out.wake(self.next, Timer::Pace(job));
+            }
+            return false;
+        }
+        let earliest = Time::from_micros(now.as_micros().saturating_sub(u64::try_from(LATE_MAX.as_micros()).unwrap_or(0)));
+        self.next = self.next.max(earliest);
+        true
+    }
+
+    /// One goes.
+    pub(super) fn goes(&mut self) {
+        self.next = self.next + STEP;
+    }
+
+    /// The clock has come.
+    pub(super) const fn woken(&mut self) {
+        self.waits = false;
+    }
 }
 
 /// A job.
@@ -70,6 +108,21 @@ impl<A: Place> Node<A> {
     pub(super) fn on_job_timer(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
         if let Some(Job::Get(_)) = self.jobs.get(&job) {
             self.on_get_timer(job, cx, out);
+        }
+    }
+
+    /// The next block of a job is due.
+    pub(super) fn on_pace(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+        match self.jobs.get_mut(&job) {
+            Some(Job::Get(get)) => {
+                get.pace.woken();
+                self.pump_get(job, cx, out);
+            }
+            Some(Job::Put(put)) => {
+                put.pace.woken();
+                self.pump_put(job, cx, out);
+            }
+            None => {}
         }
     }
 

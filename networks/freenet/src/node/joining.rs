@@ -374,8 +374,6 @@ impl<A: Place> Node<A> {
         for addr in self.links.all() {
             self.let_go(&addr, "leaving", out);
         }
-        let writes = self.store.flush();
-        self.write(writes, out);
         self.walks.clear();
         self.announces.clear();
         out.push(Output::Unlisten(doors::NETWORK));

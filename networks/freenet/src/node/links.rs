@@ -235,6 +235,9 @@ impl<A: Place> Node<A> {
             }
             self.links.conns.insert(conn, addr.clone());
         }
+        let Some(addr) = self.links.conns.get(&conn).cloned() else {
+            return out.push(Output::Close(conn, "no longer wanted".into()));
+        };
         let Some(peer) = self.links.peers.get_mut(&addr) else { return };
         // Where both have dialled at the same time, either connection will do.
         if !peer.open || peer.conn.is_none() {

@@ -24,8 +24,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use hexad_core::{
-    Answer, Ask, BoundedMap, ConnId, Context, Dice, Failure, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output, Payload,
-    Progress, Set, Span, Ticket,
+    Answer, Ask, BoundedMap, ConnId, Context, Dice, Endpoint, Failure, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output,
+    Payload, Progress, Set, Span, Ticket,
 };
 
 use crate::keys::{Block, KeyPair, Location, NodeKey, Uri};
@@ -51,8 +51,6 @@ const TICK: Span = Span::from_secs(30);
 const ASKS_MAX: usize = 4096;
 /// So many may be under way before blocks are no longer stored; hosts answer about a thousand at a time.
 const ASKS_FEW: usize = 700;
-/// A stored block is in the index on the disk after so long.
-const FLUSH_AFTER: Span = Span::from_millis(200);
 
 /// What a node wakes itself for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +65,8 @@ pub enum Timer {
     Walk(u64, u16),
     /// A job looks how it gets on.
     Job(u64),
-    /// The index of the store goes to the disk.
-    Flush,
+    /// The next block of a job is due.
+    Pace(u64),
 }
 
 /// What only Freenet can do.
@@ -143,6 +141,8 @@ pub struct Status {
     pub blocks: usize,
     /// Walks under way.
     pub walks: usize,
+    /// Neighbours, for the next time.
+    pub known: Vec<Endpoint>,
 }
 
 /// What an answer of the host is for.
@@ -183,7 +183,6 @@ pub struct Node<A: Place> {
     pending: BoundedMap<u64, Pending>,
     last_ticket: u64,
     ticking: bool,
-    flushing: bool,
 }
 
 impl<A: Place> Node<A> {
@@ -214,7 +213,6 @@ impl<A: Place> Node<A> {
             pending: BoundedMap::new(ASKS_MAX),
             last_ticket: 0,
             ticking: false,
-            flushing: false,
             config,
         }
     }
@@ -284,12 +282,10 @@ impl<A: Place> Node<A> {
         }
     }
 
-    /// Has the index written in a moment: many blocks share a page.
-    fn flush_soon(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if self.store.is_dirty() && !self.flushing {
-            self.flushing = true;
-            out.wake(cx.now + FLUSH_AFTER, Timer::Flush);
-        }
+    /// Has the index written, behind the block: whoever kills the process does not lose what is stored.
+    fn flush(&mut self, out: &mut Out<A>) {
+        let writes = self.store.flush();
+        self.write(writes, out);
     }
 
     /// Whether more is to be written than the host may be asked at a time.
@@ -312,6 +308,7 @@ impl<A: Place> Node<A> {
                     entries: self.table.len(),
                     blocks: self.store.len(),
                     walks: self.walks.len(),
+                    known: self.links.open().filter_map(|(addr, _)| addr.endpoint()).collect(),
                 };
                 return done(op, Reply::Status(status), out);
             }
@@ -357,11 +354,7 @@ impl<A: Place> Node<A> {
             Timer::Announce(uid) => self.on_announce_timer(uid),
             Timer::Walk(uid, turn) => self.on_walk_timer(uid, turn, cx, out),
             Timer::Job(job) => self.on_job_timer(job, cx, out),
-            Timer::Flush => {
-                self.flushing = false;
-                let writes = self.store.flush();
-                self.write(writes, out);
-            }
+            Timer::Pace(job) => self.on_pace(job, cx, out),
         }
     }
 

@@ -5,6 +5,7 @@ use hexad_content::Digest;
 use hexad_core::{Answer, Ask, Context, CpuJob, CpuResult, Failure, Map, OpId, Payload, Progress, ShareId};
 
 use super::getting::SLOTS;
+use super::jobs::Pace;
 use super::verbs::alias;
 use super::walks::{Kind, Miss, Outcome, Whose};
 use super::{Job, Node, Out, Pending, Reply, failure_of};
@@ -135,6 +136,7 @@ pub struct Put {
     top: Option<(Bytes, bool)>,
     chk: Option<ClientChk>,
     tries: u16,
+    pub(super) pace: Pace,
 }
 
 impl<A: Place> Node<A> {
@@ -185,6 +187,7 @@ impl<A: Place> Node<A> {
             top: None,
             chk: None,
             tries: 0,
+            pace: Pace::default(),
         };
         self.jobs.insert(job, Job::Put(Box::new(put)));
         self.deflate_next(job, cx, out);
@@ -225,7 +228,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Sends as many blocks as may be under way, and has more made.
-    fn pump_put(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn pump_put(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
         let htl = self.config.0.htl_max;
         loop {
             let Some(put) = self.put_of(job).filter(|put| put.stage == Stage::Blocks) else { return };
@@ -236,10 +239,11 @@ impl<A: Place> Node<A> {
                 self.read_unit(job, file, segment, out);
                 continue;
             }
-            if put.parts.len() >= put.window {
+            if put.parts.len() >= put.window || (!put.pool.is_empty() && !put.key_only && !put.pace.may_go(job, cx.now, out)) {
                 return;
             }
             let Some(at) = cx.dice.index(put.pool.len()) else { break };
+            put.pace.goes();
             let (file, segment, index, plain) = put.pool.swap_remove(at);
             let Some((key, block)) = ClientChk::encode(&plain, false) else { continue };
             put.plans[file].keys[segment][index] = Some(key.into());
@@ -359,6 +363,7 @@ impl<A: Place> Node<A> {
             && let (Shelf::Single(None), [plan]) = (&put.shelf, &put.plans[..])
             && let Origin::Bytes(bytes) = &plan.origin
             && plan.mime.is_none()
+            && plan.redirect.is_none()
             && !plan.deflated
             && bytes.len() <= CHK_DATA_BYTES
         {

@@ -1,13 +1,12 @@
 //! Publish, search and fetch, and the same for files in memory.
 
-use hexad_content::{Digest, Layout, Proof, Sha1Digest, sha1_lanes};
+use hexad_content::{Digest, sha1_lanes};
 use hexad_core::{Context, Failure, LeaseId, Level, OpId, Progress, Query, ShareId, Source, What};
 
-use super::getting::Purpose;
+use super::getting::{Purpose, digest_of};
 use super::putting::{Origin, Plan, Shelf};
 use super::{Node, Out, PutFile, failed};
 use crate::document::Pieces;
-use crate::info;
 use crate::keys::{Kind, Uri};
 use crate::place::Place;
 
@@ -31,11 +30,6 @@ pub fn alias(digest: &Digest, slot: u8) -> Uri {
     Uri::of_ksk(&format!("hexad-{name}-{slot}"))
 }
 
-fn pieces_of(layout: &Layout, piece_bytes: u64, hashes: &[Sha1Digest]) -> (Pieces, Digest) {
-    let digest = Digest::TorrentV1(info::hash(layout, piece_bytes, hashes));
-    (Pieces { piece_bytes, hashes: hashes.to_vec() }, digest)
-}
-
 impl<A: Place> Node<A> {
     /// Inserts a share: its files, a document with what proves them, and names by which its digest leads there.
     pub(super) fn start_publish(&mut self, op: OpId, share: ShareId, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -49,10 +43,10 @@ impl<A: Place> Node<A> {
             self.published.insert(op);
             return out.report(op, Progress::Done);
         }
-        let Some(Proof::V1Pieces { piece_bytes, hashes, .. }) = &found.proof else {
-            return failed(op, Failure::Unusable("expected a share that is proven by pieces".into()), out);
+        let proven = found.proof.as_ref().and_then(|proof| Some((Pieces::of(proof)?, digest_of(&found.layout, proof)?)));
+        let Some((pieces, digest)) = proven else {
+            return failed(op, Failure::Unusable("expected a share that is proven part by part".into()), out);
         };
-        let (pieces, digest) = pieces_of(&found.layout, *piece_bytes, hashes);
         let plan = |(index, file): (usize, &hexad_content::FileEntry)| {
             let range = found.layout.file_range(index);
             let path = if found.layout.is_single() { String::new() } else { file.path.join("/") };
@@ -81,9 +75,14 @@ impl<A: Place> Node<A> {
                 Err(wrong) => failed(op, Failure::Unusable(wrong.to_string()), out),
             },
             What::Magnet(magnet) => {
-                let digests: Vec<Digest> = magnet.digests.iter().filter(|digest| matches!(digest, Digest::TorrentV1(_))).copied().collect();
+                let proves = |digest: &&Digest| matches!(digest, Digest::TorrentV1(_) | Digest::Content(_));
+                let digests: Vec<Digest> = magnet.digests.iter().filter(proves).copied().collect();
                 if digests.is_empty() {
-                    return failed(op, Failure::Unusable("expected a key or an info hash, which prove what comes".into()), out);
+                    return failed(
+                        op,
+                        Failure::Unusable("expected a key, an info hash or a content id, which prove what comes".into()),
+                        out,
+                    );
                 }
                 self.start_fetching(op, Purpose::Lease(lease), None, digests, cx, out);
             }
@@ -147,7 +146,7 @@ impl<A: Place> Node<A> {
             && file.bytes.len() > crate::keys::CHK_DATA_BYTES
         {
             let hashes = file.bytes.chunks(PIECE_BYTES).map(sha1_lanes::sha1_one).collect();
-            pieces = Some(Pieces { piece_bytes: PIECE_BYTES as u64, hashes });
+            pieces = Some(Pieces::V1(PIECE_BYTES as u64, hashes));
         }
         let plan = |file: PutFile| {
             let bytes = file.bytes.len() as u64;

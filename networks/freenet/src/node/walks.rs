@@ -206,7 +206,7 @@ impl<A: Place> Node<A> {
             && let Some(seconds) = self.failures.quenched(&key, cx.now)
             && !self.store.holds(&key)
         {
-            self.failures.failed(&key, &[], Some(from), cx.now);
+            self.failures.wants(&key, from);
             self.send(from, Message::RecentlyFailed(uid, seconds), cx, out);
             return;
         }
@@ -258,7 +258,7 @@ impl<A: Place> Node<A> {
             None => {
                 out.note(Level::Warn, "bad_block", None, "a stored block cannot be read back, and is dropped");
                 self.store.drop_bad(&key);
-                self.flush_soon(cx, out);
+                self.flush(out);
                 self.advance(uid, cx, out);
             }
         }
@@ -501,9 +501,9 @@ impl<A: Place> Node<A> {
             peer.was_useful(cx.now);
         }
         let source = self.learn_source(&block.key, source.unwrap_or_else(|| from.clone()), kind == Kind::Request, cx, out);
-        let passed_on = matches!(walk.whose, Whose::Peer(_));
+        let passed_on = matches!(walk.whose, Whose::Peer(_) | Whose::Wanting);
         if self.config.0.stores_everywhere || (passed_on && walk.htl <= self.config.0.htl_max.saturating_sub(2)) {
-            self.keep(&block, !self.config.0.stores_everywhere, cx, out);
+            self.keep(&block, !self.config.0.stores_everywhere, out);
         }
         self.offer(&block.key, cx, out);
         self.give(uid, walk.whose, source, block, cx, out);
@@ -528,7 +528,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Puts a block where it belongs: on the store's shelf if nobody we know is nearer to it, else in the cache.
-    fn keep(&mut self, block: &Block, by_place: bool, cx: &mut Context<'_>, out: &mut Out<A>) {
+    fn keep(&mut self, block: &Block, by_place: bool, out: &mut Out<A>) {
         if self.is_host_behind() {
             // The disk does not keep up; others on the path store as well.
             return out.note(Level::Drop, "store_behind", None, "");
@@ -539,7 +539,7 @@ impl<A: Place> Node<A> {
         let sink = !by_place || !self.links.open().any(|(_, peer)| nearer(peer));
         let writes = self.store.put(if sink { Shelf::Store } else { Shelf::Cache }, block);
         self.write(writes, out);
-        self.flush_soon(cx, out);
+        self.flush(out);
     }
 
     /// Tells those who have asked for a key in vain that it is here.
@@ -599,7 +599,7 @@ impl<A: Place> Node<A> {
         let Some(block) = walk.block.take() else { return };
         let to = walk.asked.clone().or_else(|| walk.fallback.clone());
         if self.config.0.stores_everywhere {
-            self.keep(&block, false, cx, out);
+            self.keep(&block, false, out);
         }
         self.pass_to(uid, to, block, None, cx, out);
     }
@@ -634,7 +634,7 @@ impl<A: Place> Node<A> {
         let source = self.learn_source(&key, source.unwrap_or_else(|| from.clone()), false, cx, out);
         let last = to.is_none();
         if self.config.0.stores_everywhere || last || htl <= self.config.0.htl_max.saturating_sub(3) {
-            self.keep(&block, !last && !self.config.0.stores_everywhere, cx, out);
+            self.keep(&block, !last && !self.config.0.stores_everywhere, out);
         }
         self.offer(&key, cx, out);
         self.pass_to(uid, to, block, source, cx, out);
