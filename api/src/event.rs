@@ -14,7 +14,7 @@ pub enum Event {
         network: String,
         /// `IP:PORT`; on our own overlays `KEY@IP:PORT`, by which others can join.
         address: String,
-        /// What it is for: `peers`, `ring`, `clients`, `tracker-http`, `tracker-udp`.
+        /// What it is for: `peers`, `ring`, `network`, `clients`, `fcp`, `tracker-http`, `tracker-udp`.
         purpose: String,
     },
     /// We are part of a network.
@@ -72,6 +72,13 @@ pub enum Event {
         text: Option<String>,
         /// The bytes in base 64.
         base64: String,
+    },
+    /// Files are in the network, whoever leaves it.
+    Inserted {
+        /// Where.
+        network: String,
+        /// The key that leads to them.
+        key: String,
     },
     /// Peers are asked what a link stands for, about twice a second until `Started`.
     Looking {

@@ -18,11 +18,11 @@ pub use lab::{
     LabVerdict, Laboratory,
 };
 pub use problem::Problem;
-pub use request::{FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
+pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
-    BittorrentSettings, ChordSettings, Encryption, GnutellaMode, GnutellaSettings, NapsterServerSettings, NapsterSettings, NetworkSettings,
-    Settings,
+    BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, NapsterServerSettings, NapsterSettings,
+    NetworkSettings, Settings,
 };
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
 
@@ -80,6 +80,12 @@ pub trait Roles: Send + Sync {
     /// # Errors
     /// When an address cannot be bound.
     fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem>;
+
+    /// Takes part in Freenet and lets programs use it by FCP 2.0.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, or the address cannot be bound.
+    fn serve_fcp(&self, request: FcpRequest) -> Result<Task, Problem>;
 }
 
 /// Making, showing and checking .torrent files: needs no network.

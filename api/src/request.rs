@@ -98,6 +98,17 @@ impl Own {
     }
 }
 
+/// Takes part in Freenet and lets programs use it by FCP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FcpRequest {
+    /// Where programs connect; whoever reaches it can use the node.
+    pub fcp: SocketAddr,
+    /// How to take part.
+    pub freenet: crate::FreenetSettings,
+    /// Where the node keeps its key, its peers and the blocks that it stores; nowhere when absent.
+    pub state_dir: Option<PathBuf>,
+}
+
 /// Serves as a BitTorrent tracker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackerRequest {

@@ -22,6 +22,8 @@ pub enum NetworkSettings {
     Bittorrent(BittorrentSettings),
     /// Chord.
     Chord(ChordSettings),
+    /// Freenet.
+    Freenet(FreenetSettings),
     /// Gnutella.
     Gnutella(GnutellaSettings),
     /// Napster, as a client.
@@ -37,6 +39,7 @@ impl NetworkSettings {
         match self {
             Self::Bittorrent(_) => "bittorrent",
             Self::Chord(_) => "chord",
+            Self::Freenet(_) => "freenet",
             Self::Gnutella(_) => "gnutella",
             Self::Napster(_) => "napster",
             Self::NapsterServer(_) => "napster-server",
@@ -100,6 +103,20 @@ pub struct ChordSettings {
     pub bootstrap: Vec<String>,
     /// Begin a ring of our own where nobody is named or remembered.
     pub found: bool,
+}
+
+/// How a session takes part in Freenet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreenetSettings {
+    /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
+    /// bootstrap node.
+    pub listen: Option<SocketAddr>,
+    /// `KEY@IP:PORT` of nodes to begin with, beside those that are remembered.
+    pub bootstrap: Vec<String>,
+    /// Begin a network of our own where nobody is named or remembered.
+    pub found: bool,
+    /// Public keys of friends, 64 hex digits each: nobody else becomes a neighbour, and nobody hears of them. Empty for an open network.
+    pub friends: Vec<String>,
 }
 
 /// What to be in Gnutella.

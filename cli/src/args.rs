@@ -8,7 +8,7 @@ use hexad_api::{BittorrentSettings, Encryption, Problem, Settings};
 
 use crate::networks::{EntryArgs, NetworkName};
 
-/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Gnutella, Napster.
+/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Freenet, Gnutella, Kazaa, Napster.
 #[derive(Debug, Parser)]
 #[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
@@ -38,6 +38,8 @@ pub enum Command {
     Torrent(TorrentArgs),
     /// What only Chord can do: put and get values
     Chord(crate::chord::ChordArgs),
+    /// What only Freenet can do: make keys
+    Freenet(crate::freenet::FreenetArgs),
     /// Run a central role
     Serve(ServeArgs),
     /// Run networks under virtual time: scenarios, replays, claims
@@ -52,7 +54,8 @@ Examples:
   hexad fetch 'magnet:?xt=urn:btih:…' --seed
   hexad fetch https://example.org/album.torrent --select '*.flac' --select 0-2
   hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json
-  hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000";
+  hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000
+  hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -60,6 +63,7 @@ Examples:
   hexad publish film.mkv -o film.torrent
   hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881
   hexad publish film.mkv --on chord --bootstrap 5f0c…@192.0.2.1:4000
+  hexad publish film.mkv --on freenet --bootstrap 5f0c…@192.0.2.1:4000
   hexad publish ~/album --on bittorrent --on napster --server index.example.org:8888 --nick alice";
 
 /// How to take part in the network.
@@ -104,6 +108,10 @@ impl NetworkArgs {
     /// When they contradict each other.
     pub fn settings(&self, source: &str) -> Result<Settings, Problem> {
         let mut on = self.entry.chosen(&self.on);
+        // A key says by itself where it leads, whatever a way in may be for.
+        if self.on.is_empty() && is_freenet_key(source) {
+            on = vec![NetworkName::Freenet];
+        }
         if on.is_empty() {
             on.push(match source.split_once(':') {
                 Some(("napster", _)) => NetworkName::Napster,
@@ -131,10 +139,17 @@ impl NetworkArgs {
     }
 }
 
+/// Whether a source is a Freenet URI.
+fn is_freenet_key(source: &str) -> bool {
+    let kind = source.split('@').next().unwrap_or("").to_ascii_uppercase();
+    let kind = kind.rsplit(':').next().unwrap_or("");
+    source.contains('@') && ["CHK", "KSK", "SSK", "USK"].contains(&kind)
+}
+
 /// `hexad fetch`.
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// A .torrent file, a magnet link, the http(s) address of a .torrent, or a link that hexad search has printed
+    /// A .torrent file, a magnet link, the http(s) address of a .torrent, a Freenet key, or a link that hexad search has printed
     pub source: String,
     /// Target folder; nothing is written outside of it
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -267,6 +282,9 @@ pub enum ServeCommand {
     /// A BitTorrent tracker; http://ADDR/ shows its statistics
     #[command(after_help = "Example:\n  hexad serve tracker --http 0.0.0.0:6969 --udp 0.0.0.0:6969")]
     Tracker(TrackerArgs),
+    /// A Freenet node for programs that speak FCP 2.0
+    #[command(after_help = crate::serve::FCP_EXAMPLES)]
+    Fcp(crate::serve::FcpArgs),
     /// A Napster (OpenNap) index server
     #[command(after_help = crate::serve::NAPSTER_EXAMPLES)]
     Napster(crate::serve::NapsterServerArgs),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hexad_api::{
-    ChordSettings, GnutellaMode, GnutellaSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _, Settings,
+    ChordSettings, FreenetSettings, GnutellaMode, GnutellaSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _, Settings,
 };
 
 use crate::follow::{Until, follow};
@@ -25,6 +25,9 @@ pub enum JoinCommand {
     /// Be a node of a Chord ring: hold a share of its items, answer lookups; prints KEY@IP:PORT, by which others join
     #[command(after_help = CHORD_EXAMPLES)]
     Chord(ChordArgs),
+    /// Be a node of Freenet: store and pass on what others insert and ask for; prints KEY@IP:PORT, by which others join
+    #[command(after_help = FREENET_EXAMPLES)]
+    Freenet(FreenetArgs),
     /// Be a leaf or an ultrapeer of Gnutella: carry queries, answer them; prints the address by which others join
     #[command(after_help = GNUTELLA_EXAMPLES)]
     Gnutella(GnutellaArgs),
@@ -38,6 +41,12 @@ Examples:
   hexad join chord --listen 192.0.2.1:4000
   hexad join chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad join chord --state ~/ring-2 --json";
+
+const FREENET_EXAMPLES: &str = "\
+Examples:
+  hexad join freenet --listen 192.0.2.1:4000
+  hexad join freenet --bootstrap 5f0c…@192.0.2.1:4000
+  hexad join freenet --friend 5f0c… --bootstrap 5f0c…@192.0.2.1:4000";
 
 const GNUTELLA_EXAMPLES: &str = "\
 Examples:
@@ -61,6 +70,26 @@ pub struct ChordArgs {
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Where the node keeps its key and its peers
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// One JSON object per line on stdout: listening, joined, standing …
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hexad join freenet`.
+#[derive(Debug, Args)]
+pub struct FreenetArgs {
+    /// A node to begin with; may be repeated. Without one, the peers of earlier runs are tried, and where there are none either, a network is begun
+    #[arg(long, value_name = "KEY@IP:PORT")]
+    pub bootstrap: Vec<String>,
+    /// Only this friend, and others so named, become neighbours; may be repeated
+    #[arg(long = "friend", value_name = "KEY")]
+    pub friends: Vec<String>,
+    /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way to the network]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Where the node keeps its key, its peers and the blocks that it stores
     #[command(flatten)]
     pub state: StateArgs,
     /// One JSON object per line on stdout: listening, joined, standing …
@@ -151,6 +180,10 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
         JoinCommand::Chord(given) => {
             let settings = ChordSettings { listen: given.listen, bootstrap: given.bootstrap, found: true };
             (NetworkSettings::Chord(settings), given.state.folder(), given.json)
+        }
+        JoinCommand::Freenet(given) => {
+            let settings = FreenetSettings { listen: given.listen, bootstrap: given.bootstrap, found: true, friends: given.friends };
+            (NetworkSettings::Freenet(settings), given.state.folder(), given.json)
         }
         JoinCommand::Gnutella(given) => {
             let settings = GnutellaSettings {

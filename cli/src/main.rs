@@ -7,6 +7,7 @@ mod chord;
 mod demo;
 mod fetch;
 mod follow;
+mod freenet;
 mod join;
 mod lab;
 mod networks;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Fetch(given) => fetch::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
         Command::Chord(given) => chord::run(given.command, logs),
+        Command::Freenet(given) => freenet::run(given.command),
         Command::Serve(given) => serve::run(given.command, logs),
         Command::Lab(given) => lab::run(given.command),
         Command::Demo(given) => demo::run(&given),

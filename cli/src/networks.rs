@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hexad_api::{BittorrentSettings, ChordSettings, GnutellaSettings, NapsterSettings, NetworkSettings, Problem, Settings};
+use hexad_api::{BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, NapsterSettings, NetworkSettings, Problem, Settings};
 
 /// A network that can be named with `--on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -13,6 +13,8 @@ pub enum NetworkName {
     Bittorrent,
     /// A ring that finds files by words and by what proves them
     Chord,
+    /// Storage that keeps files wherever they are asked for, under keys that only their holders can read
+    Freenet,
     /// Queries that flood among neighbours
     Gnutella,
     /// Central index servers that know who has which file
@@ -40,10 +42,13 @@ fn usual_state_dir() -> Option<PathBuf> {
     set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).map(|base| base.join("hexad"))
 }
 
+/// Networks of which a node is named with its key.
+const KEYED: [NetworkName; 2] = [NetworkName::Chord, NetworkName::Freenet];
+
 /// How to get into networks other than BitTorrent.
 #[derive(Debug, Args)]
 pub struct EntryArgs {
-    /// Chord (KEY@IP:PORT), Gnutella (HOST:PORT): a node to begin with, as hexad join prints it; may be repeated
+    /// Chord, Freenet (KEY@IP:PORT), Gnutella (HOST:PORT): a node to begin with, as hexad join prints it; may be repeated
     #[arg(long, value_name = "NODE")]
     pub bootstrap: Vec<String>,
     /// Napster: a server to log in to; may be repeated
@@ -100,19 +105,21 @@ impl EntryArgs {
         listen: Option<SocketAddr>,
         bittorrent: impl Fn() -> BittorrentSettings,
     ) -> Result<Settings, Problem> {
+        let keyed = KEYED.iter().any(|name| on.contains(name));
+        let plain = on.contains(&NetworkName::Gnutella);
         // Of a node that is written wrongly, the network that is asked for says what it expects.
-        let other = |name: NetworkName| !on.contains(&name);
-        for (name, option, given) in [
-            (NetworkName::Chord, "--bootstrap", !self.keyed(true).is_empty() && other(NetworkName::Gnutella)),
-            (NetworkName::Gnutella, "--bootstrap", !self.keyed(false).is_empty() && other(NetworkName::Chord)),
-            (NetworkName::Napster, "--server", !self.servers.is_empty()),
+        for (name, option, given, served) in [
+            (NetworkName::Chord, "--bootstrap", !self.keyed(true).is_empty(), keyed || plain),
+            (NetworkName::Gnutella, "--bootstrap", !self.keyed(false).is_empty(), keyed || plain),
+            (NetworkName::Napster, "--server", !self.servers.is_empty(), on.contains(&NetworkName::Napster)),
         ] {
-            if given && !on.contains(&name) {
+            if given && !served {
                 let word = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
                 return Err(Problem::new(format!("{option} is for {word}, which is not among the networks of this command"))
                     .hint(format!("add --on {word}")));
             }
         }
+        let ways_in = |with_key| if keyed && plain { self.keyed(with_key) } else { self.bootstrap.clone() };
         let mut listen = listen;
         let networks = on.iter().map(|name| {
             let ours = listen;
@@ -122,13 +129,19 @@ impl EntryArgs {
             match name {
                 NetworkName::Bittorrent => NetworkSettings::Bittorrent(BittorrentSettings { listen: ours, ..bittorrent() }),
                 NetworkName::Chord => {
-                    let bootstrap = if on.contains(&NetworkName::Gnutella) { self.keyed(true) } else { self.bootstrap.clone() };
+                    let bootstrap = ways_in(true);
                     NetworkSettings::Chord(ChordSettings { listen: ours, bootstrap, found: false })
                 }
                 NetworkName::Gnutella => {
-                    let bootstrap = if on.contains(&NetworkName::Chord) { self.keyed(false) } else { self.bootstrap.clone() };
+                    let bootstrap = ways_in(false);
                     NetworkSettings::Gnutella(GnutellaSettings { listen: ours, bootstrap, ..GnutellaSettings::default() })
                 }
+                NetworkName::Freenet => NetworkSettings::Freenet(FreenetSettings {
+                    listen: ours,
+                    bootstrap: ways_in(true),
+                    found: false,
+                    friends: Vec::new(),
+                }),
                 NetworkName::Napster => NetworkSettings::Napster(NapsterSettings {
                     servers: self.servers.clone(),
                     name: self.nick.clone(),

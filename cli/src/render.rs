@@ -62,9 +62,10 @@ impl Screen {
             Event::Listening { address, purpose, .. } => match purpose.as_str() {
                 "tracker-http" => eprintln!("HTTP tracker at http://{address}/announce, statistics at http://{address}/"),
                 "tracker-udp" => eprintln!("UDP tracker at udp://{address}"),
+                "fcp" => eprintln!("FCP at {address}; stop with Ctrl-C"),
                 "clients" => eprintln!("Napster server at {address}; stop with Ctrl-C"),
                 // Others join by this line.
-                "ring" if self.announces => return out::line(address),
+                "ring" | "network" if self.announces => return out::line(address),
                 _ => tracing::info!(%address, %purpose, "listening"),
             },
             Event::Joined { network } if self.announces && network != "napster-server" => {
@@ -83,6 +84,7 @@ impl Screen {
                 eprintln!("stored in {}", if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
                 return out::line(key);
             }
+            Event::Inserted { key, .. } => return out::line(key),
             Event::Value { publisher, text, base64, .. } => {
                 if let Some(publisher) = publisher {
                     eprintln!("by {publisher}:");

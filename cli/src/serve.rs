@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use hexad_api::{NapsterServerSettings, NetworkSettings, Problem, Roles as _, TrackerRequest};
+use hexad_api::{FcpRequest, FreenetSettings, NapsterServerSettings, NetworkSettings, Problem, Roles as _, TrackerRequest};
 
 use crate::args::ServeCommand;
 use crate::follow::{Until, follow};
@@ -65,6 +65,32 @@ pub struct NapsterServerArgs {
     pub json: bool,
 }
 
+/// Examples for the help of `hexad serve fcp`.
+pub const FCP_EXAMPLES: &str = "\
+Examples:
+  hexad serve fcp --bootstrap 5f0c…@192.0.2.1:4000
+  hexad serve fcp --fcp 127.0.0.1:9482 --listen 192.0.2.7:4000 --bootstrap 5f0c…@192.0.2.1:4000";
+
+/// `hexad serve fcp`.
+#[derive(Debug, Args)]
+pub struct FcpArgs {
+    /// Where programs connect; whoever reaches it can use the node
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9481")]
+    pub fcp: SocketAddr,
+    /// A node to begin with; may be repeated. Without one, the peers of earlier runs are tried, and where there are none either, a network is begun
+    #[arg(long, value_name = "KEY@IP:PORT")]
+    pub bootstrap: Vec<String>,
+    /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way to the network]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Where the node keeps its key, its peers and the blocks that it stores
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// One JSON object per line on stdout: listening, joined …
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Lines of a message of the day that are read from a file.
 const MOTD_LINES_MAX: usize = 200;
 
@@ -78,6 +104,11 @@ pub fn run(command: ServeCommand, logs: bool) -> Result<(), Problem> {
             let request =
                 TrackerRequest { http: given.http, udp: given.udp, interval_s: given.interval, requests_per_minute_max: given.rate_limit };
             follow(hexad_daemon::roles().serve_tracker(request), Screen::new(given.json, logs), Until::Serving)
+        }
+        ServeCommand::Fcp(given) => {
+            let freenet = FreenetSettings { listen: given.listen, bootstrap: given.bootstrap, found: true, friends: Vec::new() };
+            let request = FcpRequest { fcp: given.fcp, freenet, state_dir: given.state.folder() };
+            follow(hexad_daemon::roles().serve_fcp(request), Screen::new(given.json, logs).announcing(), Until::Serving)
         }
         ServeCommand::Napster(given) => {
             let screen = Screen::new(given.json, logs).announcing();

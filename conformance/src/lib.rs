@@ -9,6 +9,7 @@ mod bittorrent;
 mod chord;
 mod kazaa;
 mod gnutella;
+mod freenet;
 mod lab_world;
 mod machine;
 mod napster;

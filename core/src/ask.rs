@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{IndexDeed, IndexHit, IndexOwner, IndexQuery, Name, Payload, Span};
+use crate::{IndexDeed, IndexHit, IndexOwner, IndexQuery, Name, Payload, ShareId, Span};
 
 /// A named collection of keys in the node's own store.
 pub type Bucket = &'static str;
@@ -20,6 +20,8 @@ pub enum Ask {
     Store(Bucket, Vec<u8>, Payload),
     /// Delete → [`Answer::Stored`].
     Forget(Bucket, Vec<u8>),
+    /// Read a range of a share into memory, for networks that store what they are given → [`Answer::Loaded`].
+    Read(ShareId, Range<u64>),
     /// Look a host name up → [`Answer::Resolved`].
     Resolve(Name),
     /// Do one HTTP(S) exchange → [`Answer::Http`].

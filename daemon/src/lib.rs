@@ -6,6 +6,7 @@
 mod books;
 mod demo;
 mod desk;
+mod fcp;
 mod fetch;
 mod laboratory;
 mod membership;
@@ -25,6 +26,14 @@ mod web;
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
+
+/// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn make_freenet_key() -> Result<(String, String), Problem> {
+    networks::make_key()
+}
 
 /// A session in this process that takes part in the networks as `settings` say.
 ///

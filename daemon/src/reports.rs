@@ -92,6 +92,8 @@ impl Loop {
             Told::Answers(events) => {
                 if let Some(watch) = self.watches.iter().find(|watch| watch.asked == Some(op)) {
                     events.into_iter().for_each(|event| watch.tell(event));
+                } else if let Some(publish) = self.publishes.iter().find(|publish| publish.owns(op)) {
+                    events.into_iter().for_each(|event| publish.tell(event));
                 }
             }
             Told::Nothing => {}

@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use hexad_api::{Event, Problem, Roles, Stop, Task, TrackerRequest};
+use hexad_api::{Event, FcpRequest, Problem, Roles, Stop, Task, TrackerRequest};
 use hexad_bittorrent::node::tracker_role::{PeerAnnounce, TrackerTotals};
 use hexad_bittorrent::wire::http_tracker;
 use hexad_bittorrent::{BitTorrent, Config, Reply, Request, TrackerConfig, doors};
@@ -39,6 +39,10 @@ const JOIN: OpId = OpId(0);
 pub(crate) struct TrackerRole;
 
 impl Roles for TrackerRole {
+    fn serve_fcp(&self, request: FcpRequest) -> Result<Task, Problem> {
+        crate::fcp::serve(&request)
+    }
+
     fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem> {
         let (events, watched) = mpsc::channel();
         let http = request.http.map(bind).transpose()?;

@@ -7,6 +7,7 @@ mod bencode;
 mod bittorrent_node;
 mod chord;
 mod datagrams;
+mod freenet;
 mod gnutella;
 mod journal;
 mod mutate;
@@ -19,6 +20,7 @@ pub use bencode::bencode;
 pub use bittorrent_node::bittorrent_node;
 pub use chord::{chord_node, chord_wire};
 pub use datagrams::{krpc, lsd, udp_tracker};
+pub use freenet::{freenet_node, freenet_texts, freenet_wire};
 pub use gnutella::{gnutella_extensions, gnutella_node, gnutella_wire};
 pub use journal::journal;
 pub use mutate::Mutator;
@@ -37,6 +39,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chord_node", chord_node),
     ("chord_wire", chord_wire),
     ("extended", extended),
+    ("freenet_node", freenet_node),
+    ("freenet_texts", freenet_texts),
+    ("freenet_wire", freenet_wire),
     ("gnutella_extensions", gnutella_extensions),
     ("gnutella_node", gnutella_node),
     ("gnutella_wire", gnutella_wire),

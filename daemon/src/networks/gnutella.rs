@@ -67,7 +67,7 @@ impl InSession for Gnutella {
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
             Wish::Standing => Some(Request::Status),
-            Wish::Meet(..) | Wish::Own(_) => None,
+            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) => None,
         }
     }
 

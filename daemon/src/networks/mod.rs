@@ -5,6 +5,7 @@
 
 mod bittorrent;
 mod chord;
+mod freenet;
 mod gnutella;
 mod home;
 mod napster;
@@ -21,6 +22,7 @@ use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
 use hexad_driver::transfers::Transfers;
 use hexad_library::Sound;
 
+pub(crate) use self::freenet::{make_key, plan as freenet_plan};
 pub(crate) use self::home::Home;
 use crate::session::Happening;
 
@@ -147,6 +149,7 @@ pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, tran
     Ok(match settings {
         NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir), transfers),
         NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers),
+        NetworkSettings::Freenet(settings) => open(name, freenet::plan(settings, state_dir)?, transfers),
         NetworkSettings::Gnutella(settings) => open(name, gnutella::plan(settings, state_dir)?, transfers),
         NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers),
         NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers),
@@ -154,7 +157,16 @@ pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, tran
 }
 
 /// The schemes of links that only one network reads, with that network.
-pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[("gnutella:", "gnutella"), ("napster:", "napster")];
+pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[
+    ("gnutella:", "gnutella"),
+    ("napster:", "napster"),
+    ("CHK@", "freenet"),
+    ("KSK@", "freenet"),
+    ("SSK@", "freenet"),
+    ("USK@", "freenet"),
+    ("freenet:", "freenet"),
+    ("hyphanet:", "freenet"),
+];
 
 /// A network for [`Opening`] that will be called `name`.
 pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &Arc<Transfers>) -> Opening {

@@ -1,11 +1,13 @@
 //! Answers what the node asks: state, names, HTTP, catalogue, computations. Each question is answered once, within its deadline.
 
 use std::cell::{Cell, RefCell};
+use std::io::IoSliceMut;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_core::{Answer, Ask, AskFailure, CpuJob, CpuResult, HttpRequest, Input, Name, Network, Payload, Span, Ticket};
+use hexad_core::{Answer, Ask, AskFailure, CpuJob, CpuResult, HttpRequest, Input, Name, Network, Payload, ShareId, Span, Ticket};
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use super::config::HostConfig;
@@ -20,6 +22,9 @@ use crate::{Catalogue, Finding};
 const CATALOGUE_PATIENCE: Span = Span::from_secs(20);
 /// What a node loads from the host's own bucket to learn its public key.
 const PUBLIC_KEY: &[u8] = b"public-key";
+
+/// The most that one question reads of a share.
+const READ_BYTES_MAX: usize = 16 << 20;
 
 /// Who answers, and how much is being answered.
 pub(super) struct Asks {
@@ -173,6 +178,7 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
             }
         }
         Ask::Work(job) => stage.asks.work(job).await,
+        Ask::Read(share, range) => read(stage, share, range).await,
         Ask::Query(query) => consult(stage, query.deadline, |catalogue| catalogue.find(&query), Answer::Found).await,
         Ask::Owner(name) => consult(stage, CATALOGUE_PATIENCE, |catalogue| catalogue.owner(&name), Answer::Owner).await,
         Ask::Index(deeds) => consult(stage, CATALOGUE_PATIENCE, |catalogue| catalogue.change(deeds), |()| Answer::Stored).await,
@@ -196,6 +202,25 @@ async fn consult<N: Network, T>(
         Ok(Ok(found)) => answer(found),
         Ok(Err(failure)) => Answer::Failed(failure),
         Err(_) => Answer::Failed(AskFailure::TimedOut),
+    }
+}
+
+/// Reads a range of a share into memory.
+async fn read<N: Network>(stage: &Stage<N>, share: ShareId, range: Range<u64>) -> Answer {
+    let length = range.end.saturating_sub(range.start);
+    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= READ_BYTES_MAX) else {
+        return Answer::Failed(AskFailure::TooLarge(READ_BYTES_MAX as u64));
+    };
+    let Ok(_turn) = stage.asks.work_turns.acquire().await else { return gone() };
+    let source = stage.read_share.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut bytes = vec![0; length];
+        source.read(share, range.start, &mut [IoSliceMut::new(&mut bytes)], false).map(|()| bytes)
+    });
+    match reading.await {
+        Ok(Ok(bytes)) => Answer::Loaded(Some(Payload::Bytes(bytes.into()))),
+        Ok(Err(wrong)) => other(&wrong.to_string()),
+        Err(_) => other("reading has panicked"),
     }
 }
 

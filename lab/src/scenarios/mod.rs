@@ -4,6 +4,7 @@ pub mod bittorrent;
 pub mod chord;
 pub mod kazaa;
 pub mod gnutella;
+pub mod freenet;
 pub mod napster;
 pub mod toy;
 
@@ -37,6 +38,10 @@ pub static SCENARIOS: &[&Scenario] = &[
     &gnutella::LOSS,
     &gnutella::SUCCESS,
     &gnutella::STRATEGIES,
+    &freenet::LEARNING,
+    &freenet::TARGETS,
+    &freenet::GROWTH,
+    &freenet::MEMORY,
     &napster::SCALE,
     &napster::FAILURE,
     &toy::HOPS,

@@ -1,0 +1,106 @@
+//! Two Freenet nodes on loopback: what a program puts at one by FCP, another program gets at the other.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hexad_api::{Event, FcpRequest, FreenetSettings, Roles as _, Task};
+use hexad_freenet::fcp::{Codec, Message};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Node {
+    fcp: String,
+    network: String,
+    _task: Task,
+}
+
+fn node(bootstrap: Vec<String>) -> Node {
+    let found = bootstrap.is_empty();
+    let freenet = FreenetSettings { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), bootstrap, found, friends: Vec::new() };
+    let request = FcpRequest { fcp: SocketAddr::from(([127, 0, 0, 1], 0)), freenet, state_dir: None };
+    let task = hexad_daemon::roles().serve_fcp(request).expect("it can be served");
+    let (mut fcp, mut network, mut joined) = (String::new(), String::new(), false);
+    while fcp.is_empty() || network.is_empty() || !joined {
+        match task.events.recv_timeout(PATIENCE).expect("it begins") {
+            Event::Listening { address, purpose, .. } if purpose == "fcp" => fcp = address,
+            Event::Listening { address, .. } => network = address,
+            Event::Joined { .. } => joined = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    Node { fcp, network, _task: task }
+}
+
+struct Program {
+    stream: TcpStream,
+    codec: Codec,
+    input: BytesMut,
+}
+
+impl Program {
+    fn greets(at: &str) -> Self {
+        let stream = TcpStream::connect(at).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has deadlines");
+        let mut program = Self { stream, codec: Codec::default(), input: BytesMut::new() };
+        program.says("ClientHello\nName=test\nExpectedVersion=2.0\nEndMessage\n");
+        assert_eq!(program.hears().name, "NodeHello");
+        program
+    }
+
+    fn says(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).expect("it listens");
+    }
+
+    fn hears(&mut self) -> Message {
+        loop {
+            if let Some(message) = self.codec.decode(&mut self.input).expect("it can be read") {
+                return message;
+            }
+            let mut chunk = [0; 4096];
+            let count = self.stream.read(&mut chunk).expect("it answers in time");
+            assert!(count > 0, "it does not hang up");
+            self.input.extend_from_slice(&chunk[..count]);
+        }
+    }
+
+    fn hears_until(&mut self, name: &str) -> Message {
+        loop {
+            let message = self.hears();
+            assert!(!message.name.ends_with("Failed") && message.name != "ProtocolError", "{message:?}");
+            if message.name == name {
+                return message;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_one_program_puts_another_gets() {
+    let first = node(Vec::new());
+    let second = node(vec![first.network.clone()]);
+    let (mut alice, mut bob) = (Program::greets(&first.fcp), Program::greets(&second.fcp));
+    alice.says("ClientPut\nURI=KSK@greeting\nIdentifier=a\nMetadata.ContentType=text/plain\nDataLength=11\nData\nhello there");
+    let put = alice.hears_until("PutSuccessful");
+    assert_eq!(put.field("URI"), Some("KSK@greeting"));
+    bob.says("ClientGet\nURI=KSK@greeting\nIdentifier=b\nEndMessage\n");
+    let got = bob.hears_until("AllData");
+    assert_eq!(got.data.as_deref(), Some(&b"hello there"[..]));
+    assert_eq!(got.field("Metadata.ContentType"), Some("text/plain"));
+    let site = "ClientPutComplexDir\nURI=CHK@\nIdentifier=d\nDefaultName=index.html\nFiles.0.Name=index.html\nFiles.0.DataLength=4\nFiles.1.Name=sub/x\nFiles.1.DataLength=2\nData\nmainxx";
+    alice.says(site);
+    let uri = alice.hears_until("PutSuccessful").field("URI").expect("a key").to_owned();
+    bob.says(&format!("ClientGet\nURI={uri}/sub/x\nIdentifier=e\nEndMessage\n"));
+    assert_eq!(bob.hears_until("AllData").data.as_deref(), Some(&b"xx"[..]));
+    bob.says(&format!("ClientGet\nURI={uri}/none\nIdentifier=f\nEndMessage\n"));
+    let failed = bob.hears();
+    assert_eq!((failed.name.as_str(), failed.field("Code")), ("GetFailed", Some("10")));
+    bob.says("GenerateSSK\nIdentifier=k\nEndMessage\n");
+    let pair = bob.hears();
+    assert_eq!(pair.name, "SSKKeypair");
+    assert!(pair.field("InsertURI").is_some_and(|uri| uri.ends_with(",AQEEAAE/")), "{pair:?}");
+    // A second client of one name takes the place of the first.
+    let _again = Program::greets(&first.fcp);
+    assert_eq!(alice.hears().name, "CloseConnectionDuplicateClientName");
+}
