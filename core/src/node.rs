@@ -42,8 +42,8 @@ pub trait Node: Sized {
     fn handle(&mut self, input: Inbound<Self>, cx: &mut Context<'_>, out: &mut Outbox<Self>);
 
     /// Reads, and does nothing with it, what the next [`Self::handle`] will read: what the node itself is at depth 0, what its pointers lead
-    /// to at depth 1. A host of very many nodes calls it for several of them ahead, so that their memory comes at the same time and not one
-    /// after the other. Returns a number without meaning.
+    /// to at depth 1, and what these lead to at depth 2. A host of very many nodes calls it for several of them ahead, so that their memory
+    /// comes at the same time and not one after the other. Returns a number without meaning.
     fn warm(&self, _depth: u8) -> usize {
         0
     }

@@ -75,10 +75,10 @@ impl Churn {
         while self.lab.now() < until {
             self.event += 1;
             let mut dice = dice(self.seed, Purpose::Churn, 2, self.event);
-            if dice.unit() < joins_per_s * STEP.as_secs_f64() {
+            for _ in 0..drawn(&mut dice, joins_per_s * STEP.as_secs_f64()) {
                 self.join();
             }
-            if dice.unit() < leaves_per_s * STEP.as_secs_f64() {
+            for _ in 0..drawn(&mut dice, leaves_per_s * STEP.as_secs_f64()) {
                 self.leave();
             }
             self.lab.run_for(STEP);
@@ -146,6 +146,17 @@ impl Churn {
             }
         }
     }
+}
+
+/// A whole number whose mean is `mean`: the next below or the next above.
+fn drawn(dice: &mut hexad_core::Dice, mean: f64) -> u32 {
+    let mut number = 0;
+    let mut left = mean;
+    while left > 0.0 {
+        number += u32::from(dice.unit() < left);
+        left -= 1.0;
+    }
+    number
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -169,7 +169,7 @@ pub static GAP: Scenario = Scenario {
         },
     ],
     small: &[("nodes", "100"), ("trials", "3")],
-    full: &[("nodes", "1000"), ("successors", "20")],
+    full: &[("nodes", "1000"), ("successors", "20"), ("trials", "5")],
     seeds: (1, 10),
     run: gap,
 };

@@ -98,6 +98,7 @@ pub static HOPS: Scenario = Scenario {
             help: "k: rings of 2^k nodes, one successor each",
         },
         Parameter { name: "lookups-each", default: Preset::Number(100.0), help: "lookups for each node" },
+        Parameter { name: "lookups-max", default: Preset::Count(200_000), help: "lookups in one ring at most" },
         Parameter {
             name: "decades",
             default: Preset::Counts(&[3, 4, 5, 6]),
@@ -137,7 +138,7 @@ fn hops(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         let nodes = 1_u32 << power;
         let settings = Settings { first_vnode: ring_of(seed), ..still(1) };
         let (mut lab, oracle) = ideal(nodes, &settings, flat(seed));
-        let count = (f64::from(nodes) * params.number("lookups-each")) as u64;
+        let count = ((f64::from(nodes) * params.number("lookups-each")) as u64).min(params.count("lookups-max"));
         let asked = look_up(&mut lab, seed, count, Span::from_secs(60), |_| true, |number| random_key(seed, number));
         let came = judge(&asked, &oracle);
         let fingers =
@@ -199,6 +200,12 @@ fn hops(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     plot.add("half log2 N + 0.86", Style::Reference, theory);
     outcome.tables.push(table);
     outcome.plots.push(plot);
+    outcome.remarks.push(
+        "CH2: the paper looks up 100 keys for each node; beyond 2^11 nodes the first 200,000 of them are enough for a standard error of 0.004 hops. \
+         Small rings differ from each other: the recomputed 3.93 of 64 nodes is one ring's, and the mean over rings tends to half of log2 N and 0.86 \
+         more, which is 3.86."
+            .into(),
+    );
     decades(params, &mut outcome, gauge);
     Ok(outcome)
 }
@@ -499,12 +506,12 @@ fn stretch(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         let full = nodes == 1 << 16;
         match alternatives {
             1 if full => {
-                outcome.find("CH16", "median stretch, iterative, no choice (tolerance ours)", Expected::Between(6.5, 8.5), named[0]);
-                outcome.find("CH16", "median stretch, recursive, no choice (tolerance ours)", Expected::Between(3.6, 5.0), named[1]);
+                outcome.find("CH16", "median stretch, iterative, no choice", Expected::Between(7.0, 8.0), named[0]);
+                outcome.find("CH16", "median stretch, recursive, no choice (tolerance ours)", Expected::Between(3.9, 4.6), named[1]);
             }
             16 if full => {
                 outcome.find("CH16", "median stretch, iterative, of 16", Expected::Between(2.0, 3.5), named[0]);
-                outcome.find("CH16", "median stretch, recursive, of 16 (tolerance ours)", Expected::Between(1.3, 1.9), named[1]);
+                outcome.find("CH16", "median stretch, recursive, of 16 (tolerance ours)", Expected::Between(1.4, 1.8), named[1]);
             }
             _ => {}
         }
