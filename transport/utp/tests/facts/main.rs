@@ -1,0 +1,6 @@
+//! What holds of uTP on a line with a rate, a delay, a queue, and faults.
+
+mod hostile;
+mod line;
+mod streams;
+mod yielding;
