@@ -1,5 +1,7 @@
 //! What happens to a task: one JSON line each with `--json`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
@@ -8,10 +10,68 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// Doors are open.
     Listening {
-        /// `IP:PORT`.
+        /// Of which network.
+        network: String,
+        /// `IP:PORT`; on our own overlays `KEY@IP:PORT`, by which others can join.
         address: String,
-        /// What it is for: `peers`, `tracker-http`, `tracker-udp`.
+        /// What it is for: `peers`, `ring`, `clients`, `tracker-http`, `tracker-udp`.
         purpose: String,
+    },
+    /// We are part of a network.
+    Joined {
+        /// Which.
+        network: String,
+    },
+    /// How a network stands, whenever that has changed.
+    Standing {
+        /// Which.
+        network: String,
+        /// Peers that are known (of an index server: users who are logged in).
+        peers: u64,
+        /// What else there is to count, by name.
+        figures: BTreeMap<String, u64>,
+    },
+    /// One result of a search, or what more is known of it.
+    Found {
+        /// Its number in this search, from 1 on; what comes later under the same number takes the place of what came before.
+        result: usize,
+        /// Name of the file or folder.
+        name: String,
+        /// Bytes, when that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size_bytes: Option<u64>,
+        /// What `fetch` takes.
+        link: String,
+        /// Whether what the link leads to is proven by it, whoever it comes from.
+        proven: bool,
+        /// Networks on which it was found.
+        networks: Vec<String>,
+        /// How many offer it, as far as the networks say.
+        sources: usize,
+    },
+    /// A value is stored.
+    Stored {
+        /// Where.
+        network: String,
+        /// Under which key, hex.
+        key: String,
+        /// Copies that were acknowledged.
+        copies: u8,
+    },
+    /// One value under a key.
+    Value {
+        /// Where.
+        network: String,
+        /// Under which key, hex.
+        key: String,
+        /// Whose it is, where values have owners.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        publisher: Option<String>,
+        /// The bytes as text, where they are text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// The bytes in base 64.
+        base64: String,
     },
     /// Peers are asked what a link stands for, about twice a second until `Started`.
     Looking {
@@ -24,8 +84,11 @@ pub enum Event {
     Started {
         /// Name of the file or folder.
         name: String,
-        /// v1 info hash, hex.
+        /// v1 info hash, hex; empty where there is none.
         info_hash: String,
+        /// What proves a single file on any network: its content id.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content_id: Option<String>,
         /// Files selected.
         files: usize,
         /// Bytes of them.
@@ -61,12 +124,15 @@ pub enum Event {
         downloaded_bytes: u64,
         /// Bytes of blocks sent so far.
         uploaded_bytes: u64,
-        /// Peers connected.
-        peers: usize,
+        /// Peers connected, where the network says it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peers: Option<usize>,
         /// Of those, peers that have everything.
-        seeds: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seeds: Option<usize>,
         /// Peers known, connected or not.
-        peers_known: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peers_known: Option<usize>,
     },
     /// More is proven and on disk; also once at the start, with what was there.
     Verified {
@@ -90,10 +156,15 @@ pub enum Event {
     },
     /// Others can fetch it from us.
     Seeding {
+        /// By which network.
+        network: String,
         /// Name of the file or folder.
         name: String,
-        /// v1 info hash, hex.
+        /// v1 info hash, hex; empty where there is none.
         info_hash: String,
+        /// What proves a single file on any network: its content id.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content_id: Option<String>,
         /// A link that says it all.
         magnet: String,
         /// The .torrent that describes it, where one was written.
@@ -115,6 +186,8 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
+    /// The task is over, and all that it was to bring about has been told.
+    Done,
     /// The task was stopped.
     Stopped,
 }

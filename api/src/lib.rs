@@ -7,6 +7,7 @@ mod lab;
 mod problem;
 mod request;
 mod selection;
+mod settings;
 mod torrent;
 
 use std::sync::mpsc::Receiver;
@@ -17,13 +18,14 @@ pub use lab::{
     LabVerdict, Laboratory,
 };
 pub use problem::Problem;
-pub use request::{Encryption, FetchRequest, PublishRequest, Settings, TrackerRequest};
+pub use request::{FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
+pub use settings::{BittorrentSettings, ChordSettings, Encryption, NapsterServerSettings, NapsterSettings, NetworkSettings, Settings};
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
 
 /// Something that runs until it is done or stopped, and tells how it goes.
 pub struct Task {
-    /// What happens, in order. Ends after `Event::Complete` (unless it goes on seeding), `Event::Failed` or `Event::Stopped`.
+    /// What happens, in order. Ends after `Event::Complete` (unless it goes on seeding), `Event::Done`, `Event::Failed` or `Event::Stopped`.
     pub events: Receiver<Event>,
     /// Dropping it stops the task; what was verified stays.
     pub stop: Box<dyn Stop>,
@@ -48,6 +50,24 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// When the request cannot be begun.
     fn publish(&self, request: PublishRequest) -> Result<Task, Problem>;
+
+    /// Finds what others offer: `Event::Found` for each result and whenever more is known of it, then `Event::Done`.
+    ///
+    /// # Errors
+    /// When the request cannot be begun.
+    fn search(&self, request: SearchRequest) -> Result<Task, Problem>;
+
+    /// Takes part in a network and says how it stands, until stopped; stopping it leaves the network.
+    ///
+    /// # Errors
+    /// When the session has no such network.
+    fn join(&self, request: JoinRequest) -> Result<Task, Problem>;
+
+    /// What only one network can do: its answers, then `Event::Done`.
+    ///
+    /// # Errors
+    /// When the request cannot be begun.
+    fn own(&self, request: Own) -> Result<Task, Problem>;
 }
 
 /// Central roles that this process can play.

@@ -7,63 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::Selection;
 
-/// How much to insist on protocol encryption.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encryption {
-    /// Plain only.
-    Off,
-    /// Obfuscated first, plain when that fails.
-    #[default]
-    Preferred,
-    /// Obfuscated and RC4 only.
-    Required,
-}
-
-/// How a session takes part in BitTorrent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Where peers reach us; port 0 lets the system choose. When absent, the first usual port that is free.
-    pub listen: Option<SocketAddr>,
-    /// Distributed hash table.
-    pub dht: bool,
-    /// Peer exchange.
-    pub pex: bool,
-    /// Local service discovery.
-    pub lsd: bool,
-    /// Protocol encryption.
-    pub encryption: Encryption,
-    /// `HOST:PORT` of DHT nodes to begin with.
-    pub dht_bootstrap: Vec<String>,
-    /// Where node state (DHT nodes and the like) is kept; nowhere when absent.
-    pub state_dir: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            listen: None,
-            dht: true,
-            pex: true,
-            lsd: true,
-            encryption: Encryption::Preferred,
-            // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.
-            dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
-                .map(String::from)
-                .to_vec(),
-            state_dir: None,
-        }
-    }
-}
-
 /// Brings something here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRequest {
-    /// Path of a .torrent, a magnet link, or an http(s) address of a .torrent.
+    /// Path of a .torrent, a magnet link, an http(s) address of a .torrent, or a network's own link (`napster:…`).
     pub source: String,
+    /// From which of the session's networks; all when empty.
+    #[serde(default)]
+    pub on: Vec<String>,
     /// Target folder; made when missing. Nothing is ever written outside of it.
     pub into: PathBuf,
-    /// `IP:PORT` of peers to ask at once.
+    /// `IP:PORT` (on our own overlays `KEY@IP:PORT`) of peers to ask at once.
     pub peers: Vec<String>,
     /// Which files.
     pub select: Selection,
@@ -74,8 +28,11 @@ pub struct FetchRequest {
 /// Offers files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishRequest {
-    /// Files and folders, each published as one torrent; empty when `torrent` says what.
+    /// Files and folders, each published as one share; empty when `torrent` says what.
     pub paths: Vec<PathBuf>,
+    /// On which of the session's networks; all when empty.
+    #[serde(default)]
+    pub on: Vec<String>,
     /// An existing .torrent whose data is in `data`.
     pub torrent: Option<PathBuf>,
     /// The folder in which the torrent's file or folder stands.
@@ -88,6 +45,57 @@ pub struct PublishRequest {
     pub tiers: Vec<Vec<String>>,
     /// `IP:PORT` of peers to connect to.
     pub peers: Vec<String>,
+}
+
+/// Finds what others offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchRequest {
+    /// All of them must occur.
+    pub words: Vec<String>,
+    /// On which of the session's networks; all when empty.
+    #[serde(default)]
+    pub on: Vec<String>,
+    /// How many results are enough.
+    pub results_max: usize,
+    /// The search ends after so many seconds, whoever has not answered.
+    pub timeout_s: u64,
+}
+
+/// Takes part in a network and says how it stands, until stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// Which of the session's networks.
+    pub network: String,
+}
+
+/// What only one network can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Own {
+    /// Chord: stores a value, of 64 KiB at most.
+    ChordPut {
+        /// Under which name; others may have values of their own under it. Without one, under the hash of the bytes.
+        name: Option<String>,
+        /// The bytes.
+        value: Vec<u8>,
+    },
+    /// Chord: the values under a name or a key.
+    ChordGet {
+        /// The name under which they were stored, or the 40 hex digits of a key when `is_key`.
+        name: String,
+        /// Whether `name` is a key.
+        is_key: bool,
+    },
+}
+
+impl Own {
+    /// Which network can do it.
+    #[must_use]
+    pub fn network(&self) -> &'static str {
+        match self {
+            Self::ChordPut { .. } | Self::ChordGet { .. } => "chord",
+        }
+    }
 }
 
 /// Serves as a BitTorrent tracker.

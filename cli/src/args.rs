@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use hexad_api::{Encryption, Problem, Settings};
+use hexad_api::{BittorrentSettings, Encryption, Problem, Settings};
 
-/// One peer that speaks many peer-to-peer networks: today BitTorrent.
+use crate::networks::{EntryArgs, NetworkName};
+
+/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Napster.
 #[derive(Debug, Parser)]
 #[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
@@ -21,19 +23,26 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring a torrent's files here
-    #[command(after_help = FETCH_EXAMPLES)]
-    Fetch(FetchArgs),
-    /// Offer files: make a .torrent, print its magnet link, seed until stopped
+    /// Take part in a network until stopped
+    Join(crate::join::JoinArgs),
+    /// Offer files on networks, print the link that leads to them, seed until stopped
     #[command(after_help = PUBLISH_EXAMPLES)]
     Publish(PublishArgs),
+    /// Find files by words
+    #[command(after_help = crate::search::EXAMPLES)]
+    Search(crate::search::SearchArgs),
+    /// Bring files here, proven byte by byte
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
     /// Make, show and check .torrent files
     Torrent(TorrentArgs),
+    /// What only Chord can do: put and get values
+    Chord(crate::chord::ChordArgs),
     /// Run a central role
     Serve(ServeArgs),
     /// Run networks under virtual time: scenarios, replays, claims
     Lab(crate::lab::LabArgs),
-    /// Run a small swarm on loopback and move a real folder through it
+    /// Run small networks on loopback and move a real folder through each
     Demo(DemoArgs),
 }
 
@@ -42,18 +51,24 @@ Examples:
   hexad fetch debian.torrent --into ~/Downloads
   hexad fetch 'magnet:?xt=urn:btih:…' --seed
   hexad fetch https://example.org/album.torrent --select '*.flac' --select 0-2
-  hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json";
+  hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json
+  hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:
   hexad publish ~/album --tracker http://tracker.example.org/announce
   hexad publish film.mkv -o film.torrent
-  hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881";
+  hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881
+  hexad publish film.mkv --on chord --bootstrap 5f0c…@192.0.2.1:4000
+  hexad publish ~/album --on bittorrent --on napster --server index.example.org:8888 --nick alice";
 
 /// How to take part in the network.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// Where peers reach us; port 0 lets the system choose [default: the first free port of 6881-6889]
+    /// On which network; may be repeated [default: those of which a way in is given, else bittorrent]
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    pub on: Vec<NetworkName>,
+    /// Where peers reach us; port 0 lets the system choose [default: for BitTorrent the first free port of 6881-6889, else any]
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// A peer to connect to at once; may be repeated. A HOST:PORT will do as well
@@ -77,14 +92,28 @@ pub struct NetworkArgs {
     /// A DHT node to begin with, in place of the usual ones; may be repeated
     #[arg(long = "dht-node", value_name = "HOST:PORT")]
     pub dht_nodes: Vec<String>,
+    /// How to get into other networks
+    #[command(flatten)]
+    pub entry: EntryArgs,
 }
 
 impl NetworkArgs {
-    /// The settings of a session.
-    pub fn settings(&self) -> Settings {
-        let defaults = Settings::default();
-        Settings {
-            listen: self.listen,
+    /// The settings of a session for what `source` is, where it says by itself on which network it is to be had.
+    ///
+    /// # Errors
+    /// When they contradict each other.
+    pub fn settings(&self, source: &str) -> Result<Settings, Problem> {
+        let mut on = self.entry.chosen(&self.on);
+        if on.is_empty() {
+            on.push(if source.starts_with("napster:") { NetworkName::Napster } else { NetworkName::Bittorrent });
+        }
+        self.entry.settings(&on, self.listen, || self.bittorrent())
+    }
+
+    fn bittorrent(&self) -> BittorrentSettings {
+        let defaults = BittorrentSettings::default();
+        BittorrentSettings {
+            listen: None,
             dht: !self.no_dht,
             pex: !self.no_pex,
             lsd: !self.no_lsd,
@@ -94,21 +123,14 @@ impl NetworkArgs {
                 _ => Encryption::Preferred,
             },
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
-            state_dir: state_dir(),
         }
     }
-}
-
-/// `$XDG_STATE_HOME/hexad`, or `~/.local/state/hexad`.
-fn state_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).map(|base| base.join("hexad"))
 }
 
 /// `hexad fetch`.
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// A .torrent file, a magnet link, or the http(s) address of a .torrent
+    /// A .torrent file, a magnet link, the http(s) address of a .torrent, or a link that hexad search has printed
     pub source: String,
     /// Target folder; nothing is written outside of it
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -130,7 +152,7 @@ pub struct FetchArgs {
 /// `hexad publish`.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
-    /// Files and folders; each becomes one torrent
+    /// Files and folders; each is offered as one share (on BitTorrent: one torrent)
     #[arg(required_unless_present = "torrent", conflicts_with = "torrent")]
     pub paths: Vec<PathBuf>,
     /// Seed what this .torrent describes, after checking it
@@ -241,6 +263,9 @@ pub enum ServeCommand {
     /// A BitTorrent tracker; http://ADDR/ shows its statistics
     #[command(after_help = "Example:\n  hexad serve tracker --http 0.0.0.0:6969 --udp 0.0.0.0:6969")]
     Tracker(TrackerArgs),
+    /// A Napster (OpenNap) index server
+    #[command(after_help = crate::serve::NAPSTER_EXAMPLES)]
+    Napster(crate::serve::NapsterServerArgs),
 }
 
 /// `hexad serve tracker`.

@@ -11,9 +11,10 @@ use crate::render::Screen;
 /// # Errors
 /// When it cannot, or is stopped before it is complete.
 pub fn run(given: FetchArgs, logs: bool) -> Result<(), Problem> {
-    let session = hexad_daemon::open(given.network.settings());
+    let session = given.network.settings(&given.source).and_then(|settings| hexad_daemon::open(&settings));
     let request = FetchRequest {
         source: given.source,
+        on: Vec::new(),
         into: given.into,
         peers: given.network.peers,
         select: Selection { patterns: given.select },

@@ -14,6 +14,10 @@ pub enum Until {
     Seeding,
     /// Goes on until the user stops it, and is in effect at once.
     Serving,
+    /// Goes on until the user stops it, and is in effect when the network is joined.
+    Joined,
+    /// Over as soon as all answers were told.
+    Done,
 }
 
 /// Shows a task's events until it is over or the user stops it; with `json`, a task that cannot even begin is told as an event as well.
@@ -39,9 +43,14 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
         }
         match event {
             Event::Complete { .. } if until == Until::Complete => break Ok(()),
+            Event::Done => break Ok(()),
             Event::Seeding { .. } => in_effect = true,
+            Event::Joined { .. } if until == Until::Joined => in_effect = true,
             Event::Failed { message, hint } => break Err(Problem { message, hint }),
             Event::Stopped if in_effect => break Ok(()),
+            Event::Stopped if until == Until::Done => {
+                break Err(Problem::new("stopped before all answers were there").hint("run the same command again"));
+            }
             Event::Stopped => {
                 break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped"));
             }

@@ -3,13 +3,17 @@
 //! Data goes to stdout, everything else to stderr. An error is one sentence, then a hint.
 
 mod args;
+mod chord;
 mod demo;
 mod fetch;
 mod follow;
+mod join;
 mod lab;
+mod networks;
 mod out;
 mod publish;
 mod render;
+mod search;
 mod serve;
 mod signals;
 mod torrent;
@@ -30,9 +34,12 @@ fn main() -> ExitCode {
     };
     let logs = start_logging(arguments.verbose);
     let outcome = match arguments.command {
-        Command::Fetch(given) => fetch::run(given, logs),
+        Command::Join(given) => join::run(given.command, logs),
         Command::Publish(given) => publish::run(given, logs),
+        Command::Search(given) => search::run(given, logs),
+        Command::Fetch(given) => fetch::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
+        Command::Chord(given) => chord::run(given.command, logs),
         Command::Serve(given) => serve::run(given.command, logs),
         Command::Lab(given) => lab::run(given.command),
         Command::Demo(given) => demo::run(&given),

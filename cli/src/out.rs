@@ -15,6 +15,17 @@ pub fn line(text: &str) -> Result<(), Problem> {
     })
 }
 
+/// Writes bytes of data as they are.
+///
+/// # Errors
+/// When stdout is closed or full.
+pub fn bytes(bytes: &[u8]) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|wrong| {
+        Problem::new(format!("stdout cannot be written to: {}", wrong.kind())).hint("is the program that reads it still there?")
+    })
+}
+
 /// A text that somebody else wrote, such that it moves no cursor, changes no colour and turns no line around.
 pub fn tame(text: &str) -> String {
     let is_wild =

@@ -11,9 +11,10 @@ use crate::render::Screen;
 /// # Errors
 /// When it cannot, or is stopped before it seeds.
 pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
-    let session = hexad_daemon::open(given.network.settings());
+    let session = given.network.settings("").and_then(|settings| hexad_daemon::open(&settings));
     let request = PublishRequest {
         paths: given.paths,
+        on: Vec::new(),
         torrent: given.torrent,
         data: given.data,
         out: given.out,

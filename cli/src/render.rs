@@ -1,5 +1,6 @@
 //! How events look: one JSON line each, or a bar with one line for peers and rates on a terminal, or plain lines elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
@@ -18,12 +19,31 @@ pub struct Screen {
     bars: bool,
     bar: Option<ProgressBar>,
     last_plain: Instant,
+    /// Where others find us is what the command is for.
+    announces: bool,
+    /// Results of a search, by their numbers.
+    found: BTreeMap<usize, Event>,
+    /// The link that was printed last.
+    link: String,
 }
 
 impl Screen {
     /// JSON lines on stdout when `json`; else for people on stderr. No bar is drawn when `logs` run over stderr.
     pub fn new(json: bool, logs: bool) -> Self {
-        Self { json, bars: !json && !logs && std::io::stderr().is_terminal(), bar: None, last_plain: Instant::now() }
+        Self {
+            json,
+            bars: !json && !logs && std::io::stderr().is_terminal(),
+            bar: None,
+            last_plain: Instant::now(),
+            announces: false,
+            found: BTreeMap::new(),
+            link: String::new(),
+        }
+    }
+
+    /// The same for a command that says where others find us.
+    pub fn announcing(self) -> Self {
+        Self { announces: true, ..self }
     }
 
     /// Shows one event.
@@ -39,11 +59,41 @@ impl Screen {
 
     fn show_to_a_person(&mut self, event: &Event) -> Result<(), Problem> {
         match event {
-            Event::Listening { address, purpose } => match purpose.as_str() {
+            Event::Listening { address, purpose, .. } => match purpose.as_str() {
                 "tracker-http" => eprintln!("HTTP tracker at http://{address}/announce, statistics at http://{address}/"),
                 "tracker-udp" => eprintln!("UDP tracker at udp://{address}"),
+                "clients" => eprintln!("Napster server at {address}; stop with Ctrl-C"),
+                // Others join by this line.
+                "ring" if self.announces => return out::line(address),
                 _ => tracing::info!(%address, %purpose, "listening"),
             },
+            Event::Joined { network } if self.announces && network != "napster-server" => {
+                self.say(&format!("joined {network}; stop with Ctrl-C"));
+            }
+            Event::Joined { network } => tracing::info!(%network, "joined"),
+            Event::Standing { network, peers, figures } => {
+                let figures: Vec<String> = figures.iter().map(|(name, figure)| format!("{} {figure}", name.replace('_', " "))).collect();
+                self.work_in_progress(&format!("{network}: {}, {}", counted_u64(*peers, "peer"), figures.join(", ")));
+            }
+            Event::Found { result, .. } => {
+                self.found.insert(*result, event.clone());
+                self.work_in_progress(&counted(self.found.len(), "result"));
+            }
+            Event::Stored { key, copies, .. } => {
+                eprintln!("stored in {}", if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
+                return out::line(key);
+            }
+            Event::Value { publisher, text, base64, .. } => {
+                if let Some(publisher) = publisher {
+                    eprintln!("by {publisher}:");
+                }
+                return match text {
+                    // A file wants the bytes as they are, a terminal must not be steered by them.
+                    Some(text) if std::io::stdout().is_terminal() => out::line(&tame(text)),
+                    Some(text) => out::line(text),
+                    None => out::bytes(&data_encoding::BASE64.decode(base64.as_bytes()).unwrap_or_default()),
+                };
+            }
             Event::Looking { peers, peers_known } => {
                 self.work_in_progress(&format!("asking what the link stands for: {peers} of {peers_known} known peers connected"));
             }
@@ -61,12 +111,11 @@ impl Screen {
                 }
             }
             Event::Progress { verified_bytes, wanted_bytes, down_bytes_per_s, up_bytes_per_s, peers, seeds, peers_known, .. } => {
-                let line = format!(
-                    "{} ({seeds} complete, {peers_known} known)   down {}/s   up {}/s",
-                    counted(*peers, "peer"),
-                    HumanBytes(*down_bytes_per_s),
-                    HumanBytes(*up_bytes_per_s)
-                );
+                let who = match (peers, seeds, peers_known) {
+                    (Some(peers), Some(seeds), Some(known)) => format!("{} ({seeds} complete, {known} known)   ", counted(*peers, "peer")),
+                    _ => String::new(),
+                };
+                let line = format!("{who}down {}/s   up {}/s", HumanBytes(*down_bytes_per_s), HumanBytes(*up_bytes_per_s));
                 if let Some(bar) = &self.bar {
                     bar.set_position(*verified_bytes);
                     bar.set_message(line);
@@ -79,15 +128,26 @@ impl Screen {
                 eprintln!("{}: {} complete and verified in {seconds:.1} s", tame(name), HumanBytes(*bytes));
                 return out::line(path);
             }
-            Event::Seeding { name, magnet, torrent, bytes, .. } => {
+            Event::Seeding { network, name, magnet, torrent, bytes, .. } => {
                 self.close_bar();
-                eprintln!("seeding {} ({}); stop with Ctrl-C", tame(name), HumanBytes(*bytes));
-                if let Some(torrent) = torrent {
+                let place = if network == "bittorrent" { String::new() } else { format!(" on {network}") };
+                eprintln!("seeding {} ({}){place}; stop with Ctrl-C", tame(name), HumanBytes(*bytes));
+                if let Some(torrent) = torrent.as_ref().filter(|_| network == "bittorrent") {
                     eprintln!("described by {torrent}");
                 }
-                return out::line(magnet);
+                // Several networks have it under one link.
+                if self.link != *magnet {
+                    self.link.clone_from(magnet);
+                    return out::line(magnet);
+                }
             }
             Event::Warning { message } => self.say(&format!("warning: {}", tame(message))),
+            Event::Done => {
+                self.close_bar();
+                for found in std::mem::take(&mut self.found).into_values() {
+                    show_found(&found)?;
+                }
+            }
             Event::Failed { .. } | Event::Stopped => self.close_bar(),
         }
         Ok(())
@@ -140,6 +200,19 @@ impl Screen {
             eprintln!("{line}");
         }
     }
+}
+
+/// A result as two lines: what it is, and what fetches it.
+fn show_found(found: &Event) -> Result<(), Problem> {
+    let Event::Found { name, size_bytes, link, proven, networks, sources, .. } = found else { return Ok(()) };
+    let size = size_bytes.map_or_else(|| "size unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
+    let proof = if *proven { "proven" } else { "unproven" };
+    out::line(&format!("{}   {size}   {}   {}   {proof}", tame(name), networks.join(", "), counted(*sources, "source")))?;
+    out::line(&format!("    {link}"))
+}
+
+fn counted_u64(count: u64, what: &str) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), what)
 }
 
 fn counted(count: usize, what: &str) -> String {

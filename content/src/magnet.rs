@@ -13,8 +13,8 @@ use crate::{Digest, Digests, Sha1Digest, Sha256Digest};
 /// A magnet link.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Magnet {
-    /// `xt`: every name the link carries, at most one of each kind. A kind without a `urn` in use (content id, SHA-256 of a whole
-    /// file, Napster's prefix) is left out of the text.
+    /// `xt`: every name the link carries, at most one of each kind. A kind without a `urn` in use (SHA-256 of a whole file, Napster's
+    /// prefix) is left out of the text. Content ids are `urn:hexad:`, which is ours.
     pub digests: Digests,
     /// `dn`: advised name.
     pub name: Option<String>,
@@ -74,6 +74,7 @@ const BTMH: &str = "urn:btmh:";
 const SHA1: &str = "urn:sha1:";
 const TIGER: &str = "urn:tree:tiger:";
 const BITPRINT: &str = "urn:bitprint:";
+const HEXAD: &str = "urn:hexad:";
 /// Multihash prefix: SHA2-256 (0x12), 32 bytes (0x20).
 const SHA256_MULTIHASH: &str = "1220";
 
@@ -134,6 +135,9 @@ impl Magnet {
         if let Some(hash) = after(urn, BTMH) {
             let digest = hash.strip_prefix(SHA256_MULTIHASH).and_then(hex);
             return self.add(Digest::TorrentV2(Sha256Digest(found(digest, BTMH, "1220 and 64 hex digits", hash)?)), BTMH);
+        }
+        if let Some(id) = after(urn, HEXAD) {
+            return self.add(Digest::Content(found(id.parse().ok(), HEXAD, "64 hex digits, a dash and a size", id)?), HEXAD);
         }
         if let Some(hash) = after(urn, SHA1) {
             return self.add(Digest::Sha1(Sha1Digest(found(base32(hash), SHA1, "32 base32 digits", hash)?)), SHA1);
@@ -225,7 +229,8 @@ fn urn(digest: &Digest) -> Option<(u8, String)> {
         Digest::TorrentV2(hash) => Some((1, format!("{BTMH}{SHA256_MULTIHASH}{hash}"))),
         Digest::Sha1(hash) => Some((2, format!("{SHA1}{}", BASE32_NOPAD.encode(&hash.0)))),
         Digest::TigerTree(hash) => Some((3, format!("{TIGER}{}", BASE32_NOPAD.encode(hash)))),
-        Digest::Content(_) | Digest::Sha256(_) | Digest::Md5Prefix(_) => None,
+        Digest::Content(id) => Some((4, format!("{HEXAD}{id}"))),
+        Digest::Sha256(_) | Digest::Md5Prefix(_) => None,
     }
 }
 
@@ -251,7 +256,7 @@ fn base32<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE32_NOPAD_NOCASE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-fn found<const N: usize>(digest: Option<[u8; N]>, urn: &'static str, expected: &'static str, came: &str) -> Result<[u8; N], MagnetError> {
+fn found<T>(digest: Option<T>, urn: &'static str, expected: &'static str, came: &str) -> Result<T, MagnetError> {
     digest.ok_or_else(|| MagnetError::BadDigest { urn, expected, came: shortened(came) })
 }
 

@@ -1,13 +1,15 @@
 //! Numbers given out, and the shares that hosts see.
 
-use hexad_core::{LeaseId, OpId, ShareId, Shares};
+use std::sync::Arc;
+
+use hexad_core::{LeaseId, OpId, Share, ShareId, Shares};
 
 /// The session's books.
 #[derive(Default)]
 pub(crate) struct Books {
     last: u64,
     /// What every network's node sees as `Context::shares`.
-    pub(crate) shares: Shares,
+    pub(crate) shares: Arc<Shares>,
 }
 
 impl Books {
@@ -29,5 +31,15 @@ impl Books {
     /// A fresh share.
     pub(crate) fn share(&mut self) -> ShareId {
         ShareId(self.next())
+    }
+
+    /// Puts a share among those that hosts see.
+    pub(crate) fn put(&mut self, id: ShareId, share: Share) {
+        self.shares = Arc::new(self.shares.with(id, share));
+    }
+
+    /// Takes it away.
+    pub(crate) fn remove(&mut self, id: ShareId) {
+        self.shares = Arc::new(self.shares.without(id));
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn is_there(path: &Path) -> Problem {
 }
 
 /// A path that cannot be shared, in words for the user.
-fn trouble(wrong: &ShareError) -> Problem {
+pub(crate) fn trouble(wrong: &ShareError) -> Problem {
     let problem = Problem::new(match wrong {
         ShareError::Io { path, source } => format!("{} cannot be read: {}", path.display(), plain(source)),
         other => other.to_string(),

@@ -1,5 +1,6 @@
-//! One fetch, from a source to verified files.
+//! One fetch, from a source to verified files: one download that any number of networks feed.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -7,45 +8,91 @@ use std::thread;
 use std::time::Instant;
 
 use hexad_api::{Event, FetchRequest, Problem};
-use hexad_bittorrent::SwarmStatus;
-use hexad_content::{Digest, Digests, Layout, safe_names};
-use hexad_core::{Description, LeaseId, OpId, Share, ShareId};
+use hexad_content::{Digest, Digests, Layout, Proof, safe_names};
+use hexad_core::{Description, LeaseId, OpId, Share, ShareId, Source};
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEvent};
 
 use crate::books::Books;
-use crate::publish::magnet_of;
+use crate::networks::TransferStanding;
+use crate::pace::Pace;
+use crate::publish::{Identity, link_of};
 use crate::session::{Happening, shown};
 use crate::source::{Found, unnumbered};
 
-/// The books of one fetch.
-pub(crate) struct Fetch {
-    /// The network's fetch, and the task's name.
-    pub(crate) op: OpId,
+/// One network's part in a fetch.
+pub(crate) struct Part {
+    pub(crate) network: usize,
+    pub(crate) network_name: &'static str,
+    /// Who has it is being looked up.
+    pub(crate) lookup: Option<OpId>,
+    /// It is being fetched.
+    pub(crate) fetch: Option<OpId>,
     /// What is delivered under it.
     pub(crate) lease: LeaseId,
+    /// What has arrived is given on; goes on after the fetch when seeding.
+    pub(crate) publishing: Option<OpId>,
+    /// What a lookup has found, and was not tried.
+    pub(crate) untried: VecDeque<Source>,
+    /// The network has described what the download is of.
+    pub(crate) described: bool,
+    /// The lease under which what is missing was lent.
+    pub(crate) lent: Option<LeaseId>,
+    /// Nothing more comes from there.
+    problem: Option<Problem>,
+}
+
+impl Part {
+    /// The operations that go on.
+    pub(crate) fn ops(&self) -> impl Iterator<Item = OpId> {
+        [self.lookup, self.fetch, self.publishing].into_iter().flatten()
+    }
+
+    /// Whether something may come from there.
+    pub(crate) fn is_on(&self) -> bool {
+        self.problem.is_none()
+    }
+}
+
+/// The books of one fetch.
+pub(crate) struct Fetch {
+    /// The task's name.
+    pub(crate) task: OpId,
     /// What it becomes.
     pub(crate) share: ShareId,
-    /// Gives on what has arrived; goes on after the fetch when seeding.
-    pub(crate) publishing: Option<OpId>,
+    pub(crate) parts: Vec<Part>,
     request: FetchRequest,
     events: Sender<Event>,
     began: Instant,
     name: String,
     description: Option<Description>,
     path: PathBuf,
-    /// Its target folder is prepared.
-    opened: bool,
+    /// Its target folder is prepared, and more is wanted.
+    pub(crate) opened: bool,
     verified_bytes: u64,
     wanted_bytes: u64,
+    /// What came under leases that have ended.
+    pub(crate) settled_bytes: u64,
+    pace: Pace,
     over: bool,
 }
 
 /// What becomes of a fetch whose target folder is prepared.
 pub(crate) enum Next {
-    /// It cannot go on, or there is nothing left to do for the network.
+    /// It cannot go on, or there is nothing left to do for the networks.
     Leave,
-    /// What has arrived is offered to others, and what is missing is lent to the network.
+    /// What has arrived is offered to others, and what is missing is lent to the networks.
     Go(Box<Share>),
+}
+
+/// What becomes of a part whose network has described what it fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Described {
+    /// The target folder is being prepared.
+    Preparing,
+    /// It is what the download is of, and more of it is wanted.
+    Lend,
+    /// It is not, or the fetch is over.
+    Leave,
 }
 
 impl Fetch {
@@ -55,10 +102,9 @@ impl Fetch {
             request.select = found.select.clone();
         }
         Self {
-            op: books.op(),
-            lease: books.lease(),
+            task: books.op(),
             share: books.share(),
-            publishing: None,
+            parts: Vec::new(),
             request,
             events,
             began: Instant::now(),
@@ -68,8 +114,38 @@ impl Fetch {
             opened: false,
             verified_bytes: 0,
             wanted_bytes: 0,
+            settled_bytes: 0,
+            pace: Pace::default(),
             over: false,
         }
+    }
+
+    /// Lets a network take part.
+    pub(crate) fn add(&mut self, books: &mut Books, network: usize, network_name: &'static str) -> &mut Part {
+        self.parts.push(Part {
+            network,
+            network_name,
+            lookup: None,
+            fetch: None,
+            lease: books.lease(),
+            publishing: None,
+            untried: VecDeque::new(),
+            described: false,
+            lent: None,
+            problem: None,
+        });
+        let last = self.parts.len() - 1;
+        &mut self.parts[last]
+    }
+
+    /// Whether `op` is one of this task's.
+    pub(crate) fn owns(&self, op: OpId) -> bool {
+        self.parts.iter().any(|part| part.ops().any(|own| own == op))
+    }
+
+    /// The part that `op` belongs to.
+    pub(crate) fn part_of(&mut self, op: OpId) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.ops().any(|own| own == op))
     }
 
     /// Tells whoever watches; nobody may.
@@ -84,18 +160,62 @@ impl Fetch {
         }
     }
 
-    /// It is known what the source holds: prepare the target folder, away from the loop. Returns whether the fetch goes on.
-    pub(crate) fn on_described(&mut self, description: Description, transfers: &Arc<Transfers>, happenings: &Sender<Happening>) -> bool {
+    /// Nothing comes from that network any more; where nothing comes from any other either, the fetch has failed.
+    pub(crate) fn part_failed(&mut self, network: usize, problem: &Problem) {
+        for part in self.parts.iter_mut().filter(|part| part.network == network) {
+            part.problem.get_or_insert_with(|| problem.clone());
+        }
+        if self.parts.iter().any(Part::is_on) {
+            if self.parts.iter().any(|part| part.network == network) && !self.over {
+                let name = self.parts.iter().find(|part| part.network == network).map_or("", |part| part.network_name);
+                self.tell(Event::Warning { message: format!("nothing comes from {name}: {}", unnumbered(&problem.message)) });
+            }
+            return;
+        }
+        let problem = match &self.parts[..] {
+            [_, _, ..] => {
+                let say = |part: &Part| format!("{}: {}", part.network_name, part.problem.as_ref().map_or("", |problem| &problem.message));
+                let said: Vec<String> = self.parts.iter().map(say).collect();
+                Problem { message: said.join("; "), hint: problem.hint.clone() }
+            }
+            _ => problem.clone(),
+        };
+        self.fail(&problem);
+    }
+
+    /// A network says what the source holds.
+    pub(crate) fn on_described(
+        &mut self,
+        op: OpId,
+        description: Description,
+        transfers: &Arc<Transfers>,
+        happenings: &Sender<Happening>,
+    ) -> Described {
+        let share = self.share;
+        let name = self.name.clone();
+        let opened = self.opened;
+        let Some(part) = self.parts.iter_mut().find(|part| part.fetch == Some(op)) else { return Described::Leave };
+        let network = part.network;
+        if let Some(known) = &self.description {
+            if known.layout == description.layout && known.proof == description.proof {
+                part.described = true;
+                return if opened { Described::Lend } else { Described::Preparing };
+            }
+            self.part_failed(network, &Problem::new(format!("it has something else under that name than '{name}'")));
+            return Described::Leave;
+        }
         let layout = description.layout.clone();
         let Some(proof) = description.proof.clone() else {
-            self.fail(&Problem::new(format!("nothing proves the bytes of '{}'", self.name)));
-            return false;
+            let problem = Problem::new(format!("nothing proves the bytes of '{name}'"));
+            self.part_failed(network, &problem.hint("take a result that is proven, or the same file from another network"));
+            return Described::Leave;
         };
+        part.described = true;
         let wanted = match self.request.select.mask(&paths(&layout)) {
             Ok(wanted) => wanted,
             Err(wrong) => {
                 self.fail(&Problem::new(wrong.to_string()).hint(listing(&layout)));
-                return false;
+                return Described::Leave;
             }
         };
         let names = safe_names(&layout);
@@ -103,19 +223,21 @@ impl Fetch {
         self.name.clone_from(&names.root);
         self.path = self.request.into.join(&names.root);
         self.wanted_bytes = selected().map(|file| file.length).sum();
-        let identity = info_hash(&description.digests);
+        let Identity { info_hash, content_id } = Identity::of(&description.digests, Some(&proof));
         self.tell(Event::Started {
             name: self.name.clone(),
-            info_hash: identity.clone(),
+            info_hash,
+            content_id,
             files: selected().count(),
             wanted_bytes: self.wanted_bytes,
         });
         for renamed in &names.renamed {
             self.tell(Event::Renamed { from: renamed.from.clone(), to: renamed.to.clone(), reason: renamed.reason.to_string() });
         }
+        let identity = identity_in_folder(&description.digests, &proof);
         self.description = Some(description);
-        let target = Target { share: self.share, layout, proof, names, wanted, folder: self.request.into.clone(), identity };
-        let (transfers, happenings, op, share) = (transfers.clone(), happenings.clone(), self.op, self.share);
+        let target = Target { share, layout, proof, names, wanted, folder: self.request.into.clone(), identity };
+        let (transfers, happenings, op) = (transfers.clone(), happenings.clone(), self.task);
         thread::spawn(move || {
             let checking = happenings.clone();
             let opened = transfers.open_download(target, &|checked_bytes, total_bytes| {
@@ -123,7 +245,7 @@ impl Fetch {
             });
             let _ = happenings.send(Happening::Opened { op, share, opened });
         });
-        true
+        Described::Preparing
     }
 
     /// The target folder is prepared, or cannot be.
@@ -152,7 +274,14 @@ impl Fetch {
         }))
     }
 
-    /// What the transfers say, when so much has arrived; returns whether the swarm can be left.
+    /// Whether what arrives may be given on there.
+    pub(crate) fn may_publish(&self, part: &Part) -> bool {
+        // A torrent's swarm is made of its .torrent; a private one (BEP 27) never leaves BitTorrent.
+        let is_swarm = part.network_name == "bittorrent";
+        self.description.as_ref().is_some_and(|known| if is_swarm { !known.torrent.is_empty() } else { !known.private })
+    }
+
+    /// What the transfers say, when so much has arrived; returns whether the networks can be left.
     pub(crate) fn on_transfers(&mut self, event: TransfersEvent, arrived_bytes: u64, transfers: &Transfers) -> bool {
         match event {
             TransfersEvent::Verified { verified_bytes, .. } => {
@@ -174,7 +303,7 @@ impl Fetch {
         self.tell(Event::Verified { verified_bytes, wanted_bytes: self.wanted_bytes });
     }
 
-    /// Every wanted byte is there; returns whether the swarm can be left.
+    /// Every wanted byte is there; returns whether the networks can be left.
     fn complete(&mut self, arrived_bytes: u64, transfers: &Transfers) -> bool {
         if self.over {
             return !self.request.seed;
@@ -196,27 +325,60 @@ impl Fetch {
         if self.request.seed
             && let Some(description) = &self.description
         {
-            self.tell(Event::Seeding {
-                name: self.name.clone(),
-                info_hash: info_hash(&description.digests),
-                magnet: magnet_of(&description.torrent),
-                torrent: None,
-                bytes: self.wanted_bytes,
-            });
+            let Identity { info_hash, content_id } = Identity::of(&description.digests, description.proof.as_ref());
+            let magnet = link_of(&description.torrent, &description.layout, &description.digests);
+            for part in self.parts.iter().filter(|part| part.is_on() && self.may_publish(part)) {
+                self.tell(Event::Seeding {
+                    network: part.network_name.into(),
+                    name: self.name.clone(),
+                    info_hash: info_hash.clone(),
+                    content_id: content_id.clone(),
+                    magnet: magnet.clone(),
+                    torrent: None,
+                    bytes: self.wanted_bytes,
+                });
+            }
         }
         !self.request.seed
     }
 
-    /// How the swarms are doing.
-    pub(crate) fn on_swarms(&self, swarms: &[SwarmStatus], arrived_bytes: u64) {
-        let Some(swarm) = swarms.iter().find(|swarm| swarm.lease == Some(self.lease) || swarm.share == Some(self.share)) else { return };
+    /// How the shares of a network are doing.
+    pub(crate) fn on_standing(&mut self, network: usize, standings: &[TransferStanding], arrived_bytes: u64) {
+        let Some(lease) = self.parts.iter().find(|part| part.network == network).map(|part| part.lease) else { return };
+        let Some(standing) = standings.iter().find(|standing| standing.lease == Some(lease) || standing.share == Some(self.share)) else {
+            return;
+        };
         if self.over && !self.request.seed {
             return;
         }
         if self.description.is_none() {
-            return self.tell(Event::Looking { peers: swarm.peers_connected, peers_known: swarm.peers_known });
+            return self.tell(Event::Looking { peers: standing.peers, peers_known: standing.peers_known });
         }
-        self.tell(progress(swarm, self.verified_bytes, self.wanted_bytes, arrived_bytes));
+        if self.parts.len() > 1 {
+            let mut standing = standing.clone();
+            standing.down_bytes_per_s = self.pace.look(Instant::now(), arrived_bytes);
+            return self.tell(progress(&standing, self.verified_bytes, self.wanted_bytes, arrived_bytes));
+        }
+        self.tell(progress(standing, self.verified_bytes, self.wanted_bytes, arrived_bytes));
+    }
+
+    /// Says how it goes where no network does.
+    pub(crate) fn on_tick(&mut self, arrived_bytes: u64) {
+        if self.over || self.description.is_none() {
+            return;
+        }
+        let down_bytes_per_s = self.pace.look(Instant::now(), arrived_bytes);
+        self.tell(Event::Progress {
+            verified_bytes: self.verified_bytes,
+            wanted_bytes: self.wanted_bytes,
+            down_bytes_per_s,
+            up_bytes_per_s: 0,
+            downloaded_bytes: arrived_bytes,
+            uploaded_bytes: 0,
+            peers: None,
+            seeds: None,
+            peers_known: None,
+        });
     }
 }
 
@@ -227,18 +389,18 @@ fn listing(layout: &Layout) -> String {
     format!("{}; hexad torrent show lists all files of a .torrent", first.join(", "))
 }
 
-/// A swarm's status as an event.
-pub(crate) fn progress(swarm: &SwarmStatus, verified_bytes: u64, wanted_bytes: u64, downloaded_bytes: u64) -> Event {
+/// How a share stands as an event.
+pub(crate) fn progress(standing: &TransferStanding, verified_bytes: u64, wanted_bytes: u64, downloaded_bytes: u64) -> Event {
     Event::Progress {
         verified_bytes,
         wanted_bytes,
-        down_bytes_per_s: swarm.down_bytes_per_s,
-        up_bytes_per_s: swarm.up_bytes_per_s,
+        down_bytes_per_s: standing.down_bytes_per_s,
+        up_bytes_per_s: standing.up_bytes_per_s,
         downloaded_bytes,
-        uploaded_bytes: swarm.uploaded_bytes,
-        peers: swarm.peers_connected,
-        seeds: swarm.seeds_connected,
-        peers_known: swarm.peers_known,
+        uploaded_bytes: standing.uploaded_bytes,
+        peers: Some(standing.peers),
+        seeds: Some(standing.seeds),
+        peers_known: Some(standing.peers_known),
     }
 }
 
@@ -247,11 +409,13 @@ fn paths(layout: &Layout) -> Vec<Option<String>> {
     layout.files().iter().map(|file| (!file.padding).then(|| file.path.join("/"))).collect()
 }
 
-/// The v1 info hash in hex, which names a download in its target folder; empty when there is none.
-fn info_hash(digests: &Digests) -> String {
-    let hash = digests.iter().find_map(|digest| match digest {
-        Digest::TorrentV1(hash) => Some(hash.to_string()),
-        _ => None,
-    });
-    hash.unwrap_or_default()
+/// What names a download in its target folder: by what proves it, so that another proof of the same files does not take its books for its own.
+fn identity_in_folder(digests: &Digests, proof: &Proof) -> String {
+    match proof {
+        Proof::Tree(tree) => tree.content().root.to_string(),
+        _ => digests
+            .iter()
+            .find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None })
+            .unwrap_or_default(),
+    }
 }

@@ -8,13 +8,18 @@ mod demo;
 mod desk;
 mod fetch;
 mod laboratory;
-mod meter;
+mod membership;
+mod networks;
+mod pace;
 mod places;
 mod publish;
+mod reports;
+mod search;
 mod session;
 mod session_loop;
 mod source;
 mod tracker;
+mod watch;
 mod web;
 
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
@@ -24,8 +29,8 @@ pub use demo::demo;
 /// A session in this process that takes part in the networks as `settings` say.
 ///
 /// # Errors
-/// When the host's thread cannot be started.
-pub fn open(settings: Settings) -> Result<impl Session, Problem> {
+/// When the settings cannot be used, or a thread cannot be started.
+pub fn open(settings: &Settings) -> Result<impl Session + use<>, Problem> {
     session::LocalSession::open(settings)
 }
 

@@ -1,38 +1,62 @@
-//! One publish: files hashed or checked, then seeded.
+//! One publish: files hashed or checked, then offered on every network that was asked for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::thread;
 
+use bytes::Bytes;
 use hexad_api::{CreateRequest, Event, Problem, PublishRequest};
-use hexad_bittorrent::SwarmStatus;
 use hexad_bittorrent::wire::metainfo::Metainfo;
-use hexad_content::{Ranges, Sha1Digest};
+use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
+use hexad_library::{Work, hash_tree};
 
 use crate::books::Books;
 use crate::desk;
 use crate::fetch::progress;
+use crate::networks::TransferStanding;
 use crate::session::{Happening, shown};
 use crate::source::{self, plain, unnumbered};
 
-/// Files that are ready to be seeded.
+/// Files that are ready to be offered.
 pub(crate) struct Prepared {
     /// What hosts see of them.
     pub(crate) share: Share,
     /// Where each file of the layout stands; `None` for padding.
     pub(crate) paths: Vec<Option<PathBuf>>,
-    /// What describes them.
-    pub(crate) metainfo: Metainfo,
-    /// The .torrent on disk that does so.
+    /// The .torrent on disk that describes them.
     pub(crate) torrent: Option<PathBuf>,
 }
 
+/// By what a content is known.
+pub(crate) struct Identity {
+    /// v1 info hash, hex; empty where there is none.
+    pub(crate) info_hash: String,
+    /// Where a content id proves it.
+    pub(crate) content_id: Option<String>,
+}
+
+impl Identity {
+    pub(crate) fn of(digests: &Digests, proof: Option<&Proof>) -> Self {
+        let info_hash = digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None });
+        let content_id = if let Some(Proof::Tree(tree)) = proof { Some(tree.content().to_string()) } else { None };
+        Self { info_hash: info_hash.unwrap_or_default(), content_id }
+    }
+}
+
+/// One share on one network.
 struct Seeding {
+    network: usize,
+    network_name: &'static str,
     op: OpId,
     share: ShareId,
-    metainfo: Metainfo,
+}
+
+/// What is offered.
+struct Offer {
+    share: ShareId,
+    content: Share,
     torrent: Option<PathBuf>,
 }
 
@@ -40,25 +64,35 @@ struct Seeding {
 pub(crate) struct Publish {
     /// The task's name.
     pub(crate) task: OpId,
+    /// On which networks.
+    pub(crate) on: Vec<(usize, &'static str)>,
     peers: Vec<Endpoint>,
     events: Sender<Event>,
-    seeding: Vec<Seeding>,
+    offers: Vec<Offer>,
+    seedings: Vec<Seeding>,
     over: bool,
 }
 
 impl Publish {
     /// Books for `request`; its files are hashed or checked away from the loop, which then hears `Happening::Prepared`.
-    pub(crate) fn begin(books: &mut Books, request: PublishRequest, events: Sender<Event>, happenings: Sender<Happening>) -> Self {
+    pub(crate) fn begin(
+        books: &mut Books,
+        request: PublishRequest,
+        on: Vec<(usize, &'static str)>,
+        events: Sender<Event>,
+        happenings: Sender<Happening>,
+    ) -> Self {
         let task = books.op();
         let peers = request.peers.iter().filter_map(|peer| source::endpoint(peer).ok()).collect();
+        let plan = Preparing::of(on.iter().map(|(_, name)| *name));
         thread::spawn(move || {
             let tell = |event| {
                 let _ = happenings.send(Happening::Tell(task, event));
             };
-            let prepared = prepare(&request, &tell);
+            let prepared = prepare(&request, plan, &tell);
             let _ = happenings.send(Happening::Prepared(task, prepared));
         });
-        Self { task, peers, events, seeding: Vec::new(), over: false }
+        Self { task, on, peers, events, offers: Vec::new(), seedings: Vec::new(), over: false }
     }
 
     /// Tells whoever watches; nobody may.
@@ -73,24 +107,48 @@ impl Publish {
         }
     }
 
-    /// `op` seeds `share` from now on.
-    pub(crate) fn add(&mut self, op: OpId, share: ShareId, prepared: Prepared) {
-        self.seeding.push(Seeding { op, share, metainfo: prepared.metainfo, torrent: prepared.torrent });
+    /// What is offered from now on.
+    pub(crate) fn offer(&mut self, share: ShareId, prepared: Prepared) {
+        self.offers.push(Offer { share, content: prepared.share, torrent: prepared.torrent });
+    }
+
+    /// `op` offers `share` on a network.
+    pub(crate) fn add(&mut self, network: usize, network_name: &'static str, op: OpId, share: ShareId) {
+        self.seedings.push(Seeding { network, network_name, op, share });
     }
 
     /// Whether `op` is one of this task's.
     pub(crate) fn owns(&self, op: OpId) -> bool {
-        self.seeding.iter().any(|seeding| seeding.op == op)
+        self.seedings.iter().any(|seeding| seeding.op == op)
     }
 
-    /// The operations of this task.
-    pub(crate) fn ops(&self) -> Vec<OpId> {
-        self.seeding.iter().map(|seeding| seeding.op).collect()
+    /// The operations of this task, and where they go on.
+    pub(crate) fn ops(&self) -> Vec<(usize, OpId)> {
+        self.seedings.iter().map(|seeding| (seeding.network, seeding.op)).collect()
     }
 
     /// The shares of this task.
     pub(crate) fn shares(&self) -> Vec<ShareId> {
-        self.seeding.iter().map(|seeding| seeding.share).collect()
+        self.offers.iter().map(|offer| offer.share).collect()
+    }
+
+    /// Nothing can be offered on that network; where it was the last one, the publish has failed.
+    pub(crate) fn network_failed(&mut self, network: usize, problem: &Problem) {
+        let before = self.on.len();
+        let name = self.on.iter().find(|(on, _)| *on == network).map_or("", |(_, name)| *name);
+        self.on.retain(|(on, _)| *on != network);
+        if self.on.is_empty() {
+            self.fail(problem);
+        } else if self.on.len() < before && !self.over {
+            self.tell(Event::Warning { message: format!("not offered on {name}: {}", unnumbered(&problem.message)) });
+        }
+    }
+
+    /// One of this task's operations has failed.
+    pub(crate) fn on_failed(&mut self, op: OpId, problem: &Problem) {
+        if let Some(network) = self.seedings.iter().find(|seeding| seeding.op == op).map(|seeding| seeding.network) {
+            self.network_failed(network, problem);
+        }
     }
 
     /// The peers to connect to at once.
@@ -100,38 +158,55 @@ impl Publish {
 
     /// A publish is in effect.
     pub(crate) fn on_done(&self, op: OpId) {
-        if let Some(seeding) = self.seeding.iter().find(|seeding| seeding.op == op) {
-            let layout = &seeding.metainfo.info.layout;
-            self.tell(Event::Seeding {
-                name: layout.name().to_owned(),
-                info_hash: Sha1Digest(seeding.metainfo.info.info_hash).to_string(),
-                magnet: seeding.metainfo.magnet().to_string(),
-                torrent: seeding.torrent.as_deref().map(shown),
-                bytes: layout.total_bytes(),
-            });
-        }
+        let Some(seeding) = self.seedings.iter().find(|seeding| seeding.op == op) else { return };
+        let Some(offer) = self.offers.iter().find(|offer| offer.share == seeding.share) else { return };
+        let Share { layout, digests, proof, torrent, .. } = &offer.content;
+        let Identity { info_hash, content_id } = Identity::of(digests, proof.as_ref());
+        self.tell(Event::Seeding {
+            network: seeding.network_name.into(),
+            name: layout.name().to_owned(),
+            info_hash,
+            content_id,
+            magnet: link_of(torrent, layout, digests),
+            torrent: offer.torrent.as_deref().map(shown),
+            bytes: layout.total_bytes(),
+        });
     }
 
-    /// How the swarms are doing.
-    pub(crate) fn on_swarms(&self, swarms: &[SwarmStatus]) {
-        for seeding in &self.seeding {
-            if let Some(swarm) = swarms.iter().find(|swarm| swarm.share == Some(seeding.share)) {
-                let bytes = seeding.metainfo.info.layout.total_bytes();
-                self.tell(progress(swarm, bytes, bytes, swarm.downloaded_bytes));
+    /// How the shares of a network are doing.
+    pub(crate) fn on_standing(&self, network: usize, standings: &[TransferStanding]) {
+        for seeding in self.seedings.iter().filter(|seeding| seeding.network == network) {
+            let bytes = self.offers.iter().find(|offer| offer.share == seeding.share).map(|offer| offer.content.layout.total_bytes());
+            if let (Some(bytes), Some(standing)) = (bytes, standings.iter().find(|standing| standing.share == Some(seeding.share))) {
+                self.tell(progress(standing, bytes, bytes, standing.downloaded_bytes));
             }
         }
     }
 }
 
-/// The link that leads to a .torrent; empty when it cannot be read.
-pub(crate) fn magnet_of(torrent: &bytes::Bytes) -> String {
-    Metainfo::parse(torrent).map(|metainfo| metainfo.magnet().to_string()).unwrap_or_default()
+/// The link that leads to a share on every network that can look it up by one of these names.
+pub(crate) fn link_of(torrent: &Bytes, layout: &Layout, digests: &Digests) -> String {
+    let mut magnet = Metainfo::parse(torrent).map(|metainfo| metainfo.magnet()).unwrap_or_else(|_| Magnet {
+        name: Some(layout.name().to_owned()),
+        size_bytes: Some(layout.total_bytes()),
+        ..Magnet::default()
+    });
+    let proves = |digest: &&Digest| digest.strength() == Strength::Ranged;
+    digests.iter().filter(proves).for_each(|digest| magnet.digests.insert(*digest));
+    magnet.to_string()
 }
 
 /// What is wrong with a request, as far as it shows without looking at files.
-pub(crate) fn validate(request: &PublishRequest) -> Result<(), Problem> {
+pub(crate) fn validate(request: &PublishRequest, on: &[&str]) -> Result<(), Problem> {
     for peer in &request.peers {
         source::endpoint(peer)?;
+    }
+    if on.is_empty() {
+        return Err(Problem::new("expected a network to publish on, came none").hint("name one with --on"));
+    }
+    if request.out.is_some() && !on.contains(&BITTORRENT) {
+        return Err(Problem::new(format!("a .torrent is for BitTorrent, but the files are to be offered on {} only", on.join(", ")))
+            .hint("add --on bittorrent, or leave --out away"));
     }
     if request.out.is_some() && request.paths.len() > 1 {
         return Err(Problem::new(format!("one --out names one .torrent, but {} paths are to be published", request.paths.len()))
@@ -143,16 +218,56 @@ pub(crate) fn validate(request: &PublishRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-fn prepare(request: &PublishRequest, tell: &(dyn Fn(Event) + Sync)) -> Result<Vec<Prepared>, Problem> {
-    let progress = |checked_bytes, total_bytes| tell(Event::Checking { checked_bytes, total_bytes });
-    if let (Some(torrent), Some(data)) = (&request.torrent, &request.data) {
-        return Ok(vec![prepare_torrent(torrent, data, &progress)?]);
-    }
-    request.paths.iter().map(|path| prepare_path(path, request, tell, &progress)).collect()
+/// The network that files are described for by a .torrent.
+const BITTORRENT: &str = "bittorrent";
+
+/// What has to be made of files for the networks that they are to be offered on.
+#[derive(Clone, Copy)]
+struct Preparing {
+    /// A .torrent on disk.
+    torrent: bool,
+    /// The content id of a single file, for networks that look files up by it.
+    content_id: bool,
 }
 
-fn prepare_torrent(torrent: &Path, data: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Prepared, Problem> {
+impl Preparing {
+    fn of<'a>(on: impl Iterator<Item = &'a str>) -> Self {
+        let mut plan = Self { torrent: false, content_id: false };
+        on.for_each(|name| if name == BITTORRENT { plan.torrent = true } else { plan.content_id = true });
+        plan
+    }
+}
+
+fn prepare(request: &PublishRequest, plan: Preparing, tell: &(dyn Fn(Event) + Sync)) -> Result<Vec<Prepared>, Problem> {
+    let progress = |checked_bytes, total_bytes| tell(Event::Checking { checked_bytes, total_bytes });
+    let mut prepared: Vec<Prepared> = match (&request.torrent, &request.data) {
+        (Some(torrent), Some(data)) => vec![prepare_torrent(torrent, data, plan, &progress)?],
+        _ => request.paths.iter().map(|path| prepare_path(path, request, plan, tell, &progress)).collect::<Result<_, _>>()?,
+    };
+    if plan.content_id {
+        for one in prepared.iter_mut().filter(|one| one.share.layout.is_single()) {
+            prove_by_content_id(one, &progress)?;
+        }
+    }
+    Ok(prepared)
+}
+
+/// Lets a single file be proven by its content id, whoever it is fetched from.
+fn prove_by_content_id(one: &mut Prepared, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), Problem> {
+    let Some(path) = one.paths.first().cloned().flatten() else { return Ok(()) };
+    let work = Work { threads: 0, progress, cancel: None };
+    let tree = hash_tree(&path, one.share.layout.total_bytes(), &work).map_err(|wrong| desk::trouble(&wrong))?;
+    one.share.digests.insert(Digest::Content(tree.content()));
+    one.share.proof = Some(Proof::Tree(tree));
+    Ok(())
+}
+
+fn prepare_torrent(torrent: &Path, data: &Path, plan: Preparing, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Prepared, Problem> {
     let metainfo = desk::read(torrent)?;
+    if metainfo.info.private && plan.content_id {
+        return Err(Problem::new(format!("{} is private (BEP 27), and never leaves BitTorrent", torrent.display()))
+            .hint("publish it with --on bittorrent only"));
+    }
     let checked = desk::check(&metainfo, data, progress)?;
     let report = &checked.report;
     if !report.found {
@@ -172,12 +287,13 @@ fn prepare_torrent(torrent: &Path, data: &Path, progress: &(dyn Fn(u64, u64) + S
             data.display()
         )));
     }
-    Ok(prepared(metainfo, checked.paths, Some(torrent.to_owned())))
+    Ok(prepared(&metainfo, checked.paths, Some(torrent.to_owned())))
 }
 
 fn prepare_path(
     path: &Path,
     request: &PublishRequest,
+    plan: Preparing,
     tell: &(dyn Fn(Event) + Sync),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Prepared, Problem> {
@@ -185,6 +301,9 @@ fn prepare_path(
     let made = desk::make(&asked, progress)?;
     for left_out in &made.left_out {
         tell(Event::Warning { message: format!("left out {left_out}") });
+    }
+    if !plan.torrent {
+        return Ok(prepared(&made.metainfo, made.paths, None));
     }
     let out = match &request.out {
         Some(out) => out.clone(),
@@ -195,7 +314,7 @@ fn prepare_path(
     if !says_so_already {
         desk::write(&out, &made.metainfo.encode(), request.force)?;
     }
-    Ok(prepared(made.metainfo, made.paths, Some(out)))
+    Ok(prepared(&made.metainfo, made.paths, Some(out)))
 }
 
 /// `NAME.torrent` in the current folder; beside what is published when the current folder is inside of it, or the .torrent would be a part of
@@ -211,12 +330,12 @@ fn usual_place(published: &Path, name: &str) -> Result<PathBuf, Problem> {
     }
 }
 
-fn prepared(metainfo: Metainfo, paths: Vec<Option<PathBuf>>, torrent: Option<PathBuf>) -> Prepared {
-    Prepared { share: share_of(&metainfo), paths, metainfo, torrent }
+fn prepared(metainfo: &Metainfo, paths: Vec<Option<PathBuf>>, torrent: Option<PathBuf>) -> Prepared {
+    Prepared { share: share_of(metainfo), paths, torrent }
 }
 
 /// All of what a .torrent describes, as nodes see it.
-pub(crate) fn share_of(metainfo: &Metainfo) -> Share {
+fn share_of(metainfo: &Metainfo) -> Share {
     let layout = metainfo.info.layout.clone();
     Share {
         held: Ranges::of(0..layout.total_bytes()),

@@ -1,45 +1,30 @@
 //! The session as faces hold it, and its tasks. What it does happens on the thread of its loop.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use hexad_api::{Encryption, Event, FetchRequest, Problem, PublishRequest, Session, Settings, Stop, Task};
-use hexad_bittorrent::BitTorrent;
+use hexad_api::{Event, FetchRequest, JoinRequest, Own, Problem, PublishRequest, SearchRequest, Session, Settings, Stop, Task};
 use hexad_core::{OpId, ShareId};
-use hexad_driver::host::{Host, HostConfig, HostEvent};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
-use crate::meter::Meter;
+use crate::networks::{self, Heard, Opening};
 use crate::publish::{self, Prepared};
+use crate::search;
 use crate::session_loop::{GOODBYE, Loop};
 use crate::source;
 
-/// Where peers look for each other by custom; the first that is free is ours when the user names none.
-const USUAL_PORTS: std::ops::RangeInclusive<u16> = 6881..=6889;
 /// How long the end of a session waits for its loop, which in turn waits for what hosts have to store and to say.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(8);
 
 /// What the loop hears.
 pub(crate) enum Happening {
-    Host(HostEvent<BitTorrent>),
-    /// The host has ended, though nobody has ended it.
-    HostGone,
+    /// A network says something: which, and which of the hosts that were started for it.
+    Heard(usize, u32, Heard),
     Transfers(TransfersEvent),
-    BeginFetch {
-        request: FetchRequest,
-        found: source::Found,
-        events: Sender<Event>,
-        op: Sender<OpId>,
-    },
-    BeginPublish {
-        request: PublishRequest,
-        events: Sender<Event>,
-        op: Sender<OpId>,
-    },
+    Begin(Begin, Sender<Event>, Sender<OpId>),
     /// A fetch's target folder is prepared, or cannot be.
     Opened {
         op: OpId,
@@ -57,25 +42,41 @@ pub(crate) enum Happening {
     Close,
 }
 
+/// A task to begin, and on which networks.
+pub(crate) enum Begin {
+    Fetch(FetchRequest, source::Found, Vec<usize>),
+    Publish(PublishRequest, Vec<usize>),
+    Search(SearchRequest, Vec<usize>),
+    Join(usize),
+    Own(Own, usize),
+}
+
 /// A session in this process.
 pub(crate) struct LocalSession {
     happenings: Sender<Happening>,
+    /// What its networks are called.
+    names: Vec<&'static str>,
     /// Closed when the loop has ended.
     over: Mutex<Receiver<()>>,
 }
 
 impl LocalSession {
     /// Starts the host of every network and joins them.
-    pub(crate) fn open(settings: Settings) -> Result<Self, Problem> {
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Problem> {
+        let (events, from_transfers) = mpsc::channel();
+        let transfers = Transfers::start(TransfersConfig::default(), events);
+        let state_dir = settings.state_dir.as_deref();
+        let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers));
+        Self::begin(openings.collect::<Result<_, _>>()?, transfers, from_transfers)
+    }
+
+    /// The same with networks that are ready to be joined.
+    pub(crate) fn begin(
+        openings: Vec<Opening>,
+        transfers: Arc<Transfers>,
+        from_transfers: Receiver<TransfersEvent>,
+    ) -> Result<Self, Problem> {
         let (happenings, heard) = mpsc::channel();
-        let (transfers_events, from_transfers) = mpsc::channel();
-        let transfers = Transfers::start(TransfersConfig::default(), transfers_events);
-        let meter = Meter::new(transfers.clone());
-        let listen = settings.listen.unwrap_or_else(usual_address);
-        // From loopback there is no way to anybody else.
-        let source = Some(listen.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
-        let host_config = HostConfig { state_dir: settings.state_dir.clone(), source, ..HostConfig::default() };
-        let (handle, mut events) = Host::<BitTorrent>::start(node_config(&settings, listen), host_config, meter.clone(), transfers.clone());
         let to_loop = happenings.clone();
         thread::spawn(move || {
             while let Ok(event) = from_transfers.recv() {
@@ -84,35 +85,48 @@ impl LocalSession {
                 }
             }
         });
-        let to_loop = happenings.clone();
-        thread::spawn(move || {
-            while let Some(event) = events.blocking_recv() {
-                if to_loop.send(Happening::Host(event)).is_err() {
-                    return;
-                }
-            }
-            let _ = to_loop.send(Happening::HostGone);
-        });
+        let names = openings.iter().map(|opening| opening.name).collect();
         let own = happenings.clone();
         let (ends, over) = mpsc::channel();
-        let bootstrap = if settings.dht { settings.dht_bootstrap } else { Vec::new() };
         thread::Builder::new()
             .name("hexad-session".into())
             .spawn(move || {
-                Loop::new(handle, transfers, meter, own, listen).run(&bootstrap, &heard);
+                Loop::new(openings, transfers, own).run(&heard);
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;
-        Ok(Self { happenings, over: Mutex::new(over) })
+        Ok(Self { happenings, names, over: Mutex::new(over) })
     }
 
-    fn begin(&self, make: impl FnOnce(Sender<Event>, Sender<OpId>) -> Happening) -> Result<Task, Problem> {
+    fn start(&self, begin: Begin) -> Result<Task, Problem> {
         let gone = || Problem::new("the session has ended");
         let (events, watched) = mpsc::channel();
         let (op_to, op_from) = mpsc::channel();
-        self.happenings.send(make(events, op_to)).map_err(|_| gone())?;
+        self.happenings.send(Happening::Begin(begin, events, op_to)).map_err(|_| gone())?;
         let op = op_from.recv().map_err(|_| gone())?;
         Ok(Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) })
+    }
+
+    /// The networks of these names; all when none is named.
+    fn chosen(&self, on: &[String]) -> Result<Vec<usize>, Problem> {
+        if on.is_empty() {
+            return Ok((0..self.names.len()).collect());
+        }
+        let mut chosen = Vec::new();
+        for name in on {
+            let network = self.names.iter().position(|known| known == name).ok_or_else(|| {
+                Problem::new(format!("expected one of the networks that are joined ({}), came '{name}'", self.names.join(", ")))
+                    .hint("join it first")
+            })?;
+            if !chosen.contains(&network) {
+                chosen.push(network);
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn names_of(&self, chosen: &[usize]) -> Vec<&'static str> {
+        chosen.iter().filter_map(|&network| self.names.get(network).copied()).collect()
     }
 }
 
@@ -126,13 +140,36 @@ impl Drop for LocalSession {
 
 impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
-        let found = source::find(&request.source, &request.peers)?;
-        self.begin(|events, op| Happening::BeginFetch { request, found, events, op })
+        let on = self.chosen(&request.on)?;
+        let found = source::find(&request.source, &request.peers, &self.names_of(&on))?;
+        self.start(Begin::Fetch(request, found, on))
     }
 
     fn publish(&self, request: PublishRequest) -> Result<Task, Problem> {
-        publish::validate(&request)?;
-        self.begin(|events, op| Happening::BeginPublish { request, events, op })
+        let on = self.chosen(&request.on)?;
+        publish::validate(&request, &self.names_of(&on))?;
+        self.start(Begin::Publish(request, on))
+    }
+
+    fn search(&self, request: SearchRequest) -> Result<Task, Problem> {
+        let on = self.chosen(&request.on)?;
+        search::validate(&request, &self.names_of(&on))?;
+        self.start(Begin::Search(request, on))
+    }
+
+    fn join(&self, request: JoinRequest) -> Result<Task, Problem> {
+        let on = self.chosen(&[request.network])?;
+        self.start(Begin::Join(on[0]))
+    }
+
+    fn own(&self, request: Own) -> Result<Task, Problem> {
+        let on = self.chosen(&[request.network().to_owned()])?;
+        if let Own::ChordGet { name, is_key: true } = &request
+            && hexad_chord::Key::of_hex(name).is_none()
+        {
+            return Err(Problem::new(format!("expected a key of 40 hex digits, came '{name}'")).hint("leave --key away to get it by name"));
+        }
+        self.start(Begin::Own(request, on[0]))
     }
 }
 
@@ -155,28 +192,6 @@ impl Drop for StopTask {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn node_config(settings: &Settings, listen: SocketAddr) -> hexad_bittorrent::Config {
-    hexad_bittorrent::Config {
-        listen: Some(listen),
-        encryption: match settings.encryption {
-            Encryption::Off => hexad_bittorrent::Encryption::Off,
-            Encryption::Preferred => hexad_bittorrent::Encryption::Preferred,
-            Encryption::Required => hexad_bittorrent::Encryption::Required,
-        },
-        dht: settings.dht,
-        pex: settings.pex,
-        lsd: settings.lsd,
-        ..hexad_bittorrent::Config::default()
-    }
-}
-
-/// An address with a usual port that nobody has, TCP and UDP; the system's choice when all are taken.
-fn usual_address() -> SocketAddr {
-    let address = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok();
-    USUAL_PORTS.map(address).find(is_free).unwrap_or_else(|| address(0))
 }
 
 /// A path in words, for messages and events.

@@ -1,37 +1,30 @@
-//! The session's loop: hears what the host and the transfers report, and keeps the books of tasks.
+//! The session's loop: begins tasks, stops them, and hears what networks and transfers report (`reports.rs`).
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use hexad_api::{Event, Problem};
-use hexad_bittorrent::{BitTorrent, Reply, Request};
-use hexad_core::{Failure, Level, OpId, Operation, Progress, ShareId};
-use hexad_driver::host::{Handle, HostEvent};
-use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersEvent};
+use hexad_api::{Event, FetchRequest, Own, Problem, PublishRequest, SearchRequest};
+use hexad_content::Digest;
+use hexad_core::{OpId, Operation, Query, ShareId, Source, What};
+use hexad_driver::transfers::Transfers;
 
 use crate::books::Books;
-use crate::fetch::{Fetch, Next};
-use crate::meter::Meter;
-use crate::publish::{Prepared, Publish};
-use crate::session::Happening;
-use crate::source;
+use crate::fetch::Fetch;
+use crate::membership::Membership;
+use crate::networks::{Opening, Wish};
+use crate::publish::Publish;
+use crate::search::Search;
+use crate::session::{Begin, Happening};
+use crate::source::Found;
+use crate::watch::Watch;
 
 /// How often tasks report progress.
 const TICK: Duration = Duration::from_millis(500);
-/// How long a stop waits for trackers to hear of it.
+/// How long a stop waits for a network to hear of it.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(3);
-
-/// Whether the network is joined.
-enum Joined {
-    /// Not yet; these operations wait for it.
-    Waiting(Vec<(OpId, Operation<Request>)>),
-    Yes,
-    /// It cannot be, and nothing that needs it can be done.
-    Failed(Problem),
-}
+/// How many are asked for who have what is looked up.
+const LOOKUP_HITS: usize = 8;
 
 /// A task that was asked to stop: which reports are still awaited, and who waits.
 struct Goodbye {
@@ -42,57 +35,41 @@ struct Goodbye {
 
 /// All that a session remembers.
 pub(crate) struct Loop {
-    handle: Handle<BitTorrent>,
-    transfers: Arc<Transfers>,
-    meter: Arc<Meter>,
-    happenings: Sender<Happening>,
-    /// Where the host was told to listen.
-    listen: SocketAddr,
-    /// Where it does.
-    listening: Option<SocketAddr>,
-    books: Books,
-    join: OpId,
-    joined: Joined,
-    /// Operations that the network has begun and not ended: whose cancel it will confirm.
-    live: BTreeSet<OpId>,
-    fetches: Vec<Fetch>,
-    publishes: Vec<Publish>,
+    pub(crate) networks: Vec<Membership>,
+    pub(crate) transfers: Arc<Transfers>,
+    pub(crate) happenings: Sender<Happening>,
+    pub(crate) books: Books,
+    pub(crate) fetches: Vec<Fetch>,
+    pub(crate) publishes: Vec<Publish>,
+    pub(crate) searches: Vec<Search>,
+    pub(crate) watches: Vec<Watch>,
     goodbyes: Vec<Goodbye>,
     next_tick: Instant,
 }
 
 impl Loop {
-    pub(crate) fn new(
-        handle: Handle<BitTorrent>,
-        transfers: Arc<Transfers>,
-        meter: Arc<Meter>,
-        happenings: Sender<Happening>,
-        listen: SocketAddr,
-    ) -> Self {
+    pub(crate) fn new(openings: Vec<Opening>, transfers: Arc<Transfers>, happenings: Sender<Happening>) -> Self {
         let mut books = Books::default();
-        let join = books.op();
+        let networks = openings.into_iter().enumerate().map(|(number, opening)| Membership::new(opening, number, books.op())).collect();
         Self {
-            handle,
+            networks,
             transfers,
-            meter,
             happenings,
-            listen,
-            listening: None,
             books,
-            join,
-            joined: Joined::Waiting(Vec::new()),
-            live: BTreeSet::new(),
             fetches: Vec::new(),
             publishes: Vec::new(),
+            searches: Vec::new(),
+            watches: Vec::new(),
             goodbyes: Vec::new(),
             next_tick: Instant::now() + TICK,
         }
     }
 
-    /// Joins, and goes on until the session is closed.
-    pub(crate) fn run(mut self, bootstrap: &[String], heard: &Receiver<Happening>) {
-        let bootstrap = bootstrap.iter().filter_map(|text| source::endpoint(text).ok()).collect();
-        self.handle.start(self.join, Operation::Join { bootstrap });
+    /// Joins all networks, and goes on until the session is closed.
+    pub(crate) fn run(mut self, heard: &Receiver<Happening>) {
+        for network in 0..self.networks.len() {
+            self.attempt(network);
+        }
         loop {
             match heard.recv_timeout(self.next_tick.saturating_duration_since(Instant::now())) {
                 Ok(Happening::Close) | Err(RecvTimeoutError::Disconnected) => break,
@@ -103,46 +80,44 @@ impl Loop {
                 self.tick();
             }
         }
-        // Who leaves stores what it has learnt of the network.
-        self.handle.cancel(self.join);
-        self.handle.shutdown();
+        self.leave_all(heard);
+        for member in self.networks.iter().filter_map(|network| network.member.as_ref()) {
+            member.shutdown();
+        }
         self.transfers.shutdown();
+    }
+
+    /// Leaves every network: who leaves stores what it has learnt, and hands over what others need.
+    fn leave_all(&mut self, heard: &Receiver<Happening>) {
+        for membership in &mut self.networks {
+            membership.cancel(membership.join);
+        }
+        let until = Instant::now() + GOODBYE;
+        while self.networks.iter().any(|network| network.is_live(network.join)) {
+            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(happening) => self.take(happening),
+                Err(_) => return,
+            }
+        }
     }
 
     fn take(&mut self, happening: Happening) {
         match happening {
-            Happening::Host(HostEvent::Report(op, progress)) => self.on_report(op, progress),
-            Happening::Host(HostEvent::Bound(door, address)) if door == hexad_bittorrent::doors::PEERS => {
-                self.listening = Some(address);
-                self.tell_all(&listening(address));
+            Happening::Heard(network, attempt, heard) => {
+                if self.networks[network].is_current(attempt) {
+                    self.on_heard(network, heard);
+                }
             }
-            Happening::Host(HostEvent::Note(note)) if note.level == Level::Warn => {
-                self.tell_all(&Event::Warning { message: note.detail.into_owned() });
-            }
-            Happening::Host(_) => {}
-            Happening::HostGone => self.give_up(
-                Problem::new("BitTorrent's part of this program has ended, which is a mistake of ours")
-                    .hint("run the same command again with -v, and tell us what it says"),
-            ),
             Happening::Transfers(event) => self.on_transfers(event),
-            Happening::BeginFetch { request, found, events, op } => {
-                let mut fetch = Fetch::begin(&mut self.books, request, &found, events);
-                let _ = op.send(fetch.op);
-                self.greet(|event| fetch.tell(event));
-                match &self.joined {
-                    Joined::Failed(problem) => fetch.fail(problem),
-                    _ => self.start(fetch.op, Operation::Fetch { source: found.source, lease: fetch.lease, share: fetch.share }),
-                }
-                self.fetches.push(fetch);
-            }
-            Happening::BeginPublish { request, events, op } => {
-                let mut publish = Publish::begin(&mut self.books, request, events, self.happenings.clone());
-                let _ = op.send(publish.task);
-                self.greet(|event| publish.tell(event));
-                if let Joined::Failed(problem) = &self.joined {
-                    publish.fail(problem);
-                }
-                self.publishes.push(publish);
+            Happening::Begin(begin, events, op) => {
+                let task = match begin {
+                    Begin::Fetch(request, found, on) => self.begin_fetch(request, found, &on, events),
+                    Begin::Publish(request, on) => self.begin_publish(request, &on, events),
+                    Begin::Search(request, on) => self.begin_search(request, &on, events),
+                    Begin::Join(network) => self.begin_join(network, events),
+                    Begin::Own(own, network) => self.begin_own(own, network, events),
+                };
+                let _ = op.send(task);
             }
             Happening::Opened { op, share, opened } => self.on_opened(op, share, opened),
             Happening::Prepared(op, prepared) => self.on_prepared(op, prepared),
@@ -152,196 +127,166 @@ impl Loop {
         }
     }
 
-    /// Tells a task that has just begun what was known before.
-    fn greet(&self, tell: impl Fn(Event)) {
-        if let Some(address) = self.listening {
-            tell(listening(address));
-        }
-    }
-
-    fn start(&mut self, op: OpId, operation: Operation<Request>) {
-        match &mut self.joined {
-            Joined::Waiting(waiting) => waiting.push((op, operation)),
-            Joined::Yes => {
-                self.live.insert(op);
-                self.handle.start(op, operation);
+    /// What is known of these networks, for a task that has just begun; then which of them cannot be used, and why.
+    fn greet(&self, on: &[usize], events: &Sender<Event>) -> Vec<(usize, Problem)> {
+        for network in on {
+            for event in self.networks[*network].greetings() {
+                let _ = events.send(event);
             }
-            Joined::Failed(_) => {}
-        }
-    }
-
-    fn on_report(&mut self, op: OpId, progress: Progress<Reply>) {
-        if op == self.join {
-            return self.on_joined(progress);
-        }
-        match progress {
-            Progress::Own(Reply::Swarms(swarms)) => {
-                for fetch in &self.fetches {
-                    fetch.on_swarms(&swarms, self.meter.arrived_bytes(fetch.lease));
-                }
-                for publish in &self.publishes {
-                    publish.on_swarms(&swarms);
-                }
-            }
-            Progress::Described(description) => {
-                if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.op == op)
-                    && !fetch.on_described(*description, &self.transfers, &self.happenings)
-                {
-                    self.handle.cancel(op);
-                }
-            }
-            Progress::Done => match self.publishes.iter().find(|publish| publish.owns(op)) {
-                Some(publish) => publish.on_done(op),
-                // A publish goes on; everything else is over.
-                None if self.fetches.iter().any(|fetch| fetch.publishing == Some(op)) => {}
-                None => self.on_ended(op),
-            },
-            Progress::Failed(failure) => {
-                self.on_failed(op, &failure);
-                self.on_ended(op);
-            }
-            Progress::Ended => self.on_ended(op),
-            _ => {}
-        }
-    }
-
-    fn on_failed(&mut self, op: OpId, failure: &Failure) {
-        if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.op == op) {
-            fetch.fail(&problem_of(failure));
-        } else if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.owns(op)) {
-            publish.fail(&problem_of(failure));
-        } else if let Some(fetch) = self.fetches.iter().find(|fetch| fetch.publishing == Some(op)) {
-            fetch.tell(Event::Warning { message: format!("what arrives is not given on: {failure}") });
-        }
-    }
-
-    fn on_joined(&mut self, progress: Progress<Reply>) {
-        match progress {
-            Progress::Done => {
-                if let Joined::Waiting(waiting) = std::mem::replace(&mut self.joined, Joined::Yes) {
-                    for (op, operation) in waiting {
-                        self.start(op, operation);
-                    }
-                }
-            }
-            Progress::Failed(failure) => {
-                let problem = Problem::new(failure.to_string())
-                    .hint(format!("choose another address with --listen in place of {}; port 0 lets the system choose", self.listen));
-                self.give_up(problem);
-            }
-            _ => {}
-        }
-    }
-
-    /// Nothing that needs the network can be done any more.
-    fn give_up(&mut self, problem: Problem) {
-        self.fetches.iter_mut().for_each(|fetch| fetch.fail(&problem));
-        self.publishes.iter_mut().for_each(|publish| publish.fail(&problem));
-        self.joined = Joined::Failed(problem);
-        self.live.clear();
-    }
-
-    fn on_transfers(&mut self, event: TransfersEvent) {
-        let share = event.share();
-        if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.share == share) {
-            let arrived_bytes = self.meter.arrived_bytes(fetch.lease);
-            if fetch.on_transfers(event, arrived_bytes, &self.transfers) {
-                self.handle.cancel(fetch.op);
-                if let Some(publishing) = fetch.publishing {
-                    self.handle.cancel(publishing);
-                }
+            for warning in &self.networks[*network].opening.warnings {
+                let _ = events.send(Event::Warning { message: warning.clone() });
             }
         }
+        on.iter().filter_map(|&network| Some((network, self.networks[network].problem()?.clone()))).collect()
     }
 
-    fn on_opened(&mut self, op: OpId, share: ShareId, opened: Result<Opened, StoreError>) {
-        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.op == op) else {
-            // It was stopped while its folder was prepared, and must not keep that from others.
-            return self.transfers.close(share);
-        };
-        let share = match fetch.on_opened(opened, &self.transfers) {
-            Next::Leave => return self.handle.cancel(op),
-            Next::Go(share) => share,
-        };
-        self.books.shares = self.books.shares.with(fetch.share, *share);
-        self.handle.set_shares(self.books.shares.clone());
-        let publishing = self.books.op();
-        fetch.publishing = Some(publishing);
-        self.live.insert(publishing);
-        self.handle.start(publishing, Operation::Publish { share: fetch.share });
-        self.transfers.lend(fetch.lease, fetch.share, Arc::new(self.handle.clone()));
-    }
-
-    fn on_prepared(&mut self, op: OpId, prepared: Result<Vec<Prepared>, Problem>) {
-        let Some(publish) = self.publishes.iter_mut().find(|publish| publish.task == op) else { return };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(problem) => return publish.fail(&problem),
-        };
-        let mut starts = Vec::new();
-        for one in prepared {
-            let id = self.books.share();
-            if let Err(wrong) = self.transfers.open_share(id, one.share.layout.clone(), one.paths.clone()) {
-                let hint = wrong.hint().unwrap_or_else(|| "wait until nothing writes to the files, then try again".to_owned());
-                return publish.fail(&Problem::new(wrong.to_string()).hint(hint));
-            }
-            self.books.shares = self.books.shares.with(id, one.share.clone());
-            let op = self.books.op();
-            publish.add(op, id, one);
-            starts.push((op, id));
-        }
-        let peers = publish.peers();
-        self.handle.set_shares(self.books.shares.clone());
-        for (op, share) in starts {
-            self.start(op, Operation::Publish { share });
-            if !peers.is_empty() {
-                let ask = self.books.op();
-                self.start(ask, Operation::Own(Request::AddPeers(share, peers.clone())));
+    fn begin_fetch(&mut self, request: FetchRequest, found: Found, on: &[usize], events: Sender<Event>) -> OpId {
+        let failed = self.greet(on, &events);
+        let mut fetch = Fetch::begin(&mut self.books, request, &found, events);
+        let task = fetch.task;
+        let mut useless = Vec::new();
+        for &network in on {
+            let membership = &mut self.networks[network];
+            let part = fetch.add(&mut self.books, network, membership.name());
+            if (membership.opening.takes)(&found.source.what) {
+                let (op, lease) = (self.books.op(), part.lease);
+                part.fetch = Some(op);
+                membership.start(op, Operation::Fetch { source: found.source.clone(), lease, share: fetch.share });
+            } else if let Some(digest) = lookup_digest(&found.source).filter(|_| membership.opening.abilities.search_digest) {
+                let op = self.books.op();
+                part.lookup = Some(op);
+                membership.start(op, Operation::Search { query: Query::Digest { digest, wanted: LOOKUP_HITS } });
+            } else {
+                let problem = Problem::new(format!("{} cannot look that up", membership.name()));
+                useless.push((network, problem.hint("hexad search prints links that can be fetched")));
             }
         }
+        for (network, problem) in failed.into_iter().chain(useless) {
+            fetch.part_failed(network, &problem);
+        }
+        self.fetches.push(fetch);
+        task
     }
 
-    fn stop(&mut self, op: OpId, done: Sender<()>) {
+    fn begin_publish(&mut self, request: PublishRequest, on: &[usize], events: Sender<Event>) -> OpId {
+        let failed = self.greet(on, &events);
+        let named = on.iter().map(|&network| (network, self.networks[network].name())).collect();
+        let mut publish = Publish::begin(&mut self.books, request, named, events, self.happenings.clone());
+        for (network, problem) in failed {
+            publish.network_failed(network, &problem);
+        }
+        let task = publish.task;
+        self.publishes.push(publish);
+        task
+    }
+
+    fn begin_search(&mut self, request: SearchRequest, on: &[usize], events: Sender<Event>) -> OpId {
+        let failed = self.greet(on, &events);
+        let mut search = Search::begin(&mut self.books, request, events);
+        let mut useless = Vec::new();
+        for &network in on {
+            let (op, membership) = (self.books.op(), &mut self.networks[network]);
+            search.add(network, membership.name(), op);
+            if membership.opening.abilities.search_words {
+                membership.start(op, Operation::Search { query: search.query() });
+            } else {
+                let problem = Problem::new("it has no search by words");
+                useless.push((network, problem.hint("search on another network, or fetch by a magnet link")));
+            }
+        }
+        for (network, problem) in failed.into_iter().chain(useless) {
+            search.network_failed(network, &problem);
+        }
+        let task = search.task;
+        self.searches.push(search);
+        task
+    }
+
+    fn begin_join(&mut self, network: usize, events: Sender<Event>) -> OpId {
+        let failed = self.greet(&[network], &events);
+        let mut watch = Watch::join(&mut self.books, network, events);
+        if let Some(standing) = self.networks[network].last_standing() {
+            watch.tell(standing);
+        }
+        for (_, problem) in failed {
+            watch.fail(&problem);
+        }
+        let task = watch.task;
+        self.watches.push(watch);
+        task
+    }
+
+    fn begin_own(&mut self, own: Own, network: usize, events: Sender<Event>) -> OpId {
+        let failed = self.greet(&[network], &events);
+        let mut watch = Watch::ask(&mut self.books, network, events);
+        if let Some(op) = watch.asked {
+            self.networks[network].start(op, Operation::Own(Wish::Own(own)));
+        }
+        for (_, problem) in failed {
+            watch.fail(&problem);
+        }
+        let task = watch.task;
+        self.watches.push(watch);
+        task
+    }
+
+    fn stop(&mut self, task: OpId, done: Sender<()>) {
         let mut ops = Vec::new();
-        if let Some(place) = self.fetches.iter().position(|fetch| fetch.op == op) {
+        if let Some(place) = self.fetches.iter().position(|fetch| fetch.task == task) {
             let fetch = self.fetches.remove(place);
-            self.transfers.end(fetch.lease);
-            self.meter.forget(fetch.lease);
-            ops.extend([Some(fetch.op), fetch.publishing].into_iter().flatten());
+            for part in &fetch.parts {
+                self.transfers.end(part.lease);
+                ops.extend(part.ops().map(|op| (part.network, op)));
+            }
             fetch.tell(Event::Stopped);
             self.cancel(&ops);
             self.forget(&[fetch.share]);
-        } else if let Some(place) = self.publishes.iter().position(|publish| publish.task == op) {
+        } else if let Some(place) = self.publishes.iter().position(|publish| publish.task == task) {
             let publish = self.publishes.remove(place);
             ops.extend(publish.ops());
             publish.tell(Event::Stopped);
             self.cancel(&ops);
             self.forget(&publish.shares());
+        } else if let Some(place) = self.searches.iter().position(|search| search.task == task) {
+            let search = self.searches.remove(place);
+            ops.extend(search.ops());
+            search.tell(Event::Stopped);
+            self.cancel(&ops);
+        } else if let Some(place) = self.watches.iter().position(|watch| watch.task == task) {
+            let watch = self.watches.remove(place);
+            let membership = &self.networks[watch.network];
+            ops.push((watch.network, watch.asked.unwrap_or(membership.join)));
+            watch.tell(Event::Stopped);
+            self.cancel(&ops);
         }
-        ops.retain(|op| self.live.contains(op));
-        self.goodbyes.push(Goodbye { awaited: ops, until: Instant::now() + GOODBYE, done });
+        ops.retain(|(network, op)| self.networks[*network].is_live(*op));
+        let awaited = ops.into_iter().map(|(_, op)| op).collect();
+        self.goodbyes.push(Goodbye { awaited, until: Instant::now() + GOODBYE, done });
         self.settle_goodbyes();
     }
 
-    fn cancel(&mut self, ops: &[OpId]) {
-        if let Joined::Waiting(waiting) = &mut self.joined {
-            waiting.retain(|(op, _)| !ops.contains(op));
-        }
-        for &op in ops {
-            self.handle.cancel(op);
+    pub(crate) fn cancel(&mut self, ops: &[(usize, OpId)]) {
+        for &(network, op) in ops {
+            self.networks[network].cancel(op);
         }
     }
 
     fn forget(&mut self, shares: &[ShareId]) {
         for &share in shares {
             self.transfers.close(share);
-            self.books.shares = self.books.shares.without(share);
+            self.books.remove(share);
         }
-        self.handle.set_shares(self.books.shares.clone());
+        self.show_shares();
     }
 
-    fn on_ended(&mut self, op: OpId) {
-        self.live.remove(&op);
+    /// Lets every network see our shares as they are.
+    pub(crate) fn show_shares(&self) {
+        self.networks.iter().for_each(|network| network.set_shares(&self.books.shares));
+    }
+
+    /// An operation is over.
+    pub(crate) fn on_ended(&mut self, network: usize, op: OpId) {
+        self.networks[network].on_ended(op);
         for goodbye in &mut self.goodbyes {
             goodbye.awaited.retain(|&awaited| awaited != op);
         }
@@ -360,41 +305,42 @@ impl Loop {
     }
 
     fn tick(&mut self) {
-        self.next_tick = Instant::now() + TICK;
+        let now = Instant::now();
+        self.next_tick = now + TICK;
         self.settle_goodbyes();
-        if matches!(self.joined, Joined::Yes) && !(self.fetches.is_empty() && self.publishes.is_empty()) {
-            let op = self.books.op();
-            self.handle.start(op, Operation::Own(Request::Swarms));
+        let moves = !(self.fetches.is_empty() && self.publishes.is_empty());
+        for membership in &self.networks {
+            // How shares stand concerns nobody where there are none.
+            if moves || !membership.opening.tells_transfers {
+                membership.ask(self.books.op(), Wish::Standing);
+            }
         }
+        for fetch in &mut self.fetches {
+            if !fetch.parts.iter().any(|part| self.networks[part.network].opening.tells_transfers) {
+                let arrived_bytes = arrived_bytes(&self.transfers, fetch);
+                fetch.on_tick(arrived_bytes);
+            }
+        }
+        let late: Vec<(usize, OpId)> = self.searches.iter_mut().flat_map(|search| search.on_tick(now)).collect();
+        self.cancel(&late);
     }
 
-    fn tell(&self, op: OpId, event: Event) {
-        if let Some(fetch) = self.fetches.iter().find(|fetch| fetch.op == op) {
+    fn tell(&self, task: OpId, event: Event) {
+        if let Some(fetch) = self.fetches.iter().find(|fetch| fetch.task == task) {
             fetch.tell(event);
-        } else if let Some(publish) = self.publishes.iter().find(|publish| publish.task == op) {
+        } else if let Some(publish) = self.publishes.iter().find(|publish| publish.task == task) {
             publish.tell(event);
         }
     }
-
-    fn tell_all(&self, event: &Event) {
-        self.fetches.iter().for_each(|fetch| fetch.tell(event.clone()));
-        self.publishes.iter().for_each(|publish| publish.tell(event.clone()));
-    }
 }
 
-fn listening(address: SocketAddr) -> Event {
-    Event::Listening { address: address.to_string(), purpose: "peers".into() }
+/// What has come for a fetch, under all its leases.
+pub(crate) fn arrived_bytes(transfers: &Transfers, fetch: &Fetch) -> u64 {
+    fetch.settled_bytes + fetch.parts.iter().map(|part| transfers.arrived_bytes(part.lease)).sum::<u64>()
 }
 
-/// A failure of the network as a sentence and what the user can do about it.
-fn problem_of(failure: &Failure) -> Problem {
-    let problem = Problem::new(failure.to_string());
-    match failure {
-        Failure::TimedOut(_) | Failure::NotFound(_) => {
-            problem.hint("is anybody seeding it? name a peer with --peer IP:PORT, and leave --no-dht away")
-        }
-        Failure::Unusable(_) => problem.hint("ask whoever gave you the .torrent or the link for another one"),
-        Failure::Full(_) => problem.hint("stop something else first"),
-        Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => problem.hint("hexad -v shows what happens on the way there"),
-    }
+/// By which digest a source is looked up: the one that proves most of it.
+fn lookup_digest(source: &Source) -> Option<Digest> {
+    let What::Magnet(magnet) = &source.what else { return None };
+    magnet.digests.iter().find(|digest| matches!(digest, Digest::Content(_) | Digest::TorrentV1(_))).copied()
 }

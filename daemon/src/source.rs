@@ -12,6 +12,8 @@ use hexad_bittorrent::wire::metainfo::{METAINFO_BYTES_MAX, Metainfo};
 use hexad_content::{Digest, Magnet};
 use hexad_core::{Endpoint, Name, Source, What};
 
+use crate::networks::LINK_SCHEMES;
+
 /// A usable source.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -26,14 +28,25 @@ pub(crate) struct Found {
 /// How long the download of a .torrent may take.
 const TORRENT_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Reads the .torrent, the link or the address that `text` is.
+/// Reads the .torrent, the link or the address that `text` is; it is to be fetched on the networks `on`.
 ///
 /// # Errors
-/// When it is none of them, or cannot be read.
-pub(crate) fn find(text: &str, peers: &[String]) -> Result<Found, Problem> {
+/// When it is none of them, cannot be read, or is nothing for these networks.
+pub(crate) fn find(text: &str, peers: &[String], on: &[&str]) -> Result<Found, Problem> {
     let peers = peers.iter().map(|peer| endpoint(peer)).collect::<Result<Vec<_>, _>>()?;
     if begins(text, "magnet:") {
-        return find_magnet(text, peers);
+        return find_magnet(text, peers, on);
+    }
+    if let Some((scheme, network)) = LINK_SCHEMES.iter().find(|(scheme, _)| begins(text, scheme)) {
+        if !on.contains(network) {
+            return Err(Problem::new(format!("a link that begins with {scheme} can only be fetched on {network}"))
+                .hint(format!("add --on {network}")));
+        }
+        return Ok(Found {
+            name: text.to_owned(),
+            source: Source { what: What::Locator(text.to_owned()), peers },
+            select: Selection::default(),
+        });
     }
     let (bytes, hint) = if begins(text, "http://") || begins(text, "https://") {
         let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE).map_err(|wrong| {
@@ -48,22 +61,26 @@ pub(crate) fn find(text: &str, peers: &[String]) -> Result<Found, Problem> {
     Ok(Found { name, source: Source { what: What::Torrent(bytes), peers }, select: Selection::default() })
 }
 
-fn find_magnet(text: &str, mut peers: Vec<Endpoint>) -> Result<Found, Problem> {
+fn find_magnet(text: &str, mut peers: Vec<Endpoint>, on: &[&str]) -> Result<Found, Problem> {
     let example = "a link looks like 'magnet:?xt=urn:btih:' and 40 hex digits; put it in quotes, or the shell cuts it at the first &";
     let magnet: Magnet = text.parse().map_err(|wrong| Problem::new(format!("this magnet link cannot be used: {wrong}")).hint(example))?;
-    let Some(info_hash) = magnet.digests.iter().find_map(|digest| match digest {
-        Digest::TorrentV1(hash) => Some(*hash),
-        _ => None,
-    }) else {
+    let info_hash =
+        magnet.digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None });
+    let content_id = magnet.digests.iter().find_map(|digest| if let Digest::Content(id) = digest { Some(id.to_string()) } else { None });
+    let Some(identity) = info_hash.clone().or(content_id.clone()) else {
         return Err(Problem::new("this magnet link cannot be used: expected an xt=urn:btih: name, came only others")
             .hint("links to v2-only torrents (urn:btmh:) are not supported yet; ask for one with urn:btih:"));
     };
+    if info_hash.is_none() && on.iter().all(|network| *network == "bittorrent") {
+        return Err(Problem::new("this magnet link cannot be used on BitTorrent: expected an xt=urn:btih: name, came only others")
+            .hint("urn:hexad: is looked up on other networks: add --on chord or --on napster"));
+    }
     peers.extend(magnet.peers.iter().filter_map(|peer| endpoint(peer).ok()));
     let range = |range: &std::ops::RangeInclusive<u32>| format!("{}-{}", range.start(), range.end());
     let patterns: Vec<String> = magnet.selected.iter().map(range).collect();
     // One pattern, so that one that names files beyond the last does no harm beside others.
     let select = Selection { patterns: if patterns.is_empty() { patterns } else { vec![patterns.join(",")] } };
-    let name = magnet.name.clone().unwrap_or_else(|| info_hash.to_string());
+    let name = magnet.name.clone().unwrap_or(identity);
     Ok(Found { name, source: Source { what: What::Magnet(Box::new(magnet)), peers }, select })
 }
 
@@ -116,7 +133,7 @@ pub(crate) fn unnumbered(sentence: &str) -> String {
     format!("{before}{}", unnumbered(after))
 }
 
-/// `IP:PORT`, `[v6]:PORT` or `HOST:PORT`.
+/// `IP:PORT`, `[v6]:PORT`, `HOST:PORT`, or on our own overlays `KEY@IP:PORT`.
 ///
 /// # Errors
 /// When it is none of them.
@@ -125,9 +142,14 @@ pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     if let Ok(socket) = text.parse::<SocketAddr>() {
         return if socket.port() == 0 { Err(wrong()) } else { Ok(Endpoint::Ip(socket)) };
     }
+    if let Some((key, socket)) = text.split_once('@') {
+        let key = data_encoding::HEXLOWER_PERMISSIVE.decode(key.as_bytes()).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+        let socket = socket.parse::<SocketAddr>().ok().filter(|socket| socket.port() != 0);
+        return key.zip(socket).map(|(key, socket)| Endpoint::Key(key, socket)).ok_or_else(wrong);
+    }
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port: u16 = port.parse().map_err(|_| wrong())?;
-    if port == 0 || host.is_empty() || host.contains(['/', '[', ']', ':', ' ']) {
+    if port == 0 || host.is_empty() || host.contains(['/', '[', ']', ':', ' ', '@']) {
         return Err(wrong());
     }
     Ok(Endpoint::Name(Name { host: host.to_owned(), port }))
@@ -140,7 +162,7 @@ mod tests {
     #[test]
     fn a_link_brings_its_peers_and_its_selection() {
         let link = "MAGNET:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=a+b&x.pe=192.0.2.1:7&x.pe=nonsense&so=0,4-6";
-        let found = find(link, &["peer.example:6881".to_owned()]).unwrap();
+        let found = find(link, &["peer.example:6881".to_owned()], &["bittorrent"]).unwrap();
         assert_eq!(found.name, "a b");
         assert_eq!(found.select.patterns, ["0-0,4-6"]);
         let peers: Vec<String> = found.source.peers.iter().map(ToString::to_string).collect();
@@ -155,10 +177,22 @@ mod tests {
 
     #[test]
     fn a_peer_is_an_address_or_a_name_with_a_port() {
-        for good in ["192.0.2.1:6881", "[2001:db8::1]:6881", "peer.example:1"] {
+        let keyed = format!("{}@192.0.2.1:7", "0f".repeat(32));
+        for good in ["192.0.2.1:6881", "[2001:db8::1]:6881", "peer.example:1", &keyed] {
             assert_eq!(endpoint(good).unwrap().to_string(), good);
         }
-        for bad in ["192.0.2.1", "192.0.2.1:0", "peer:0", ":6881", "2001:db8::1:6881", "http://peer:80", "peer:66000", ""] {
+        for bad in [
+            "192.0.2.1",
+            "192.0.2.1:0",
+            "peer:0",
+            ":6881",
+            "2001:db8::1:6881",
+            "http://peer:80",
+            "peer:66000",
+            "",
+            "0f@192.0.2.1:7",
+            "@192.0.2.1:7",
+        ] {
             assert!(endpoint(bad).is_err(), "{bad}");
         }
     }

@@ -51,7 +51,7 @@ impl Roles for TrackerRole {
         let (quit, quitting) = oneshot::channel();
         if let Some((listener, address)) = http {
             serve_http(listener, node.clone(), quitting)?;
-            let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-http".into() });
+            let _ = events.send(listening(address, "tracker-http"));
         }
         Ok(Task { events: watched, stop: Box::new(StopTracker { node, transfers, events, quit: Some(quit) }) })
     }
@@ -75,6 +75,10 @@ fn node_config(request: &TrackerRequest) -> Config {
         }),
         ..Config::default()
     }
+}
+
+fn listening(address: SocketAddr, purpose: &str) -> Event {
+    Event::Listening { network: "bittorrent".into(), address: address.to_string(), purpose: purpose.into() }
 }
 
 fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Problem> {
@@ -152,7 +156,7 @@ fn listen_to_node(node: Arc<NodeFace>, mut host_events: hexad_driver::host::Even
                     });
                 }
                 HostEvent::Bound(door, address) if door == doors::TRACKER => {
-                    let _ = events.send(Event::Listening { address: address.to_string(), purpose: "tracker-udp".into() });
+                    let _ = events.send(listening(address, "tracker-udp"));
                 }
                 _ => {}
             }

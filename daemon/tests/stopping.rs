@@ -4,7 +4,9 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use hexad_api::{CreateRequest, Event, FetchRequest, Selection, Session as _, Settings, Torrents as _};
+use hexad_api::{
+    BittorrentSettings, CreateRequest, Event, FetchRequest, NetworkSettings, Selection, Session as _, Settings, Torrents as _,
+};
 use tempfile::TempDir;
 
 /// Tries go on this long at most.
@@ -21,10 +23,13 @@ fn a_fetch_stopped_while_its_folder_is_prepared_leaves_the_folder_to_the_next() 
     // One byte too few, so that there is something to fetch and the folder stays taken.
     File::options().write(true).open(&film).and_then(|file| file.set_len((256 << 20) - 1)).expect("a shorter file");
 
-    let settings = Settings { listen: Some((Ipv4Addr::LOCALHOST, 0).into()), dht: false, pex: false, lsd: false, ..Settings::default() };
-    let session = hexad_daemon::open(settings).expect("a session");
+    let listen = Some((Ipv4Addr::LOCALHOST, 0).into());
+    let network = BittorrentSettings { listen, dht: false, pex: false, lsd: false, ..BittorrentSettings::default() };
+    let settings = Settings { state_dir: None, networks: vec![NetworkSettings::Bittorrent(network)] };
+    let session = hexad_daemon::open(&settings).expect("a session");
     let request = FetchRequest {
         source: torrent.display().to_string(),
+        on: Vec::new(),
         into: home.path().to_owned(),
         peers: Vec::new(),
         select: Selection::default(),

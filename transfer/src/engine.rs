@@ -87,13 +87,19 @@ struct Out {
     spill: bool,
 }
 
+#[derive(Debug)]
+struct Lease {
+    share: ShareId,
+    arrived_bytes: u64,
+}
+
 /// All downloads of this machine. Feed it, then take its [`Action`]s with [`Engine::next_action`].
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
     pool: Pool,
     downloads: Map<ShareId, Download>,
-    leases: Map<LeaseId, ShareId>,
+    leases: Map<LeaseId, Lease>,
     spills: VecDeque<Spill>,
     /// Bytes of buffers in `spills` and in spill jobs.
     spilling_bytes: u64,
@@ -188,7 +194,9 @@ impl Engine {
         download.leases.insert(lease);
         let ranges = if download.paused { Ranges::new() } else { download.missing_ranges() };
         self.actions.push_back(Action::Leased(lease, ranges));
-        if let Some(before) = self.leases.insert(lease, share).filter(|&before| before != share)
+        let lent = self.leases.entry(lease).or_insert(Lease { share, arrived_bytes: 0 });
+        let before = std::mem::replace(&mut lent.share, share);
+        if before != share
             && let Some(other) = self.downloads.get_mut(&before)
         {
             other.leases.remove(&lease);
@@ -197,7 +205,7 @@ impl Engine {
 
     /// Ends a lease. What came under it stays.
     pub fn end(&mut self, lease: LeaseId) {
-        if let Some(share) = self.leases.remove(&lease)
+        if let Some(Lease { share, .. }) = self.leases.remove(&lease)
             && let Some(download) = self.downloads.get_mut(&share)
         {
             download.leases.remove(&lease);
@@ -216,12 +224,13 @@ impl Engine {
 
     /// Takes bytes of a lease that belong at `offset` of the layout. Copied before this returns.
     pub fn deliver(&mut self, lease: LeaseId, offset: u64, payload: &Payload) {
-        let Some((&share, download)) =
-            self.leases.get(&lease).and_then(|share| self.downloads.get(share).map(|download| (share, download)))
-        else {
+        let Some(lent) = self.leases.get_mut(&lease) else {
             self.counters.outside_bytes += payload.len();
             return;
         };
+        lent.arrived_bytes += payload.len();
+        let share = lent.share;
+        let Some(download) = self.downloads.get(&share) else { return };
         self.deliveries += 1;
         let end = offset.saturating_add(payload.len());
         let inside = end.min(download.total_bytes);
@@ -344,6 +353,12 @@ impl Engine {
     #[must_use]
     pub fn held(&self, share: ShareId) -> Option<Ranges> {
         self.downloads.get(&share).map(Download::held)
+    }
+
+    /// Bytes that have come under a lease, good or not; 0 when there is no such lease, or no longer.
+    #[must_use]
+    pub fn arrived_bytes(&self, lease: LeaseId) -> u64 {
+        self.leases.get(&lease).map_or(0, |lent| lent.arrived_bytes)
     }
 
     /// What came for nothing.

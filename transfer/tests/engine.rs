@@ -428,3 +428,18 @@ fn the_end_of_a_lease_leaves_its_bytes() {
     assert_eq!(world.complete, 1);
     assert!(world.verdicts(1, Verdict::Good).is_empty());
 }
+
+#[test]
+fn what_comes_under_a_lease_is_counted_for_it_good_or_not() {
+    let mut world = World::new(small(1 << 20), 4000, 1000).begin(Ranges::of(0..2000), &Ranges::new());
+    world.lend(1);
+    world.lend(2);
+    world.deliver(1, 0..1000, true);
+    world.deliver(2, 0..1000, true);
+    world.deliver(1, 1000..1500, false);
+    world.deliver(1, 3000..4000, true);
+    world.engine.lend(LeaseId(1), SHARE);
+    assert_eq!([1, 2, 3].map(|lease| world.engine.arrived_bytes(LeaseId(lease))), [2500, 1000, 0]);
+    world.engine.end(LeaseId(1));
+    assert_eq!(world.engine.arrived_bytes(LeaseId(1)), 0);
+}

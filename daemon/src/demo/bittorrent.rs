@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use hexad_api::{
-    CreateRequest, Event, FetchRequest, Problem, PublishRequest, Roles as _, Selection, Session, Settings, Task, Torrents as _,
-    TrackerRequest,
+    BittorrentSettings, CreateRequest, Event, FetchRequest, NetworkSettings, Problem, PublishRequest, Roles as _, Selection, Session as _,
+    Settings, Torrents as _, TrackerRequest,
 };
 
-use super::{DEADLINE, Folder};
+use super::{Folder, await_event};
 use crate::session::LocalSession;
 use crate::source::plain;
 
@@ -36,8 +36,10 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
     };
     crate::torrents().create_torrent(request, &|_, _| {})?;
 
-    let settings = Settings { listen: Some(loopback), dht: false, lsd: false, ..Settings::default() };
-    let seed = LocalSession::open(settings.clone())?;
+    let network =
+        NetworkSettings::Bittorrent(BittorrentSettings { listen: Some(loopback), dht: false, lsd: false, ..BittorrentSettings::default() });
+    let settings = Settings { state_dir: None, networks: vec![network] };
+    let seed = LocalSession::open(&settings)?;
     let seeding =
         seed.publish(PublishRequest { torrent: Some(torrent.clone()), data: Some(folder.data.clone()), ..PublishRequest::default() })?;
     await_event(&seeding, "the seed to be ready", |event| matches!(event, Event::Seeding { .. }))?;
@@ -45,10 +47,11 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
     let began = Instant::now();
     let mut leechers = Vec::new();
     for number in 1..=LEECHERS {
-        let session = LocalSession::open(settings.clone())?;
+        let session = LocalSession::open(&settings)?;
         let into = scratch.join(format!("leecher-{number}"));
         let request = FetchRequest {
             source: torrent.display().to_string(),
+            on: Vec::new(),
             into: into.clone(),
             peers: Vec::new(),
             select: Selection::default(),
@@ -65,16 +68,4 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
         folder.arrived(into)?;
     }
     Ok(format!("1 tracker, 1 seed, {LEECHERS} leechers: {told}"))
-}
-
-fn await_event(task: &Task, what: &str, wanted: impl Fn(&Event) -> bool) -> Result<Event, Problem> {
-    let until = Instant::now() + DEADLINE;
-    loop {
-        match task.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(event) if wanted(&event) => return Ok(event),
-            Ok(Event::Failed { message, hint }) => return Err(Problem { message, hint }),
-            Ok(_) => {}
-            Err(_) => return Err(Problem::new(format!("waited {} s in vain for {what}", DEADLINE.as_secs()))),
-        }
-    }
 }

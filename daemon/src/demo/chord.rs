@@ -2,40 +2,38 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
-use hexad_api::Problem;
-use hexad_chord::{Chord, Settings, doors};
-use hexad_core::{Endpoint, Operation};
-use hexad_driver::host::{HostConfig, NodeKey};
+use hexad_api::{ChordSettings, NetworkSettings, Problem};
 
-use super::station::{Station, made};
-use super::{FOLDER, Folder};
+use super::{FOLDER, Folder, fetched, found, joined, published};
 
 const NODES: usize = 16;
 
 /// Sixteen nodes.
 pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
-    let mut ring: Vec<Station<Chord<Endpoint>>> = Vec::new();
+    let mut ring = Vec::new();
     let mut bootstrap = Vec::new();
     for _ in 0..NODES {
-        let key = NodeKey::generate().map_err(|wrong| Problem::new(format!("no key can be made: {wrong}")))?;
-        let public = key.public();
-        let settings = Settings { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), identity: Some(public), ..Settings::default() };
-        let mut node = Station::start(settings.into(), HostConfig { key: Some(key), ..HostConfig::default() });
-        node.does("a join", Operation::Join { bootstrap: bootstrap.clone() })?;
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let (session, task, address) =
+            joined(NetworkSettings::Chord(ChordSettings { listen, bootstrap: bootstrap.clone(), found: bootstrap.is_empty() }))?;
         if bootstrap.is_empty() {
-            bootstrap.push(Endpoint::Key(public, node.address(doors::RING)?));
+            bootstrap.push(address);
         }
-        ring.push(node);
+        // Tasks leave before their sessions end.
+        ring.push((task, session));
     }
-    ring[1].publishes(&made(folder.path())?)?;
-    let asker = &mut ring[NODES - 1];
+    let publishing = published(&ring[1].1, folder)?;
+    let asker = &ring[NODES - 1].1;
     let began = Instant::now();
-    let hits = asker.searches(&[FOLDER])?;
-    let hit = hits.into_iter().next().ok_or_else(|| Problem::new(format!("a search for '{FOLDER}' finds nothing")))?;
-    asker.fetches(hit.source, scratch)?;
+    let link = found(asker, FOLDER)?;
+    fetched(asker, link, scratch)?;
     let told = folder.told(1, began);
     folder.arrived(scratch)?;
+    drop(publishing);
+    // All at once: each waits a moment for what it has to hand over.
+    thread::scope(|scope| ring.drain(..).for_each(|node| drop(scope.spawn(move || drop(node)))));
     Ok(format!("{NODES} nodes, found by words: {told}"))
 }

@@ -3,16 +3,18 @@
 mod bittorrent;
 mod chord;
 mod napster;
-mod station;
 
 use std::fs;
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hexad_api::Problem;
+use hexad_api::{
+    Event, FetchRequest, JoinRequest, NetworkSettings, Problem, PublishRequest, SearchRequest, Selection, Session as _, Settings, Task,
+};
 use hexad_core::Dice;
 
+use crate::session::LocalSession;
 use crate::source::plain;
 
 /// Everybody waits this long at most for what is next.
@@ -70,6 +72,55 @@ impl Folder {
     /// Fails with the first difference between what is below `into` and what was published.
     fn arrived(&self, into: &Path) -> Result<(), Problem> {
         same_folder(&self.data, into, Path::new(FOLDER))
+    }
+}
+
+/// A session on one network that keeps nothing, the task that takes part, and the address that others are told.
+fn joined(network: NetworkSettings) -> Result<(LocalSession, Task, String), Problem> {
+    let name = network.name();
+    let session = LocalSession::open(&Settings { state_dir: None, networks: vec![network] })?;
+    let task = session.join(JoinRequest { network: name.to_owned() })?;
+    let listening = await_event(&task, "a network to be joined", |event| matches!(event, Event::Listening { .. }))?;
+    let Event::Listening { address, .. } = listening else { return Err(Problem::new(format!("{name} does not say where it listens"))) };
+    await_event(&task, "a network to be joined", |event| matches!(event, Event::Joined { .. }))?;
+    Ok((session, task, address))
+}
+
+/// Offers the folder.
+fn published(session: &LocalSession, folder: &Folder) -> Result<Task, Problem> {
+    let task = session.publish(PublishRequest { paths: vec![folder.path()], ..PublishRequest::default() })?;
+    await_event(&task, "the folder to be published", |event| matches!(event, Event::Seeding { .. }))?;
+    Ok(task)
+}
+
+/// The link to the first result of a search.
+fn found(session: &LocalSession, word: &str) -> Result<String, Problem> {
+    let request = SearchRequest { words: vec![word.to_owned()], on: Vec::new(), results_max: 10, timeout_s: DEADLINE.as_secs() };
+    let task = session.search(request)?;
+    match await_event(&task, "a search", |event| matches!(event, Event::Found { .. }))? {
+        Event::Found { link, .. } => Ok(link),
+        _ => Err(Problem::new(format!("a search for '{word}' finds nothing"))),
+    }
+}
+
+/// Fetches what a link leads to.
+fn fetched(session: &LocalSession, link: String, into: &Path) -> Result<(), Problem> {
+    let request =
+        FetchRequest { source: link, on: Vec::new(), into: into.to_owned(), peers: Vec::new(), select: Selection::default(), seed: false };
+    let task = session.fetch(request)?;
+    await_event(&task, "a fetch", |event| matches!(event, Event::Complete { .. })).map(drop)
+}
+
+/// The next event of a task that is `wanted`.
+fn await_event(task: &Task, what: &str, wanted: impl Fn(&Event) -> bool) -> Result<Event, Problem> {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match task.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(event) if wanted(&event) => return Ok(event),
+            Ok(Event::Failed { message, hint }) => return Err(Problem { message, hint }),
+            Ok(_) => {}
+            Err(_) => return Err(Problem::new(format!("waited {} s in vain for {what}", DEADLINE.as_secs()))),
+        }
     }
 }
 

@@ -4,40 +4,33 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use hexad_api::Problem;
-use hexad_core::{Endpoint, Operation};
-use hexad_driver::host::HostConfig;
-use hexad_napster::{ClientConfig, Config, Napster, Request, ServerConfig, doors};
+use hexad_api::{NapsterServerSettings, NapsterSettings, NetworkSettings, Problem};
 
-use super::Folder;
-use super::station::{Station, made};
+use super::{Folder, fetched, found, joined, published};
 
 const CLIENTS: usize = 3;
 
 /// A server and three clients.
 pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config { server: ServerConfig { listen, ..ServerConfig::default() }, ..Config::default() };
-    let mut server = Station::<Napster>::start(config, HostConfig::default());
-    server.does("a server to serve", Operation::Own(Request::Serve))?;
-    let bootstrap = vec![Endpoint::Ip(server.address(doors::SERVER)?)];
+    let server = NapsterServerSettings { listen, ..NapsterServerSettings::default() };
+    let (_server, _serving, address) = joined(NetworkSettings::NapsterServer(server))?;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        let config = Config { client: ClientConfig { listen: Some(listen), ..ClientConfig::default() }, ..Config::default() };
-        let mut client = Station::<Napster>::start(config, HostConfig::default());
-        client.does("a login", Operation::Join { bootstrap: bootstrap.clone() })?;
-        clients.push(client);
+        let settings = NapsterSettings { servers: vec![address.clone()], listen: Some(listen), ..NapsterSettings::default() };
+        let (session, task, _) = joined(NetworkSettings::Napster(settings))?;
+        clients.push((task, session));
     }
-    clients[0].publishes(&made(folder.path())?)?;
+    let publishing = published(&clients[0].1, folder)?;
     let began = Instant::now();
-    for (number, client) in clients.iter_mut().enumerate().skip(1) {
-        let hits = client.searches(&["film"])?;
-        let hit = hits.into_iter().next().ok_or_else(|| Problem::new("a search for 'film' finds nothing"))?;
-        client.fetches(hit.source, &scratch.join(number.to_string()))?;
+    for (number, (_, client)) in clients.iter().enumerate().skip(1) {
+        let link = found(client, "film")?;
+        fetched(client, link, &scratch.join(number.to_string()))?;
     }
     let told = folder.told(CLIENTS - 1, began);
     for number in 1..CLIENTS {
         folder.arrived(&scratch.join(number.to_string()))?;
     }
+    drop(publishing);
     Ok(format!("1 server, {CLIENTS} clients, found by words: {told}"))
 }

@@ -183,7 +183,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
             Ok(None) => Ok(()),
             Ok(Some(message)) => {
                 if self.cell.fate().is_none() {
-                    self.stage.hear_message(self.conn, message);
+                    self.stage.hear_message(self.stage.now(), self.conn, message);
                     self.stage.settle();
                 }
                 Ok(())
@@ -334,10 +334,11 @@ impl<N: Network, W: Wire> Talk<N, W> {
 
     /// Decodes all that can be, and lets the node hear it.
     fn decode(&mut self, cue: Cue, input: &mut BytesMut) -> Result<(), Why> {
+        let now = self.stage.now();
         let done = loop {
             match self.codec.decode(cue, input, &mut self.reply) {
                 Ok(Some(message)) => {
-                    if !self.stage.hear_message(self.conn, message) {
+                    if !self.stage.hear_message(now, self.conn, message) {
                         break Ok(());
                     }
                 }

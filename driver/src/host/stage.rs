@@ -119,19 +119,19 @@ impl<N: Network> Stage<N> {
 
     /// Hands the node an input. What it says waits for [`Self::settle`].
     pub(super) fn hear(&self, input: Inbound<N::Node>) {
-        self.act(input);
+        self.act(self.now(), input);
     }
 
-    /// Hands the node a message of a connection; false when the node has closed that connection over it.
-    pub(super) fn hear_message(&self, conn: ConnId, message: MessageOf<N>) -> bool {
-        let said_before = self.act(Input::Received(Link::Conn(conn), message));
+    /// Hands the node a message of a connection, `now` read once for all that came with it; false when the node has closed that connection
+    /// over it.
+    pub(super) fn hear_message(&self, now: Time, conn: ConnId, message: MessageOf<N>) -> bool {
+        let said_before = self.act(now, Input::Received(Link::Conn(conn), message));
         let actor = self.actor.borrow();
         !actor.outbox.as_slice()[said_before..].iter().any(|output| matches!(output, Output::Close(closed, _) if *closed == conn))
     }
 
     /// Returns how much had been said before.
-    fn act(&self, input: Inbound<N::Node>) -> usize {
-        let now = self.now();
+    fn act(&self, now: Time, input: Inbound<N::Node>) -> usize {
         let mut actor = self.actor.borrow_mut();
         let Actor { node, outbox, dice, shares, next_conn } = &mut *actor;
         let said_before = outbox.len();

@@ -262,6 +262,12 @@ impl Transfers {
         self.house.state().engine.held(share)
     }
 
+    /// Bytes that have come under a lease, good or not; 0 when there is no such lease, or no longer.
+    #[must_use]
+    pub fn arrived_bytes(&self, lease: LeaseId) -> u64 {
+        self.house.state().engine.arrived_bytes(lease)
+    }
+
     /// Bytes that came for nothing, over all shares.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -1,0 +1,159 @@
+//! In which networks a session takes part, and how.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A session's networks, and what they share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where the networks keep what they know from one run to the next (keys, peers); nowhere when absent.
+    pub state_dir: Option<PathBuf>,
+    /// Which networks are joined.
+    pub networks: Vec<NetworkSettings>,
+}
+
+/// How to take part in one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "network", rename_all = "snake_case")]
+pub enum NetworkSettings {
+    /// BitTorrent.
+    Bittorrent(BittorrentSettings),
+    /// Chord.
+    Chord(ChordSettings),
+    /// Napster, as a client.
+    Napster(NapsterSettings),
+    /// Napster, as a server.
+    NapsterServer(NapsterServerSettings),
+}
+
+impl NetworkSettings {
+    /// What requests call it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Bittorrent(_) => "bittorrent",
+            Self::Chord(_) => "chord",
+            Self::Napster(_) => "napster",
+            Self::NapsterServer(_) => "napster-server",
+        }
+    }
+}
+
+/// How much to insist on protocol encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    /// Plain only.
+    Off,
+    /// Obfuscated first, plain when that fails.
+    #[default]
+    Preferred,
+    /// Obfuscated and RC4 only.
+    Required,
+}
+
+/// How a session takes part in BitTorrent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BittorrentSettings {
+    /// Where peers reach us; port 0 lets the system choose. When absent, the first usual port that is free.
+    pub listen: Option<SocketAddr>,
+    /// Distributed hash table.
+    pub dht: bool,
+    /// Peer exchange.
+    pub pex: bool,
+    /// Local service discovery.
+    pub lsd: bool,
+    /// Protocol encryption.
+    pub encryption: Encryption,
+    /// `HOST:PORT` of DHT nodes to begin with.
+    pub dht_bootstrap: Vec<String>,
+}
+
+impl Default for BittorrentSettings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            dht: true,
+            pex: true,
+            lsd: true,
+            encryption: Encryption::Preferred,
+            // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.
+            dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
+                .map(String::from)
+                .to_vec(),
+        }
+    }
+}
+
+/// How a session takes part in a Chord ring.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChordSettings {
+    /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
+    /// bootstrap node.
+    pub listen: Option<SocketAddr>,
+    /// `KEY@IP:PORT` of nodes of the ring, beside those that are remembered.
+    pub bootstrap: Vec<String>,
+    /// Begin a ring of our own where nobody is named or remembered.
+    pub found: bool,
+}
+
+/// How a session is a client of Napster servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NapsterSettings {
+    /// `HOST:PORT` of servers.
+    pub servers: Vec<String>,
+    /// Our name there; one is invented when empty.
+    pub name: String,
+    /// Our password; a guest's when empty.
+    pub password: String,
+    /// Register the name, where it is not.
+    pub register: bool,
+    /// Where others connect to us for files; any free port when absent.
+    pub listen: Option<SocketAddr>,
+    /// Let nobody connect to us: we connect to others.
+    pub firewalled: bool,
+}
+
+/// How a session is a Napster server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NapsterServerSettings {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// How the server calls itself; one word.
+    pub name: String,
+    /// Lines of the message of the day.
+    pub motd: Vec<String>,
+    /// Names that are admins as soon as they are registered.
+    pub admins: Vec<String>,
+    /// Whether names that nobody has registered may log in.
+    pub guests: bool,
+    /// Whether names can be registered.
+    pub registration: bool,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Connections at a time from one address.
+    pub address_connections_max: u32,
+    /// Searches of one user in a minute; 0 has no limit.
+    pub searches_per_minute: u32,
+    /// Answers to one search.
+    pub results_max: u32,
+}
+
+impl Default for NapsterServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8888)),
+            name: "hexad".into(),
+            motd: Vec::new(),
+            admins: Vec::new(),
+            guests: true,
+            registration: true,
+            connections_max: 20_000,
+            address_connections_max: 32,
+            searches_per_minute: 60,
+            results_max: 100,
+        }
+    }
+}

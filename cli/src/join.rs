@@ -1,0 +1,127 @@
+//! `hexad join`: takes part in a network until stopped.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Subcommand};
+use hexad_api::{ChordSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _, Settings};
+
+use crate::follow::{Until, follow};
+use crate::networks::StateArgs;
+use crate::render::Screen;
+
+/// `hexad join`.
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// Which network
+    #[command(subcommand)]
+    pub command: JoinCommand,
+}
+
+/// Which network.
+#[derive(Debug, Subcommand)]
+pub enum JoinCommand {
+    /// Be a node of a Chord ring: hold a share of its items, answer lookups; prints KEY@IP:PORT, by which others join
+    #[command(after_help = CHORD_EXAMPLES)]
+    Chord(ChordArgs),
+    /// Log in to a Napster (OpenNap) server and stay there
+    #[command(after_help = NAPSTER_EXAMPLES)]
+    Napster(NapsterArgs),
+}
+
+const CHORD_EXAMPLES: &str = "\
+Examples:
+  hexad join chord --listen 192.0.2.1:4000
+  hexad join chord --bootstrap 5f0c…@192.0.2.1:4000
+  hexad join chord --state ~/ring-2 --json";
+
+const NAPSTER_EXAMPLES: &str = "\
+Examples:
+  hexad join napster index.example.org:8888 --name alice
+  HEXAD_NAPSTER_PASSWORD=secret hexad join napster 192.0.2.1:8888 --name alice --register";
+
+/// `hexad join chord`.
+#[derive(Debug, Args)]
+pub struct ChordArgs {
+    /// A node of the ring to begin with; may be repeated. Without one, the peers of earlier runs are tried, and where there are none either, a
+    /// ring is begun
+    #[arg(long, value_name = "KEY@IP:PORT")]
+    pub bootstrap: Vec<String>,
+    /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way to the ring]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Where the node keeps its key and its peers
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// One JSON object per line on stdout: listening, joined, standing …
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hexad join napster`.
+#[derive(Debug, Args)]
+pub struct NapsterArgs {
+    /// HOST:PORT of servers
+    #[arg(value_name = "SERVER", required = true)]
+    pub servers: Vec<String>,
+    /// Our name there; one is invented when not given
+    #[arg(long = "name", visible_alias = "nick", value_name = "NICK", default_value = "", hide_default_value = true)]
+    pub name: String,
+    /// The password of that name; a guest's when not given
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "HEXAD_NAPSTER_PASSWORD",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub password: String,
+    /// Register the name
+    #[arg(long, requires = "name")]
+    pub register: bool,
+    /// Where others connect to us for files; port 0 lets the system choose [default: any free port]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Let nobody connect to us; we connect to others
+    #[arg(long)]
+    pub firewalled: bool,
+    /// One JSON object per line on stdout: listening, joined …
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Takes part until stopped.
+///
+/// # Errors
+/// When the network cannot be joined.
+pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
+    let (network, state_dir, json) = match command {
+        JoinCommand::Chord(given) => {
+            let settings = ChordSettings { listen: given.listen, bootstrap: given.bootstrap, found: true };
+            (NetworkSettings::Chord(settings), given.state.folder(), given.json)
+        }
+        JoinCommand::Napster(given) => {
+            let settings = NapsterSettings {
+                servers: given.servers,
+                name: given.name,
+                password: given.password,
+                register: given.register,
+                listen: given.listen,
+                firewalled: given.firewalled,
+            };
+            (NetworkSettings::Napster(settings), None, given.json)
+        }
+    };
+    stay(network, state_dir, Screen::new(json, logs).announcing())
+}
+
+/// Takes part in one network until stopped.
+///
+/// # Errors
+/// When the network cannot be joined.
+pub fn stay(network: NetworkSettings, state_dir: Option<std::path::PathBuf>, screen: Screen) -> Result<(), Problem> {
+    let request = JoinRequest { network: network.name().to_owned() };
+    let session = hexad_daemon::open(&Settings { state_dir, networks: vec![network] });
+    let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.join(request));
+    follow(begun, screen, Until::Joined)
+}

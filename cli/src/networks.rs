@@ -1,0 +1,123 @@
+//! Which networks a command is for, and how to get into them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use hexad_api::{BittorrentSettings, ChordSettings, NapsterSettings, NetworkSettings, Problem, Settings};
+
+/// A network that can be named with `--on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetworkName {
+    /// Swarms that share what a .torrent describes
+    Bittorrent,
+    /// A ring that finds files by words and by what proves them
+    Chord,
+    /// Central index servers that know who has which file
+    Napster,
+}
+
+/// Where what networks know is kept.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// Where networks keep their keys, peers and accounts [default: $XDG_STATE_HOME/hexad or ~/.local/state/hexad]
+    #[arg(long = "state", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl StateArgs {
+    /// The folder that was named, or the usual one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.state_dir.clone().or_else(usual_state_dir)
+    }
+}
+
+/// `$XDG_STATE_HOME/hexad`, or `~/.local/state/hexad`.
+fn usual_state_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).map(|base| base.join("hexad"))
+}
+
+/// How to get into networks other than BitTorrent.
+#[derive(Debug, Args)]
+pub struct EntryArgs {
+    /// Chord: a node of the ring to begin with, as hexad join chord prints it; may be repeated
+    #[arg(long, value_name = "KEY@IP:PORT")]
+    pub bootstrap: Vec<String>,
+    /// Napster: a server to log in to; may be repeated
+    #[arg(long = "server", value_name = "HOST:PORT")]
+    pub servers: Vec<String>,
+    /// Napster: our name there; one is invented when not given
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub nick: String,
+    /// Napster: the password of that name; a guest's when not given
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "HEXAD_NAPSTER_PASSWORD",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub password: String,
+    /// Where networks keep what they know
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+impl EntryArgs {
+    /// The networks that were named; those of which a way in was given, where none was.
+    pub fn chosen(&self, named: &[NetworkName]) -> Vec<NetworkName> {
+        let mut chosen = Vec::new();
+        let ways_in = [(NetworkName::Chord, !self.bootstrap.is_empty()), (NetworkName::Napster, !self.servers.is_empty())];
+        let given = ways_in.iter().filter(|(_, given)| *given && named.is_empty()).map(|(name, _)| name);
+        for name in named.iter().chain(given) {
+            if !chosen.contains(name) {
+                chosen.push(*name);
+            }
+        }
+        chosen
+    }
+
+    /// The settings of a session on these networks. An address with a port can be had once only: the first network has it, others any port.
+    ///
+    /// # Errors
+    /// When a way in was given for a network that is not among them.
+    pub fn settings(
+        &self,
+        on: &[NetworkName],
+        listen: Option<SocketAddr>,
+        bittorrent: impl Fn() -> BittorrentSettings,
+    ) -> Result<Settings, Problem> {
+        for (name, option, given) in
+            [(NetworkName::Chord, "--bootstrap", !self.bootstrap.is_empty()), (NetworkName::Napster, "--server", !self.servers.is_empty())]
+        {
+            if given && !on.contains(&name) {
+                let word = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+                return Err(Problem::new(format!("{option} is for {word}, which is not among the networks of this command"))
+                    .hint(format!("add --on {word}")));
+            }
+        }
+        let mut listen = listen;
+        let networks = on.iter().map(|name| {
+            let ours = listen;
+            if let Some(address) = &mut listen {
+                address.set_port(0);
+            }
+            match name {
+                NetworkName::Bittorrent => NetworkSettings::Bittorrent(BittorrentSettings { listen: ours, ..bittorrent() }),
+                NetworkName::Chord => {
+                    NetworkSettings::Chord(ChordSettings { listen: ours, bootstrap: self.bootstrap.clone(), found: false })
+                }
+                NetworkName::Napster => NetworkSettings::Napster(NapsterSettings {
+                    servers: self.servers.clone(),
+                    name: self.nick.clone(),
+                    password: self.password.clone(),
+                    listen: ours,
+                    ..NapsterSettings::default()
+                }),
+            }
+        });
+        Ok(Settings { networks: networks.collect(), state_dir: self.state.folder() })
+    }
+}

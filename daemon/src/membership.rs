@@ -1,0 +1,195 @@
+//! What a session remembers of one of its networks: whether it is joined, what waits for that, and what goes on there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use hexad_api::{Event, Problem};
+use hexad_core::{Failure, OpId, Operation, Shares};
+
+use crate::networks::{Ear, Member, Opening, Standing, Wish};
+use crate::session::Happening;
+
+/// Whether the network is joined.
+enum Joined {
+    /// Not yet; these operations wait for it.
+    Waiting(Vec<(OpId, Operation<Wish>)>),
+    Yes,
+    /// It cannot be, or was left, and nothing that needs it can be done.
+    Failed(Problem),
+}
+
+/// One network of a session.
+pub(crate) struct Membership {
+    pub(crate) opening: Opening,
+    /// Its place among the session's networks.
+    number: usize,
+    /// Its host; there until it is known that no address can be listened at.
+    pub(crate) member: Option<Box<dyn Member>>,
+    attempt: u32,
+    pub(crate) join: OpId,
+    joined: Joined,
+    /// Operations that it has begun and not ended: whose cancel it will confirm.
+    live: BTreeSet<OpId>,
+    /// Open doors, as they are told.
+    doors: Vec<Event>,
+    /// How it stands, as it was last told.
+    standing: Option<Event>,
+}
+
+impl Membership {
+    pub(crate) fn new(opening: Opening, number: usize, join: OpId) -> Self {
+        Self {
+            opening,
+            number,
+            member: None,
+            attempt: 0,
+            join,
+            joined: Joined::Waiting(Vec::new()),
+            live: BTreeSet::new(),
+            doors: Vec::new(),
+            standing: None,
+        }
+    }
+
+    /// Starts a host with the next configuration and lets it join; false when all were tried.
+    pub(crate) fn attempt(&mut self, happenings: &Sender<Happening>, shares: &Arc<Shares>) -> bool {
+        self.attempt += 1;
+        let ear = Ear { to: happenings.clone(), network: self.number, attempt: self.attempt };
+        let Some(member) = (self.opening.attempt)(ear) else { return false };
+        self.doors.clear();
+        member.set_shares(shares);
+        member.join(self.join);
+        if let Some(before) = self.member.replace(member) {
+            before.shutdown();
+        }
+        true
+    }
+
+    /// Whether that is the host which counts.
+    pub(crate) fn is_current(&self, attempt: u32) -> bool {
+        self.attempt == attempt
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.opening.name
+    }
+
+    pub(crate) fn is_joined(&self) -> bool {
+        matches!(self.joined, Joined::Yes)
+    }
+
+    /// Why nothing can be done here.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        match &self.joined {
+            Joined::Failed(problem) => Some(problem),
+            Joined::Waiting(_) | Joined::Yes => None,
+        }
+    }
+
+    /// A door is open.
+    pub(crate) fn on_open(&mut self, address: String, purpose: &str) -> Option<Event> {
+        let event = Event::Listening { network: self.name().into(), address, purpose: purpose.into() };
+        self.doors.push(event.clone());
+        // One that joining has not needed is news.
+        self.is_joined().then_some(event)
+    }
+
+    /// It is joined; begins what has waited for that.
+    pub(crate) fn on_joined(&mut self) {
+        if let Joined::Waiting(waiting) = std::mem::replace(&mut self.joined, Joined::Yes) {
+            self.live.insert(self.join);
+            for (op, operation) in waiting {
+                self.start(op, operation);
+            }
+        }
+    }
+
+    /// What is told to a task that begins, and to all once it is joined.
+    pub(crate) fn greetings(&self) -> Vec<Event> {
+        if !self.is_joined() {
+            return Vec::new();
+        }
+        let mut told = self.doors.clone();
+        told.push(Event::Joined { network: self.name().into() });
+        told
+    }
+
+    /// How it stood when that was last told.
+    pub(crate) fn last_standing(&self) -> Option<Event> {
+        self.standing.clone()
+    }
+
+    /// How it stands; returns what is to be told, where that is something else than before.
+    pub(crate) fn on_standing(&mut self, standing: Standing) -> Option<Event> {
+        if let Some(home) = &mut self.opening.home {
+            home.keep_peers(&standing.known);
+        }
+        let figures = standing.figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
+        let event = Event::Standing { network: self.name().into(), peers: standing.peers, figures };
+        let is_news = self.standing.as_ref() != Some(&event);
+        self.standing = Some(event.clone());
+        is_news.then_some(event)
+    }
+
+    /// Nothing can be done here any more.
+    pub(crate) fn give_up(&mut self, problem: Problem) {
+        self.joined = Joined::Failed(problem);
+        self.live.clear();
+    }
+
+    /// A failed join as a sentence and what the user can do about it.
+    pub(crate) fn join_problem(&self, failure: &Failure) -> Problem {
+        let hint = if matches!(failure, Failure::Host(_)) { &self.opening.hint_address } else { &self.opening.hint_join };
+        Problem::new(failure.to_string()).hint(hint)
+    }
+
+    /// A failure of something else than the join.
+    pub(crate) fn problem_of(&self, failure: &Failure) -> Problem {
+        Problem::new(failure.to_string()).hint((self.opening.hint)(failure))
+    }
+
+    /// Begins an operation, once the network is joined.
+    pub(crate) fn start(&mut self, op: OpId, operation: Operation<Wish>) {
+        match &mut self.joined {
+            Joined::Waiting(waiting) => waiting.push((op, operation)),
+            Joined::Yes => {
+                if let Some(member) = &self.member {
+                    self.live.insert(op);
+                    member.start(op, operation);
+                }
+            }
+            Joined::Failed(_) => {}
+        }
+    }
+
+    /// Puts a question that is answered at once, and of which nobody waits for the end.
+    pub(crate) fn ask(&self, op: OpId, wish: Wish) {
+        if let Some(member) = self.member.as_ref().filter(|_| self.is_joined()) {
+            member.start(op, Operation::Own(wish));
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, op: OpId) {
+        if let Joined::Waiting(waiting) = &mut self.joined {
+            waiting.retain(|(waits, _)| *waits != op);
+        }
+        if let Some(member) = &self.member {
+            member.cancel(op);
+        }
+    }
+
+    pub(crate) fn on_ended(&mut self, op: OpId) {
+        self.live.remove(&op);
+    }
+
+    pub(crate) fn is_live(&self, op: OpId) -> bool {
+        self.live.contains(&op)
+    }
+
+    pub(crate) fn set_shares(&self, shares: &Arc<Shares>) {
+        if let Some(member) = &self.member {
+            member.set_shares(shares);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! BitTorrent as a part of a session.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use hexad_api::{BittorrentSettings, Encryption};
+use hexad_bittorrent::{BitTorrent, Config, Reply, Request, doors};
+use hexad_core::{Door, Failure, Operation, What};
+use hexad_driver::host::HostConfig;
+
+use super::{InSession, Plan, ReplyOf, RequestOf, Told, TransferStanding, Wish};
+use crate::source;
+
+/// Where peers look for each other by custom; the first that is free is ours when the user names none.
+const USUAL_PORTS: std::ops::RangeInclusive<u16> = 6881..=6889;
+
+/// A node as the settings say.
+pub(super) fn plan(settings: &BittorrentSettings, state_dir: Option<&Path>) -> Plan<BitTorrent> {
+    let usual = || USUAL_PORTS.chain([0]).map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).collect();
+    plan_at(settings, state_dir, settings.listen.map_or_else(usual, |listen| vec![listen]))
+}
+
+/// The same at the first of these addresses that nobody has.
+pub(super) fn plan_at(settings: &BittorrentSettings, state_dir: Option<&Path>, addresses: Vec<SocketAddr>) -> Plan<BitTorrent> {
+    // From loopback there is no way to anybody else.
+    let ip = addresses.first().map(SocketAddr::ip);
+    let source = ip.filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    let bootstrap = if settings.dht { &settings.dht_bootstrap[..] } else { &[] };
+    let last = addresses.last().map(ToString::to_string).unwrap_or_default();
+    Plan {
+        nodes: addresses.into_iter().map(|listen| config(settings, listen)).collect(),
+        host: HostConfig { state_dir: state_dir.map(Path::to_owned), source, ..HostConfig::default() },
+        join: Operation::Join { bootstrap: bootstrap.iter().filter_map(|text| source::endpoint(text).ok()).collect() },
+        hint_address: format!("choose another address with --listen in place of {last}; port 0 lets the system choose"),
+        hint_join: "hexad -v shows what happens on the way there".into(),
+        warnings: Vec::new(),
+        home: None,
+    }
+}
+
+fn config(settings: &BittorrentSettings, listen: SocketAddr) -> Config {
+    Config {
+        listen: Some(listen),
+        encryption: match settings.encryption {
+            Encryption::Off => hexad_bittorrent::Encryption::Off,
+            Encryption::Preferred => hexad_bittorrent::Encryption::Preferred,
+            Encryption::Required => hexad_bittorrent::Encryption::Required,
+        },
+        dht: settings.dht,
+        pex: settings.pex,
+        lsd: settings.lsd,
+        ..Config::default()
+    }
+}
+
+impl InSession for BitTorrent {
+    const TELLS_TRANSFERS: bool = true;
+
+    fn takes(what: &What) -> bool {
+        matches!(what, What::Torrent(_) | What::Magnet(_))
+    }
+
+    fn door(door: Door, address: SocketAddr, _: Option<[u8; 32]>) -> Option<(String, &'static str)> {
+        (door == doors::PEERS).then(|| (address.to_string(), "peers"))
+    }
+
+    fn request(wish: Wish) -> Option<RequestOf<Self>> {
+        match wish {
+            Wish::Standing => Some(Request::Swarms),
+            Wish::Meet(share, peers) => Some(Request::AddPeers(share, peers)),
+            Wish::Own(_) => None,
+        }
+    }
+
+    fn told(reply: ReplyOf<Self>) -> Told {
+        let Reply::Swarms(swarms) = reply else { return Told::Nothing };
+        let standing = |swarm: hexad_bittorrent::SwarmStatus| TransferStanding {
+            share: swarm.share,
+            lease: swarm.lease,
+            peers: swarm.peers_connected,
+            seeds: swarm.seeds_connected,
+            peers_known: swarm.peers_known,
+            downloaded_bytes: swarm.downloaded_bytes,
+            uploaded_bytes: swarm.uploaded_bytes,
+            down_bytes_per_s: swarm.down_bytes_per_s,
+            up_bytes_per_s: swarm.up_bytes_per_s,
+        };
+        Told::Transfers(swarms.into_iter().map(standing).collect())
+    }
+
+    fn hint(failure: &Failure) -> &'static str {
+        match failure {
+            Failure::TimedOut(_) | Failure::NotFound(_) => {
+                "is anybody seeding it? name a peer with --peer IP:PORT, and leave --no-dht away"
+            }
+            Failure::Unusable(_) => "ask whoever gave you the .torrent or the link for another one",
+            Failure::Full(_) => "stop something else first",
+            Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+    use std::sync::mpsc;
+
+    use hexad_api::{Event, JoinRequest, Session as _, Task};
+    use hexad_driver::transfers::{Transfers, TransfersConfig};
+
+    use super::*;
+    use crate::networks::open;
+    use crate::session::LocalSession;
+
+    fn quiet() -> BittorrentSettings {
+        BittorrentSettings { dht: false, pex: false, lsd: false, ..BittorrentSettings::default() }
+    }
+
+    /// A session that may listen at these addresses, as long as its task is kept, and at which of them it does.
+    fn joined_at(addresses: Vec<SocketAddr>) -> ((LocalSession, Task), SocketAddr) {
+        let (events, from_transfers) = mpsc::channel();
+        let transfers = Transfers::start(TransfersConfig::default(), events);
+        let opening = open("bittorrent", plan_at(&quiet(), None, addresses), &transfers);
+        let session = LocalSession::begin(vec![opening], transfers, from_transfers).expect("a session");
+        let task = session.join(JoinRequest { network: "bittorrent".into() }).expect("a task");
+        let address = task.events.iter().find_map(|event| match event {
+            Event::Listening { address, .. } => Some(address.parse().expect("an address")),
+            Event::Failed { message, .. } => panic!("{message}"),
+            _ => None,
+        });
+        ((session, task), address.expect("it listens"))
+    }
+
+    #[test]
+    fn an_address_that_somebody_has_is_passed_over() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let streams = TcpListener::bind(any).expect("a port");
+        let datagrams = UdpSocket::bind(any).expect("a port");
+        let taken = [streams.local_addr().expect("an address"), datagrams.local_addr().expect("an address")];
+        let (_first, first) = joined_at(vec![taken[0], taken[1], any]);
+        assert!(!taken.contains(&first), "{first}");
+        // Another session at the same addresses finds the first one's taken as well.
+        let (_second, second) = joined_at(vec![taken[0], taken[1], first, any]);
+        assert!(!taken.contains(&second) && second != first, "{second}");
+    }
+
+    #[test]
+    fn where_every_address_is_taken_the_join_fails_with_a_hint() {
+        let streams = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let taken = streams.local_addr().expect("an address");
+        let (events, from_transfers) = mpsc::channel();
+        let transfers = Transfers::start(TransfersConfig::default(), events);
+        let opening = open("bittorrent", plan_at(&quiet(), None, vec![taken]), &transfers);
+        let session = LocalSession::begin(vec![opening], transfers, from_transfers).expect("a session");
+        let task = session.join(JoinRequest { network: "bittorrent".into() }).expect("a task");
+        let failed = task.events.iter().find_map(|event| match event {
+            Event::Failed { message, hint } => Some((message, hint.unwrap_or_default())),
+            _ => None,
+        });
+        let (message, hint) = failed.expect("it fails");
+        assert!(message.contains(&taken.to_string()) && hint.contains("--listen"), "{message}; {hint}");
+    }
+}

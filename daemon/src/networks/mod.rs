@@ -1,0 +1,277 @@
+//! The networks that a session can join: the one place here that names them, and all that a session has to know of each.
+//!
+//! Every network is one file beside this one. It says how the network's node is made from settings ([`Plan`]), and turns what only that network
+//! says into words that all have ([`InSession`]). A session holds its networks as [`Member`]s, and does not know which is which.
+
+mod bittorrent;
+mod chord;
+mod home;
+mod napster;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use hexad_api::{Event, NetworkSettings, Own, Problem};
+use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
+use hexad_driver::LeaseSink;
+use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
+use hexad_driver::transfers::Transfers;
+
+pub(crate) use self::home::Home;
+use crate::session::Happening;
+
+/// What the session wants of a network beside the four verbs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// How does it stand?
+    Standing,
+    /// More peers for that share.
+    Meet(ShareId, Vec<Endpoint>),
+    /// What only this network can do.
+    Own(Own),
+}
+
+/// How one share stands in a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TransferStanding {
+    pub(crate) share: Option<ShareId>,
+    pub(crate) lease: Option<LeaseId>,
+    pub(crate) peers: usize,
+    pub(crate) seeds: usize,
+    pub(crate) peers_known: usize,
+    pub(crate) downloaded_bytes: u64,
+    pub(crate) uploaded_bytes: u64,
+    pub(crate) down_bytes_per_s: u64,
+    pub(crate) up_bytes_per_s: u64,
+}
+
+/// How a network stands as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) peers: u64,
+    /// Whom to begin with the next time.
+    pub(crate) known: Vec<Endpoint>,
+    pub(crate) figures: Vec<(&'static str, u64)>,
+}
+
+/// What a network says beside the words that all have.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// How shares stand.
+    Transfers(Vec<TransferStanding>),
+    /// How it stands itself.
+    Standing(Standing),
+    /// Answers to whoever has asked for what only it can do.
+    Answers(Vec<Event>),
+    /// Nothing that a session needs.
+    Nothing,
+}
+
+/// What a session hears of a network.
+pub(crate) enum Heard {
+    /// How an operation stands.
+    Report(OpId, Progress<Told>),
+    /// A door is open: where, and what for.
+    Open { address: String, purpose: &'static str },
+    /// Something that the user should know.
+    Warning(String),
+    /// The host has ended, whoever ended it.
+    Over,
+}
+
+/// How a node of a network is made, and how it joins.
+pub(crate) struct Plan<N: Network> {
+    /// Configurations, each to be tried when the addresses of the one before are taken.
+    pub(crate) nodes: Vec<N::Config>,
+    pub(crate) host: HostConfig,
+    /// What it is told in order to join.
+    pub(crate) join: Operation<RequestOf<N>>,
+    /// What the user can do when an address cannot be listened at.
+    pub(crate) hint_address: String,
+    /// What the user can do when the network cannot be joined for another reason.
+    pub(crate) hint_join: String,
+    /// What the user should know from the start.
+    pub(crate) warnings: Vec<String>,
+    /// Where it keeps what it knows.
+    pub(crate) home: Option<Home>,
+}
+
+pub(crate) type RequestOf<N> = <<N as Network>::Node as Node>::Request;
+pub(crate) type ReplyOf<N> = <<N as Network>::Node as Node>::Reply;
+
+/// A network as a part of a session.
+pub(crate) trait InSession: Network {
+    /// Whether [`Told::Transfers`] comes when it is asked how it stands.
+    const TELLS_TRANSFERS: bool;
+
+    /// Whether a fetch of this can be begun at once. What cannot is looked up by its digest, and then fetched as the answers say.
+    fn takes(what: &What) -> bool;
+
+    /// An open door, and what it is for; `key` is our public key, where the network's nodes have one.
+    fn door(door: Door, address: std::net::SocketAddr, key: Option<[u8; 32]>) -> Option<(String, &'static str)>;
+
+    /// A wish in the network's own words; `None` where it has none for it.
+    fn request(wish: Wish) -> Option<RequestOf<Self>>;
+
+    /// A reply in the session's words.
+    fn told(reply: ReplyOf<Self>) -> Told;
+
+    /// What the user can do about a publish, a search or a fetch that has failed.
+    fn hint(failure: &Failure) -> &'static str;
+}
+
+/// A network that is to be joined.
+pub(crate) struct Opening {
+    pub(crate) name: &'static str,
+    pub(crate) abilities: Abilities,
+    pub(crate) tells_transfers: bool,
+    pub(crate) takes: fn(&What) -> bool,
+    pub(crate) hint: fn(&Failure) -> &'static str,
+    pub(crate) hint_address: String,
+    pub(crate) hint_join: String,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) home: Option<Home>,
+    /// Starts a host that has joined nothing, with the next configuration; `None` when all were tried.
+    pub(crate) attempt: Box<dyn FnMut(Ear) -> Option<Box<dyn Member>> + Send>,
+}
+
+/// Reads settings: what is wrong with them is said before anything is begun.
+pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, transfers: &Arc<Transfers>) -> Result<Opening, Problem> {
+    let name = settings.name();
+    Ok(match settings {
+        NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir), transfers),
+        NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers),
+        NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers),
+        NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers),
+    })
+}
+
+/// The schemes of links that only one network reads, with that network.
+pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[("napster:", "napster")];
+
+/// A network for [`Opening`] that will be called `name`.
+pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &Arc<Transfers>) -> Opening {
+    let Plan { nodes, host, join, hint_address, hint_join, warnings, home } = plan;
+    let (mut nodes, transfers) = (nodes.into_iter(), transfers.clone());
+    Opening {
+        name,
+        abilities: N::ABILITIES,
+        tells_transfers: N::TELLS_TRANSFERS,
+        takes: N::takes,
+        hint: N::hint,
+        hint_address,
+        hint_join,
+        warnings,
+        home,
+        attempt: Box::new(move |ear| {
+            let (handle, events) = Host::<N>::start(nodes.next()?, host.clone(), transfers.clone(), transfers.clone());
+            let key = host.key.as_ref().map(hexad_driver::host::NodeKey::public);
+            thread::spawn(move || listen::<N>(events, key, &ear));
+            Some(Box::new(Running::<N> { handle, join: join.clone() }))
+        }),
+    }
+}
+
+/// Through what a session hears one of its networks.
+pub(crate) struct Ear {
+    pub(crate) to: Sender<Happening>,
+    /// Which network.
+    pub(crate) network: usize,
+    /// Which of the hosts that were started for it.
+    pub(crate) attempt: u32,
+}
+
+impl Ear {
+    fn hear(&self, heard: Heard) -> Result<(), ()> {
+        self.to.send(Happening::Heard(self.network, self.attempt, heard)).map_err(drop)
+    }
+}
+
+/// Tells the session what the host says, in words that all networks have.
+fn listen<N: InSession>(mut events: Events<N>, key: Option<[u8; 32]>, ear: &Ear) {
+    while let Some(event) = events.blocking_recv() {
+        let heard = match event {
+            HostEvent::Report(op, progress) => Heard::Report(op, in_common::<N>(progress)),
+            HostEvent::Bound(door, address) => match N::door(door, address, key) {
+                Some((address, purpose)) => Heard::Open { address, purpose },
+                None => continue,
+            },
+            HostEvent::Note(note) if note.level == Level::Warn => Heard::Warning(note.detail.into_owned()),
+            HostEvent::Note(_) => continue,
+        };
+        if ear.hear(heard).is_err() {
+            return;
+        }
+    }
+    let _ = ear.hear(Heard::Over);
+}
+
+fn in_common<N: InSession>(progress: Progress<ReplyOf<N>>) -> Progress<Told> {
+    match progress {
+        Progress::Done => Progress::Done,
+        Progress::Failed(failure) => Progress::Failed(failure),
+        Progress::Ended => Progress::Ended,
+        Progress::Hit(hit) => Progress::Hit(hit),
+        Progress::Described(description) => Progress::Described(description),
+        Progress::Own(reply) => Progress::Own(N::told(reply)),
+    }
+}
+
+/// A network whose host runs.
+pub(crate) trait Member: Send {
+    /// Becomes part of the network.
+    fn join(&self, op: OpId);
+    /// Begins an operation. A wish for which the network has no word is passed over in silence.
+    fn start(&self, op: OpId, operation: Operation<Wish>);
+    /// Ends one.
+    fn cancel(&self, op: OpId);
+    /// Shows it our shares.
+    fn set_shares(&self, shares: &Arc<Shares>);
+    /// Where the engine's news about its leases go.
+    fn sink(&self) -> Arc<dyn LeaseSink>;
+    /// Ends the host in order.
+    fn shutdown(&self);
+}
+
+struct Running<N: Network> {
+    handle: Handle<N>,
+    join: Operation<RequestOf<N>>,
+}
+
+impl<N: InSession> Member for Running<N> {
+    fn join(&self, op: OpId) {
+        self.handle.start(op, self.join.clone());
+    }
+
+    fn start(&self, op: OpId, operation: Operation<Wish>) {
+        let operation = match operation {
+            Operation::Join { bootstrap } => Operation::Join { bootstrap },
+            Operation::Publish { share } => Operation::Publish { share },
+            Operation::Search { query } => Operation::Search { query },
+            Operation::Fetch { source, lease, share } => Operation::Fetch { source, lease, share },
+            Operation::Own(wish) => match N::request(wish) {
+                Some(request) => Operation::Own(request),
+                None => return,
+            },
+        };
+        self.handle.start(op, operation);
+    }
+
+    fn cancel(&self, op: OpId) {
+        self.handle.cancel(op);
+    }
+
+    fn set_shares(&self, shares: &Arc<Shares>) {
+        self.handle.set_shares(shares.clone());
+    }
+
+    fn sink(&self) -> Arc<dyn LeaseSink> {
+        Arc::new(self.handle.clone())
+    }
+
+    fn shutdown(&self) {
+        self.handle.shutdown();
+    }
+}

@@ -1,0 +1,129 @@
+//! Napster as a part of a session: a client of servers, or a server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use hexad_api::{NapsterServerSettings, NapsterSettings, Problem};
+use hexad_core::{Door, Failure, Operation, What};
+use hexad_driver::host::HostConfig;
+use hexad_napster::{ClientConfig, Config, Napster, Reply, Request, ServerConfig, doors};
+
+use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
+use crate::source;
+
+/// A client of the servers that the settings name.
+pub(super) fn client_plan(settings: &NapsterSettings) -> Result<Plan<Napster>, Problem> {
+    if settings.servers.is_empty() {
+        return Err(Problem::new("expected a server to log in to, came none")
+            .hint("name one with --server HOST:PORT; hexad serve napster is such a server"));
+    }
+    let server = |text: &String| {
+        let wrong = || Problem::new(format!("expected a server as HOST:PORT, came '{text}'")).hint("for IPv6 write [::1]:8888");
+        source::endpoint(text).map_err(|_| wrong())
+    };
+    let servers = settings.servers.iter().map(server).collect::<Result<Vec<_>, _>>()?;
+    if settings.name.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        return Err(Problem::new(format!("expected a name without blanks, came '{}'", settings.name)).hint("choose another with --name"));
+    }
+    // Servers tell others the port, so any will do.
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let listen = Some(settings.listen.unwrap_or(any)).filter(|_| !settings.firewalled);
+    let config = Config {
+        client: ClientConfig {
+            listen,
+            nick: settings.name.clone(),
+            password: settings.password.clone(),
+            register: settings.register,
+            ..ClientConfig::default()
+        },
+        server: ServerConfig::default(),
+    };
+    Ok(Plan {
+        nodes: vec![config],
+        host: HostConfig::default(),
+        hint_address: "choose another address with --listen; port 0 lets the system choose".into(),
+        hint_join: format!("is the server at {} running, and does it let that name in?", settings.servers.join(", ")),
+        join: Operation::Join { bootstrap: servers },
+        warnings: Vec::new(),
+        home: None,
+    })
+}
+
+/// A server.
+pub(super) fn server_plan(settings: &NapsterServerSettings, state_dir: Option<&Path>) -> Result<Plan<Napster>, Problem> {
+    let is_one_word = |word: &str| !word.is_empty() && !word.contains(|letter: char| letter.is_whitespace() || letter.is_control());
+    for name in settings.admins.iter().chain([&settings.name]) {
+        if !is_one_word(name) {
+            return Err(Problem::new(format!("expected one word as a name, came '{name}'")).hint("leave blanks away"));
+        }
+    }
+    let server = ServerConfig {
+        listen: settings.listen,
+        name: settings.name.clone(),
+        motd: settings.motd.clone(),
+        admins: settings.admins.clone(),
+        guests: settings.guests,
+        registration: settings.registration,
+        connections_max: settings.connections_max,
+        address_connections_max: settings.address_connections_max,
+        searches_per_minute: settings.searches_per_minute,
+        searches_burst: settings.searches_per_minute,
+        results_max: settings.results_max,
+        ..ServerConfig::default()
+    };
+    // Clients, and as many connections for whatever else a server does.
+    let connections_max = settings.connections_max.saturating_add(HostConfig::default().connections_max);
+    Ok(Plan {
+        nodes: vec![Config { client: ClientConfig::default(), server }],
+        host: HostConfig { state_dir: state_dir.map(Path::to_owned), connections_max, ..HostConfig::default() },
+        join: Operation::Own(Request::Serve),
+        hint_address: format!("choose another address with --listen in place of {}; port 0 lets the system choose", settings.listen),
+        hint_join: "hexad -v shows what happens on the way there".into(),
+        warnings: Vec::new(),
+        home: None,
+    })
+}
+
+impl InSession for Napster {
+    const TELLS_TRANSFERS: bool = false;
+
+    fn takes(what: &What) -> bool {
+        matches!(what, What::Locator(_))
+    }
+
+    fn door(door: Door, address: SocketAddr, _: Option<[u8; 32]>) -> Option<(String, &'static str)> {
+        match door {
+            doors::SERVER => Some((address.to_string(), "clients")),
+            doors::PEERS => Some((address.to_string(), "peers")),
+            _ => None,
+        }
+    }
+
+    fn request(wish: Wish) -> Option<RequestOf<Self>> {
+        match wish {
+            // A node that is no server says so, which is nothing that a session needs.
+            Wish::Standing => Some(Request::ServerStatus),
+            Wish::Meet(..) | Wish::Own(_) => None,
+        }
+    }
+
+    fn told(reply: ReplyOf<Self>) -> Told {
+        let Reply::ServerStatus(status) = reply else { return Told::Nothing };
+        let figures = vec![
+            ("connections", status.connections as u64),
+            ("files", status.usage.files as u64),
+            ("searches", status.searches),
+            ("channels", status.channels as u64),
+        ];
+        Told::Standing(Standing { peers: status.users as u64, known: Vec::new(), figures })
+    }
+
+    fn hint(failure: &Failure) -> &'static str {
+        match failure {
+            Failure::TimedOut(_) | Failure::NotFound(_) => "is whoever shares it still logged in? hexad search says what is offered now",
+            Failure::Unusable(_) => "hexad search prints links that can be fetched",
+            Failure::Full(_) => "stop something else first",
+            Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
+        }
+    }
+}

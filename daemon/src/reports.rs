@@ -1,0 +1,314 @@
+//! What networks and transfers report, and what follows from it for tasks.
+
+use hexad_api::{Event, Problem};
+use hexad_core::{Description, Failure, Hit, OpId, Operation, Progress, ShareId};
+use hexad_driver::transfers::{Opened, StoreError, TransfersEvent};
+
+use crate::fetch::{Described, Next};
+use crate::networks::{Heard, Told, Wish};
+use crate::publish::Prepared;
+use crate::session_loop::{Loop, arrived_bytes};
+
+impl Loop {
+    /// Starts a network's host with the next configuration.
+    pub(crate) fn attempt(&mut self, network: usize) -> bool {
+        self.networks[network].attempt(&self.happenings, &self.books.shares)
+    }
+
+    /// A network says something.
+    pub(crate) fn on_heard(&mut self, network: usize, heard: Heard) {
+        match heard {
+            Heard::Report(op, progress) if op == self.networks[network].join => self.on_join(network, progress),
+            Heard::Report(op, progress) => self.on_report(network, op, progress),
+            Heard::Open { address, purpose } => {
+                if let Some(event) = self.networks[network].on_open(address, purpose) {
+                    self.tell_all(network, &event);
+                }
+            }
+            Heard::Warning(message) => self.tell_all(network, &Event::Warning { message }),
+            Heard::Over => {
+                let name = self.networks[network].name();
+                let problem = Problem::new(format!("the part of this program that speaks {name} has ended, which is a mistake of ours"));
+                self.give_up(network, problem.hint("run the same command again with -v, and tell us what it says"));
+            }
+        }
+    }
+
+    fn on_join(&mut self, network: usize, progress: Progress<Told>) {
+        match progress {
+            Progress::Done => {
+                self.networks[network].on_joined();
+                for event in self.networks[network].greetings() {
+                    self.tell_all(network, &event);
+                }
+            }
+            // Somebody has the address: the next one, if there is one.
+            Progress::Failed(Failure::Host(_)) if self.attempt(network) => {}
+            Progress::Failed(failure) => {
+                let problem = self.networks[network].join_problem(&failure);
+                self.give_up(network, problem);
+            }
+            Progress::Ended => {
+                let name = self.networks[network].name();
+                self.on_ended(network, self.networks[network].join);
+                self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_report(&mut self, network: usize, op: OpId, progress: Progress<Told>) {
+        match progress {
+            Progress::Own(told) => self.on_told(network, op, told),
+            Progress::Hit(hit) => self.on_hit(op, *hit),
+            Progress::Described(description) => self.on_described(network, op, *description),
+            Progress::Done => self.on_done(network, op),
+            Progress::Failed(failure) => {
+                self.on_failed(network, op, &failure);
+                self.on_ended(network, op);
+            }
+            Progress::Ended => self.on_ended(network, op),
+        }
+    }
+
+    fn on_told(&mut self, network: usize, op: OpId, told: Told) {
+        match told {
+            Told::Transfers(standings) => {
+                for fetch in &mut self.fetches {
+                    let arrived_bytes = arrived_bytes(&self.transfers, fetch);
+                    fetch.on_standing(network, &standings, arrived_bytes);
+                }
+                for publish in &self.publishes {
+                    publish.on_standing(network, &standings);
+                }
+            }
+            Told::Standing(standing) => {
+                if let Some(event) = self.networks[network].on_standing(standing) {
+                    for watch in self.watches.iter().filter(|watch| watch.network == network && watch.asked.is_none()) {
+                        watch.tell(event.clone());
+                    }
+                }
+            }
+            Told::Answers(events) => {
+                if let Some(watch) = self.watches.iter().find(|watch| watch.asked == Some(op)) {
+                    events.into_iter().for_each(|event| watch.tell(event));
+                }
+            }
+            Told::Nothing => {}
+        }
+    }
+
+    fn on_hit(&mut self, op: OpId, hit: Hit) {
+        if let Some(search) = self.searches.iter_mut().find(|search| search.owns(op)) {
+            return search.on_hit(op, hit);
+        }
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.owns(op)) else { return };
+        let task = fetch.task;
+        let Some(part) = fetch.part_of(op) else { return };
+        part.untried.push_back(hit.source);
+        if part.fetch.is_none() {
+            let network = part.network;
+            self.fetch_next(task, network);
+        }
+    }
+
+    /// Fetches from the next of those whom a lookup has found; false when there is none.
+    fn fetch_next(&mut self, task: OpId, network: usize) -> bool {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return false };
+        let share = fetch.share;
+        let Some(part) = fetch.parts.iter_mut().find(|part| part.network == network && part.is_on()) else { return false };
+        let Some(source) = part.untried.pop_front() else { return false };
+        let op = self.books.op();
+        let spent = std::mem::replace(&mut part.lease, self.books.lease());
+        let settled_bytes = self.transfers.arrived_bytes(spent);
+        self.transfers.end(spent);
+        part.described = false;
+        let (lease, before) = (part.lease, part.fetch.replace(op));
+        fetch.settled_bytes += settled_bytes;
+        if let Some(before) = before {
+            self.networks[network].cancel(before);
+        }
+        self.networks[network].start(op, Operation::Fetch { source, lease, share });
+        true
+    }
+
+    fn on_described(&mut self, network: usize, op: OpId, description: Description) {
+        let (transfers, happenings) = (self.transfers.clone(), self.happenings.clone());
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.owns(op)) else { return };
+        let task = fetch.task;
+        match fetch.on_described(op, description, &transfers, &happenings) {
+            Described::Preparing => {}
+            Described::Lend => self.lend(task),
+            Described::Leave => self.networks[network].cancel(op),
+        }
+    }
+
+    fn on_done(&mut self, network: usize, op: OpId) {
+        if let Some(publish) = self.publishes.iter().find(|publish| publish.owns(op)) {
+            return publish.on_done(op);
+        }
+        // What a fetch gives on goes on; everything else is over.
+        if self.fetches.iter().any(|fetch| fetch.parts.iter().any(|part| part.publishing == Some(op))) {
+            return;
+        }
+        if let Some(search) = self.searches.iter_mut().find(|search| search.owns(op)) {
+            search.on_done(op);
+        } else if let Some(watch) = self.watches.iter_mut().find(|watch| watch.asked == Some(op)) {
+            watch.done();
+        } else if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.parts.iter().any(|part| part.lookup == Some(op))) {
+            let nobody = Problem::new("nobody there has it").hint("is whoever has it still there? hexad search says what is offered now");
+            let found = fetch.part_of(op).is_some_and(|part| {
+                part.lookup = None;
+                part.fetch.is_some()
+            });
+            if !found {
+                fetch.part_failed(network, &nobody);
+            }
+        }
+        self.on_ended(network, op);
+    }
+
+    fn on_failed(&mut self, network: usize, op: OpId, failure: &Failure) {
+        let problem = self.networks[network].problem_of(failure);
+        if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.owns(op)) {
+            publish.on_failed(op, &problem);
+        } else if let Some(search) = self.searches.iter_mut().find(|search| search.owns(op)) {
+            search.on_failed(op, &problem);
+        } else if let Some(watch) = self.watches.iter_mut().find(|watch| watch.asked == Some(op)) {
+            watch.fail(&problem);
+        } else if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.owns(op)) {
+            let task = fetch.task;
+            let Some(part) = fetch.part_of(op) else { return };
+            if part.publishing == Some(op) {
+                return fetch.tell(Event::Warning { message: format!("what arrives is not given on: {failure}") });
+            }
+            if part.lookup == Some(op) {
+                part.lookup = None;
+            } else {
+                part.fetch = None;
+            }
+            let goes_on = part.lookup.is_some() || part.fetch.is_some();
+            if !(goes_on && part.untried.is_empty() || self.fetch_next(task, network))
+                && let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task)
+            {
+                fetch.part_failed(network, &problem);
+            }
+        }
+    }
+
+    /// Nothing that needs that network can be done any more.
+    fn give_up(&mut self, network: usize, problem: Problem) {
+        self.fetches.iter_mut().for_each(|fetch| {
+            if fetch.parts.iter().any(|part| part.network == network) {
+                fetch.part_failed(network, &problem);
+            }
+        });
+        self.publishes.iter_mut().for_each(|publish| publish.network_failed(network, &problem));
+        self.searches.iter_mut().for_each(|search| search.network_failed(network, &problem));
+        self.watches.iter_mut().filter(|watch| watch.network == network).for_each(|watch| watch.fail(&problem));
+        self.networks[network].give_up(problem);
+    }
+
+    pub(crate) fn on_transfers(&mut self, event: TransfersEvent) {
+        let share = event.share();
+        let transfers = self.transfers.clone();
+        if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.share == share) {
+            let arrived_bytes = arrived_bytes(&transfers, fetch);
+            if fetch.on_transfers(event, arrived_bytes, &transfers) {
+                let ops: Vec<(usize, OpId)> =
+                    fetch.parts.iter().flat_map(|part| part.ops().map(|op| (part.network, op)).collect::<Vec<_>>()).collect();
+                self.cancel(&ops);
+            }
+        }
+    }
+
+    pub(crate) fn on_opened(&mut self, task: OpId, share: ShareId, opened: Result<Opened, StoreError>) {
+        let transfers = self.transfers.clone();
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else {
+            // It was stopped while its folder was prepared, and must not keep that from others.
+            return transfers.close(share);
+        };
+        let content = match fetch.on_opened(opened, &transfers) {
+            Next::Leave => {
+                let ops: Vec<(usize, OpId)> =
+                    fetch.parts.iter().flat_map(|part| part.ops().map(|op| (part.network, op)).collect::<Vec<_>>()).collect();
+                return self.cancel(&ops);
+            }
+            Next::Go(content) => content,
+        };
+        self.books.put(share, *content);
+        self.show_shares();
+        self.lend(task);
+    }
+
+    /// Lends what is missing of a fetch to the networks that have described it, and offers there what has arrived.
+    fn lend(&mut self, task: OpId) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return };
+        let share = fetch.share;
+        for place in 0..fetch.parts.len() {
+            let may_publish = fetch.may_publish(&fetch.parts[place]);
+            let part = &mut fetch.parts[place];
+            if !part.described || !part.is_on() || part.lent == Some(part.lease) {
+                continue;
+            }
+            part.lent = Some(part.lease);
+            let membership = &mut self.networks[part.network];
+            if may_publish && part.publishing.is_none() {
+                let publishing = self.books.op();
+                part.publishing = Some(publishing);
+                membership.start(publishing, Operation::Publish { share });
+            }
+            if let Some(member) = &membership.member {
+                self.transfers.lend(part.lease, share, member.sink());
+            }
+        }
+    }
+
+    pub(crate) fn on_prepared(&mut self, task: OpId, prepared: Result<Vec<Prepared>, Problem>) {
+        let Some(publish) = self.publishes.iter_mut().find(|publish| publish.task == task) else { return };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(problem) => return publish.fail(&problem),
+        };
+        let mut shares = Vec::new();
+        for one in prepared {
+            let id = self.books.share();
+            if let Err(wrong) = self.transfers.open_share(id, one.share.layout.clone(), one.paths.clone()) {
+                let hint = wrong.hint().unwrap_or_else(|| "wait until nothing writes to the files, then try again".to_owned());
+                return publish.fail(&Problem::new(wrong.to_string()).hint(hint));
+            }
+            self.books.put(id, one.share.clone());
+            publish.offer(id, one);
+            shares.push(id);
+        }
+        let mut starts = Vec::new();
+        for (network, name) in publish.on.clone() {
+            for &share in &shares {
+                let op = self.books.op();
+                publish.add(network, name, op, share);
+                starts.push((network, op, share));
+            }
+        }
+        let peers = publish.peers();
+        self.show_shares();
+        for (network, op, share) in starts {
+            self.networks[network].start(op, Operation::Publish { share });
+            if !peers.is_empty() {
+                let ask = self.books.op();
+                self.networks[network].start(ask, Operation::Own(Wish::Meet(share, peers.clone())));
+            }
+        }
+    }
+
+    /// Tells every task that has to do with that network.
+    fn tell_all(&self, network: usize, event: &Event) {
+        let takes_part = |parts: &[crate::fetch::Part]| parts.iter().any(|part| part.network == network);
+        self.fetches.iter().filter(|fetch| takes_part(&fetch.parts)).for_each(|fetch| fetch.tell(event.clone()));
+        self.publishes
+            .iter()
+            .filter(|publish| publish.on.iter().any(|(on, _)| *on == network))
+            .for_each(|publish| publish.tell(event.clone()));
+        self.searches.iter().filter(|search| search.asks(network)).for_each(|search| search.tell(event.clone()));
+        self.watches.iter().filter(|watch| watch.network == network).for_each(|watch| watch.tell(event.clone()));
+    }
+}
