@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hexad_api::{
-    ChordSettings, FreenetSettings, GnutellaMode, GnutellaSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _, Settings,
+    ChordSettings, FreenetSettings, GnutellaMode, GnutellaSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _,
+    Settings,
 };
 
 use crate::follow::{Until, follow};

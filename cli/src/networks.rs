@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hexad_api::{BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, NapsterSettings, NetworkSettings, Problem, Settings};
+use hexad_api::{
+    BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, NapsterSettings, NetworkSettings, Problem, Settings,
+};
 
 /// A network that can be named with `--on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -136,12 +138,9 @@ impl EntryArgs {
                     let bootstrap = ways_in(false);
                     NetworkSettings::Gnutella(GnutellaSettings { listen: ours, bootstrap, ..GnutellaSettings::default() })
                 }
-                NetworkName::Freenet => NetworkSettings::Freenet(FreenetSettings {
-                    listen: ours,
-                    bootstrap: ways_in(true),
-                    found: false,
-                    friends: Vec::new(),
-                }),
+                NetworkName::Freenet => {
+                    NetworkSettings::Freenet(FreenetSettings { listen: ours, bootstrap: ways_in(true), found: false, friends: Vec::new() })
+                }
                 NetworkName::Napster => NetworkSettings::Napster(NapsterSettings {
                     servers: self.servers.clone(),
                     name: self.nick.clone(),

@@ -35,7 +35,7 @@ impl Adapter for BitTorrent {
         Share {
             layout: layout.clone(),
             digests: [digest].into_iter().collect::<Digests>(),
-            proof: Some(metainfo.info.proof()),
+            proof: Some(metainfo.proof()),
             held: Ranges::of(0..layout.total_bytes()),
             torrent: Bytes::from(metainfo.encode()),
         }

@@ -7,9 +7,9 @@
 mod adapter;
 mod bittorrent;
 mod chord;
-mod kazaa;
-mod gnutella;
 mod freenet;
+mod gnutella;
+mod kazaa;
 mod lab_world;
 mod machine;
 mod napster;

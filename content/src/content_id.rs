@@ -140,7 +140,7 @@ pub(crate) fn fold_layer(hashes: &[Sha256Digest], part_bytes: u64) -> Sha256Dige
 }
 
 /// How high a tree over `part_bytes` is; 0 for a leaf.
-fn height_of(part_bytes: u64) -> u32 {
+pub(crate) fn height_of(part_bytes: u64) -> u32 {
     (part_bytes / PiecesRootHasher::LEAF_BYTES as u64).max(1).ilog2()
 }
 
@@ -172,6 +172,6 @@ fn fold(mut subtrees: Vec<(u32, [u8; 32])>, height_min: u32, mut zeros: [u8; 32]
     root
 }
 
-fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     Sha256::new().chain_update(left).chain_update(right).finalize().into()
 }

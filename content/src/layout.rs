@@ -100,6 +100,25 @@ impl Layout {
         Ok(Self { name, single, files, starts })
     }
 
+    /// The same files, each of which begins at a multiple of `piece_bytes`: padding (BEP 47) follows every file that does not end at one, the last
+    /// file only when `tail`. What was padding before is left out, and padding has the names that libtorrent gives it.
+    ///
+    /// # Errors
+    /// When that becomes longer than [`Self::TOTAL_BYTES_MAX`].
+    pub fn aligned(&self, piece_bytes: u64, tail: bool) -> Result<Self, LayoutError> {
+        let last = self.files.iter().rposition(|file| !file.padding && file.length > 0);
+        let mut files = Vec::with_capacity(self.files.len() * 2);
+        for (index, file) in self.files.iter().enumerate().filter(|(_, file)| !file.padding) {
+            files.push(file.clone());
+            let gap = file.length.next_multiple_of(piece_bytes.max(1)) - file.length;
+            if gap > 0 && (tail || Some(index) != last) {
+                let path = vec![".pad".to_owned(), gap.to_string()];
+                files.push(FileEntry { path, length: gap, padding: true, executable: false });
+            }
+        }
+        Self::build(self.name.clone(), self.single, files)
+    }
+
     /// The advised name: of the file when [`Self::is_single`], of the folder otherwise. Raw, see [`crate::safe_names`].
     #[must_use]
     pub fn name(&self) -> &str {

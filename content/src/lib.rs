@@ -2,8 +2,10 @@
 //!
 //! Nothing here does I/O. Everything else in the workspace may import this crate; it imports none of ours.
 
+mod branches;
 mod content_id;
 mod digest;
+mod forest;
 pub mod info;
 mod layout;
 mod magnet;
@@ -14,12 +16,14 @@ pub mod sha1_lanes;
 mod shape;
 mod tree;
 
+pub use branches::{TreeLayers, layers_above, proves_span};
 pub use content_id::{ContentId, ContentIdError, PiecesRootHasher};
 pub use digest::{Digest, Digests, Sha1Digest, Sha256Digest, Strength};
+pub use forest::{ForestError, ForestProof};
 pub use layout::{FileEntry, FileSpan, Layout, LayoutError};
 pub use magnet::{Magnet, MagnetError};
 pub use names::{Renamed, SafeNames, safe_names};
-pub use proof::{PartCheck, Proof, WholeDigest};
+pub use proof::{PartCheck, PartVerdict, Proof, WholeDigest};
 pub use ranges::Ranges;
 pub use shape::{Shape, ShapeError};
 pub use tree::{TreeError, TreeProof};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::{ContentId, Digest, Digests, FileEntry, Layout, Proof, Sha1Digest, Sha256Digest, TreeProof, WholeDigest};
+use crate::{ContentId, Digest, Digests, FileEntry, ForestProof, Layout, Proof, Sha1Digest, Sha256Digest, TreeProof, WholeDigest};
 use thiserror::Error;
 
 /// What a description says.
@@ -116,6 +116,18 @@ impl Shape {
                     out.extend_from_slice(&hash.0);
                 }
             }
+            Some(Proof::Forest(forest)) => {
+                out.push(5);
+                out.extend_from_slice(&forest.part_bytes().to_le_bytes());
+                put_count(&mut out, forest.part_count());
+                for hash in forest.trees().iter().flat_map(|tree| tree.hashes().iter()) {
+                    out.extend_from_slice(&hash.0);
+                }
+                out.push(u8::from(forest.sha1().is_some()));
+                for hash in forest.sha1().iter().flat_map(|digests| digests.iter()) {
+                    out.extend_from_slice(&hash.0);
+                }
+            }
             Some(Proof::Whole { digest: WholeDigest::Sha1(digest), .. }) => {
                 out.push(3);
                 out.extend_from_slice(&digest.0);
@@ -189,6 +201,17 @@ impl Shape {
             }
             3 => Some(Proof::Whole { total_bytes, digest: WholeDigest::Sha1(Sha1Digest(reader.array()?)) }),
             4 => Some(Proof::Whole { total_bytes, digest: WholeDigest::Sha256(Sha256Digest(reader.array()?)) }),
+            5 => {
+                let wrong = ShapeError("the proof does not fit the files");
+                let part_bytes = reader.long()?;
+                let hashes = (0..reader.count(32)?).map(|_| reader.array().map(Sha256Digest)).collect::<Result<Vec<_>, _>>()?;
+                let sha1 = match reader.byte()? {
+                    0 => None,
+                    _ => Some((0..hashes.len()).map(|_| reader.array().map(Sha1Digest)).collect::<Result<Vec<_>, _>>()?.into()),
+                };
+                let trees = ForestProof::plant(&layout, part_bytes, &hashes).map_err(|_| wrong)?;
+                Some(Proof::Forest(ForestProof::new(&layout, part_bytes, trees.into(), sha1).map_err(|_| wrong)?))
+            }
             _ => return Err(ShapeError("it has a proof that nobody knows")),
         };
         if proof.as_ref().is_some_and(|proof| !proof.fits(&layout)) {
@@ -250,6 +273,20 @@ mod tests {
         for proof in [Proof::Tree(tree), whole(WholeDigest::Sha1(Sha1Digest([3; 20]))), whole(WholeDigest::Sha256(Sha256Digest([4; 32])))] {
             let single = Shape { layout: layout.clone(), proof: Some(proof), digests: Digests::new() };
             assert_eq!(Shape::read(&single.write()), Ok(single));
+        }
+    }
+
+    #[test]
+    fn a_hybrid_torrent_keeps_both_its_proofs() {
+        let files = [40_000, 7].map(|length| FileEntry::plain(vec![format!("{length}")], length)).to_vec();
+        let layout = Layout::folder("album".into(), files).unwrap().aligned(16 << 10, true).unwrap();
+        let trees = ForestProof::plant(&layout, 16 << 10, &[1, 2, 3, 4].map(|number| Sha256Digest([number; 32]))).unwrap();
+        for sha1 in [None, Some([5, 6, 7, 8].map(|number| Sha1Digest([number; 20])).as_slice().into())] {
+            let forest = ForestProof::new(&layout, 16 << 10, trees.clone().into(), sha1).unwrap();
+            let shape = Shape { layout: Arc::new(layout.clone()), proof: Some(Proof::Forest(forest)), digests: Digests::new() };
+            let whole = shape.write();
+            assert_eq!(Shape::read(&whole), Ok(shape));
+            assert!((0..whole.len()).all(|end| Shape::read(&whole[..end]).is_err()));
         }
     }
 

@@ -123,7 +123,7 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
 pub(crate) fn check(metainfo: &Metainfo, data: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Checked, Problem> {
     let layout = metainfo.info.layout.clone();
     let Places { paths, found } = places(&layout, data);
-    let proof = metainfo.info.proof();
+    let proof = metainfo.proof();
     let all = Ranges::of(0..layout.total_bytes());
     let good = hexad_library::check_pieces(&layout, &paths, &proof, &all, progress).map_err(|wrong| trouble(&wrong))?;
     let mut incomplete = Vec::new();

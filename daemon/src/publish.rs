@@ -365,7 +365,7 @@ fn share_of(metainfo: &Metainfo) -> Share {
         held: Ranges::of(0..layout.total_bytes()),
         layout,
         digests: metainfo.digests(),
-        proof: Some(metainfo.info.proof()),
+        proof: Some(metainfo.proof()),
         torrent: metainfo.encode().into(),
     }
 }

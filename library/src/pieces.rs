@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use hexad_content::{Layout, PartCheck, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TreeProof};
+use hexad_content::{ForestProof, Layout, PartCheck, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TreeProof};
 use sha1::Sha1;
 
 use crate::ShareError;
@@ -94,8 +94,8 @@ pub fn check_pieces_with(
     want: &Ranges,
     work: &Work<'_>,
 ) -> Result<Ranges, ShareError> {
-    let proven = proof.part_count().checked_sub(1).map_or(0, |last| proof.part_range(last).end);
-    if proven != layout.total_bytes() {
+    let proven = proof.total_bytes();
+    if !proof.fits(layout) {
         return Err(ShareError::Mismatch { what: "bytes under proof", expected: layout.total_bytes(), found: proven });
     }
     let mut parts: Vec<usize> = Vec::new();
@@ -110,7 +110,7 @@ pub fn check_pieces_with(
             let digests = bench.run(&|_| Sha1::default(), work)?;
             parts.iter().zip(digests).map(|(&part, digest)| digest.is_some() && proof.sha1(part) == digest).collect()
         }
-        Proof::Tree(_) | Proof::Whole { .. } | Proof::Unproven { .. } => {
+        Proof::Tree(_) | Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => {
             let found = bench.run(&|index| Check(proof.check(parts[index])), work)?;
             found.into_iter().map(|right| right == Some(true)).collect()
         }
@@ -135,6 +135,43 @@ pub fn hash_tree(path: &Path, length: u64, work: &Work<'_>) -> Result<TreeProof,
     let begin = |_| Subtree { hasher: PiecesRootHasher::new(), part_bytes: (count > 1).then_some(part_bytes) };
     let hashes = bench.run(&begin, work)?.into_iter().map(|hash| hash.ok_or(ShareError::Cancelled)).collect::<Result<Vec<_>, _>>()?;
     TreeProof::of_layer(length, part_bytes, hashes).map_err(|_| ShareError::PieceLength { piece_bytes: part_bytes })
+}
+
+/// The Merkle layers of all files of `layout` that have bytes, in their order and with parts of `piece_bytes`, each of which stands for the
+/// [`hexad_content::ContentId`] of its file: what BitTorrent v2 needs. `paths` as for [`hash_pieces`].
+///
+/// # Errors
+/// As [`hash_pieces_with`]; a piece length that is no power of two from 16 KiB on cannot be worked with.
+pub fn hash_trees(layout: &Layout, paths: &[Option<PathBuf>], piece_bytes: u64, work: &Work<'_>) -> Result<Vec<TreeProof>, ShareError> {
+    if !piece_bytes.is_power_of_two() || !(PiecesRootHasher::LEAF_BYTES as u64..=PIECE_BYTES_MAX).contains(&piece_bytes) {
+        return Err(ShareError::PieceLength { piece_bytes });
+    }
+    let files: Vec<_> = layout
+        .files()
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| !file.padding && file.length > 0)
+        .map(|(file, _)| layout.file_range(file))
+        .collect();
+    let count = files.iter().map(|file| (file.end - file.start).div_ceil(piece_bytes)).sum::<u64>();
+    if count > PIECES_MAX as u64 {
+        return Err(ShareError::TooManyPieces { count: usize::try_from(count).unwrap_or(usize::MAX) });
+    }
+    let mut parts = Vec::new();
+    let mut alone = Vec::new();
+    for file in &files {
+        let mut start = file.start;
+        while start < file.end {
+            let end = file.end.min(start + piece_bytes);
+            parts.push(start..end);
+            alone.push(file.end - file.start <= piece_bytes);
+            start = end;
+        }
+    }
+    let bench = Bench::new(layout, paths, parts, true)?;
+    let begin = |part: usize| Subtree { hasher: PiecesRootHasher::new(), part_bytes: (!alone[part]).then_some(piece_bytes) };
+    let hashes = bench.run(&begin, work)?.into_iter().map(|hash| hash.ok_or(ShareError::Cancelled)).collect::<Result<Vec<_>, _>>()?;
+    ForestProof::plant(layout, piece_bytes, &hashes).map_err(|_| ShareError::TooManyPieces { count: hashes.len() })
 }
 
 /// A part that checks itself.

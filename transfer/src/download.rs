@@ -96,6 +96,7 @@ pub(crate) struct Download {
     pub(crate) proof: Proof,
     pub(crate) total_bytes: u64,
     pub(crate) wanted: Ranges,
+    /// Wanted bytes of parts; padding may belong to none.
     pub(crate) wanted_bytes: u64,
     /// Good bytes among the wanted ones.
     pub(crate) verified_bytes: u64,
@@ -179,7 +180,7 @@ impl Download {
     /// Puts another selection in place of the one before.
     pub(crate) fn want(&mut self, wanted: Ranges) {
         self.wanted = wanted.within(0..self.total_bytes);
-        self.wanted_bytes = self.wanted.total();
+        self.wanted_bytes = 0;
         self.wanted_parts = Bits::new(self.good.indices().end);
         self.verified_bytes = 0;
         self.missing = 0;
@@ -194,8 +195,10 @@ impl Download {
                     self.wanted_parts.insert(part);
                     self.missing += u32::from(!self.good.contains(part));
                 }
+                let bytes = range.end.min(span.end).saturating_sub(range.start.max(span.start));
+                self.wanted_bytes += bytes;
                 if self.good.contains(part) {
-                    self.verified_bytes += range.end.min(span.end) - range.start.max(span.start);
+                    self.verified_bytes += bytes;
                 }
             }
         }

@@ -241,6 +241,13 @@ impl Engine {
             let Some(download) = self.downloads.get(&share) else { return };
             let part = download.part_at(at);
             let until = download.part_range(part).end.min(inside);
+            if until <= at {
+                // Padding belongs to no part, and nobody needs it.
+                let next = (u64::from(part) + 1).saturating_mul(download.proof.part_bytes()).min(inside);
+                self.counters.outside_bytes += next - at;
+                at = next;
+                continue;
+            }
             whole |= match payload {
                 Payload::Bytes(bytes) => {
                     let first = usize::try_from(at - offset).unwrap_or(usize::MAX);

@@ -1,6 +1,8 @@
 //! What must be true of content, seen from outside.
 
+mod branches;
 mod content_id;
+mod forest;
 mod layout;
 mod magnet;
 mod names;

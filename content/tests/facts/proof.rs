@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use hexad_content::{ContentId, Layout, PiecesRootHasher, Proof, Sha1Digest, Sha256Digest, TreeError, TreeProof, WholeDigest};
+use hexad_content::{ContentId, Layout, PartVerdict, PiecesRootHasher, Proof, Sha1Digest, Sha256Digest, TreeError, TreeProof, WholeDigest};
 use proptest::prelude::*;
 use sha1::Digest as _;
 
@@ -110,8 +110,9 @@ fn what_nothing_proves_is_accepted_by_its_length_alone_and_proven_by_nothing() {
     let part = usize::try_from(proof.part_bytes()).unwrap();
     assert_eq!((proof.part_count(), proof.part_range(2)), (3, 2 * part as u64..600_000));
     assert!(proof.fits(&Layout::single("x".into(), 600_000).unwrap()) && !proof.is_proof());
-    assert!(proof.accepts(0, &vec![1; part]) && proof.accepts(2, &vec![2; 600_000 - 2 * part]));
-    assert!(!proof.accepts(0, &vec![1; part - 1]) && !proof.accepts(3, &[]) && !proof.accepts(2, &vec![2; part]));
+    let takes = |index, bytes: Vec<u8>| proof.judge(index, &bytes) == PartVerdict::Good;
+    assert!(takes(0, vec![1; part]) && takes(2, vec![2; 600_000 - 2 * part]));
+    assert!(!takes(0, vec![1; part - 1]) && !takes(3, Vec::new()) && !takes(2, vec![2; part]));
     assert!(!proof.proves(0, &vec![1; part]) && proof.check(0).is_none());
     assert_ne!(proof.identity(), Proof::Unproven { total_bytes: 600_001 }.identity());
 }

@@ -31,8 +31,13 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     let (files, bytes) = write_folder(&data.join(FOLDER), size_mib << 20)
         .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
     let folder = Folder { data, files, bytes };
-    let demos: [(&str, Demo); 5] =
-        [("bittorrent", bittorrent::run), ("napster", napster::run), ("gnutella", gnutella::run), ("chord", chord::run), ("freenet", freenet::run)];
+    let demos: [(&str, Demo); 5] = [
+        ("bittorrent", bittorrent::run),
+        ("napster", napster::run),
+        ("gnutella", gnutella::run),
+        ("chord", chord::run),
+        ("freenet", freenet::run),
+    ];
     for (network, run) in demos {
         let below = scratch.join(network);
         let told =

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
-use hexad_content::{Proof, Ranges, Sha1Digest};
+use hexad_content::{PartVerdict, Proof, Ranges, Sha1Digest};
 
 use super::store::Store;
 
@@ -115,5 +115,9 @@ fn check_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Re
         check.update(row);
         at += now as u64;
     }
-    Ok(check.finish())
+    match check.verdict() {
+        PartVerdict::Good => Ok(true),
+        PartVerdict::Bad => Ok(false),
+        PartVerdict::Contradiction => Err(io::Error::other(super::work::CONTRADICTION)),
+    }
 }

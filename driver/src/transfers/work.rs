@@ -1,7 +1,7 @@
 //! What a worker does with a job of the engine.
 
 use hexad_content::sha1_lanes::sha1_many;
-use hexad_content::{Proof, Ranges};
+use hexad_content::{PartVerdict, Proof, Ranges, Sha1Digest};
 use hexad_transfer::{Finding, Job, Run, WholePart};
 
 use super::check::{Rows, check_parts};
@@ -30,12 +30,13 @@ pub(crate) fn work(store: Option<&Store>, job: &Job, rows: &mut Rows) -> Done {
 }
 
 fn verify_and_write(store: &Store, folder: &Folder, parts: &[WholePart]) -> Done {
-    let mut findings: Vec<Finding> =
-        right_parts(&folder.proof, parts).into_iter().map(|right| if right { Finding::Good } else { Finding::Bad }).collect();
+    let verdicts = judge_parts(&folder.proof, parts);
+    let contradicted = verdicts.contains(&PartVerdict::Contradiction).then_some(StoreError::Misfit(CONTRADICTION));
+    let mut findings: Vec<Finding> = verdicts.into_iter().map(found).collect();
     let mut good: Vec<usize> = (0..parts.len()).filter(|&place| findings[place] == Finding::Good).collect();
     good.sort_unstable_by_key(|&place| parts[place].offset);
     if good.is_empty() {
-        return Done { findings, trouble: None };
+        return Done { findings, trouble: contradicted };
     }
     let end = |whole: &WholePart| whole.offset + whole.bytes.len() as u64;
     let ranges = good.iter().map(|&place| parts[place].offset..end(&parts[place]));
@@ -60,16 +61,30 @@ fn verify_and_write(store: &Store, folder: &Folder, parts: &[WholePart]) -> Done
             findings[place] = Finding::Unwritten(trouble.to_string());
         }
     }
-    Done { findings, trouble }
+    Done { findings, trouble: trouble.or(contradicted) }
+}
+
+/// What the user is told of a hybrid torrent whose halves describe different bytes: no source can bring what satisfies both.
+pub(crate) const CONTRADICTION: &str = "this torrent contradicts itself: its v1 and v2 hashes belong to different files";
+
+fn found(verdict: PartVerdict) -> Finding {
+    match verdict {
+        PartVerdict::Good => Finding::Good,
+        PartVerdict::Bad => Finding::Bad,
+        PartVerdict::Contradiction => Finding::Unwritten(CONTRADICTION.to_owned()),
+    }
 }
 
 /// Which parts are what the proof says; many at once where they are proven by SHA-1 of their own.
-fn right_parts(proof: &Proof, parts: &[WholePart]) -> Vec<bool> {
+fn judge_parts(proof: &Proof, parts: &[WholePart]) -> Vec<PartVerdict> {
     let Proof::V1Pieces { .. } = proof else {
-        return parts.iter().map(|whole| proof.accepts(whole.part as usize, &whole.bytes)).collect();
+        return parts.iter().map(|whole| proof.judge(whole.part as usize, &whole.bytes)).collect();
     };
     let digests = sha1_many(&parts.iter().map(|whole| &*whole.bytes).collect::<Vec<_>>());
-    parts.iter().zip(digests).map(|(whole, digest)| proof.sha1(whole.part as usize) == Some(digest)).collect()
+    let verdict = |(whole, digest): (&WholePart, Sha1Digest)| {
+        if proof.sha1(whole.part as usize) == Some(digest) { PartVerdict::Good } else { PartVerdict::Bad }
+    };
+    parts.iter().zip(digests).map(verdict).collect()
 }
 
 fn spill(store: &Store, folder: &Folder, runs: &[Run]) -> Done {

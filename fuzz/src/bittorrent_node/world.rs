@@ -188,7 +188,7 @@ impl World {
         let share = Share {
             layout: torrent.info.layout.clone(),
             digests: torrent.digests(),
-            proof: Some(torrent.info.proof()),
+            proof: Some(torrent.proof()),
             held,
             torrent: torrent.encode().into(),
         };

@@ -446,7 +446,7 @@ fn torrent(plan: &SwarmPlan) -> Share {
     Share {
         layout,
         digests: [hexad_content::Digest::TorrentV1(Sha1Digest(metainfo.info.info_hash))].into_iter().collect(),
-        proof: Some(metainfo.info.proof()),
+        proof: Some(metainfo.proof()),
         held: Ranges::of(0..total),
         torrent: Bytes::from(metainfo.encode()),
     }

@@ -2,9 +2,9 @@
 
 pub mod bittorrent;
 pub mod chord;
-pub mod kazaa;
-pub mod gnutella;
 pub mod freenet;
+pub mod gnutella;
+pub mod kazaa;
 pub mod napster;
 pub mod toy;
 

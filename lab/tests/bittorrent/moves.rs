@@ -17,7 +17,7 @@ pub fn share(bytes: u64, private: bool) -> (Share, u64) {
     let share = Share {
         layout,
         digests: metainfo.digests(),
-        proof: Some(metainfo.info.proof()),
+        proof: Some(metainfo.proof()),
         held: Ranges::of(0..bytes),
         torrent: metainfo.encode().into(),
     };

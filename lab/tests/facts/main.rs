@@ -2,8 +2,8 @@
 
 mod echo;
 mod faults;
-mod kazaa;
 mod gnutella;
+mod kazaa;
 mod napster;
 mod scale;
 mod scenarios;

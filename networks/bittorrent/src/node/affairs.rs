@@ -9,7 +9,7 @@ use super::home::{News, Place, Turn};
 use super::joining::Joining;
 use super::lsd::Lsd;
 use super::operations::Search;
-use super::swarm::{HANDSHAKE_DEADLINE, Origin, Slot, Swarm, SwarmId};
+use super::swarm::{HANDSHAKE_DEADLINE, Names, Origin, Slot, Swarm, SwarmId};
 use super::tracker_role::TrackerRole;
 use super::trackers::{Standing, TrackerNews, Trackers, TrackersTimer};
 use super::web_seeds::WebSeeds;
@@ -75,9 +75,13 @@ impl Affairs {
         self.secrets = Secrets::new(accept, self.by_hash.keys().copied());
     }
 
-    /// The swarm of an info hash; makes it.
-    pub(super) fn swarm_of(&mut self, info_hash: Hash, t: &mut Turn<'_, '_>) -> Result<SwarmId, hexad_core::Failure> {
-        if let Some(&id) = self.by_hash.get(&info_hash) {
+    /// The swarm that goes by one of these info hashes; makes it.
+    pub(super) fn swarm_of(&mut self, names: &Names, t: &mut Turn<'_, '_>) -> Result<SwarmId, hexad_core::Failure> {
+        if let Some(&id) = names.shorts().find_map(|hash| self.by_hash.get(&hash)) {
+            if let Some(swarm) = self.swarms.get_mut(&id) {
+                swarm.learn(names);
+            }
+            self.list_names(id, t);
             return Ok(id);
         }
         if self.swarms.len() >= t.home.config.swarms_max {
@@ -85,10 +89,27 @@ impl Affairs {
         }
         self.swarms_made += 1;
         let id = self.swarms_made;
-        self.swarms.insert(id, Box::new(Swarm::new(id, info_hash, t)));
-        self.by_hash.insert(info_hash, id);
-        self.renew_secrets(&t.home.config);
+        self.swarms.insert(id, Box::new(Swarm::new(id, *names, t)));
+        self.list_names(id, t);
         Ok(id)
+    }
+
+    /// Makes a swarm known by all its names that no other swarm has.
+    fn list_names(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
+        let Some(swarm) = self.swarms.get(&id) else { return };
+        let known = self.by_hash.len();
+        for hash in swarm.hashes() {
+            self.by_hash.entry(hash).or_insert(id);
+        }
+        if self.by_hash.len() > known {
+            self.renew_secrets(&t.home.config);
+        }
+    }
+
+    /// The names that a swarm is known by: two of a hybrid.
+    pub(super) fn hashes_of(&self, id: SwarmId) -> Vec<Hash> {
+        let hashes = self.swarms.get(&id).map(|swarm| swarm.hashes()).unwrap_or_default();
+        hashes.into_iter().filter(|hash| self.by_hash.get(hash) == Some(&id)).collect()
     }
 
     /// Ends a swarm that nobody wants any more.
@@ -99,13 +120,16 @@ impl Affairs {
     }
 
     pub(super) fn remove_swarm(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
+        let hashes = self.hashes_of(id);
         let Some(mut swarm) = self.swarms.remove(&id) else { return };
         let standing = swarm.standing(t.home.listen, t.home.config.encryption);
         swarm.leave(t);
-        self.by_hash.remove(&swarm.info_hash);
         self.leases.retain(|_, swarm| *swarm != id);
-        self.forget_beside(&swarm.info_hash);
-        self.trackers.remove(swarm.info_hash, &standing, t.cx.now, t.cx.dice, t.out);
+        for hash in hashes {
+            self.by_hash.remove(&hash);
+            self.forget_beside(&hash);
+            self.trackers.remove(hash, &standing, t.cx.now, t.cx.dice, t.out);
+        }
         self.renew_secrets(&t.home.config);
     }
 
@@ -115,12 +139,14 @@ impl Affairs {
             return;
         }
         let Some(swarm) = self.swarms.get(&id) else { return };
-        let (hash, private) = (swarm.info_hash, swarm.is_private());
-        let tiers = swarm.tiers();
+        let (private, tiers) = (swarm.is_private(), swarm.tiers());
         if !tiers.is_empty() {
+            let hashes = self.hashes_of(id);
             let Self { trackers, swarms, by_hash, .. } = self;
             let standings = standings(swarms, by_hash, t);
-            trackers.add(hash, &tiers, private, &standings, t.cx.now, t.cx.dice, t.out);
+            for hash in hashes {
+                trackers.add(hash, &tiers, private, &standings, t.cx.now, t.cx.dice, t.out);
+            }
         }
         self.announce_beside(id, t);
     }
@@ -333,7 +359,8 @@ impl Affairs {
             let Some(swarm) = self.by_hash.get(&hash).and_then(|id| self.swarms.get_mut(id)) else { continue };
             match news {
                 TrackerNews::Peers(peers) => {
-                    swarm.add_peers(peers.into_iter().map(|peer| (Endpoint::Ip(peer), false)), Origin::Tracker, t);
+                    let v2 = swarm.is_v2(&hash);
+                    swarm.add_peers_of(v2, peers.into_iter().map(|peer| (Endpoint::Ip(peer), false)), Origin::Tracker, t);
                 }
                 TrackerNews::Switched => swarm.forget_tracker_peers(t),
                 TrackerNews::Seen(_) => {}
@@ -347,18 +374,23 @@ impl Affairs {
             match news {
                 News::Described(hash) => {
                     if let Some(&id) = self.by_hash.get(&hash) {
+                        self.list_names(id, t);
                         self.announce(id, t);
                     }
                 }
                 News::Complete(hash) => {
-                    self.tell_trackers(hash, Trackers::complete, t);
-                    if let Some(&id) = self.by_hash.get(&hash) {
-                        self.announce_beside(id, t);
+                    let Some(&id) = self.by_hash.get(&hash) else { continue };
+                    for hash in self.hashes_of(id) {
+                        self.tell_trackers(hash, Trackers::complete, t);
                     }
+                    self.announce_beside(id, t);
                 }
                 News::Hungry(hash) => {
-                    self.tell_trackers(hash, Trackers::hurry, t);
-                    self.hurry_beside(hash, t);
+                    let Some(&id) = self.by_hash.get(&hash) else { continue };
+                    for hash in self.hashes_of(id) {
+                        self.tell_trackers(hash, Trackers::hurry, t);
+                        self.hurry_beside(hash, t);
+                    }
                 }
                 News::Leased(hash) => self.feed_web_seeds(hash, t),
                 News::DhtNode(address) => self.on_dht_node(address, t),

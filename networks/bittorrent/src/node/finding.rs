@@ -11,6 +11,8 @@ use crate::wire::{Krpc, Message};
 
 /// Lookups of swarms that accept nobody, and so announce nothing, have keys from here on; those of searches are numbers of operations.
 const SWARM_KEYS: u64 = 1 << 63;
+/// Above the number of the swarm: which of its names is looked up.
+const NUMBER_SHIFT: u32 = 32;
 
 type Hash = [u8; 20];
 
@@ -43,11 +45,11 @@ impl Affairs {
     /// Tells everybody but trackers of a swarm; of a private one, nobody.
     pub(super) fn announce_beside(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
         let Some(swarm) = self.swarms.get(&id) else { return };
-        let hash = swarm.info_hash;
+        let (hash, hashes) = (swarm.info_hash, self.hashes_of(id));
         let web_seeds =
             swarm.metainfo().map(|metainfo| (metainfo.web_seeds.clone(), metainfo.info.layout.clone(), metainfo.info.piece_bytes));
         if swarm.is_private() {
-            self.withdraw_beside(&hash);
+            hashes.iter().for_each(|hash| self.withdraw_beside(hash));
         } else {
             let seed = swarm.is_seeding();
             let nodes: Vec<Endpoint> = swarm
@@ -57,14 +59,16 @@ impl Affairs {
                 })
                 .unwrap_or_default();
             if t.home.config.lsd {
-                self.lsd.add(hash, t.cx.now, t.out);
+                hashes.iter().for_each(|hash| self.lsd.add(*hash, t.cx.now, t.out));
             }
             if let (Some(dht), Some(bound)) = (&mut self.dht, self.joining.datagrams()) {
                 let mut news = if nodes.is_empty() { Vec::new() } else { dht.start(bound, &nodes, t.cx.now, t.cx.dice, t.out) };
-                news.extend(match t.home.listen.filter(|_| t.home.config.listen.is_some()) {
-                    Some(listen) => dht.announce(hash, listen.port(), seed, t.cx.now, t.cx.dice, t.out),
-                    None => dht.lookup(SWARM_KEYS | u64::from(id), hash, t.cx.now, t.cx.dice, t.out),
-                });
+                for (number, hash) in (0_u64..).zip(hashes) {
+                    news.extend(match t.home.listen.filter(|_| t.home.config.listen.is_some()) {
+                        Some(listen) => dht.announce(hash, listen.port(), seed, t.cx.now, t.cx.dice, t.out),
+                        None => dht.lookup(SWARM_KEYS | number << NUMBER_SHIFT | u64::from(id), hash, t.cx.now, t.cx.dice, t.out),
+                    });
+                }
                 self.on_dht_news(news, t);
             }
         }
@@ -137,8 +141,9 @@ impl Affairs {
             match news {
                 DhtNews::Peers(hash, peers) => self.add_peers(&hash, peers, Origin::Dht, t),
                 DhtNews::LookupOver(key, peers) if key & SWARM_KEYS != 0 => {
-                    let id = SwarmId::try_from(key & !SWARM_KEYS).unwrap_or(0);
-                    if let Some(hash) = self.swarms.get(&id).map(|swarm| swarm.info_hash) {
+                    let number = usize::try_from((key & !SWARM_KEYS) >> NUMBER_SHIFT).unwrap_or(usize::MAX);
+                    let id = SwarmId::try_from(key & ((1 << NUMBER_SHIFT) - 1)).unwrap_or(0);
+                    if let Some(&hash) = self.hashes_of(id).get(number) {
                         self.add_peers(&hash, peers, Origin::Dht, t);
                     }
                 }
@@ -156,7 +161,8 @@ impl Affairs {
 
     fn add_peers(&mut self, hash: &Hash, peers: Vec<std::net::SocketAddr>, origin: Origin, t: &mut Turn<'_, '_>) {
         if let Some(swarm) = self.by_hash.get(hash).and_then(|id| self.swarms.get_mut(id)) {
-            swarm.add_peers(peers.into_iter().map(|peer| (Endpoint::Ip(peer), false)), origin, t);
+            let v2 = swarm.is_v2(hash);
+            swarm.add_peers_of(v2, peers.into_iter().map(|peer| (Endpoint::Ip(peer), false)), origin, t);
         }
     }
 

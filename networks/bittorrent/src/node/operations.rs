@@ -8,8 +8,8 @@ use super::Timer;
 use super::affairs::Affairs;
 use super::home::Turn;
 use super::request::{Reply, Request, Sources, SwarmStatus};
-use super::swarm::{Origin, Swarm, SwarmId};
-use crate::wire::metainfo::Metainfo;
+use super::swarm::{Names, Origin, Swarm, SwarmId};
+use crate::wire::metainfo::{Metainfo, short};
 
 /// A search by digest ends after so long at the latest.
 const SEARCH_DEADLINE: Span = Span::from_secs(30);
@@ -20,6 +20,8 @@ const SEARCHES_MAX: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Search {
     pub(super) info_hash: [u8; 20],
+    /// The name that was asked for.
+    pub(super) digest: Digest,
     pub(super) wanted: usize,
     pub(super) peers: Vec<Endpoint>,
 }
@@ -51,7 +53,7 @@ impl Affairs {
         let Some(share) = t.cx.shares.share(id).cloned() else { return Err(Failure::NotReady("there is no such share".into())) };
         let metainfo =
             Metainfo::parse(&share.torrent).map_err(|wrong| Failure::Unusable(format!("the share has no usable .torrent: {wrong}")))?;
-        let swarm_id = self.swarm_of(metainfo.info.info_hash, t)?;
+        let swarm_id = self.swarm_of(&Names::of_info(&metainfo.info), t)?;
         let Some(swarm) = self.swarms.get_mut(&swarm_id) else { return Ok(()) };
         swarm.describe(metainfo, t);
         swarm.begin_publish(op, id, &share, t);
@@ -62,15 +64,15 @@ impl Affairs {
     }
 
     fn start_fetch(&mut self, op: OpId, source: Source, lease: LeaseId, share: ShareId, t: &mut Turn<'_, '_>) -> Outcome {
-        let (info_hash, metainfo, magnet) = match source.what {
+        let (names, metainfo, magnet) = match source.what {
             What::Torrent(bytes) => {
                 let metainfo = read(&bytes)?;
-                (metainfo.info.info_hash, Some(metainfo), None)
+                (Names::of_info(&metainfo.info), Some(metainfo), None)
             }
-            What::Magnet(magnet) => (info_hash_of(&magnet)?, None, Some(magnet)),
+            What::Magnet(magnet) => (names_of(&magnet)?, None, Some(magnet)),
             What::Locator(text) => return Err(Failure::Unusable(format!("expected a .torrent or a magnet link, came '{text}'"))),
         };
-        let swarm_id = self.swarm_of(info_hash, t)?;
+        let swarm_id = self.swarm_of(&names, t)?;
         let Some(swarm) = self.swarms.get_mut(&swarm_id) else { return Ok(()) };
         if swarm.fetch().is_some_and(|fetch| !fetch.done) {
             return Err(Failure::Refused("this torrent is being fetched already".into()));
@@ -93,8 +95,10 @@ impl Affairs {
     }
 
     fn start_search(&mut self, op: OpId, digest: &Digest, wanted: usize, t: &mut Turn<'_, '_>) -> Outcome {
-        let Digest::TorrentV1(Sha1Digest(info_hash)) = *digest else {
-            return Err(Failure::Unusable("BitTorrent looks up info hashes (v1) only".into()));
+        let info_hash = match digest {
+            Digest::TorrentV1(Sha1Digest(hash)) => *hash,
+            Digest::TorrentV2(hash) => short(hash),
+            _ => return Err(Failure::Unusable("BitTorrent looks up info hashes only".into())),
         };
         if self.searches.len() >= SEARCHES_MAX {
             return Err(Failure::Full("searches"));
@@ -103,7 +107,7 @@ impl Affairs {
         let peers =
             self.by_hash.get(&info_hash).and_then(|id| self.swarms.get(id)).map(|swarm| swarm.connected_peers()).unwrap_or_default();
         let peers = peers.into_iter().map(Endpoint::Ip).collect();
-        self.searches.insert(op, Search { info_hash, wanted, peers });
+        self.searches.insert(op, Search { info_hash, digest: *digest, wanted, peers });
         t.out.wake(until, Timer::Search(op));
         if !self.look_up(op, info_hash, t) {
             self.end_search(op, t);
@@ -115,7 +119,7 @@ impl Affairs {
     pub(super) fn end_search(&mut self, op: OpId, t: &mut Turn<'_, '_>) {
         let Some(search) = self.searches.remove(&op) else { return };
         if !search.peers.is_empty() && search.wanted > 0 {
-            let digest = Digest::TorrentV1(Sha1Digest(search.info_hash));
+            let digest = search.digest;
             let metainfo = self.by_hash.get(&search.info_hash).and_then(|id| self.swarms.get(id)).and_then(|swarm| swarm.metainfo());
             let digests: hexad_content::Digests = [digest].into_iter().collect();
             let magnet = Magnet { digests: digests.clone(), ..Magnet::default() };
@@ -229,12 +233,9 @@ fn read(torrent: &Bytes) -> Result<Metainfo, Failure> {
     Metainfo::parse(torrent).map_err(|wrong| Failure::Unusable(format!("this .torrent cannot be used: {wrong}")))
 }
 
-fn info_hash_of(magnet: &Magnet) -> Result<[u8; 20], Failure> {
-    let hash = magnet.digests.iter().find_map(|digest| match digest {
-        Digest::TorrentV1(Sha1Digest(hash)) => Some(*hash),
-        _ => None,
-    });
-    hash.ok_or_else(|| Failure::Unusable("expected a link with an info hash of version 1 (xt=urn:btih:…), came none".into()))
+fn names_of(magnet: &Magnet) -> Result<Names, Failure> {
+    let none = || Failure::Unusable("expected a link with an info hash (xt=urn:btih:… or xt=urn:btmh:…), came none".into());
+    Names::of_magnet(magnet).ok_or_else(none)
 }
 
 /// `IP:PORT`, `[v6]:PORT` or `HOST:PORT`, as magnet links write peers.

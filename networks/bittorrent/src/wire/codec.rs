@@ -175,10 +175,16 @@ pub mod reserved {
         bits[7] & 0x01 != 0
     }
 
+    /// The sender of a hybrid's v1 info hash speaks version 2 as well (BEP 52).
+    #[must_use]
+    pub fn v2(bits: &[u8; 8]) -> bool {
+        bits[7] & 0x10 != 0
+    }
+
     /// What we set.
     #[must_use]
-    pub fn ours(dht: bool) -> [u8; 8] {
-        [0, 0, 0, 0, 0, 0x10, 0, 0x04 | u8::from(dht)]
+    pub fn ours(dht: bool, v2: bool) -> [u8; 8] {
+        [0, 0, 0, 0, 0, 0x10, 0, 0x04 | u8::from(dht) | u8::from(v2) << 4]
     }
 }
 

@@ -1,9 +1,10 @@
-//! Length-prefixed messages after the handshake (BEP 3, 6, 10).
+//! Length-prefixed messages after the handshake (BEP 3, 6, 10, 52).
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use hexad_core::{Malformed, Payload};
 
 use super::extended;
+use super::hashes;
 use super::message::{BlockRef, Message};
 
 /// Longest block that is asked for, and the longest that is taken.
@@ -92,6 +93,16 @@ pub(super) fn decode(mut frame: BytesMut, extensions: &mut PeerExtensions) -> Re
             Message::Port(frame.get_u16())
         }
         20 => extended::decode(&frame, extensions)?,
+        21 | 23 => {
+            exactly(hashes::HEAD_BYTES)?;
+            let span = Box::new(hashes::read_head(&mut frame)?);
+            if id == 21 { Message::HashRequest(span) } else { Message::HashReject(span) }
+        }
+        22 => {
+            let span = Box::new(hashes::read_head(&mut frame)?);
+            let found = hashes::read_hashes(&frame, &span)?;
+            Message::Hashes(span, found)
+        }
         _ => Message::Unknown(id, Bytes::copy_from_slice(&frame)),
     })
 }
@@ -151,6 +162,9 @@ pub(super) fn encode(message: &Message, body_bytes: u64, extensions: &PeerExtens
         Message::RejectRequest(wanted) => block(16, wanted, out),
         Message::AllowedFast(piece) => number(17, *piece, out),
         Message::ExtendedHandshake(_) | Message::Metadata(_) | Message::Pex(_) => extended::encode(message, extensions, out),
+        Message::HashRequest(span) => hashes::write(21, span, &[], out),
+        Message::Hashes(span, found) => hashes::write(22, span, found, out),
+        Message::HashReject(span) => hashes::write(23, span, &[], out),
         Message::Unknown(id, payload) => {
             out.put_u32(1 + u32::try_from(payload.len()).unwrap_or(u32::MAX));
             out.put_u8(*id);

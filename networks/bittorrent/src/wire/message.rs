@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use hexad_content::Sha256Digest;
 use hexad_core::{Map, Payload};
 
 /// A block inside a piece. BEP 3.
@@ -27,6 +28,28 @@ pub struct Handshake {
     pub peer_id: [u8; 20],
     /// Came in through an MSE handshake; ignored when sent.
     pub obfuscated: bool,
+}
+
+/// Hashes of one layer of a file's tree, as they are asked for. BEP 52.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HashSpan {
+    /// Whose tree: `pieces root`.
+    pub root: Sha256Digest,
+    /// Which layer; 0 is that of the 16 KiB leaves.
+    pub base_layer: u8,
+    /// The first hash, a multiple of [`Self::length`].
+    pub index: u32,
+    /// How many hashes: a power of two from 2 to [`Self::LENGTH_MAX`].
+    pub length: u32,
+    /// How many layers above the base layer are to be proven, whether or not their hashes are sent.
+    pub proof_layers: u8,
+}
+
+impl HashSpan {
+    /// Longest span: the leaves of a piece of 128 MiB, which is what libtorrent answers.
+    pub const LENGTH_MAX: u32 = 8192;
+    /// A tree has no more layers than this: 2^56 bytes are 2^42 leaves.
+    pub const LAYERS_MAX: u8 = 42;
 }
 
 /// BEP 10 handshake: extended message 0.
@@ -377,6 +400,12 @@ pub enum Message {
     Metadata(MetadataMessage),
     /// 20, ut_pex.
     Pex(Pex),
+    /// 21. BEP 52, as the two that follow.
+    HashRequest(Box<HashSpan>),
+    /// 22: as many hashes as asked for, then the uncles that prove them, from below.
+    Hashes(Box<HashSpan>, Vec<Sha256Digest>),
+    /// 23.
+    HashReject(Box<HashSpan>),
     /// Any other id, with its payload; ignored, but counted.
     Unknown(u8, Bytes),
     /// Datagram: DHT. Boxed, like what follows: a block's message must stay small, and these are rare.
@@ -434,6 +463,9 @@ impl hexad_core::Message for Message {
             Self::ExtendedHandshake(_) => "extended handshake",
             Self::Metadata(_) => "ut_metadata",
             Self::Pex(_) => "ut_pex",
+            Self::HashRequest(_) => "hash request",
+            Self::Hashes(..) => "hashes",
+            Self::HashReject(_) => "hash reject",
             Self::Unknown(..) => "unknown",
             Self::Krpc(krpc) => match &krpc.body {
                 KrpcBody::Query { query: KrpcQuery::Ping, .. } => "ping",

@@ -9,6 +9,7 @@ pub mod compact;
 pub mod extended;
 mod fast;
 pub mod frames;
+mod hashes;
 pub mod http_tracker;
 pub mod krpc;
 pub mod lsd;
@@ -25,8 +26,8 @@ use crate::doors;
 pub use codec::{PeerCodec, reserved};
 pub use fast::allowed_fast_set;
 pub use message::{
-    BlockRef, ExtendedHandshake, Handshake, Krpc, KrpcAnswer, KrpcBody, KrpcQuery, LsdAnnounce, Message, MetadataMessage, NodeContact, Pex,
-    PexPeer, ScrapeCounts, TrackerAnnounce, TrackerDatagram, TrackerEvent, Want,
+    BlockRef, ExtendedHandshake, Handshake, HashSpan, Krpc, KrpcAnswer, KrpcBody, KrpcQuery, LsdAnnounce, Message, MetadataMessage,
+    NodeContact, Pex, PexPeer, ScrapeCounts, TrackerAnnounce, TrackerDatagram, TrackerEvent, Want,
 };
 pub use mse::{Accept, Secrets, manner};
 

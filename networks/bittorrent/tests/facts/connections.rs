@@ -118,9 +118,9 @@ fn a_block_sent_from_a_share_is_counted_in_its_frame() {
 
 #[test]
 fn our_reserved_bits_say_what_we_can() {
-    let ours = reserved::ours(true);
+    let ours = reserved::ours(true, false);
     assert!(reserved::extended(&ours) && reserved::fast(&ours) && reserved::dht(&ours));
-    assert!(!reserved::dht(&reserved::ours(false)));
+    assert!(!reserved::dht(&reserved::ours(false, false)));
     assert_eq!(ours, [0, 0, 0, 0, 0, 0x10, 0, 0x05]);
 }
 

@@ -12,4 +12,5 @@ mod metainfo;
 mod mse;
 mod reference_mse;
 mod udp_tracker;
+mod v2;
 mod vectors;

@@ -151,7 +151,7 @@ fn share(private: bool, trackers: &[&str]) -> (Share, [u8; 20]) {
     let share = Share {
         layout,
         digests: metainfo.digests(),
-        proof: Some(metainfo.info.proof()),
+        proof: Some(metainfo.proof()),
         held: Ranges::of(0..BYTES),
         torrent: metainfo.encode().into(),
     };
@@ -159,5 +159,5 @@ fn share(private: bool, trackers: &[&str]) -> (Share, [u8; 20]) {
 }
 
 fn handshake(info_hash: [u8; 20], id: u8) -> Message {
-    Message::Handshake(Handshake { reserved: reserved::ours(true), info_hash, peer_id: [id; 20], obfuscated: false })
+    Message::Handshake(Handshake { reserved: reserved::ours(true, false), info_hash, peer_id: [id; 20], obfuscated: false })
 }

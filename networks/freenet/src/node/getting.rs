@@ -821,7 +821,7 @@ pub(super) fn digest_of(layout: &Layout, proof: &Proof) -> Option<Digest> {
     match proof {
         Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Digest::TorrentV1(info::hash(layout, *piece_bytes, hashes))),
         Proof::Tree(tree) => Some(Digest::Content(tree.content())),
-        Proof::Whole { .. } | Proof::Unproven { .. } => None,
+        Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => None,
     }
 }
 

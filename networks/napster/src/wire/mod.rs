@@ -9,8 +9,8 @@ mod search;
 
 pub use codec::{DATA_BYTES_MAX, NapsterCodec, manner};
 pub use fields::{Hertz, Ip, Line, Quoted, Text, Word};
-pub use letter::{Card, Letter};
 pub use hexad_content::Shape;
+pub use letter::{Card, Letter};
 pub use message::{FolderFile, HEAD_BYTES, ToClient, ToServer};
 pub use peer::{ListEntry, Peer};
 pub use search::{Clause, Compare, Measure, Search, kind_of, kind_word};

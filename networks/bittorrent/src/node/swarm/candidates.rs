@@ -37,6 +37,18 @@ struct Candidate {
     seed: bool,
     /// It does not speak MSE.
     plain: bool,
+    /// It goes by the name of version 2; of a hybrid, others may know only that of version 1.
+    v2: bool,
+}
+
+/// Whom to dial, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Next {
+    pub(crate) peer: Endpoint,
+    /// It speaks no MSE.
+    pub(crate) plain: bool,
+    /// It goes by the name of version 2.
+    pub(crate) v2: bool,
 }
 
 /// The known peers of one swarm.
@@ -56,10 +68,11 @@ impl Candidates {
     }
 
     /// A peer was named. When there are too many, one that failed, or is less trusted, leaves; if there is none, the newcomer does.
-    pub(crate) fn add(&mut self, peer: Endpoint, origin: Origin, seed: bool) -> bool {
+    pub(crate) fn add(&mut self, peer: Endpoint, origin: Origin, seed: bool, v2: bool) -> bool {
         if let Some(known) = self.known.get_mut(&peer) {
             known.origin = known.origin.min(origin);
             known.seed |= seed;
+            known.v2 |= v2;
             if origin == Origin::Given {
                 known.fails = 0;
                 known.not_before = Time::ZERO;
@@ -74,13 +87,13 @@ impl Candidates {
             }
             self.known.remove(&worst);
         }
-        let candidate = Candidate { origin, now: Now::Idle, fails: 0, not_before: Time::ZERO, seed, plain: false };
+        let candidate = Candidate { origin, now: Now::Idle, fails: 0, not_before: Time::ZERO, seed, plain: false, v2 };
         self.known.insert(peer, candidate);
         true
     }
 
-    /// The peer to dial next: who failed least, and of those the most trusted, at random among equals. Also says whether it speaks no MSE.
-    pub(crate) fn next(&mut self, seeding: bool, now: Time, dice: &mut Dice) -> Option<(Endpoint, bool)> {
+    /// The peer to dial next: who failed least, and of those the most trusted, at random among equals.
+    pub(crate) fn next(&mut self, seeding: bool, now: Time, dice: &mut Dice) -> Option<Next> {
         let ready = |one: &Candidate| one.now == Now::Idle && one.not_before <= now && !(seeding && one.seed);
         let mut best: Option<(&Endpoint, (u8, Origin))> = None;
         let mut equals = 0;
@@ -100,7 +113,8 @@ impl Candidates {
         let peer = best?.0.clone();
         let candidate = self.known.get_mut(&peer)?;
         candidate.now = Now::Dialling;
-        Some((peer, candidate.plain))
+        let (plain, v2) = (candidate.plain, candidate.v2);
+        Some(Next { peer, plain, v2 })
     }
 
     /// Whether anybody could be dialled, now or later.
@@ -133,6 +147,13 @@ impl Candidates {
     pub(crate) fn speaks_plain(&mut self, peer: &Endpoint) {
         if let Some(one) = self.known.get_mut(peer) {
             one.plain = true;
+        }
+    }
+
+    /// It is dialled by the other name of a hybrid next time.
+    pub(crate) fn goes_by_the_other_name(&mut self, peer: &Endpoint) {
+        if let Some(one) = self.known.get_mut(peer) {
+            one.v2 = !one.v2;
         }
     }
 
@@ -183,28 +204,32 @@ mod tests {
         Endpoint::Ip(([192, 0, 2, last], 6881).into())
     }
 
+    fn next(last: u8) -> Next {
+        Next { peer: peer(last), plain: false, v2: false }
+    }
+
     #[test]
     fn whoever_a_user_named_is_dialled_first_and_failures_come_last() {
         let mut dice = Dice::counter(1, 1);
         let mut candidates = Candidates::new(10);
-        candidates.add(peer(1), Origin::Pex, false);
-        candidates.add(peer(2), Origin::Given, false);
-        candidates.add(peer(3), Origin::Tracker, true);
-        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), Some((peer(2), false)));
+        candidates.add(peer(1), Origin::Pex, false, false);
+        candidates.add(peer(2), Origin::Given, false, false);
+        candidates.add(peer(3), Origin::Tracker, true, false);
+        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), Some(next(2)));
         candidates.failed(&peer(2), Time::ZERO);
-        assert_eq!(candidates.next(true, Time::ZERO, &mut dice), Some((peer(1), false)), "a seed does not dial seeds");
-        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), Some((peer(3), false)));
+        assert_eq!(candidates.next(true, Time::ZERO, &mut dice), Some(next(1)), "a seed does not dial seeds");
+        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), Some(next(3)));
         assert_eq!(candidates.next(false, Time::ZERO, &mut dice), None);
-        assert_eq!(candidates.next(false, Time::ZERO + PAUSE, &mut dice), Some((peer(2), false)));
+        assert_eq!(candidates.next(false, Time::ZERO + PAUSE, &mut dice), Some(next(2)));
     }
 
     #[test]
     fn a_full_list_keeps_the_more_trusted() {
         let mut candidates = Candidates::new(2);
-        assert!(candidates.add(peer(1), Origin::Pex, false));
-        assert!(candidates.add(peer(2), Origin::Tracker, false));
-        assert!(!candidates.add(peer(3), Origin::Pex, false));
-        assert!(candidates.add(peer(4), Origin::Given, false));
+        assert!(candidates.add(peer(1), Origin::Pex, false, false));
+        assert!(candidates.add(peer(2), Origin::Tracker, false, false));
+        assert!(!candidates.add(peer(3), Origin::Pex, false, false));
+        assert!(candidates.add(peer(4), Origin::Given, false, false));
         assert_eq!(candidates.len(), 2);
         assert!(!candidates.known.contains_key(&peer(1)));
     }
@@ -212,8 +237,8 @@ mod tests {
     #[test]
     fn a_peer_that_fails_again_and_again_is_forgotten_unless_a_user_named_it() {
         let mut candidates = Candidates::new(10);
-        candidates.add(peer(1), Origin::Dht, false);
-        candidates.add(peer(2), Origin::Given, false);
+        candidates.add(peer(1), Origin::Dht, false, false);
+        candidates.add(peer(2), Origin::Given, false, false);
         for _ in 0..10 {
             candidates.failed(&peer(1), Time::ZERO);
             candidates.failed(&peer(2), Time::ZERO);

@@ -1,10 +1,11 @@
 //! From an info hash to a torrent, and giving the info dictionary on.
 
-use hexad_core::{Failure, Level, Progress};
+use hexad_core::{Level, Progress};
 
 use super::bits::Bits;
 use super::geometry::Geometry;
 use super::metadata::{BLOCK, Came};
+use super::names::Names;
 use super::peer::{Early, Peer};
 use super::picker::Picker;
 use super::{Slot, Swarm, Torrent};
@@ -18,12 +19,15 @@ impl Swarm {
         if self.torrent.is_some() {
             return;
         }
-        let geometry = Geometry::of(&metainfo.info);
-        self.picker = Picker::new(geometry, t.home.config.picking);
+        self.layers = None;
+        self.learn(&Names::of_info(&metainfo.info));
+        let geometry = Geometry::of(&metainfo);
+        self.picker = Picker::new(geometry.clone(), t.home.config.picking);
         self.have = Bits::new(geometry.pieces);
         if let Some(fetch) = self.fetch {
             t.out.report(fetch.op, Progress::Described(Box::new(metainfo.description())));
         }
+        let pieces = geometry.pieces;
         self.torrent = Some(Torrent { metainfo, geometry });
         t.home.news.push(News::Described(self.info_hash));
         if self.is_private() {
@@ -36,7 +40,7 @@ impl Swarm {
         }
         let slots: Vec<Slot> = self.peers.iter().flatten().map(|peer| peer.slot).collect();
         for slot in slots {
-            self.take_what_was_said_early(slot, geometry.pieces, t);
+            self.take_what_was_said_early(slot, pieces, t);
         }
     }
 
@@ -64,7 +68,7 @@ impl Swarm {
 
     /// Once a second, and when a peer says that it has metadata: asks for what is missing.
     pub(super) fn look_at_metadata(&mut self, t: &mut Turn<'_, '_>) {
-        if self.torrent.is_some() {
+        if self.torrent.is_some() || self.layers.is_some() {
             return;
         }
         self.metadata.pass(t.cx.now);
@@ -99,14 +103,17 @@ impl Swarm {
                 self.ask_for_metadata(t);
             }
             MetadataMessage::Data { piece, total_bytes, data } => {
-                if self.torrent.is_some() {
+                if self.torrent.is_some() || self.layers.is_some() {
                     return;
                 }
                 let Some(giver) = self.peer(slot).map(|peer| peer.giver) else { return };
-                match self.metadata.data((slot, giver), piece, total_bytes, data, &self.info_hash) {
+                match self.metadata.data((slot, giver), piece, total_bytes, data, &self.names) {
                     Came::Unasked => self.nonsense(slot, "metadata_unasked", t),
                     Came::More => self.ask_for_metadata(t),
                     Came::Whole(bytes) => self.on_metadata_whole(bytes, t),
+                    Came::Half => {
+                        self.give_up("the two info hashes of this link belong to different torrents".into(), t);
+                    }
                     Came::Wrong(givers) => {
                         t.out.note(Level::Warn, "metadata_wrong", None, "");
                         if let [giver] = givers.as_slice()
@@ -123,19 +130,9 @@ impl Swarm {
 
     fn on_metadata_whole(&mut self, bytes: bytes::Bytes, t: &mut Turn<'_, '_>) {
         match Info::parse(bytes) {
-            Ok(info) => {
-                let metainfo = Metainfo::of_info(info, self.tiers.clone(), self.web_seeds.clone());
-                self.describe(metainfo, t);
-            }
-            Err(wrong) => {
-                // It is what the info hash names, so nobody has another.
-                if let Some(fetch) = self.fetch.as_mut().filter(|fetch| !fetch.done) {
-                    fetch.done = true;
-                    t.out
-                        .report(fetch.op, Progress::Failed(Failure::Unusable(format!("the torrent of this link cannot be used: {wrong}"))));
-                    t.home.news.push(News::FetchOver(self.info_hash));
-                }
-            }
+            Ok(info) => self.take_info(info, t),
+            // It is what the info hash names, so nobody has another.
+            Err(wrong) => self.give_up(format!("the torrent of this link cannot be used: {wrong}"), t),
         }
     }
 

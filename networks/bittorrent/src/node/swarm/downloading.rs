@@ -55,13 +55,15 @@ impl Swarm {
     }
 
     fn pieces_of(&self, range: &Range<u64>) -> Range<u32> {
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry).filter(|_| range.start < range.end) else { return 0..0 };
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()).filter(|_| range.start < range.end) else {
+            return 0..0;
+        };
         geometry.piece_at(range.start)..(geometry.piece_at(range.end - 1) + 1).min(geometry.pieces)
     }
 
     /// Wants these ranges, and nothing else.
     pub(super) fn want(&mut self, ranges: &Ranges, t: &mut Turn<'_, '_>) {
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry) else { return };
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         self.picker.lease(ranges);
         let Self { peers, picker, .. } = self;
         for peer in peers.iter_mut().flatten() {
@@ -94,7 +96,7 @@ impl Swarm {
 
     /// Asks a peer for more when its queue is half empty.
     pub(super) fn refill(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry) else { return };
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         let Self { peers, picker, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let count = peer.requests.wanted();
@@ -142,7 +144,7 @@ impl Swarm {
     /// A block has come.
     pub(super) fn on_block(&mut self, slot: Slot, piece: u32, begin: u32, data: Payload, t: &mut Turn<'_, '_>) {
         let now = t.cx.now;
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry) else {
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else {
             return self.part_for_nonsense(slot, "block_unasked", t);
         };
         let bytes = data.len();
@@ -174,7 +176,7 @@ impl Swarm {
 
     /// Others need not send a block that has come.
     fn cancel_elsewhere(&mut self, but: Slot, piece: u32, block: u32, t: &mut Turn<'_, '_>) {
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry) else { return };
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         let mut freed = Vec::new();
         for peer in self.peers.iter_mut().flatten().filter(|peer| peer.slot != but) {
             if peer.requests.forgive(piece, block) {
@@ -237,7 +239,7 @@ impl Swarm {
     /// What the engine found about a range of the lease.
     pub(crate) fn on_judged(&mut self, lease: LeaseId, range: &Range<u64>, verdict: Verdict, t: &mut Turn<'_, '_>) {
         let Some(fetch) = self.fetch.filter(|fetch| fetch.lease == lease) else { return };
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry) else { return };
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         if verdict == Verdict::Duplicate || range.start >= range.end {
             return;
         }
@@ -334,7 +336,7 @@ impl Swarm {
         let now: Time = t.cx.now;
         let after = t.home.config.snub_after;
         let Self { peers, picker, torrent, .. } = self;
-        let Some(geometry) = torrent.as_ref().map(|torrent| torrent.geometry) else { return };
+        let Some(geometry) = torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         for peer in peers.iter_mut().flatten() {
             peer.pace(now);
             if !peer.requests.is_silent(after, now) {

@@ -1,26 +1,44 @@
 //! Pieces and blocks of a torrent, in numbers.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::wire::metainfo::Info;
+use crate::wire::metainfo::Metainfo;
 use crate::wire::{BlockRef, frames::BLOCK_BYTES};
 
 /// How a torrent's bytes fall into pieces and blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) piece_bytes: u64,
     pub(crate) total_bytes: u64,
     pub(crate) pieces: u32,
+    /// Where pieces end with files (BEP 52): those that padding follows, ascending, and how many bytes of a file they hold.
+    pub(crate) short: Option<Arc<[(u32, u32)]>>,
 }
 
 impl Geometry {
-    pub(crate) fn of(info: &Info) -> Self {
-        Self { piece_bytes: info.piece_bytes, total_bytes: info.layout.total_bytes(), pieces: info.piece_count() }
+    pub(crate) fn of(metainfo: &Metainfo) -> Self {
+        let info = &metainfo.info;
+        let piece_bytes = info.piece_bytes;
+        let files = info.layout.files().iter().enumerate().filter(|(_, file)| !file.padding && !file.length.is_multiple_of(piece_bytes));
+        let short = metainfo.trees().map(|_| {
+            let last = |(file, _)| {
+                let end = info.layout.file_range(file).end;
+                Some((u32::try_from(end / piece_bytes).ok()?, u32::try_from(end % piece_bytes).ok()?))
+            };
+            files.filter_map(last).collect::<Vec<_>>().into()
+        });
+        Self { piece_bytes, total_bytes: info.layout.total_bytes(), pieces: info.piece_count(), short }
     }
 
     /// The range of the layout that a piece takes.
     pub(crate) fn range(&self, piece: u32) -> Range<u64> {
         let start = (u64::from(piece) * self.piece_bytes).min(self.total_bytes);
+        if let Some(short) = &self.short
+            && let Ok(place) = short.binary_search_by_key(&piece, |(piece, _)| *piece)
+        {
+            return start..start + u64::from(short[place].1);
+        }
         start..(start + self.piece_bytes).min(self.total_bytes)
     }
 
@@ -28,6 +46,11 @@ impl Geometry {
     pub(crate) fn bytes(&self, piece: u32) -> u32 {
         let range = self.range(piece);
         u32::try_from(range.end - range.start).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of a piece with the padding that follows it: what may be asked of us.
+    pub(crate) fn padded_bytes(&self, piece: u32) -> u64 {
+        self.total_bytes.saturating_sub(u64::from(piece) * self.piece_bytes).min(self.piece_bytes)
     }
 
     /// Blocks of a piece.

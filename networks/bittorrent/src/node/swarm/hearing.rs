@@ -25,7 +25,7 @@ impl Swarm {
         let now = t.cx.now;
         let Some(peer) = self.peer(slot) else { return };
         peer.heard = now;
-        let fast = peer.fast;
+        let (fast, v2) = (peer.fast, peer.v2);
         match message {
             Message::Piece { piece, begin, data } => self.on_block(slot, piece, begin, data, t),
             Message::Request(block) => self.on_request(slot, block, t),
@@ -48,6 +48,12 @@ impl Swarm {
                     t.home.news.push(News::DhtNode((ip, port).into()));
                 }
             }
+            Message::HashRequest(_) | Message::Hashes(..) | Message::HashReject(_) if !v2 => {
+                self.part_for_nonsense(slot, "hashes_not_agreed", t);
+            }
+            Message::HashRequest(span) => self.on_hash_request(slot, &span, t),
+            Message::Hashes(span, hashes) => self.on_hashes(slot, &span, &hashes, t),
+            Message::HashReject(span) => self.on_hash_reject(slot, &span, t),
             Message::Unknown(..) => self.nonsense(slot, "message_unknown", t),
             Message::HaveAll | Message::HaveNone | Message::SuggestPiece(_) | Message::AllowedFast(_) | Message::RejectRequest(_)
                 if !fast =>
@@ -243,7 +249,8 @@ impl Swarm {
         let Some(from) = peer.remote.ip() else { return };
         match peer.pex_receiver.hears(pex, from, now) {
             PexHeard::Peers(peers) => {
-                self.add_peers(peers.into_iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & SEED != 0)), Origin::Pex, t);
+                let peers = peers.into_iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & SEED != 0));
+                self.add_peers(peers, Origin::Pex, t);
             }
             PexHeard::Ignored(why) => self.nonsense(slot, why, t),
             PexHeard::Flood(why) => self.part_for_nonsense(slot, why, t),

@@ -2,7 +2,7 @@
 
 use hexad_core::{ConnId, Dial, Endpoint, Level, Output, Span, Time, Transport, Why};
 
-use super::candidates::Origin;
+use super::candidates::{Next, Origin};
 use super::peer::Peer;
 use super::{Slot, Swarm};
 use crate::node::config::Encryption;
@@ -35,6 +35,8 @@ pub(super) struct Dialled {
     /// Where that led.
     remote: Endpoint,
     manner: u8,
+    /// Under which name.
+    info_hash: [u8; 20],
     pub(super) opened: bool,
     since: Time,
 }
@@ -55,37 +57,44 @@ impl Swarm {
             && t.home.half_open < t.home.config.half_open_max
             && self.connected + self.dials.len() < t.home.config.swarm_connections_max
         {
-            let Some((peer, plain)) = self.candidates.next(seeding, t.cx.now, t.cx.dice) else { break };
+            let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, t.cx.now, t.cx.dice) else { break };
             let manner = match t.home.config.encryption {
                 Encryption::Off => manner::PLAIN,
                 Encryption::Preferred if plain => manner::PLAIN,
                 Encryption::Preferred => manner::OBFUSCATED,
                 Encryption::Required => manner::RC4_ONLY,
             };
-            self.open(peer, manner, t);
+            let info_hash = match self.names.v2_short() {
+                Some(short) if v2 => short,
+                _ => self.names.v1.unwrap_or(self.info_hash),
+            };
+            self.open(peer, manner, info_hash, t);
         }
     }
 
-    fn open(&mut self, peer: Endpoint, manner: u8, t: &mut Turn<'_, '_>) {
+    fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], t: &mut Turn<'_, '_>) {
         let conn = t.cx.new_conn();
-        let secret = self.info_hash.to_vec().into();
+        let secret = info_hash.to_vec().into();
         let dial = Dial { transport: Transport::Tcp, deadline: DIAL_DEADLINE, manner, secret };
         t.out.push(Output::Open(conn, peer.clone(), dial));
         t.home.half_open += 1;
         t.home.places.insert(conn, Place::Dialling(self.id));
-        self.dials.insert(conn, Dialled { remote: peer.clone(), peer, manner, opened: false, since: t.cx.now });
+        self.dials.insert(conn, Dialled { remote: peer.clone(), peer, manner, info_hash, opened: false, since: t.cx.now });
     }
 
     /// `obfuscated` is how the connection is spoken, as the other end will read it.
-    fn handshake(&self, obfuscated: bool, t: &Turn<'_, '_>) -> Message {
-        let reserved = reserved::ours(t.home.config.dht && !self.is_private());
-        Message::Handshake(Handshake { reserved, info_hash: self.info_hash, peer_id: self.peer_id, obfuscated })
+    fn handshake(&self, info_hash: [u8; 20], obfuscated: bool, t: &Turn<'_, '_>) -> Message {
+        // Who hears the hash of version 1 of a hybrid may answer with the other one.
+        let upgrade = self.names.are_both() && self.speaks_v2() && !self.is_v2(&info_hash);
+        let reserved = reserved::ours(t.home.config.dht && !self.is_private(), upgrade);
+        Message::Handshake(Handshake { reserved, info_hash, peer_id: self.peer_id, obfuscated })
     }
 
     /// A dial has succeeded: we speak first.
     pub(crate) fn on_opened(&mut self, conn: ConnId, remote: Endpoint, t: &mut Turn<'_, '_>) {
-        let Some(obfuscated) = self.dials.get(&conn).map(|dialled| dialled.manner != manner::PLAIN) else { return };
-        let handshake = self.handshake(obfuscated, t);
+        let how = self.dials.get(&conn).map(|dialled| (dialled.info_hash, dialled.manner != manner::PLAIN));
+        let Some((info_hash, obfuscated)) = how else { return };
+        let handshake = self.handshake(info_hash, obfuscated, t);
         let Some(dialled) = self.dials.get_mut(&conn).filter(|dialled| !dialled.opened) else { return };
         dialled.opened = true;
         dialled.remote = remote;
@@ -108,12 +117,16 @@ impl Swarm {
         if dialled.opened && dialled.manner == manner::OBFUSCATED {
             self.candidates.speaks_plain(&dialled.peer);
             if t.home.half_open < t.home.config.half_open_max {
-                self.open(dialled.peer, manner::PLAIN, t);
+                self.open(dialled.peer, manner::PLAIN, dialled.info_hash, t);
             } else {
                 self.candidates.closed(&dialled.peer, Span::ZERO, t.cx.now);
                 self.look_alive(t);
             }
             return;
+        }
+        // It may know a hybrid by its other name only.
+        if dialled.opened && self.names.are_both() {
+            self.candidates.goes_by_the_other_name(&dialled.peer);
         }
         self.candidates.failed(&dialled.peer, t.cx.now);
         self.look_alive(t);
@@ -122,7 +135,8 @@ impl Swarm {
     /// The handshake of whom we have dialled.
     pub(crate) fn on_handshake(&mut self, conn: ConnId, handshake: &Handshake, t: &mut Turn<'_, '_>) {
         let Some(dialled) = self.dials.remove(&conn) else { return };
-        if !dialled.opened || handshake.info_hash != self.info_hash {
+        let upgraded = self.speaks_v2() && self.is_v2(&handshake.info_hash);
+        if !dialled.opened || (handshake.info_hash != dialled.info_hash && !upgraded) {
             t.home.half_open -= usize::from(!dialled.opened);
             t.drop_note("handshake_other_torrent", &dialled.peer);
             t.close(conn, "handshake_other_torrent");
@@ -185,8 +199,14 @@ impl Swarm {
         if let Some(known_as) = &peer.known_as {
             self.candidates.connected(known_as);
         }
+        // Who says by the hash of version 1 that it speaks version 2 as well is answered with the other one (BEP 52, *upgrade path*).
+        let named = match self.names.v2_short() {
+            Some(short) if !outgoing && reserved::v2(&handshake.reserved) && self.speaks_v2() => short,
+            _ => handshake.info_hash,
+        };
+        peer.v2 = self.is_v2(&named) && self.speaks_v2();
         if !outgoing {
-            let ours = self.handshake(handshake.obfuscated, t);
+            let ours = self.handshake(named, handshake.obfuscated, t);
             peer.say(ours, t);
         }
         if let Some(torrent) = &self.torrent {
@@ -266,6 +286,7 @@ impl Swarm {
     /// Where a peer listens has become known.
     pub(super) fn listens_at(&mut self, slot: Slot, port: u16, t: &mut Turn<'_, '_>) {
         let Some(peer) = self.peer(slot) else { return };
+        let v2 = peer.v2;
         let Some(socket) = peer.remote.socket().filter(|_| port != 0 && !peer.outgoing) else { return };
         let listen = std::net::SocketAddr::new(socket.ip(), port);
         peer.listen = Some(listen);
@@ -277,7 +298,7 @@ impl Swarm {
             && peer.known_as.is_none()
         {
             peer.known_as = Some(endpoint.clone());
-            self.candidates.add(endpoint.clone(), Origin::Met, false);
+            self.candidates.add(endpoint.clone(), Origin::Met, false, v2);
             self.candidates.connected(&endpoint);
         }
     }
@@ -359,6 +380,9 @@ impl Swarm {
             self.optimistic = None;
         }
         self.metadata.gone(slot);
+        if let Some(layers) = &mut self.layers {
+            layers.gone(slot);
+        }
         if !peer.choked {
             self.fill_slots(t);
         }

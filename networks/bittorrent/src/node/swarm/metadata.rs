@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use hexad_core::{Map, Span, Time};
-use sha1::{Digest as _, Sha1};
 
+use super::names::{Named, Names};
 use super::picker::{GiverId, Slot};
 use crate::wire::metainfo::METAINFO_BYTES_MAX;
 
@@ -28,6 +28,8 @@ pub(crate) enum Came {
     More,
     /// The whole dictionary is there, and is what the info hash says.
     Whole(Bytes),
+    /// The whole is there, and is what one of two info hashes says.
+    Half,
     /// The whole is wrong; who gave blocks of it.
     Wrong(Vec<GiverId>),
 }
@@ -71,7 +73,7 @@ impl Metadata {
     }
 
     /// A block came.
-    pub(crate) fn data(&mut self, (slot, giver): (Slot, GiverId), number: u32, total: u32, data: Bytes, info_hash: &[u8; 20]) -> Came {
+    pub(crate) fn data(&mut self, (slot, giver): (Slot, GiverId), number: u32, total: u32, data: Bytes, names: &Names) -> Came {
         let asked = self.asked.get(&number).is_some_and(|(other, _)| *other == slot);
         let expected = self.size.saturating_sub(number.saturating_mul(BLOCK)).min(BLOCK);
         if !asked || total != self.size || data.len() != expected as usize {
@@ -93,8 +95,10 @@ impl Metadata {
             }
         }
         self.asked.clear();
-        if <[u8; 20]>::from(Sha1::digest(&whole)) == *info_hash {
-            return Came::Whole(whole.into());
+        match names.look_at(&whole) {
+            Named::Right => return Came::Whole(whole.into()),
+            Named::Half => return Came::Half,
+            Named::Wrong => {}
         }
         self.alone = true;
         self.only = None;
@@ -147,11 +151,13 @@ impl Metadata {
 
 #[cfg(test)]
 mod tests {
+    use sha1::{Digest as _, Sha1};
+
     use super::*;
 
-    fn whole() -> (Bytes, [u8; 20]) {
+    fn whole() -> (Bytes, Names) {
         let bytes: Bytes = (0..BLOCK * 2 + 5).map(|byte| (byte % 251) as u8).collect::<Vec<u8>>().into();
-        let hash = Sha1::digest(&bytes).into();
+        let hash = Names { v1: Some(Sha1::digest(&bytes).into()), v2: None };
         (bytes, hash)
     }
 

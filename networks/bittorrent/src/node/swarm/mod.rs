@@ -1,8 +1,9 @@
 //! One torrent: who is in it, what we have and want of it, and what is known of it at all.
 //!
 //! A fetch and a publish of the same info hash share one swarm. Split by what is remembered: [`peer`] one connection, [`candidates`] who could be dialled,
-//! [`picker`] pieces, [`requests`] and [`uploads`] the queues of one peer, [`metadata`] the info dictionary on its way, [`blame`] who lied. What is done
-//! with it: `links` (connections), `hearing` (what peers say), `downloading`, `uploading`, `describing`.
+//! [`picker`] pieces, [`requests`] and [`uploads`] the queues of one peer, [`names`] the info hashes, [`metadata`] the info dictionary on its way and
+//! [`layers`] the hashes that it lacks, [`blame`] who lied. What is done with it: `links` (connections), `hearing` (what peers say), `downloading`,
+//! `uploading`, `describing`, `hashes`.
 
 mod bits;
 mod blame;
@@ -11,9 +12,12 @@ mod choker;
 mod describing;
 mod downloading;
 mod geometry;
+mod hashes;
 mod hearing;
+mod layers;
 mod links;
 mod metadata;
+mod names;
 mod peer;
 mod picker;
 mod requests;
@@ -29,9 +33,12 @@ use self::blame::Blame;
 use self::candidates::Candidates;
 pub(crate) use self::candidates::Origin;
 use self::geometry::Geometry;
+use self::hashes::Trees;
+use self::layers::Layers;
 use self::links::Dialled;
 pub(crate) use self::links::HANDSHAKE_DEADLINE;
 use self::metadata::Metadata;
+pub(crate) use self::names::Names;
 use self::peer::Peer;
 use self::picker::Picker;
 pub(crate) use self::picker::Slot;
@@ -82,10 +89,15 @@ struct Torrent {
 #[derive(Debug)]
 pub(crate) struct Swarm {
     pub(crate) id: SwarmId,
+    /// What it goes by in this node, whatever other names become known.
     pub(crate) info_hash: [u8; 20],
+    names: Names,
     peer_id: [u8; 20],
     torrent: Option<Torrent>,
     metadata: Metadata,
+    /// The info dictionary is known, and these are missing.
+    layers: Option<Box<Layers>>,
+    trees: Trees,
     /// What a magnet link named beside the info hash.
     tiers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
@@ -111,18 +123,21 @@ pub(crate) struct Swarm {
 }
 
 impl Swarm {
-    pub(crate) fn new(id: SwarmId, info_hash: [u8; 20], t: &mut Turn<'_, '_>) -> Self {
+    pub(crate) fn new(id: SwarmId, names: Names, t: &mut Turn<'_, '_>) -> Self {
         let now = t.now();
         let config = &t.home.config;
         let mut peer_id = *b"-HX0010-............";
         t.cx.dice.fill(&mut peer_id[8..]);
-        let nothing = Geometry { piece_bytes: 1, total_bytes: 0, pieces: 0 };
+        let nothing = Geometry { piece_bytes: 1, total_bytes: 0, pieces: 0, short: None };
         Self {
             id,
-            info_hash,
+            info_hash: names.shorts().next().unwrap_or_default(),
+            names,
             peer_id,
             torrent: None,
             metadata: Metadata::default(),
+            layers: None,
+            trees: Trees::default(),
             tiers: Vec::new(),
             web_seeds: Vec::new(),
             fetch: None,
@@ -144,6 +159,22 @@ impl Swarm {
             next_hunger: now + Span::from_secs(5),
             beating: false,
         }
+    }
+
+    /// All names that it goes by in 20 bytes, that of the node first.
+    pub(crate) fn hashes(&self) -> Vec<[u8; 20]> {
+        let own = self.info_hash;
+        std::iter::once(own).chain(self.names.shorts().filter(|hash| *hash != own)).collect()
+    }
+
+    /// Learns names, of a link or of a torrent that has one of its own.
+    pub(crate) fn learn(&mut self, names: &Names) {
+        self.names = Names { v1: self.names.v1.or(names.v1), v2: self.names.v2.or(names.v2) };
+    }
+
+    /// Whether whom we know by that name speaks version 2, where others of the torrent may not.
+    pub(crate) fn is_v2(&self, hash: &[u8; 20]) -> bool {
+        self.names.v2_short().is_some_and(|short| short == *hash)
     }
 
     /// The metadata, once known.
@@ -214,7 +245,7 @@ impl Swarm {
     /// Takes in what a share has, and tells peers of it.
     fn adopt(&mut self, id: ShareId, share: &Share, t: &mut Turn<'_, '_>) {
         let Some(torrent) = &self.torrent else { return };
-        let geometry = torrent.geometry;
+        let geometry = torrent.geometry.clone();
         let index = self.offers.iter().position(|offer| offer.share == id).unwrap_or_else(|| {
             self.offers.push(Offer { ops: Vec::new(), share: id, have: Bits::new(geometry.pieces) });
             self.offers.len() - 1
@@ -276,8 +307,20 @@ impl Swarm {
         }
     }
 
-    /// Peers were named; dials as many as may be, at once.
+    /// Peers were named, by the user or by a peer; dials as many as may be, at once.
     pub(crate) fn add_peers(&mut self, peers: impl IntoIterator<Item = (Endpoint, bool)>, origin: Origin, t: &mut Turn<'_, '_>) {
+        let v2 = self.names.v1.is_none();
+        self.add_peers_of(v2, peers, origin, t);
+    }
+
+    /// Peers were named as those who are found by the name of version 2, or by the other one.
+    pub(crate) fn add_peers_of(
+        &mut self,
+        v2: bool,
+        peers: impl IntoIterator<Item = (Endpoint, bool)>,
+        origin: Origin,
+        t: &mut Turn<'_, '_>,
+    ) {
         if self.is_private() && !matches!(origin, Origin::Given | Origin::Tracker | Origin::Met) {
             return;
         }
@@ -285,7 +328,7 @@ impl Swarm {
             if peer.socket().is_some_and(|socket| t.home.bans.has(socket) || socket.port() == 0 || t.home.is_us(socket)) {
                 continue;
             }
-            self.candidates.add(peer, origin, seed);
+            self.candidates.add(peer, origin, seed, v2);
         }
         self.look_alive(t);
     }
@@ -319,6 +362,7 @@ impl Swarm {
         self.look_at_links(t);
         self.look_at_requests(t);
         self.look_at_metadata(t);
+        self.look_at_layers(t);
         self.exchange_peers(t);
         if now >= self.next_choke {
             self.next_choke = now + t.home.config.choke_interval;

@@ -20,6 +20,11 @@ const METADATA_CREDIT_MAX: u32 = 256;
 /// … and a second.
 const METADATA_CREDIT_PER_S: u32 = 32;
 
+/// Spans of hashes that a peer may ask for at once …
+const HASH_CREDIT_MAX: u32 = 256;
+/// … and a second: at 512 pieces a span that is enough for any torrent.
+const HASH_CREDIT_PER_S: u32 = 64;
+
 /// What a peer says it has before we know how many pieces there are.
 #[derive(Debug, Default)]
 pub(super) struct Early {
@@ -44,6 +49,8 @@ pub(crate) struct Peer {
     pub(super) extended: bool,
     pub(super) dht: bool,
     pub(super) obfuscated: bool,
+    /// The connection is one of version 2: hashes may be asked for (BEP 52).
+    pub(super) v2: bool,
     pub(super) since: Time,
     pub(super) heard: Time,
     pub(super) said: Time,
@@ -91,6 +98,8 @@ pub(crate) struct Peer {
     pub(super) given_before: [u64; 2],
     /// Metadata blocks that it may still ask for; refilled with time.
     pub(super) metadata_credit: u32,
+    /// Spans of hashes that it may still ask for; refilled with time.
+    pub(super) hash_credit: u32,
     /// Messages that are of no use and cost it the connection when they become too many.
     pub(super) nonsense: u32,
 }
@@ -117,6 +126,7 @@ impl Peer {
             extended: reserved::extended(&handshake.reserved),
             dht: reserved::dht(&handshake.reserved),
             obfuscated: handshake.obfuscated,
+            v2: false,
             since: now,
             heard: now,
             said: now,
@@ -149,6 +159,7 @@ impl Peer {
             up: Meter::new(window, now),
             given_before: [0; 2],
             metadata_credit: METADATA_CREDIT_MAX,
+            hash_credit: HASH_CREDIT_MAX,
             nonsense: 0,
         }
     }
@@ -161,6 +172,7 @@ impl Peer {
     /// Once a second: what it may ask for grows again, and queues follow the rates.
     pub(super) fn pace(&mut self, now: Time) {
         self.metadata_credit = (self.metadata_credit + METADATA_CREDIT_PER_S).min(METADATA_CREDIT_MAX);
+        self.hash_credit = (self.hash_credit + HASH_CREDIT_PER_S).min(HASH_CREDIT_MAX);
         self.uploads.pace();
         self.requests.pace(&mut self.down, now);
         self.dry = false;

@@ -103,7 +103,7 @@ pub(crate) struct Picker {
 
 impl Picker {
     pub(crate) fn new(geometry: Geometry, picking: Picking) -> Self {
-        let pieces = geometry.pieces as usize;
+        let (count, pieces) = (geometry.pieces, geometry.pieces as usize);
         Self {
             geometry,
             picking,
@@ -112,8 +112,8 @@ impl Picker {
             states: vec![State::Idle; pieces],
             places: vec![0; pieces],
             buckets: Vec::new(),
-            free: Bits::new(geometry.pieces),
-            needed: Bits::new(geometry.pieces),
+            free: Bits::new(count),
+            needed: Bits::new(count),
             open: Map::new(),
             free_blocks: 0,
             awaiting: Map::new(),

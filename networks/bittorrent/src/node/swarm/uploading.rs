@@ -124,10 +124,10 @@ impl Swarm {
 
     pub(super) fn on_request(&mut self, slot: Slot, block: BlockRef, t: &mut Turn<'_, '_>) {
         let requests_max = t.home.config.requests_max as usize;
-        let geometry = self.torrent.as_ref().map(|torrent| torrent.geometry);
+        let geometry = self.torrent.as_ref().map(|torrent| torrent.geometry.clone());
         let fits = geometry.is_some_and(|geometry| {
             let end = u64::from(block.begin) + u64::from(block.length);
-            block.piece < geometry.pieces && block.length > 0 && block.length <= BLOCK_BYTES && end <= geometry.bytes(block.piece).into()
+            block.piece < geometry.pieces && block.length > 0 && block.length <= BLOCK_BYTES && end <= geometry.padded_bytes(block.piece)
         });
         if !fits {
             return self.part_for_nonsense(slot, "request_bad", t);
@@ -169,7 +169,7 @@ impl Swarm {
 
     /// Gives the host as many blocks as it may have.
     pub(super) fn pump(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry) else { return };
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         let Self { peers, offers, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         if peer.uploads.len() == 0 {

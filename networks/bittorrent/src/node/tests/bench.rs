@@ -102,7 +102,7 @@ impl Bench {
         Share {
             layout: self.torrent.info.layout.clone(),
             digests: self.torrent.digests(),
-            proof: Some(self.torrent.info.proof()),
+            proof: Some(self.torrent.proof()),
             held,
             torrent: self.torrent.encode().into(),
         }

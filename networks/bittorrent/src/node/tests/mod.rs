@@ -6,3 +6,4 @@ mod giving;
 mod joining;
 mod links;
 mod trouble;
+mod v2;

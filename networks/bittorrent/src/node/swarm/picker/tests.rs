@@ -14,8 +14,8 @@ struct Bench {
 impl Bench {
     fn new(pieces: u32) -> Self {
         let piece_bytes = BLOCKS * u64::from(BLOCK_BYTES);
-        let geometry = Geometry { piece_bytes, total_bytes: u64::from(pieces) * piece_bytes, pieces };
-        let mut picker = Picker::new(geometry, Picking::RarestFirst);
+        let geometry = Geometry { piece_bytes, total_bytes: u64::from(pieces) * piece_bytes, pieces, short: None };
+        let mut picker = Picker::new(geometry.clone(), Picking::RarestFirst);
         picker.lease(&Ranges::of(0..geometry.total_bytes));
         Self { picker, dice: Dice::counter(5, 5), pieces }
     }
