@@ -203,10 +203,8 @@ impl Server {
             Asked::Login(conn) => self.on_account(conn, account, cx, tickets, out),
             Asked::Password(conn, account) => self.on_password(conn, *account, hash, cx, tickets, out),
             Asked::Registered(conn, account) => self.let_in(conn, Some(*account), cx, tickets, out),
-            Asked::NickCheck(conn) => {
-                if self.knows(conn) {
-                    out.send_to(conn, if account.is_some() { ToClient::NickTaken {} } else { ToClient::NickFree {} }.into());
-                }
+            Asked::NickCheck(conn) if self.knows(conn) => {
+                out.send_to(conn, if account.is_some() { ToClient::NickTaken {} } else { ToClient::NickFree {} }.into());
             }
             Asked::CheckAccount(conn, password) => match account {
                 Some(account) => {
@@ -227,11 +225,8 @@ impl Server {
                 let ask = Ask::Store(ACCOUNTS, key_of(account.nick.bytes()).bytes().to_vec(), value);
                 self.ask(ask, Asked::PasswordStored(conn), tickets, out);
             }
-            Asked::PasswordStored(conn) => {
-                let text = if failed { "the password could not be changed" } else { "your password was changed" };
-                if self.knows(conn) {
-                    error(conn, text, out);
-                }
+            Asked::PasswordStored(conn) if self.knows(conn) => {
+                error(conn, if failed { "the password could not be changed" } else { "your password was changed" }, out);
             }
             Asked::Whowas(conn, nick) => self.on_whowas(conn, &nick, account.as_ref(), out),
             Asked::Promote(conn, nick, level) => self.on_promote(conn, &nick, level, account, tickets, out),

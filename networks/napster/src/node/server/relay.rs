@@ -48,7 +48,7 @@ impl Server {
             _ => None,
         };
         match there {
-            Some((owner, card)) => self.to_elsewhere(conn, message, &owner, card, out),
+            Some((owner, card)) => self.pass_on_elsewhere(conn, message, &owner, card, out),
             // As if nobody had been asked; he may have come here meanwhile.
             None if matches!(message, ToServer::PrivateMessage { .. } | ToServer::Ping { .. } | ToServer::Pong { .. }) => {
                 error(conn, "User is not currently online.", out);
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    fn to_elsewhere(&mut self, conn: ConnId, message: ToServer, owner: &IndexOwner, card: Card, out: &mut Out) {
+    fn pass_on_elsewhere(&mut self, conn: ConnId, message: ToServer, owner: &IndexOwner, card: Card, out: &mut Out) {
         let Some(me) = self.card(conn) else { return };
         let machine = owner.machine;
         let mut deliver = |message: ToClient| {
