@@ -92,7 +92,7 @@ fn join(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         {
             // The power of log2 N with which the messages grow.
             let grows = (last.1 / first.1).ln() / (last.0.log2() / first.0.log2()).ln();
-            let expected = if name == "copied" { Expected::Between(0.5, 1.6) } else { Expected::Between(1.5, 2.5) };
+            let expected = if name == "copied" { Expected::AtMost(1.3) } else { Expected::Between(1.5, 2.5) };
             outcome.find("CH12", format!("messages grow with this power of log2 N, {name} (tolerance ours)"), expected, grows);
         }
     }
