@@ -53,6 +53,7 @@ impl Node {
     }
 
     /// Asks for a connection from a servent: along the way that its hits came, and at its proxies. Returns whether anybody could be asked.
+    #[expect(clippy::too_many_arguments, reason = "what is known of a source, and the two that every step has")]
     pub(crate) fn ask_for_push(
         &mut self,
         op: OpId,

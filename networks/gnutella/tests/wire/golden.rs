@@ -74,7 +74,9 @@ fn a_table_arrives_as_it_was_sent_and_its_changes_do() {
     }
     assert_eq!(receiver.table(), Some(&table));
     let mut more = Table::new(1 << 14);
-    (0..5000).for_each(|number| more.insert(hash(&format!("word{number}"))));
+    // Words that differ much, so that the table does not compress well.
+    let word = |number: u32| number.wrapping_mul(2_654_435_761).to_string();
+    (0..5000).for_each(|number| more.insert(hash(&word(number))));
     let messages = more.messages(Some(&table));
     assert!(messages.len() > 1 && messages.iter().all(|message| matches!(message, Qrp::Patch { .. })), "several parts, no reset");
     for message in messages {
@@ -87,7 +89,7 @@ fn a_table_arrives_as_it_was_sent_and_its_changes_do() {
     let mut large = Table::new(1 << 15);
     large.insert_all(&more);
     for number in 0..5000 {
-        let hashed = hash(&format!("word{number}"));
+        let hashed = hash(&word(number));
         assert!(small.may_have(hashed) && large.may_have(hashed));
     }
 }
@@ -168,7 +170,7 @@ fn a_ggep_bomb_is_refused() {
     block.push(0x40 | u8::try_from(bomb.len() & 63).unwrap());
     block.extend_from_slice(&bomb);
     assert!(Block::read(&block).is_err());
-    for bad in ["c3", "c300", "c391", "c38141", "c3815840c0", "c381580000"] {
+    for bad in ["c3", "c300", "c391", "c38141", "c38158c0", "c381580000"] {
         assert!(Block::read(&unhex(bad)).is_err(), "{bad}");
     }
 }
