@@ -111,6 +111,9 @@ fn whoever_knows_the_words_can_read_and_write_under_them() {
     let block = ksk("sample.txt").encode(b"text", false).expect("it fits a block");
     let request = Uri::parse("KSK@sample.txt").expect("a URI").request().expect("a key");
     assert_eq!(request.decode(&block), Ok((Bytes::from_static(b"text"), false)));
+    // Computed apart from this crate, with Python's hashlib and cryptography.
+    let hex: String = request.node_key().routing().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "d80f9c681758190985fbbdcbdd389d5cfc91c2a8f1cc8806430821d63031789e");
 }
 
 proptest! {

@@ -6,8 +6,6 @@ use hexad_freenet::keys::{Block, ClientChk, Location};
 use hexad_freenet::wire::{Found, Hello, Message, Reason, Walking};
 use hexad_freenet::{Node, Request, Settings, doors};
 
-type Said = Vec<hexad_core::Outbound<Node<u32>>>;
-
 struct Table {
     node: Transcript<Node<u32>>,
 }
@@ -33,7 +31,7 @@ impl Table {
     }
 }
 
-fn sent(said: &Said) -> Vec<(u64, Message<u32>)> {
+fn sent(said: &[hexad_core::Outbound<Node<u32>>]) -> Vec<(u64, Message<u32>)> {
     let send = |output: &hexad_core::Outbound<Node<u32>>| match output {
         Output::Send(Link::Conn(conn), message) => Some((conn.0, message.clone())),
         _ => None,

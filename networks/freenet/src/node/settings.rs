@@ -100,7 +100,7 @@ impl Default for Settings {
             walk_deadline: Span::from_secs(60),
             walks_max: 1024,
             seen_max: 10_000,
-            loops_max: 32,
+            loops_max: 8,
             failures_max: 20_000,
             up_bytes_per_s: 4 << 20,
             liability: Span::from_secs(60),
