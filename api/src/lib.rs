@@ -21,7 +21,7 @@ pub use problem::Problem;
 pub use request::{FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{BittorrentSettings, ChordSettings, Encryption, NapsterServerSettings, NapsterSettings, NetworkSettings, Settings};
-pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
+pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary, TorrentVersion};
 
 /// Something that runs until it is done or stopped, and tells how it goes.
 pub struct Task {
