@@ -67,7 +67,14 @@ impl Adapter for BitTorrentV2 {
 
     fn share_by_trees(layout: &Arc<Layout>, trees_of: &dyn Fn(&Layout) -> Vec<TreeProof>) -> Option<Share> {
         let piece_bytes = Self::piece_bytes(layout.total_bytes());
-        let layout = Arc::new(layout.aligned(piece_bytes, false).expect("a small layout"));
+        // A file tree has its files in the order of their names.
+        let mut files = layout.files().to_vec();
+        files.sort_by(|left, right| left.path.cmp(&right.path));
+        let sorted = match layout.is_single() {
+            true => layout.as_ref().clone(),
+            false => Layout::folder(layout.name().to_owned(), files).expect("a small layout"),
+        };
+        let layout = Arc::new(sorted.aligned(piece_bytes, false).expect("a small layout"));
         let builder = MetainfoBuilder::new(layout.clone(), piece_bytes, Vec::new()).with_trees(trees_of(&layout), Version::V2);
         let metainfo = builder.build().expect("the trees fit the layout");
         Some(Share {

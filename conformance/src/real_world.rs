@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use std::time::Duration;
 
-use hexad_content::{Digest, Layout, safe_names};
+use hexad_content::{Digest, FileEntry, Layout, safe_names};
 use hexad_core::{Abilities, Endpoint, Hit, LeaseId, OpId, Operation, Progress, Query, ShareId, Source};
 use hexad_driver::host::NodeKey;
 use tempfile::TempDir;
@@ -157,10 +157,10 @@ fn write(layout: &Layout, folder: &Folder, below: &std::path::Path) -> io::Resul
     Ok(paths)
 }
 
-/// Where the files of a layout stand, padding among them.
-fn spread(layout: &Layout, paths: &[Option<PathBuf>]) -> Vec<Option<PathBuf>> {
-    let mut own = paths.iter();
-    layout.files().iter().map(|file| if file.padding { None } else { own.next().cloned().flatten() }).collect()
+/// Where the files of a layout stand, those of `from` in another order and with padding among them.
+fn spread(layout: &Layout, from: &Layout, paths: &[Option<PathBuf>]) -> Vec<Option<PathBuf>> {
+    let place = |file: &FileEntry| from.files().iter().zip(paths).find(|(own, _)| own.path == file.path).and_then(|(_, path)| path.clone());
+    layout.files().iter().map(|file| if file.padding { None } else { place(file) }).collect()
 }
 
 impl<N: Adapter> Peer for RealPeer<N> {
@@ -173,7 +173,8 @@ impl<N: Adapter> Peer for RealPeer<N> {
         let piece_bytes = N::piece_bytes(folder.bytes());
         let trees = |layout: &Layout| {
             let work = hexad_library::Work { threads: 0, progress: &|_, _| {}, cancel: None };
-            hexad_library::hash_trees(layout, &spread(layout, &paths), piece_bytes, &work).expect("files just written can be hashed")
+            hexad_library::hash_trees(layout, &spread(layout, &folder.layout, &paths), piece_bytes, &work)
+                .expect("files just written can be hashed")
         };
         let share = N::share_by_trees(&folder.layout, &trees).unwrap_or_else(|| {
             let hashes = hexad_library::hash_pieces(&folder.layout, &paths, piece_bytes, &|_, _| {});
@@ -185,7 +186,10 @@ impl<N: Adapter> Peer for RealPeer<N> {
         let machine = inner.machine();
         let address = machine.log.wait("a door to be open", |seen| seen.bound.get(&N::door()).copied());
         let published = Published { digest: N::digest(&share), source: N::source(&share, vec![N::address(address, inner.key.public())]) };
-        machine.transfers.open_share(id, share.layout.clone(), spread(&share.layout, &paths)).expect("files just written can be shared");
+        machine
+            .transfers
+            .open_share(id, share.layout.clone(), spread(&share.layout, &folder.layout, &paths))
+            .expect("files just written can be shared");
         machine.set_share(id, share);
         machine.handle.start(op, Operation::Publish { share: id });
         machine.await_done(op, "a publish to be in effect");

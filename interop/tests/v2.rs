@@ -1,9 +1,8 @@
-//! BitTorrent v2 and hybrid torrents (BEP 52) against libtorrent: made, fed and fetched, by .torrent and by link; hybrids with programs
-//! that know only v1 as well.
+//! BitTorrent v2 and hybrid torrents (BEP 52) against libtorrent: made, fed and fetched, by .torrent and by link.
 
 mod common;
 
-use common::{Case, Payload, Via, together};
+use common::{Case, PATIENCE, Payload, Via, together};
 use hexad_interop::{Crypto, Hexad, Link, Program, Scene, Torrent, Version, have};
 use std::process::Command;
 
@@ -45,20 +44,34 @@ fn hexad_feeds_itself_by_link() {
     between(Program::Hexad, Program::Hexad, Link::Magnet);
 }
 
+/// aria2 1.36 and Transmission 3.00 cannot be asked: the one computes another info hash of a hybrid, the other calls it corrupt (both stumble over
+/// the empty keys of `file tree`).
 #[test]
-fn hybrids_go_to_and_from_programs_that_know_v1_only() {
-    let case = |(seed, leech), payload| Case {
-        seed: (seed, Crypto::Default),
-        leech: (leech, Crypto::Default),
-        link: Link::File,
-        via: Via::Dialling,
-        payload,
-    };
-    let cases = [Program::Aria2, Program::Transmission].map(|foreign| {
-        let ways = [(Program::Hexad, foreign), (foreign, Program::Hexad)];
-        [case(ways[0], PAYLOADS[2]), case(ways[1], PAYLOADS[2])]
-    });
-    together(cases.as_flattened());
+fn a_hybrid_is_found_by_either_of_its_names() {
+    if !have(&[Program::Libtorrent.needs(), Program::Hexad.needs()].concat()) {
+        return;
+    }
+    for (seed, leech) in [(Program::Hexad, Program::Libtorrent), (Program::Libtorrent, Program::Hexad), (Program::Hexad, Program::Hexad)] {
+        for v1 in [true, false] {
+            let scene = Scene::new().expect("a stage");
+            let outcome = (|| {
+                let data = scene.folder(256 << 10)?;
+                let torrent = Torrent::make_v2(&data, &scene.path("payload.torrent"), 256 << 10, &[], Version::Hybrid)?;
+                let named = match v1 {
+                    true => Torrent { info_hash_v2: None, ..torrent.clone() },
+                    false => Torrent { info_hash: String::new(), ..torrent.clone() },
+                };
+                let source = scene.seed(&torrent);
+                let _source = seed.seed(&source)?;
+                let mut job = scene.leech("leech", &named);
+                job.link = Link::Magnet;
+                job.peers = vec![source.at];
+                leech.leech(&job)?.complete(PATIENCE)?;
+                scene.arrived(&torrent, &job)
+            })();
+            scene.explain(outcome).unwrap_or_else(|wrong| panic!("{seed} to {leech}, {}: {wrong:#}", if v1 { "v1" } else { "v2" }));
+        }
+    }
 }
 
 #[test]

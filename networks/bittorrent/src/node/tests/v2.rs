@@ -86,6 +86,17 @@ fn padding_is_given_to_those_who_ask_for_it() {
         said.iter().any(|output| matches!(output, Output::SendShare(_, _, SHARE, range) if *range == (start..start + (16 << 10)))),
         "{said:?}"
     );
+    // libtorrent asks for whole blocks even behind the last file.
+    let mut unpadded = self::bench(Version::V2).seeds();
+    let (other, _) = unpadded.meets(1, true);
+    unpadded.says(other, Message::Interested);
+    let last = BlockRef { piece: 6, begin: 0, length: 16 << 10 };
+    let said = unpadded.says(other, Message::Request(last));
+    let start = (PARTS + 1) * PIECE;
+    assert!(
+        said.iter().any(|output| matches!(output, Output::SendShare(_, _, SHARE, range) if *range == (start..start + (16 << 10)))),
+        "{said:?}"
+    );
     let beyond = BlockRef { piece: 6, begin: 0, length: (16 << 10) + 1 };
     assert_eq!(closed(conn, &bench.says(conn, Message::Request(beyond))).as_deref(), Some("request_bad"));
 }
