@@ -24,7 +24,7 @@ pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, NapsterServerSettings, NapsterSettings,
     NetworkSettings, Settings,
 };
-pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
+pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary, TorrentVersion};
 
 /// Something that runs until it is done or stopped, and tells how it goes.
 pub struct Task {

@@ -25,6 +25,22 @@ pub struct CreateRequest {
     pub source: Option<String>,
     /// Write over an existing `out`.
     pub force: bool,
+    /// Which BitTorrent to describe the files for.
+    #[serde(default)]
+    pub version: TorrentVersion,
+}
+
+/// Which BitTorrent a .torrent describes its files for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TorrentVersion {
+    /// What every program reads (BEP 3).
+    #[default]
+    V1,
+    /// A hash tree for each file (BEP 52).
+    V2,
+    /// Both in one.
+    Hybrid,
 }
 
 /// One file of a torrent.
@@ -43,9 +59,15 @@ pub struct FileLine {
 pub struct TorrentSummary {
     /// Name of the file or folder.
     pub name: String,
-    /// v1 info hash, hex.
+    /// v1 info hash, hex; of a torrent for v2 only that of v2.
     pub info_hash: String,
-    /// All bytes.
+    /// v2 info hash, hex, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info_hash_v2: Option<String>,
+    /// Which BitTorrent it is for.
+    #[serde(default)]
+    pub version: TorrentVersion,
+    /// All bytes of its files.
     pub total_bytes: u64,
     /// Bytes per piece.
     pub piece_bytes: u64,

@@ -260,6 +260,15 @@ pub struct CreateArgs {
     /// Makes the info hash another one (private trackers)
     #[arg(long)]
     pub source: Option<String>,
+    /// For BitTorrent v1 only, which every program reads; what is done when nothing else is said
+    #[arg(long, group = "torrent_version")]
+    pub v1: bool,
+    /// For BitTorrent v2 only (BEP 52): a hash tree for each file
+    #[arg(long, group = "torrent_version")]
+    pub v2: bool,
+    /// For both in one .torrent
+    #[arg(long, group = "torrent_version")]
+    pub hybrid: bool,
     /// Write over an existing file
     #[arg(long)]
     pub force: bool,

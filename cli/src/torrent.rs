@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use hexad_api::{CheckReport, CreateRequest, Problem, TorrentSummary, Torrents as _, json_line};
+use hexad_api::{CheckReport, CreateRequest, Problem, TorrentSummary, TorrentVersion, Torrents as _, json_line};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::args::{CreateArgs, TorrentCommand, tiers};
@@ -50,6 +50,11 @@ fn create(given: CreateArgs) -> Result<(), Problem> {
         comment: given.comment,
         source: given.source,
         force: given.force,
+        version: match (given.v2, given.hybrid) {
+            (true, _) => TorrentVersion::V2,
+            (_, true) => TorrentVersion::Hybrid,
+            _ => TorrentVersion::V1,
+        },
     };
     let bar = bar();
     let summary = hexad_daemon::torrents().create_torrent(request, &|done, total| advance(&bar, done, total));
@@ -89,6 +94,14 @@ fn show(summary: &TorrentSummary) -> Result<(), Problem> {
         format!("size        {} ({} bytes)", HumanBytes(summary.total_bytes), summary.total_bytes),
         format!("pieces      {} of {}", summary.pieces, HumanBytes(summary.piece_bytes)),
     ];
+    match (summary.version, &summary.info_hash_v2) {
+        (TorrentVersion::V1, _) => {}
+        (TorrentVersion::V2, _) => lines.push("version     2".to_owned()),
+        (TorrentVersion::Hybrid, hash) => {
+            lines.insert(2, format!("            {} (v2)", hash.as_deref().unwrap_or_default()));
+            lines.push("version     1 and 2 (hybrid)".to_owned());
+        }
+    }
     for (tier, urls) in summary.tiers.iter().enumerate() {
         lines.push(format!("tracker {:<3} {}", tier + 1, tame(&urls.join(", "))));
     }

@@ -180,3 +180,36 @@ fn a_reader_that_leaves_is_no_crash() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("panicked"), "{said}");
 }
+
+#[test]
+fn torrents_of_version_2_and_hybrids_are_made_shown_and_checked() {
+    let home = home(&[("album/a.bin", 100_000), ("album/b/c.bin", 50_000), ("album/empty", 0), ("film.bin", 200_000)]);
+    for (what, version, pieces) in [("album", "--v2", 6), ("album", "--hybrid", 6), ("film.bin", "--v2", 7), ("film.bin", "--hybrid", 7)] {
+        let made = hexad(&home, &format!("torrent create {what} -o it.torrent --piece-length 32KiB --force {version}"));
+        assert!(made.ok, "{}", made.err);
+        let it = read(&home, "it.torrent");
+        assert_eq!((it.info.version.has_v1(), it.info.version.has_v2()), (version == "--hybrid", true));
+        let long = it.info.info_hash_v2.expect("a v2 info hash").to_string();
+        assert!(
+            made.out.contains(&format!("urn:btmh:1220{long}")) && made.out.contains("urn:btih:") == (version == "--hybrid"),
+            "{}",
+            made.out
+        );
+        let shown = hexad(&home, "torrent show it.torrent");
+        let kind = if version == "--v2" { "version     2\n" } else { "version     1 and 2 (hybrid)\n" };
+        assert!(shown.out.contains(&long) && shown.out.contains(kind) && !shown.out.contains(".pad"), "{}", shown.out);
+        let checked = hexad(&home, "torrent check it.torrent");
+        assert!(checked.ok, "{}", checked.err);
+        assert!(checked.out.contains(&format!("{pieces} of {pieces} pieces match")), "{}", checked.out);
+        let file = home.path().join(if what == "album" { "album/a.bin" } else { what });
+        let good = fs::read(&file).expect("the file");
+        let mut bad = good.clone();
+        bad[40_000] ^= 1;
+        fs::write(&file, bad).expect("written");
+        let checked = hexad(&home, "torrent check it.torrent");
+        assert!(!checked.ok && checked.out.contains(&format!("{} of {pieces} pieces match", pieces - 1)), "{}", checked.out);
+        fs::write(&file, good).expect("written");
+    }
+    let both = hexad(&home, "torrent create album -o it.torrent --v2 --hybrid");
+    assert!(!both.ok && both.err.contains("cannot be used with"), "{}", both.err);
+}

@@ -92,7 +92,7 @@ fn a_source_that_cannot_be_used_is_one_sentence_and_a_hint() {
             "fetch ~/noise.torrent --peer nonsense",
             "fetch magnet:?dn=nothing",
             "fetch magnet:?xt=urn:btih:123",
-            "fetch magnet:?xt=urn:btmh:12200000000000000000000000000000000000000000000000000000000000000000",
+            "fetch magnet:?xt=urn:btmh:1220abc",
             "fetch magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&so=a",
             "fetch http://127.0.0.1:1/x.torrent",
             "torrent show ~/noise.torrent",

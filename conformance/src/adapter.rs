@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hexad_content::{Digest, Layout, Sha1Digest};
+use hexad_content::{Digest, Layout, Sha1Digest, TreeProof};
 use hexad_core::{Door, Endpoint, Network, Operation, Share, Source};
 
 /// A network of the suite.
@@ -38,6 +38,12 @@ pub trait Adapter: Network {
 
     /// Files as they are offered; all of it is held.
     fn share(layout: &Arc<Layout>, hashes: Vec<Sha1Digest>) -> Share;
+
+    /// The same for a network whose files are proven by a tree each, with parts of [`Self::piece_bytes`]; `trees_of` tells those of the files as they
+    /// are laid out there. `None` where [`Self::share`] is what is wanted.
+    fn share_by_trees(_layout: &Arc<Layout>, _trees_of: &dyn Fn(&Layout) -> Vec<TreeProof>) -> Option<Share> {
+        None
+    }
 
     /// By what a share is looked up.
     fn digest(share: &Share) -> Digest;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
-use hexad_content::{Digest, Layout, Ranges, Sha1Digest, sha1_lanes};
+use hexad_content::{Digest, FileEntry, Layout, Ranges, Sha1Digest, Sha256Digest, TreeProof, sha1_lanes};
 use hexad_core::{
     Abilities, Address as _, Endpoint, Hit, Level, Map, OpId, Operation, Output, Progress, Query, ShareId, Source, Span, Time,
 };
@@ -133,8 +133,25 @@ fn pretended(layout: &Layout, piece_bytes: u64) -> Vec<Sha1Digest> {
     (0..pieces).map(|piece| sha1_lanes::sha1_one(format!("{} {} {piece}", layout.name(), layout.total_bytes()).as_bytes())).collect()
 }
 
+/// Trees whose leaves stand for those of real bytes.
+fn pretended_trees(layout: &Layout, piece_bytes: u64) -> Vec<TreeProof> {
+    let files = layout.files().iter().enumerate().filter(|(_, file)| !file.padding && file.length > 0);
+    let tree = |(index, file): (usize, &FileEntry)| {
+        let hash = |part: u64| {
+            let short = sha1_lanes::sha1_one(format!("{} {index} {part} {}", layout.name(), file.length).as_bytes());
+            Sha256Digest(std::array::from_fn(|at| short.0[at % 20]))
+        };
+        let hashes: Vec<_> = (0..file.length.div_ceil(piece_bytes)).map(hash).collect();
+        TreeProof::of_layer(file.length, piece_bytes, hashes).expect("as many hashes as parts")
+    };
+    files.map(tree).collect()
+}
+
 fn share_of<N: Adapter>(folder: &Folder) -> (hexad_core::Share, u64) {
-    let share = N::share(&folder.layout, pretended(&folder.layout, N::piece_bytes(folder.bytes())));
+    let piece_bytes = N::piece_bytes(folder.bytes());
+    let trees = |layout: &Layout| pretended_trees(layout, piece_bytes);
+    let share = N::share_by_trees(&folder.layout, &trees);
+    let share = share.unwrap_or_else(|| N::share(&folder.layout, pretended(&folder.layout, piece_bytes)));
     let content = share.proof.as_ref().map_or(0, content_of);
     (share, content)
 }
@@ -263,7 +280,8 @@ impl<N: Adapter> Fetching for LabFetch<N> {
     fn is_whole(&self) -> bool {
         let inner = self.peer.inner.borrow();
         let held = inner.lab.held(self.peer.node, self.ids.share);
-        held.is_some_and(|held| held.covers(0..self.bytes))
+        // Padding is nobody's.
+        held.is_some_and(|held| held.total() == self.bytes)
             && inner.lab.completed_at(self.peer.node, self.ids).is_some_and(|at| at > Time::ZERO)
     }
 }

@@ -6,6 +6,7 @@
 
 mod adapter;
 mod bittorrent;
+mod bittorrent_v2;
 mod chord;
 mod freenet;
 mod gnutella;
@@ -18,6 +19,7 @@ pub mod scenarios;
 mod world;
 
 pub use adapter::{Adapter, Centre};
+pub use bittorrent_v2::BitTorrentV2;
 pub use lab_world::LabWorld;
 pub use real_world::RealWorld;
 pub use world::{Fetching, Folder, Outcome, Peer, Published, World};

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use std::time::Duration;
 
-use hexad_content::{Digest, Layout, safe_names};
+use hexad_content::{Digest, FileEntry, Layout, safe_names};
 use hexad_core::{Abilities, Endpoint, Hit, LeaseId, OpId, Operation, Progress, Query, ShareId, Source};
 use hexad_driver::host::NodeKey;
 use tempfile::TempDir;
@@ -157,6 +157,12 @@ fn write(layout: &Layout, folder: &Folder, below: &std::path::Path) -> io::Resul
     Ok(paths)
 }
 
+/// Where the files of a layout stand, those of `from` in another order and with padding among them.
+fn spread(layout: &Layout, from: &Layout, paths: &[Option<PathBuf>]) -> Vec<Option<PathBuf>> {
+    let place = |file: &FileEntry| from.files().iter().zip(paths).find(|(own, _)| own.path == file.path).and_then(|(_, path)| path.clone());
+    layout.files().iter().map(|file| if file.padding { None } else { place(file) }).collect()
+}
+
 impl<N: Adapter> Peer for RealPeer<N> {
     type Fetch = RealFetch<N>;
 
@@ -165,15 +171,25 @@ impl<N: Adapter> Peer for RealPeer<N> {
         let below = inner.house.path().join("shared");
         let paths = write(&folder.layout, folder, &below).expect("a temporary folder can be written to");
         let piece_bytes = N::piece_bytes(folder.bytes());
-        let hashes = hexad_library::hash_pieces(&folder.layout, &paths, piece_bytes, &|_, _| {}).expect("files just written can be hashed");
-        let share = N::share(&folder.layout, hashes);
+        let trees = |layout: &Layout| {
+            let work = hexad_library::Work { threads: 0, progress: &|_, _| {}, cancel: None };
+            hexad_library::hash_trees(layout, &spread(layout, &folder.layout, &paths), piece_bytes, &work)
+                .expect("files just written can be hashed")
+        };
+        let share = N::share_by_trees(&folder.layout, &trees).unwrap_or_else(|| {
+            let hashes = hexad_library::hash_pieces(&folder.layout, &paths, piece_bytes, &|_, _| {});
+            N::share(&folder.layout, hashes.expect("files just written can be hashed"))
+        });
         let id = ShareId(inner.fresh());
         let op = OpId(inner.fresh());
         inner.given.extend(paths.iter().flatten().cloned());
         let machine = inner.machine();
         let address = machine.log.wait("a door to be open", |seen| seen.bound.get(&N::door()).copied());
         let published = Published { digest: N::digest(&share), source: N::source(&share, vec![N::address(address, inner.key.public())]) };
-        machine.transfers.open_share(id, folder.layout.clone(), paths).expect("files just written can be shared");
+        machine
+            .transfers
+            .open_share(id, share.layout.clone(), spread(&share.layout, &folder.layout, &paths))
+            .expect("files just written can be shared");
         machine.set_share(id, share);
         machine.handle.start(op, Operation::Publish { share: id });
         machine.await_done(op, "a publish to be in effect");

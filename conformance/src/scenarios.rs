@@ -48,6 +48,10 @@ pub fn a_search_for_what_nobody_has_ends(world: &mut impl World) {
             hash.0[7] ^= 1;
             hexad_content::Digest::TorrentV1(hash)
         }
+        hexad_content::Digest::TorrentV2(mut hash) => {
+            hash.0[7] ^= 1;
+            hexad_content::Digest::TorrentV2(hash)
+        }
         other => other,
     };
     assert_eq!(bob.search(other), []);

@@ -4,12 +4,13 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hexad_api::{CheckReport, CreateRequest, FileLine, Problem, TorrentSummary, Torrents};
-use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
-use hexad_content::Ranges;
-use hexad_library::{ShareError, Skipped};
+use hexad_api::{CheckReport, CreateRequest, FileLine, Problem, TorrentSummary, TorrentVersion, Torrents};
+use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder, Version};
+use hexad_content::{Layout, Ranges, Sha1Digest, TreeProof};
+use hexad_library::{ShareError, Skipped, Work};
 
 use crate::places::{Places, places};
 use crate::source::{parse, plain, read_torrent};
@@ -102,7 +103,8 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
     }
     let scanned = hexad_library::scan(&request.path).map_err(|wrong| trouble(&wrong))?;
     let piece_bytes = request.piece_bytes.unwrap_or_else(|| hexad_library::piece_bytes_for(scanned.layout.total_bytes()));
-    let hashes = hexad_library::hash_pieces(&scanned.layout, &scanned.paths, piece_bytes, progress).map_err(|wrong| trouble(&wrong))?;
+    let Hashed { layout, paths, hashes, trees } =
+        hash(scanned.layout, scanned.paths, piece_bytes, request.version, progress).map_err(|wrong| trouble(&wrong))?;
     let builder = MetainfoBuilder {
         private: request.private,
         source: request.source.clone(),
@@ -110,13 +112,57 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
         web_seeds: request.web_seeds.clone(),
         comment: request.comment.clone(),
         creation_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()),
-        ..MetainfoBuilder::new(scanned.layout, piece_bytes, hashes)
+        ..MetainfoBuilder::new(layout, piece_bytes, hashes).with_trees(trees, version_of(request.version))
     };
     let metainfo = builder
         .build()
         .map_err(|wrong| Problem::new(format!("{}: {wrong}", request.path.display())).hint("choose longer pieces with --piece-length"))?;
     let left_out = scanned.skipped.iter().map(|Skipped { path, reason }| format!("{}: {reason}", path.display())).collect();
-    Ok(Made { metainfo, paths: scanned.paths, left_out })
+    Ok(Made { metainfo, paths, left_out })
+}
+
+/// Files that were read for a .torrent.
+struct Hashed {
+    layout: Arc<Layout>,
+    paths: Vec<Option<PathBuf>>,
+    hashes: Vec<Sha1Digest>,
+    trees: Vec<TreeProof>,
+}
+
+/// Reads the files: for a hybrid, twice.
+fn hash(
+    layout: Arc<Layout>,
+    paths: Vec<Option<PathBuf>>,
+    piece_bytes: u64,
+    version: TorrentVersion,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Hashed, ShareError> {
+    if version == TorrentVersion::V1 {
+        let hashes = hexad_library::hash_pieces(&layout, &paths, piece_bytes, progress)?;
+        return Ok(Hashed { layout, paths, hashes, trees: Vec::new() });
+    }
+    // Each file begins with a piece. libtorrent pads the end of a hybrid folder as well, and never that of a single file.
+    let hybrid = version == TorrentVersion::Hybrid;
+    let too_long = |wrong: hexad_content::LayoutError| ShareError::TooLong { path: layout.name().into(), reason: wrong.to_string() };
+    let aligned = layout.aligned(piece_bytes, hybrid && !layout.is_single()).map_err(too_long)?;
+    let mut own = paths.into_iter();
+    let paths: Vec<_> = aligned.files().iter().map(|file| if file.padding { None } else { own.next().flatten() }).collect();
+    let rounds = if hybrid { 2 } else { 1 };
+    let first = |done, total| progress(done, total * rounds);
+    let trees = hexad_library::hash_trees(&aligned, &paths, piece_bytes, &Work { threads: 0, progress: &first, cancel: None })?;
+    let hashes = match hybrid {
+        true => hexad_library::hash_pieces(&aligned, &paths, piece_bytes, &|done, total| progress(total + done, total * rounds))?,
+        false => Vec::new(),
+    };
+    Ok(Hashed { layout: Arc::new(aligned), paths, hashes, trees })
+}
+
+const fn version_of(version: TorrentVersion) -> Version {
+    match version {
+        TorrentVersion::V1 => Version::V1,
+        TorrentVersion::V2 => Version::V2,
+        TorrentVersion::Hybrid => Version::Hybrid,
+    }
 }
 
 /// Compares the files below `data` with a .torrent.
@@ -139,7 +185,7 @@ pub(crate) fn check(metainfo: &Metainfo, data: &Path, progress: &(dyn Fn(u64, u6
     let report = CheckReport {
         name: layout.name().to_owned(),
         good_bytes: good.total(),
-        total_bytes: layout.total_bytes(),
+        total_bytes: (0..proof.part_count()).map(|part| proof.part_range(part)).map(|range| range.end - range.start).sum(),
         good_pieces,
         pieces: proof.part_count(),
         incomplete,
@@ -153,10 +199,19 @@ fn summary(metainfo: &Metainfo) -> TorrentSummary {
     let files = layout.files().iter().enumerate().filter(|(_, file)| !file.padding);
     TorrentSummary {
         name: layout.name().to_owned(),
-        info_hash: hexad_content::Sha1Digest(metainfo.info.info_hash).to_string(),
-        total_bytes: layout.total_bytes(),
+        info_hash: match metainfo.info.info_hash_v2 {
+            Some(hash) if !metainfo.info.version.has_v1() => hash.to_string(),
+            _ => Sha1Digest(metainfo.info.info_hash).to_string(),
+        },
+        info_hash_v2: metainfo.info.info_hash_v2.map(|hash| hash.to_string()),
+        version: match metainfo.info.version {
+            Version::V1 => TorrentVersion::V1,
+            Version::V2 => TorrentVersion::V2,
+            Version::Hybrid => TorrentVersion::Hybrid,
+        },
+        total_bytes: files.clone().map(|(_, file)| file.length).sum(),
         piece_bytes: metainfo.info.piece_bytes,
-        pieces: metainfo.info.hashes.len(),
+        pieces: metainfo.info.piece_count() as usize,
         files: files.map(|(index, file)| FileLine { index, path: file.path.join("/"), bytes: file.length }).collect(),
         tiers: metainfo.tiers.clone(),
         web_seeds: metainfo.web_seeds.clone(),

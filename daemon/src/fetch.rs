@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use hexad_api::{Event, FetchRequest, Problem};
-use hexad_content::{Digest, Digests, Layout, Proof, safe_names};
+use hexad_content::{Digests, Layout, Proof, safe_names};
 use hexad_core::{Description, LeaseId, OpId, Share, ShareId, Source};
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEvent};
 
@@ -17,7 +17,7 @@ use crate::networks::TransferStanding;
 use crate::pace::Pace;
 use crate::publish::{Identity, link_of};
 use crate::session::{Happening, shown};
-use crate::source::{Found, unnumbered};
+use crate::source::{self, Found, unnumbered};
 
 /// Below the target folder: what nothing proves.
 const UNPROVEN: &str = "unproven";
@@ -438,9 +438,6 @@ fn paths(layout: &Layout) -> Vec<Option<String>> {
 fn identity_in_folder(digests: &Digests, proof: &Proof) -> String {
     match proof {
         Proof::Tree(tree) => tree.content().root.to_string(),
-        _ => digests
-            .iter()
-            .find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None })
-            .unwrap_or_default(),
+        _ => source::info_hash_of(digests).unwrap_or_default(),
     }
 }

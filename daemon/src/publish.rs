@@ -33,7 +33,7 @@ pub(crate) struct Prepared {
 
 /// By what a content is known.
 pub(crate) struct Identity {
-    /// v1 info hash, hex; empty where there is none.
+    /// v1 info hash, hex; that of v2 where there is no other, empty where there is none.
     pub(crate) info_hash: String,
     /// Where a content id proves it.
     pub(crate) content_id: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(digests: &Digests, proof: Option<&Proof>) -> Self {
-        let info_hash = digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None });
+        let info_hash = source::info_hash_of(digests);
         let content_id = if let Some(Proof::Tree(tree)) = proof { Some(tree.content().to_string()) } else { None };
         Self { info_hash: info_hash.unwrap_or_default(), content_id }
     }

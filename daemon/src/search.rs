@@ -55,7 +55,7 @@ impl Found {
 
 /// Whether a file can be looked up and proven by it.
 fn looks_up(digest: &Digest) -> bool {
-    matches!(digest, Digest::Content(_) | Digest::TorrentV1(_))
+    matches!(digest, Digest::Content(_) | Digest::TorrentV1(_) | Digest::TorrentV2(_))
 }
 
 /// One network's part in a search.

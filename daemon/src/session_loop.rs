@@ -342,5 +342,5 @@ pub(crate) fn arrived_bytes(transfers: &Transfers, fetch: &Fetch) -> u64 {
 /// By which digest a source is looked up: the one that proves most of it.
 fn lookup_digest(source: &Source) -> Option<Digest> {
     let What::Magnet(magnet) = &source.what else { return None };
-    magnet.digests.iter().find(|digest| matches!(digest, Digest::Content(_) | Digest::TorrentV1(_))).copied()
+    magnet.digests.iter().find(|digest| matches!(digest, Digest::Content(_) | Digest::TorrentV1(_) | Digest::TorrentV2(_))).copied()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hexad_api::{Problem, Selection};
 use hexad_bittorrent::wire::metainfo::{METAINFO_BYTES_MAX, Metainfo};
-use hexad_content::{Digest, Magnet};
+use hexad_content::{Digest, Digests, Magnet};
 use hexad_core::{Endpoint, Name, Source, What};
 
 use crate::networks::LINK_SCHEMES;
@@ -64,16 +64,17 @@ pub(crate) fn find(text: &str, peers: &[String], on: &[&str]) -> Result<Found, P
 fn find_magnet(text: &str, mut peers: Vec<Endpoint>, on: &[&str]) -> Result<Found, Problem> {
     let example = "a link looks like 'magnet:?xt=urn:btih:' and 40 hex digits; put it in quotes, or the shell cuts it at the first &";
     let magnet: Magnet = text.parse().map_err(|wrong| Problem::new(format!("this magnet link cannot be used: {wrong}")).hint(example))?;
-    let info_hash =
-        magnet.digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None });
+    let info_hash = info_hash_of(&magnet.digests);
     let content_id = magnet.digests.iter().find_map(|digest| if let Digest::Content(id) = digest { Some(id.to_string()) } else { None });
     let Some(identity) = info_hash.clone().or(content_id.clone()) else {
-        return Err(Problem::new("this magnet link cannot be used: expected an xt=urn:btih: name, came only others")
-            .hint("links to v2-only torrents (urn:btmh:) are not supported yet; ask for one with urn:btih:"));
+        return Err(Problem::new("this magnet link cannot be used: expected an xt=urn:btih: or xt=urn:btmh: name, came only others")
+            .hint("ask for a link that names a torrent"));
     };
     if info_hash.is_none() && on.iter().all(|network| *network == "bittorrent") {
-        return Err(Problem::new("this magnet link cannot be used on BitTorrent: expected an xt=urn:btih: name, came only others")
-            .hint("urn:hexad: is looked up on other networks: add --on chord or --on napster"));
+        return Err(Problem::new(
+            "this magnet link cannot be used on BitTorrent: expected an xt=urn:btih: or xt=urn:btmh: name, came only others",
+        )
+        .hint("urn:hexad: is looked up on other networks: add --on chord or --on napster"));
     }
     peers.extend(magnet.peers.iter().filter_map(|peer| endpoint(peer).ok()));
     let range = |range: &std::ops::RangeInclusive<u32>| format!("{}-{}", range.start(), range.end());
@@ -82,6 +83,12 @@ fn find_magnet(text: &str, mut peers: Vec<Endpoint>, on: &[&str]) -> Result<Foun
     let select = Selection { patterns: if patterns.is_empty() { patterns } else { vec![patterns.join(",")] } };
     let name = magnet.name.clone().unwrap_or(identity);
     Ok(Found { name, source: Source { what: What::Magnet(Box::new(magnet)), peers }, select })
+}
+
+/// The info hash in hex that a torrent is called by: that of v1, else that of v2.
+pub(crate) fn info_hash_of(digests: &Digests) -> Option<String> {
+    let v1 = digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None });
+    v1.or_else(|| digests.iter().find_map(|digest| if let Digest::TorrentV2(hash) = digest { Some(hash.to_string()) } else { None }))
 }
 
 fn begins(text: &str, scheme: &str) -> bool {
@@ -93,11 +100,7 @@ fn begins(text: &str, scheme: &str) -> bool {
 /// # Errors
 /// When it is none, or cannot be used.
 pub(crate) fn parse(place: &str, bytes: &Bytes, hint: &str) -> Result<Metainfo, Problem> {
-    Metainfo::parse(bytes).map_err(|wrong| {
-        let reason = wrong.to_string();
-        let hint = if reason.contains("not supported") { "ask for a v1 or hybrid .torrent of the same files" } else { hint };
-        Problem::new(format!("{place}: {reason}")).hint(hint)
-    })
+    Metainfo::parse(bytes).map_err(|wrong| Problem::new(format!("{place}: {wrong}")).hint(hint))
 }
 
 /// The bytes of a .torrent file.

@@ -142,11 +142,16 @@ def check():
 def create():
     storage = lt.file_storage()
     lt.add_files(storage, told["folder"])
-    made = lt.create_torrent(storage, 1 << 20, lt.create_torrent.v1_only)
+    flags = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}[told.get("version", "v1")]
+    made = lt.create_torrent(storage, told.get("piece_length", 1 << 20), flags)
+    for tracker in told.get("trackers", []):
+        made.add_tracker(tracker)
     lt.set_piece_hashes(made, os.path.dirname(told["folder"]))
+    written = lt.bencode(made.generate())
     with open(told["torrent"], "wb") as file:
-        file.write(lt.bencode(made.generate()))
-    say("complete")
+        file.write(written)
+    hashes = lt.torrent_info(lt.bdecode(written)).info_hashes()
+    say("complete", v1=str(hashes.v1) if hashes.has_v1() else None, v2=str(hashes.v2) if hashes.has_v2() else None)
 
 
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

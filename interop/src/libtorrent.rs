@@ -2,8 +2,9 @@
 //! argument. Only `/usr/bin/python3` sees Debian's python3-libtorrent.
 
 use crate::Process;
+use crate::Torrent;
 use crate::client::{Client, Crypto, Job, Link};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -98,6 +99,39 @@ impl LibtorrentTask {
         let mut command = Command::new("/usr/bin/python3");
         command.args(["-c", SCRIPT, &told.to_string()]);
         command
+    }
+}
+
+/// Which BitTorrent libtorrent is to describe something for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// BEP 52 alone.
+    V2,
+    /// BEP 3 and BEP 52.
+    Hybrid,
+}
+
+impl Torrent {
+    /// Has libtorrent describe `data` for BitTorrent v2, with its own reading of the info hashes.
+    ///
+    /// # Errors
+    /// When libtorrent is not here or refuses.
+    pub fn make_v2(data: &Path, file: &Path, piece_length: u64, trackers: &[String], version: Version) -> Result<Self> {
+        let version = if version == Version::V2 { "v2" } else { "hybrid" };
+        let told = json!({
+            "do": "create", "torrent": file, "folder": data, "piece_length": piece_length, "trackers": trackers, "version": version,
+        });
+        let output = Command::new("/usr/bin/python3").args(["-c", SCRIPT, &told.to_string()]).output().context("python3")?;
+        ensure!(output.status.success(), "libtorrent: {}", String::from_utf8_lossy(&output.stderr));
+        let made = event(&String::from_utf8_lossy(&output.stdout), "complete").context("libtorrent said nothing")?;
+        let hash = |which: &str| made[which].as_str().map(str::to_owned);
+        Ok(Self {
+            file: file.to_owned(),
+            data: data.to_owned(),
+            info_hash: hash("v1").unwrap_or_default(),
+            info_hash_v2: hash("v2"),
+            trackers: trackers.to_vec(),
+        })
     }
 }
 

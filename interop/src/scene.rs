@@ -35,9 +35,17 @@ impl Scene {
     /// # Errors
     /// When mktorrent is not here or the disk is full.
     pub fn torrent(&self, bytes: u64, piece_length: u64, trackers: &[String]) -> Result<Torrent> {
+        Torrent::make(&self.file(bytes)?, &self.path("payload.torrent"), piece_length, trackers)
+    }
+
+    /// One file of `bytes` bytes in the folder `sent`.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn file(&self, bytes: u64) -> Result<PathBuf> {
         let data = self.path("sent").join("payload.bin");
         write_file(&data, bytes, bytes)?;
-        Torrent::make(&data, &self.path("payload.torrent"), piece_length, trackers)
+        Ok(data)
     }
 
     /// A torrent of a folder: nested, with an empty file, with names that are not ASCII, with pieces that run across files.
@@ -45,6 +53,14 @@ impl Scene {
     /// # Errors
     /// When mktorrent is not here or the disk is full.
     pub fn folder_torrent(&self, piece_length: u64, trackers: &[String]) -> Result<Torrent> {
+        Torrent::make(&self.folder(piece_length)?, &self.path("payload.torrent"), piece_length, trackers)
+    }
+
+    /// The folder of [`Self::folder_torrent`], in the folder `sent`.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn folder(&self, piece_length: u64) -> Result<PathBuf> {
         let data = self.path("sent").join("Sammlung 大全");
         let files = [
             ("a.bin", 3 * piece_length + 17),
@@ -58,7 +74,7 @@ impl Scene {
         for (number, (name, bytes)) in files.into_iter().enumerate() {
             write_file(&data.join(name), number as u64, bytes)?;
         }
-        Torrent::make(&data, &self.path("payload.torrent"), piece_length, trackers)
+        Ok(data)
     }
 
     /// An address for a peer that nobody else here has.

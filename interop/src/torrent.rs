@@ -12,8 +12,10 @@ pub struct Torrent {
     pub file: PathBuf,
     /// The file or folder that it describes.
     pub data: PathBuf,
-    /// SHA-1 of the info dictionary, in hex.
+    /// SHA-1 of the info dictionary, in hex; empty of a torrent of BitTorrent v2 only.
     pub info_hash: String,
+    /// SHA-256 of the info dictionary, in hex, of one that has a part of v2.
+    pub info_hash_v2: Option<String>,
     /// The announce addresses that it names.
     pub trackers: Vec<String>,
 }
@@ -32,14 +34,17 @@ impl Torrent {
         ensure!(output.status.success(), "mktorrent: {}", String::from_utf8_lossy(&output.stdout));
         let bytes = std::fs::read(file)?;
         let info_hash = info_hash(&bytes).context("mktorrent wrote no info dictionary")?;
-        Ok(Self { file: file.to_owned(), data: data.to_owned(), info_hash, trackers: trackers.to_vec() })
+        Ok(Self { file: file.to_owned(), data: data.to_owned(), info_hash, info_hash_v2: None, trackers: trackers.to_vec() })
     }
 
-    /// `magnet:?xt=urn:btih:…`, with its trackers.
+    /// `magnet:?xt=urn:btih:…` or `urn:btmh:`, or both, with its trackers.
     #[must_use]
     pub fn magnet(&self) -> String {
         let trackers: String = self.trackers.iter().map(|url| format!("&tr={}", url.replace(':', "%3A").replace('/', "%2F"))).collect();
-        format!("magnet:?xt=urn:btih:{}{trackers}", self.info_hash)
+        let v1 = (!self.info_hash.is_empty()).then(|| format!("xt=urn:btih:{}", self.info_hash));
+        let v2 = self.info_hash_v2.as_ref().map(|hash| format!("xt=urn:btmh:1220{hash}"));
+        let names: Vec<String> = v1.into_iter().chain(v2).collect();
+        format!("magnet:?{}{trackers}", names.join("&"))
     }
 
     /// The name that the file or folder arrives under.

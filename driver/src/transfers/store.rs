@@ -18,6 +18,9 @@ use super::error::StoreError;
 use super::files::{Files, Key};
 use super::log::Log;
 
+/// Zeros that may be read beyond the end of a layout: BitTorrent v2 pads its last piece too, and libtorrent 2.0.8 asks for whole blocks of it.
+const TAIL_BYTES: u64 = (16 << 10) - 1;
+
 /// What a system call takes at most.
 const SLICES_MAX: usize = 1024;
 
@@ -148,10 +151,11 @@ impl Store {
         }
     }
 
-    /// Fills `parts` one after the other with what stands from `offset` on; padding is zeros.
+    /// Fills `parts` one after the other with what stands from `offset` on; padding is zeros, and so is what a block has beyond the last file
+    /// ([`TAIL_BYTES`]).
     pub(crate) fn read(&self, offset: u64, parts: &mut [IoSliceMut<'_>], cached_only: bool) -> io::Result<()> {
         let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
-        if offset.checked_add(length).is_none_or(|end| end > self.layout.total_bytes()) {
+        if offset.checked_add(length).is_none_or(|end| end > self.layout.total_bytes() + TAIL_BYTES) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "beyond the end of the layout"));
         }
         let mut rest = parts.iter_mut().map(|part| &mut **part).collect::<Vec<&mut [u8]>>().into_iter();
@@ -179,6 +183,8 @@ impl Store {
             let open = self.reader(key).map_err(StoreError::into_io)?;
             read_exact(&open, &mut slices, position, cached_only)?;
         }
+        head.fill(0);
+        rest.for_each(|slice| slice.fill(0));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! One transfer between two programs, as all these tests do it: made, moved, compared byte by byte.
 
 use anyhow::{Context, Result, bail};
-use hexad_interop::{Client, Crypto, Hexad, Link, Process, Program, Scene, have, start_opentracker};
+use hexad_interop::{Client, Crypto, Hexad, Link, Process, Program, Scene, Torrent, Version, have, start_opentracker};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -24,6 +24,10 @@ pub enum Payload {
     Bytes(u64),
     /// A folder with odd names.
     Folder,
+    /// One file of so many bytes, described for BitTorrent v2 by libtorrent.
+    BytesFor(Version, u64),
+    /// The folder, described so.
+    FolderFor(Version),
 }
 
 /// What is moved, between whom, and how.
@@ -64,6 +68,12 @@ impl Case {
         let torrent = match self.payload {
             Payload::Bytes(bytes) => scene.torrent(bytes, 256 << 10, &announce)?,
             Payload::Folder => scene.folder_torrent(256 << 10, &announce)?,
+            Payload::BytesFor(version, bytes) => {
+                Torrent::make_v2(&scene.file(bytes)?, &scene.path("payload.torrent"), 256 << 10, &announce, version)?
+            }
+            Payload::FolderFor(version) => {
+                Torrent::make_v2(&scene.folder(256 << 10)?, &scene.path("payload.torrent"), 256 << 10, &announce, version)?
+            }
         };
         let _tracker: Option<Process> = match self.via {
             Via::Dialling => None,

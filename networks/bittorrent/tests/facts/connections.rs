@@ -1,7 +1,8 @@
 //! Frames over a connection: hostile lengths, floods, split streams, and a whole recorded connection.
 
 use bytes::{Bytes, BytesMut};
-use hexad_bittorrent::wire::{BlockRef, Handshake, Message, MetadataMessage, PeerCodec, Secrets, frames, reserved};
+use hexad_bittorrent::wire::{BlockRef, Handshake, HashSpan, Message, MetadataMessage, PeerCodec, Secrets, frames, reserved};
+use hexad_content::Sha256Digest;
 use hexad_core::{Codec as _, Cue, Dice, Malformed, Payload, Role};
 use proptest::prelude::*;
 
@@ -165,6 +166,15 @@ fn a_stream_says_the_same_however_it_is_cut() {
     }
 }
 
+fn hash_span() -> impl Strategy<Value = HashSpan> {
+    (any::<[u8; 32]>(), 0..=HashSpan::LAYERS_MAX, 0_u32..1000, 1_u32..10, 0..=HashSpan::LAYERS_MAX).prop_map(
+        |(root, base_layer, place, power, proof_layers)| {
+            let length = 1 << power;
+            HashSpan { root: Sha256Digest(root), base_layer, index: place * length, length, proof_layers }
+        },
+    )
+}
+
 pub fn frame() -> impl Strategy<Value = Message> {
     let block = || any::<[u32; 3]>().prop_map(|[piece, begin, length]| BlockRef { piece, begin, length });
     let bytes = |max: usize| prop::collection::vec(any::<u8>(), 0..=max).prop_map(Bytes::from);
@@ -192,7 +202,15 @@ pub fn frame() -> impl Strategy<Value = Message> {
             total_bytes,
             data
         })),
-        (21_u8.., bytes(300)).prop_map(|(id, payload)| Message::Unknown(id, payload)),
+        (24_u8.., bytes(300)).prop_map(|(id, payload)| Message::Unknown(id, payload)),
+        (hash_span(), 0_u8..2).prop_map(|(span, id)| {
+            let span = Box::new(span);
+            if id == 0 { Message::HashRequest(span) } else { Message::HashReject(span) }
+        }),
+        (hash_span(), 0_usize..40).prop_map(|(span, uncles)| {
+            let hashes = vec![Sha256Digest([7; 32]); span.length as usize + uncles];
+            Message::Hashes(Box::new(span), hashes)
+        }),
     ]
 }
 

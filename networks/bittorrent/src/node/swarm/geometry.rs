@@ -48,9 +48,11 @@ impl Geometry {
         u32::try_from(range.end - range.start).unwrap_or(u32::MAX)
     }
 
-    /// Bytes of a piece with the padding that follows it: what may be asked of us.
+    /// Bytes of a piece with the padding that follows it: what may be asked of us. Behind the last file of a torrent of version 2 that is the rest of
+    /// a block, which libtorrent asks for.
     pub(crate) fn padded_bytes(&self, piece: u32) -> u64 {
-        self.total_bytes.saturating_sub(u64::from(piece) * self.piece_bytes).min(self.piece_bytes)
+        let laid_out = self.total_bytes.saturating_sub(u64::from(piece) * self.piece_bytes).min(self.piece_bytes);
+        if self.short.is_some() { laid_out.next_multiple_of(BLOCK_BYTES.into()) } else { laid_out }
     }
 
     /// Blocks of a piece.

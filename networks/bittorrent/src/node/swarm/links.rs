@@ -204,7 +204,7 @@ impl Swarm {
             Some(short) if !outgoing && reserved::v2(&handshake.reserved) && self.speaks_v2() => short,
             _ => handshake.info_hash,
         };
-        peer.v2 = self.is_v2(&named) && self.speaks_v2();
+        peer.v2 = self.is_v2(&named);
         if !outgoing {
             let ours = self.handshake(named, handshake.obfuscated, t);
             peer.say(ours, t);
