@@ -22,7 +22,7 @@ pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, Se
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, NapsterServerSettings, NapsterSettings,
-    NetworkSettings, Settings,
+    NetworkSettings, Settings, Utp,
 };
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary, TorrentVersion};
 

@@ -60,6 +60,19 @@ pub enum Encryption {
     Required,
 }
 
+/// When BitTorrent connections go over uTP, which yields to everything else on the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Utp {
+    /// Never.
+    Off,
+    /// Accepted, and dialled where TCP fails.
+    #[default]
+    AfterTcp,
+    /// Accepted, and dialled before TCP.
+    First,
+}
+
 /// How a session takes part in BitTorrent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BittorrentSettings {
@@ -73,6 +86,8 @@ pub struct BittorrentSettings {
     pub lsd: bool,
     /// Protocol encryption.
     pub encryption: Encryption,
+    /// Connections over UDP.
+    pub utp: Utp,
     /// `HOST:PORT` of DHT nodes to begin with.
     pub dht_bootstrap: Vec<String>,
 }
@@ -85,6 +100,7 @@ impl Default for BittorrentSettings {
             pex: true,
             lsd: true,
             encryption: Encryption::Preferred,
+            utp: Utp::AfterTcp,
             // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.
             dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
                 .map(String::from)

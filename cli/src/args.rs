@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use hexad_api::{BittorrentSettings, Encryption, Problem, Settings};
+use hexad_api::{BittorrentSettings, Encryption, Problem, Settings, Utp};
 
 use crate::networks::{EntryArgs, NetworkName};
 
@@ -93,6 +93,12 @@ pub struct NetworkArgs {
     /// Refuse connections that are not obfuscated
     #[arg(long)]
     pub require_encryption: bool,
+    /// Do not use uTP (connections over UDP that yield to other traffic)
+    #[arg(long, conflicts_with = "utp_first")]
+    pub no_utp: bool,
+    /// Dial by uTP first, by TCP where that fails; by default it is the other way round
+    #[arg(long)]
+    pub utp_first: bool,
     /// A DHT node to begin with, in place of the usual ones; may be repeated
     #[arg(long = "dht-node", value_name = "HOST:PORT")]
     pub dht_nodes: Vec<String>,
@@ -133,6 +139,11 @@ impl NetworkArgs {
                 (true, _) => Encryption::Off,
                 (_, true) => Encryption::Required,
                 _ => Encryption::Preferred,
+            },
+            utp: match (self.no_utp, self.utp_first) {
+                (true, _) => Utp::Off,
+                (_, true) => Utp::First,
+                _ => Utp::AfterTcp,
             },
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
         }

@@ -27,6 +27,8 @@ pub trait Network: Sized + 'static {
     const ABILITIES: Abilities;
     /// The codec wants [`Cue::Quiet`](crate::Cue::Quiet) when a connection has been silent for 100 ms.
     const WANTS_QUIET: bool = false;
+    /// Connections come by uTP (BEP 29) through its datagram doors, and may be dialled through them.
+    const UTP: bool = false;
 
     /// Bounds and switches.
     type Config: Clone + Default + Send + Sync + 'static;

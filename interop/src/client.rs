@@ -36,6 +36,8 @@ pub struct Ways {
     pub pex: bool,
     /// Local service discovery.
     pub lsd: bool,
+    /// Connects over uTP: libtorrent over nothing else, hexad first.
+    pub utp: bool,
 }
 
 /// One program's part in a transfer.

@@ -109,6 +109,7 @@ fn command(net: &Net, logs: &Path) -> Result<Command> {
 fn switches(command: &mut Command, job: &Job<'_>) {
     command.args(["--json", "--listen", &job.at.to_string()]);
     command.args((!job.ways.pex).then_some("--no-pex")).args((!job.ways.lsd).then_some("--no-lsd"));
+    command.args(job.ways.utp.then_some("--utp-first"));
     match &job.ways.dht {
         None => command.arg("--no-dht"),
         // Without a node to begin with, the usual ones would be asked.

@@ -52,6 +52,7 @@ impl Libtorrent {
             "dht": job.ways.dht.as_ref().map(|nodes| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
             "pex": job.ways.pex,
             "lsd": job.ways.lsd,
+            "utp": job.ways.utp,
             "crypto": match job.crypto { Crypto::Plain => "plain", Crypto::Default => "default", Crypto::Required => "required" },
             "stays": job.stays,
             "tuned": job.tuned,

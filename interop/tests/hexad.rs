@@ -122,3 +122,32 @@ fn two_gibibytes_go_from_hexad_to_libtorrent_and_back() {
     })();
     scene.explain(outcome).expect("2 GiB arrive");
 }
+
+#[test]
+fn files_go_over_utp_to_libtorrent_and_back() {
+    if !have(&[Program::Libtorrent.needs(), Program::Hexad.needs()].concat()) {
+        return;
+    }
+    for (from, to, crypto) in [
+        (Program::Hexad, Program::Libtorrent, Crypto::Default),
+        (Program::Libtorrent, Program::Hexad, Crypto::Default),
+        (Program::Libtorrent, Program::Hexad, Crypto::Required),
+        (Program::Hexad, Program::Hexad, Crypto::Default),
+    ] {
+        let scene = Scene::new().expect("a stage");
+        let outcome = (|| {
+            let torrent = scene.torrent(24 << 20, 256 << 10, &[])?;
+            let (mut seed, mut leech) = (scene.seed(&torrent), scene.leech("leech", &torrent));
+            leech.peers = vec![seed.at];
+            for job in [&mut seed, &mut leech] {
+                (job.ways.utp, job.crypto) = (true, crypto);
+            }
+            let _seed = from.seed(&seed)?;
+            let taken = to.leech(&leech)?.complete(PATIENCE)?;
+            scene.arrived(&torrent, &leech)?;
+            eprintln!("{:5.1} s  {from} -> {to} over uTP, {crypto:?}", taken.as_secs_f64());
+            Ok(())
+        })();
+        scene.explain(outcome).unwrap_or_else(|error| panic!("{from} -> {to}, {crypto:?}: {error:#}"));
+    }
+}

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use hexad_api::{BittorrentSettings, Encryption};
+use hexad_api::{BittorrentSettings, Encryption, Utp};
 use hexad_bittorrent::{BitTorrent, Config, Reply, Request, doors};
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
@@ -45,6 +45,11 @@ fn config(settings: &BittorrentSettings, listen: SocketAddr) -> Config {
             Encryption::Off => hexad_bittorrent::Encryption::Off,
             Encryption::Preferred => hexad_bittorrent::Encryption::Preferred,
             Encryption::Required => hexad_bittorrent::Encryption::Required,
+        },
+        utp: match settings.utp {
+            Utp::Off => hexad_bittorrent::Utp::Off,
+            Utp::AfterTcp => hexad_bittorrent::Utp::AfterTcp,
+            Utp::First => hexad_bittorrent::Utp::First,
         },
         dht: settings.dht,
         pex: settings.pex,

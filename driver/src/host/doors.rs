@@ -20,6 +20,7 @@ use super::multicast::{self, Group};
 use super::post;
 use super::quic::{self, QuicDoor};
 use super::stage::Stage;
+use super::utp::{self, UtpDoor};
 
 /// Connections that the system keeps until we accept them.
 const BACKLOG: i32 = 1024;
@@ -33,8 +34,8 @@ const DATAGRAM_BUFFER_BYTES: usize = 1 << 20;
 /// The sockets of one door.
 pub(super) enum Sockets {
     Streams,
-    /// With their own addresses.
-    Datagrams(Vec<(SocketAddr, Rc<UdpSocket>)>),
+    /// With their own addresses, and the connections that go over them.
+    Datagrams(Vec<(SocketAddr, Rc<UdpSocket>)>, Option<Rc<UtpDoor>>),
     Group(Rc<Group>),
     Quic(Rc<QuicDoor>),
     /// Not open yet.
@@ -58,20 +59,31 @@ pub(super) struct Doors {
     open: Map<Door, Doorway>,
     /// Doors through which nobody comes any more, and whose connections go on.
     leaving: Vec<Rc<QuicDoor>>,
+    /// The same of those for datagrams, whose connections go over their sockets.
+    fading: Vec<Doorway>,
 }
 
 impl Doors {
     pub(super) const fn new() -> Self {
-        Self { open: Map::new(), leaving: Vec::new() }
+        Self { open: Map::new(), leaving: Vec::new(), fading: Vec::new() }
     }
 
     pub(super) fn close(&mut self, door: Door) {
         self.leaving.retain(|quic| !quic.is_deserted());
-        if let Some(doorway) = self.open.remove(&door)
-            && let Sockets::Quic(quic) = &doorway.sockets
-        {
-            quic.close();
-            self.leaving.push(quic.clone());
+        self.fading.retain(|doorway| matches!(&doorway.sockets, Sockets::Datagrams(_, Some(utp)) if !utp.is_deserted()));
+        let Some(doorway) = self.open.remove(&door) else { return };
+        match &doorway.sockets {
+            Sockets::Quic(quic) => {
+                quic.close();
+                self.leaving.push(quic.clone());
+            }
+            Sockets::Datagrams(_, Some(utp)) => {
+                utp.close();
+                if !utp.is_deserted() {
+                    self.fading.push(doorway);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -195,9 +207,13 @@ fn datagrams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io
         UdpSocket::from_std(socket.into())
     })?;
     let sockets: Vec<_> = sockets.into_iter().map(|socket| Ok((socket.local_addr()?, Rc::new(socket)))).collect::<io::Result<_>>()?;
-    let tasks =
-        sockets.iter().map(|(_, socket)| stage.spawn(post::receive_all(stage.clone(), door, socket.clone())).abort_handle()).collect();
-    Ok((bound, Doorway { sockets: Sockets::Datagrams(sockets), tasks }))
+    let utp = N::UTP.then(|| Rc::new(UtpDoor::new(door, sockets.clone(), stage.secret_dice())));
+    let mut tasks: Vec<_> = sockets
+        .iter()
+        .map(|(_, socket)| stage.spawn(post::receive_all(stage.clone(), door, socket.clone(), utp.clone())).abort_handle())
+        .collect();
+    tasks.extend(utp.clone().map(|utp| stage.spawn(utp::tend(utp)).abort_handle()));
+    Ok((bound, Doorway { sockets: Sockets::Datagrams(sockets, utp), tasks }))
 }
 
 fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
@@ -206,7 +222,8 @@ fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io:
         stage.note(Level::Debug, "group_not_joined", None, complaint);
     }
     let group = Rc::new(group);
-    let tasks = group.sockets().map(|socket| stage.spawn(post::receive_all(stage.clone(), door, socket.clone())).abort_handle()).collect();
+    let tasks =
+        group.sockets().map(|socket| stage.spawn(post::receive_all(stage.clone(), door, socket.clone(), None)).abort_handle()).collect();
     Ok((group.address(), Doorway { sockets: Sockets::Group(group), tasks }))
 }
 

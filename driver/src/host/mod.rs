@@ -21,6 +21,7 @@ pub(crate) mod reach;
 mod stage;
 mod store;
 mod stream;
+mod utp;
 mod wire;
 mod work;
 

@@ -15,6 +15,7 @@ use super::handle::{AddrOf, MessageOf};
 use super::quic;
 use super::reach::{canonical, is_private};
 use super::stage::Stage;
+use super::utp::{self, UtpDoor};
 
 /// The largest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 64 << 10;
@@ -24,7 +25,7 @@ const BATCH: usize = 64;
 const BREATH: Duration = Duration::from_millis(10);
 
 /// Reads whatever comes, as long as the door is open.
-pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, socket: Rc<UdpSocket>) {
+pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, socket: Rc<UdpSocket>, utp: Option<Rc<UtpDoor>>) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
         if socket.readable().await.is_err() {
@@ -33,11 +34,19 @@ pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, soc
         }
         for _ in 0..BATCH {
             match socket.try_recv_from(&mut buffer) {
-                Ok((length, from)) => hear(&stage, door, from, &buffer[..length]),
+                Ok((length, from)) => {
+                    let datagram = &buffer[..length];
+                    if !utp.as_ref().is_some_and(|utp| utp.hear(&stage, canonical(from), datagram)) {
+                        hear(&stage, door, from, datagram);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // An earlier datagram of ours found nobody; this one says nothing about others.
                 Err(error) => tracing::debug!(network = N::NAME, %error, "a datagram could not be read"),
             }
+        }
+        if let Some(utp) = &utp {
+            utp::settle(&stage, utp);
         }
         stage.settle();
     }
@@ -114,7 +123,9 @@ fn send_bytes<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: SocketAddr, byte
     }
     let doors = stage.doors.borrow();
     let socket = match doors.sockets(door) {
-        Some(Sockets::Datagrams(sockets)) => sockets.iter().find(|(at, _)| at.is_ipv4() == to.is_ipv4()).map(|(_, socket)| socket.clone()),
+        Some(Sockets::Datagrams(sockets, _)) => {
+            sockets.iter().find(|(at, _)| at.is_ipv4() == to.is_ipv4()).map(|(_, socket)| socket.clone())
+        }
         Some(Sockets::Group(group)) if group.address().is_ipv4() == to.is_ipv4() => Some(group.sending().clone()),
         Some(Sockets::Group(_)) => None,
         _ => return drop_it("the door is not open"),

@@ -30,6 +30,7 @@ use super::line::{Fate, LineCell, Lines};
 use super::pool::Pool;
 use super::quic;
 use super::store::Deed;
+use super::utp;
 use crate::{Deliveries, ReadShare};
 
 /// The bucket that is the host's own.
@@ -204,6 +205,11 @@ impl<N: Network> Stage<N> {
         N::codec(role, dial, &secrets, &mut actor.dice)
     }
 
+    /// Dice of its own for a part of the host.
+    pub(super) fn secret_dice(&self) -> Dice {
+        Dice::secure(self.actor.borrow_mut().dice.bytes())
+    }
+
     /// Makes the line of a connection that has come in.
     pub(super) fn accept(&self) -> (ConnId, Rc<LineCell<MessageOf<N>>>) {
         let mut actor = self.actor.borrow_mut();
@@ -326,6 +332,9 @@ impl<N: Network> Stage<N> {
         match (dial.transport, to.endpoint()) {
             (Transport::Tcp, Some(endpoint @ (Endpoint::Ip(_) | Endpoint::Name(_)))) => {
                 self.spawn(conn::dial(self.clone(), conn, cell, endpoint, dial, seat));
+            }
+            (Transport::Utp(door), Some(Endpoint::Ip(at))) => {
+                self.spawn(utp::dial(self.clone(), conn, cell, (door, at), dial, seat));
             }
             (Transport::Quic, Some(Endpoint::Key(key, at))) => {
                 self.spawn(quic::dial(self.clone(), conn, cell, (key, at), dial, seat));

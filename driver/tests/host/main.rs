@@ -8,4 +8,5 @@ mod pace;
 mod puppet;
 mod quic;
 mod rig;
+mod utp;
 mod web;

@@ -353,6 +353,7 @@ macro_rules! network {
             const NAME: &'static str = $text;
             const ABILITIES: Abilities = ABILITIES;
             const WANTS_QUIET: bool = $quiet;
+            const UTP: bool = true;
 
             type Config = Config;
             type Node = Puppet;

@@ -6,7 +6,7 @@ pub mod node;
 pub mod wire;
 
 pub use node::{
-    Config, Encryption, Node, Picking, Reply, Request, Sources, SwarmStatus, Timer, TrackerConfig, TrackerStatus, WebSeedStatus,
+    Config, Encryption, Node, Picking, Reply, Request, Sources, SwarmStatus, Timer, TrackerConfig, TrackerStatus, Utp, WebSeedStatus,
 };
 pub use wire::Message;
 
@@ -19,6 +19,7 @@ pub enum BitTorrent {}
 impl Network for BitTorrent {
     const NAME: &'static str = "bittorrent";
     const ABILITIES: Abilities = Abilities { publish: true, search_words: false, search_digest: true, fetch: true, many_sources: true };
+    const UTP: bool = true;
 
     type Config = Config;
     type Node = Node;

@@ -130,6 +130,12 @@ impl Connection {
         self.receiving.is_over()
     }
 
+    /// Whether the peer has heard all that was written, and that it was all.
+    #[must_use]
+    pub fn has_said_all(&self) -> bool {
+        self.sending.has_finished()
+    }
+
     /// Bytes that would be taken for sending.
     #[must_use]
     pub fn writable_bytes(&self, config: &Config) -> usize {

@@ -1,9 +1,9 @@
 //! All that goes on at a node: swarms by number, info hash, operation and lease, and how what is heard finds them.
 
-use hexad_core::{Answer, ConnId, Dice, Endpoint, LeaseId, Level, Map, OpId, Ticket, Time, Why};
+use hexad_core::{Answer, ConnId, Dice, Endpoint, LeaseId, Level, Map, OpId, Ticket, Time, Via, Why};
 
 use super::Timer;
-use super::config::{Config, Encryption};
+use super::config::{Config, Encryption, Utp};
 use super::dht::{Dht, DhtConfig};
 use super::home::{News, Place, Turn};
 use super::joining::Joining;
@@ -164,14 +164,17 @@ impl Affairs {
     }
 
     /// A connection was opened, by us or to us.
-    pub(super) fn on_opened(&mut self, conn: ConnId, peer: Endpoint, accepted: bool, t: &mut Turn<'_, '_>) {
-        if !accepted {
+    pub(super) fn on_opened(&mut self, conn: ConnId, peer: Endpoint, via: Via, t: &mut Turn<'_, '_>) {
+        let Via::Accepted(door) = via else {
             if let Some(Place::Dialling(id)) = t.home.places.get(&conn)
                 && let Some(swarm) = self.swarms.get_mut(id)
             {
                 swarm.on_opened(conn, peer, t);
             }
             return;
+        };
+        if door == doors::DATAGRAMS && t.home.config.utp == Utp::Off {
+            return t.close(conn, "utp_off");
         }
         if peer.socket().is_some_and(|socket| t.home.bans.has(socket)) {
             t.drop_note("peer_banned", &peer);

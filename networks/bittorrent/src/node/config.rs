@@ -15,6 +15,17 @@ pub enum Encryption {
     Required,
 }
 
+/// When connections go over uTP (BEP 29), which yields to everything else on the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Utp {
+    /// Never, neither way.
+    Off,
+    /// Accepted; dialled where TCP does not lead to the peer, and where the peer came by it.
+    AfterTcp,
+    /// Accepted; dialled first, TCP where that fails.
+    First,
+}
+
 /// In which order pieces are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picking {
@@ -31,6 +42,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Obfuscation.
     pub encryption: Encryption,
+    /// uTP; the host must carry it.
+    pub utp: Utp,
     /// Distributed hash table.
     pub dht: bool,
     /// Of each /24 (IPv6: /64) of public addresses the DHT takes one node only into a bucket or a lookup. Off where the whole network is one
@@ -75,6 +88,7 @@ impl Default for Config {
         Self {
             listen: None,
             encryption: Encryption::Preferred,
+            utp: Utp::Off,
             dht: true,
             dht_one_per_site: true,
             pex: true,

@@ -22,7 +22,7 @@ mod web_seeds;
 #[cfg(test)]
 mod tests;
 
-use hexad_core::{Context, Endpoint, Inbound, Input, Link, OpId, Outbox, Via};
+use hexad_core::{Context, Endpoint, Inbound, Input, Link, OpId, Outbox};
 
 use self::affairs::Affairs;
 use self::home::{Home, Turn};
@@ -30,7 +30,7 @@ use self::joining::Opened;
 use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
-pub use self::config::{Config, Encryption, Picking, TrackerConfig};
+pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
 pub use self::request::{Reply, Request, Sources, SwarmStatus};
 pub use self::trackers::TrackerStatus;
 pub use self::web_seeds::WebSeedStatus;
@@ -99,7 +99,7 @@ impl hexad_core::Node for Node {
             Input::Leased(lease, ranges) => affairs.with_lease(lease, t, |swarm, t| swarm.on_leased(&ranges, t)),
             Input::Received(Link::Datagram(door, from), message) => affairs.on_datagram(door, &from, &message, t),
             Input::Received(Link::Multicast(door), message) => affairs.on_multicast(door, None, &message, t),
-            Input::Opened { conn, peer, via } => affairs.on_opened(conn, peer, matches!(via, Via::Accepted(_)), t),
+            Input::Opened { conn, peer, via } => affairs.on_opened(conn, peer, via, t),
             Input::Closed(conn, why) => affairs.on_closed(conn, &why, t),
             Input::Elapsed(timer) => affairs.on_timer(timer, t),
             Input::Answered(ticket, answer) => affairs.on_answer(ticket, answer, t),

@@ -5,13 +5,16 @@ use hexad_core::{ConnId, Dial, Endpoint, Level, Output, Span, Time, Transport, W
 use super::candidates::{Next, Origin};
 use super::peer::Peer;
 use super::{Slot, Swarm};
-use crate::node::config::Encryption;
+use crate::doors;
+use crate::node::config::{Encryption, Utp};
 use crate::node::home::{Place, Turn};
 use crate::wire::extended::our_extensions;
 use crate::wire::{ExtendedHandshake, Handshake, Message, manner, reserved};
 
 /// For a TCP connection.
 const DIAL_DEADLINE: Span = Span::from_secs(10);
+/// For a uTP connection: libtorrent waits 3 s and sends its SYN three times.
+const UTP_DIAL_DEADLINE: Span = Span::from_secs(6);
 /// For a handshake after that.
 pub(crate) const HANDSHAKE_DEADLINE: Span = Span::from_secs(10);
 /// The same where the peer may not speak MSE, and is tried in clear then.
@@ -37,8 +40,17 @@ pub(super) struct Dialled {
     manner: u8,
     /// Under which name.
     info_hash: [u8; 20],
+    utp: bool,
     pub(super) opened: bool,
     since: Time,
+}
+
+impl Dialled {
+    /// What to try next when nobody was reached this way: `None` where both ways have been tried.
+    fn other_way(&self, utp: Utp) -> Option<bool> {
+        let first = utp == Utp::First;
+        (utp != Utp::Off && !self.opened && self.utp == first && self.peer.socket().is_some()).then_some(!first)
+    }
 }
 
 impl Peer {
@@ -68,18 +80,21 @@ impl Swarm {
                 Some(short) if v2 => short,
                 _ => self.names.v1.unwrap_or(self.info_hash),
             };
-            self.open(peer, manner, info_hash, t);
+            let utp = t.home.config.utp == Utp::First && peer.socket().is_some();
+            self.open(peer, manner, info_hash, utp, t);
         }
     }
 
-    fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], t: &mut Turn<'_, '_>) {
+    fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], utp: bool, t: &mut Turn<'_, '_>) {
         let conn = t.cx.new_conn();
         let secret = info_hash.to_vec().into();
-        let dial = Dial { transport: Transport::Tcp, deadline: DIAL_DEADLINE, manner, secret };
+        let (transport, deadline) =
+            if utp { (Transport::Utp(doors::DATAGRAMS), UTP_DIAL_DEADLINE) } else { (Transport::Tcp, DIAL_DEADLINE) };
+        let dial = Dial { transport, deadline, manner, secret };
         t.out.push(Output::Open(conn, peer.clone(), dial));
         t.home.half_open += 1;
         t.home.places.insert(conn, Place::Dialling(self.id));
-        self.dials.insert(conn, Dialled { remote: peer.clone(), peer, manner, info_hash, opened: false, since: t.cx.now });
+        self.dials.insert(conn, Dialled { remote: peer.clone(), peer, manner, info_hash, utp, opened: false, since: t.cx.now });
     }
 
     /// `obfuscated` is how the connection is spoken, as the other end will read it.
@@ -117,12 +132,17 @@ impl Swarm {
         if dialled.opened && dialled.manner == manner::OBFUSCATED {
             self.candidates.speaks_plain(&dialled.peer);
             if t.home.half_open < t.home.config.half_open_max {
-                self.open(dialled.peer, manner::PLAIN, dialled.info_hash, t);
+                self.open(dialled.peer, manner::PLAIN, dialled.info_hash, dialled.utp, t);
             } else {
                 self.candidates.closed(&dialled.peer, Span::ZERO, t.cx.now);
                 self.look_alive(t);
             }
             return;
+        }
+        if let Some(utp) = dialled.other_way(t.home.config.utp)
+            && t.home.half_open < t.home.config.half_open_max
+        {
+            return self.open(dialled.peer, dialled.manner, dialled.info_hash, utp, t);
         }
         // It may know a hybrid by its other name only.
         if dialled.opened && self.names.are_both() {
