@@ -176,8 +176,8 @@ pub static SURVIVAL: Scenario = Scenario {
         Claim { id: "CH8", says: "With c copies, p^c of them are lost", source: "the user's document (3 to 4 copies)" },
     ],
     small: &[("nodes", "500"), ("failed", "0.2,0.5"), ("copies", "1,4"), ("items", "4000"), ("repair", "600s")],
-    full: &[("failed", "0.1,0.2,0.3,0.5")],
-    seeds: (2, 3),
+    full: &[("failed", "0.1,0.2,0.3,0.5"), ("items", "20000")],
+    seeds: (2, 2),
     run: survival,
 };
 
