@@ -186,7 +186,7 @@ fn what_one_leaf_publishes_another_finds_and_fetches_through_an_ultrapeer() {
     ultrapeer.await_line("a leaf", |line| line.contains("\"standing\"") && number(line, "leaves") == 1);
     let found = scene.run("searcher", &["search", "FILM", "blue", "--bootstrap", &entry, "--json"]);
     let link = link(&found);
-    assert!(link.starts_with("magnet:?xt=urn:hexad:"), "{link}");
+    assert!(link.contains("urn:hexad:"), "{link}");
     scene.run("fetcher", &[&["fetch", &link, "--into", "leech"], &ways_in[..], &own[..]].concat());
     assert!(tree(&scene.path().join("leech")) == tree(&scene.path().join("offered")), "what arrived is not what was offered");
     ultrapeer.terminate();

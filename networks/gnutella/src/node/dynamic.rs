@@ -114,10 +114,11 @@ impl Node {
         ways.sort_by_key(|(_, may_have, _)| !may_have);
         ways.truncate(PROBES);
         let ttl = PROBE_TTL.min(self.config.ttl).max(1);
+        let hops = u8::from(leaf.is_some());
         for (conn, _, degree) in ways {
             dynamic.sent_to.insert(conn);
             dynamic.hosts += hosts_behind(degree, ttl);
-            self.say(conn, Packet::new(muid, ttl, Body::Query(dynamic.query.clone())), cx, out);
+            self.say(conn, Packet { muid, ttl, hops, body: Body::Query(dynamic.query.clone()) }, cx, out);
         }
         self.asked.insert(muid, Asked { search, dynamic: Some(number) });
         self.dynamics.insert(number, dynamic);
@@ -166,7 +167,8 @@ impl Node {
         if last_hop_in_vain {
             wait = Span::from_millis(1);
         } else {
-            self.say(conn, Packet::new(dynamic.muid, ttl, Body::Query(dynamic.query.clone())), cx, out);
+            let hops = u8::from(dynamic.leaf.is_some());
+            self.say(conn, Packet { muid: dynamic.muid, ttl, hops, body: Body::Query(dynamic.query.clone()) }, cx, out);
         }
         if dynamic.hosts >= HURRY_FROM && got < 10 {
             wait = wait.saturating_sub(Span::from_millis(100) * dynamic.steps).max(Span::from_millis(100));

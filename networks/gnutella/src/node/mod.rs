@@ -153,6 +153,8 @@ pub struct Node {
     asked: Map<Guid, Asked>,
     dynamics: Map<u32, Dynamic>,
     pending: Map<Guid, Pending>,
+    /// Publishes whose table ultrapeers are still to read: by the ping behind it, how many of them, and since when.
+    settling: Map<Guid, (OpId, usize, Time)>,
     /// Ultrapeers that tell us whom to connect to.
     proxies: Map<ConnId, SocketAddrV4>,
     peers: Map<ConnId, Peering>,
@@ -207,6 +209,7 @@ impl Node {
             asked: Map::new(),
             dynamics: Map::new(),
             pending: Map::new(),
+            settling: Map::new(),
             proxies: Map::new(),
             peers: Map::new(),
             fetches: Map::new(),
@@ -404,7 +407,10 @@ impl Node {
         }
         match packet.body {
             Body::Ping(ref ext) => self.on_ping(conn, &packet, ext, cx, out),
-            Body::Pong(ref pong) => self.on_pong(conn, packet.hops, pong, cx, out),
+            Body::Pong(ref pong) => {
+                self.on_settled(&packet.muid, out);
+                self.on_pong(conn, packet.hops, pong, cx, out);
+            }
             Body::Bye(ref bye) => {
                 let text = String::from_utf8_lossy(&bye.text).trim_end_matches('\0').to_owned();
                 let peer = self.links.get(conn).map(|neighbour| neighbour.peer.clone());

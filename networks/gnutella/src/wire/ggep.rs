@@ -61,7 +61,8 @@ impl Block {
                 return Err(wrong(at, "expected GGEP flags with an id, and the reserved bit clear"));
             }
             let id = bytes.get(at..at + id_bytes).ok_or_else(|| wrong(at, "unexpected end of a GGEP id"))?;
-            let id = std::str::from_utf8(id).map_err(|_| wrong(at, "a GGEP id is not text"))?.to_owned();
+            let id = std::str::from_utf8(id).ok().filter(|id| !id.contains('\0'));
+            let id = id.ok_or_else(|| wrong(at, "a GGEP id is not text"))?.to_owned();
             at += id_bytes;
             let (length, length_bytes) = read_length(&bytes[at..]).ok_or_else(|| wrong(at, "expected a GGEP length of 1 to 3 bytes"))?;
             at += length_bytes;

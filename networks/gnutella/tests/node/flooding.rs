@@ -103,7 +103,7 @@ fn a_leafs_query_is_led_step_by_step_until_there_are_enough_hits() {
     let said = stage.hears_packet(leaf, query(1, 4, 0, "blue song"));
     let probes = queries(&said);
     assert_eq!(probes.len(), 3, "a probe");
-    assert!(probes.iter().all(|(_, ttl, hops)| (*ttl, *hops) == (2, 0)));
+    assert!(probes.iter().all(|(_, ttl, hops)| (*ttl, *hops) == (2, 1)), "it has travelled from the leaf to us");
     let said = stage.passes(5);
     assert_eq!(queries(&said).len(), 1, "one link after the other");
     let answer = |number: u8| Packet { muid: Guid([1; 16]), ttl: 3, hops: 1, body: Body::Hit(hit(number, "blue song.ogg")) };
