@@ -20,7 +20,10 @@ pub use lab::{
 pub use problem::Problem;
 pub use request::{FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
-pub use settings::{BittorrentSettings, ChordSettings, Encryption, NapsterServerSettings, NapsterSettings, NetworkSettings, Settings};
+pub use settings::{
+    BittorrentSettings, ChordSettings, Encryption, KazaaSettings, NapsterServerSettings, NapsterSettings, NetworkSettings, Settings,
+    Supernode,
+};
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary};
 
 /// Something that runs until it is done or stopped, and tells how it goes.

@@ -8,7 +8,7 @@ use hexad_api::{BittorrentSettings, Encryption, Problem, Settings};
 
 use crate::networks::{EntryArgs, NetworkName};
 
-/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Napster.
+/// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Kazaa, Napster.
 #[derive(Debug, Parser)]
 #[command(name = "hexad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {

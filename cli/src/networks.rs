@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hexad_api::{BittorrentSettings, ChordSettings, NapsterSettings, NetworkSettings, Problem, Settings};
+use hexad_api::{BittorrentSettings, ChordSettings, KazaaSettings, NapsterSettings, NetworkSettings, Problem, Settings};
 
 /// A network that can be named with `--on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -13,6 +13,8 @@ pub enum NetworkName {
     Bittorrent,
     /// A ring that finds files by words and by what proves them
     Chord,
+    /// Supernodes that know the files of their leaves
+    Kazaa,
     /// Central index servers that know who has which file
     Napster,
 }
@@ -41,7 +43,7 @@ fn usual_state_dir() -> Option<PathBuf> {
 /// How to get into networks other than BitTorrent.
 #[derive(Debug, Args)]
 pub struct EntryArgs {
-    /// Chord: a node of the ring to begin with, as hexad join chord prints it; may be repeated
+    /// Chord, Kazaa: a node to begin with, as hexad join prints it; may be repeated
     #[arg(long, value_name = "KEY@IP:PORT")]
     pub bootstrap: Vec<String>,
     /// Napster: a server to log in to; may be repeated
@@ -89,8 +91,15 @@ impl EntryArgs {
         listen: Option<SocketAddr>,
         bittorrent: impl Fn() -> BittorrentSettings,
     ) -> Result<Settings, Problem> {
+        // Nodes of one network are none of the other.
+        let kazaa = on.contains(&NetworkName::Kazaa);
+        if kazaa && on.contains(&NetworkName::Chord) && !self.bootstrap.is_empty() {
+            return Err(Problem::new("--bootstrap is for chord or for kazaa, and both are among the networks of this command")
+                .hint("hexad join each of them first: their nodes are remembered"));
+        }
+        let by_node = if kazaa { NetworkName::Kazaa } else { NetworkName::Chord };
         for (name, option, given) in
-            [(NetworkName::Chord, "--bootstrap", !self.bootstrap.is_empty()), (NetworkName::Napster, "--server", !self.servers.is_empty())]
+            [(by_node, "--bootstrap", !self.bootstrap.is_empty()), (NetworkName::Napster, "--server", !self.servers.is_empty())]
         {
             if given && !on.contains(&name) {
                 let word = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
@@ -108,6 +117,9 @@ impl EntryArgs {
                 NetworkName::Bittorrent => NetworkSettings::Bittorrent(BittorrentSettings { listen: ours, ..bittorrent() }),
                 NetworkName::Chord => {
                     NetworkSettings::Chord(ChordSettings { listen: ours, bootstrap: self.bootstrap.clone(), found: false })
+                }
+                NetworkName::Kazaa => {
+                    NetworkSettings::Kazaa(KazaaSettings { listen: ours, bootstrap: self.bootstrap.clone(), ..KazaaSettings::default() })
                 }
                 NetworkName::Napster => NetworkSettings::Napster(NapsterSettings {
                     servers: self.servers.clone(),

@@ -8,6 +8,7 @@ mod bittorrent_node;
 mod chord;
 mod datagrams;
 mod journal;
+mod kazaa;
 mod mutate;
 mod napster;
 mod peer_wire;
@@ -19,6 +20,7 @@ pub use bittorrent_node::bittorrent_node;
 pub use chord::{chord_node, chord_wire};
 pub use datagrams::{krpc, lsd, udp_tracker};
 pub use journal::journal;
+pub use kazaa::{kazaa_node, kazaa_wire};
 pub use mutate::Mutator;
 pub use napster::{napster_node, napster_search, napster_wire};
 pub use peer_wire::{extended, peer_wire};
@@ -37,6 +39,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("extended", extended),
     ("http_tracker", http_tracker),
     ("journal", journal),
+    ("kazaa_node", kazaa_node),
+    ("kazaa_wire", kazaa_wire),
     ("krpc", krpc),
     ("lsd", lsd),
     ("magnet", magnet),

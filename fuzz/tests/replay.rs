@@ -77,6 +77,8 @@ replays!(
     extended,
     http_tracker,
     journal,
+    kazaa_node,
+    kazaa_wire,
     krpc,
     lsd,
     magnet,

@@ -2,6 +2,7 @@
 
 mod bittorrent;
 mod chord;
+mod kazaa;
 mod napster;
 
 use std::fs;
@@ -29,7 +30,8 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     let (files, bytes) = write_folder(&data.join(FOLDER), size_mib << 20)
         .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
     let folder = Folder { data, files, bytes };
-    let demos: [(&str, Demo); 3] = [("bittorrent", bittorrent::run), ("napster", napster::run), ("chord", chord::run)];
+    let demos: [(&str, Demo); 4] =
+        [("bittorrent", bittorrent::run), ("napster", napster::run), ("chord", chord::run), ("kazaa", kazaa::run)];
     for (network, run) in demos {
         let below = scratch.join(network);
         let told =

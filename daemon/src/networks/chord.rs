@@ -66,7 +66,7 @@ fn bootstrap_node(text: &str) -> Result<Endpoint, Problem> {
 }
 
 /// This machine's address on the way to a node, or to the outside where there is none. No packet is sent for that.
-fn address_towards(node: Option<&Endpoint>) -> IpAddr {
+pub(super) fn address_towards(node: Option<&Endpoint>) -> IpAddr {
     // An address that is set aside for documents (RFC 5737) stands for the outside.
     let to = node.and_then(Endpoint::socket).unwrap_or(SocketAddr::from(([192, 0, 2, 1], 9)));
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };

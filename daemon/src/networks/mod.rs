@@ -6,6 +6,7 @@
 mod bittorrent;
 mod chord;
 mod home;
+mod kazaa;
 mod napster;
 
 use std::path::Path;
@@ -143,6 +144,7 @@ pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, tran
     Ok(match settings {
         NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir), transfers),
         NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers),
+        NetworkSettings::Kazaa(settings) => open(name, kazaa::plan(settings, state_dir)?, transfers),
         NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers),
         NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers),
     })

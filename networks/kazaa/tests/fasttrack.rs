@@ -51,7 +51,8 @@ fn a_recorded_session_is_read_whatever_steps_it_comes_in_and_written_the_same() 
     assert_eq!((offer.media, offer.id, offer.size), (1, 5145, 12_510));
     assert_eq!(offer.tags[0], (2, b"Desert Choir - Slow Sand.mp3".to_vec()));
     assert_eq!(offer.tags[1], (0x15, vec![0x81, 0]));
-    let searches: Vec<&Sought> = messages.iter().filter_map(|message| if let FromLeaf::Search(sought) = message { Some(sought) } else { None }).collect();
+    let searches: Vec<&Sought> =
+        messages.iter().filter_map(|message| if let FromLeaf::Search(sought) = message { Some(sought) } else { None }).collect();
     assert_eq!((searches[0].id, searches[0].max, searches[0].realm), (0, 1000, 0xbf));
     assert_eq!(searches[0].terms, [Term { compare: 5, field: 0, text: b"proof song".to_vec() }]);
     assert_eq!(searches[4].terms[0].text, b"b\xe4nd");
@@ -108,12 +109,8 @@ fn what_a_supernode_says_has_the_bytes_of_the_recording() {
 
 #[test]
 fn what_no_leaf_sends_is_refused_and_nothing_long_is_made_of_it() {
-    for (kind, data) in [
-        (0x22, &[0, 1, 0, 0][..]),
-        (0x06, &[0, 1, 0, 1, 0, 1, 1, 0xbf, 0xff, 0x7f]),
-        (0x02, &[1, 2, 3]),
-        (0x0d, &[0; 20]),
-    ] {
+    for (kind, data) in [(0x22, &[0, 1, 0, 0][..]), (0x06, &[0, 1, 0, 1, 0, 1, 1, 0xbf, 0xff, 0x7f]), (0x02, &[1, 2, 3]), (0x0d, &[0; 20])]
+    {
         assert!(FromLeaf::read(kind, data).is_err(), "{kind:02x}");
     }
     let mut codec = Codec::<Endpoint>::new(Role::Acceptor);
@@ -150,7 +147,8 @@ impl Stage {
         // It does not know its outside address; we see it.
         let at = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 1299);
         let said = self.says(conn, FromLeaf::Info { at, bandwidth: 0x60, user: user.as_bytes().to_vec() });
-        let [ToLeaf::Network(_), ToLeaf::Outside(seen), ToLeaf::Statistics(users, ..), ToLeaf::Supernodes(us)] = &told(&said, conn)[..] else {
+        let [ToLeaf::Network(_), ToLeaf::Outside(seen), ToLeaf::Statistics(users, ..), ToLeaf::Supernodes(us)] = &told(&said, conn)[..]
+        else {
             panic!("{said:?}")
         };
         assert_eq!((*seen, *users), (ip.into(), 100_000));
@@ -172,7 +170,13 @@ fn told(said: &[Outbound<Node<Endpoint>>], over: ConnId) -> Vec<ToLeaf> {
 }
 
 fn offer(number: u8, name: &str) -> Offer {
-    Offer { media: 1, uuhash: [number; 20], id: number.into(), size: 1000, tags: vec![(2, name.as_bytes().to_vec()), (0x15, vec![0x81, 0])] }
+    Offer {
+        media: 1,
+        uuhash: [number; 20],
+        id: number.into(),
+        size: 1000,
+        tags: vec![(2, name.as_bytes().to_vec()), (0x15, vec![0x81, 0])],
+    }
 }
 
 fn sought(terms: Vec<Term>, realm: u8) -> FromLeaf {

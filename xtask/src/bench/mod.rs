@@ -1,4 +1,4 @@
-//! `cargo xtask bench lab` times the lab. `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
+//! `cargo xtask bench lab` times the lab, `cargo xtask bench kazaa` that network on real sockets. `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
 //! interleaved in one run: one round does each row once, and there are several rounds.
 //!
 //! The page cache is warmed before each transfer by a scratch file, since the first touch of a cold page costs more than any
@@ -36,6 +36,8 @@ enum Network {
     Bittorrent(Wishes),
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
     Lab(lab::Wishes),
+    /// Publishing, searches and the loss of a supernode on loopback, and what a supernode remembers.
+    Kazaa,
 }
 
 #[derive(Args)]
@@ -68,6 +70,7 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
     let wishes = match &arguments.network {
         Network::Bittorrent(wishes) => wishes,
         Network::Lab(wishes) => return lab::run_lab(wishes),
+        Network::Kazaa => return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "kazaa"])),
     };
     if wishes.no_install {
         foreign::say_missing(&foreign::missing());

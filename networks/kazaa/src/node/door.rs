@@ -199,7 +199,8 @@ impl<A: Place> Node<A> {
             FromLeaf::Push { id, me, target, user, .. } => {
                 // To where we see him, so that nobody is sent to somebody else.
                 let back = SocketAddrV4::new(old.ip, me.port());
-                let found = door.leaves.iter().find(|(_, other)| other.user == user && (other.at() == target || other.port == target.port()));
+                let found =
+                    door.leaves.iter().find(|(_, other)| other.user == user && (other.at() == target || other.port == target.port()));
                 match found {
                     Some((&other, _)) => send(other, ToLeaf::PushOrder(id, back), out),
                     None => out.note(Level::Debug, "push_to_nobody", None, ""),
@@ -244,7 +245,9 @@ impl FastDoor {
         let owner = match old.owner {
             Some(owner) => owner,
             None => {
-                let Some(owner) = self.catalogue.add_owner() else { return out.note(Level::Drop, "record_refused", None, "no room for more leaves") };
+                let Some(owner) = self.catalogue.add_owner() else {
+                    return out.note(Level::Drop, "record_refused", None, "no room for more leaves");
+                };
                 old.owner = Some(owner);
                 self.owners.insert(owner, conn);
                 owner
@@ -289,8 +292,11 @@ impl FastDoor {
         let wanted = usize::from(sought.max).min(max);
         let mut found: Vec<Found> = Vec::new();
         let mut take = |owner: OwnerId, folder: &[u8]| -> bool {
-            let Some((&sharer, old)) = self.owners.get(&owner).and_then(|sharer| Some((sharer, self.leaves.get(sharer)?))) else { return false };
-            let number = std::str::from_utf8(folder).ok().and_then(|folder| folder.strip_suffix('/')).and_then(|number| number.parse().ok());
+            let Some((&sharer, old)) = self.owners.get(&owner).and_then(|sharer| Some((sharer, self.leaves.get(sharer)?))) else {
+                return false;
+            };
+            let number =
+                std::str::from_utf8(folder).ok().and_then(|folder| folder.strip_suffix('/')).and_then(|number| number.parse().ok());
             let Some(offer) = number.and_then(|number: u32| old.offers.get(&number)) else { return false };
             if sharer == conn || !in_realm(sought.realm, offer.media) || !sought.terms.iter().all(|term| holds(term, offer)) {
                 return false;
