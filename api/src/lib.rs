@@ -21,8 +21,8 @@ pub use problem::Problem;
 pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
-    BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, NapsterServerSettings, NapsterSettings,
-    NetworkSettings, Settings, Utp,
+    BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,
+    NapsterSettings, NetworkSettings, Settings, Supernode, Utp,
 };
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary, TorrentVersion};
 

@@ -26,6 +26,8 @@ pub enum NetworkSettings {
     Freenet(FreenetSettings),
     /// Gnutella.
     Gnutella(GnutellaSettings),
+    /// Kazaa.
+    Kazaa(KazaaSettings),
     /// Napster, as a client.
     Napster(NapsterSettings),
     /// Napster, as a server.
@@ -41,6 +43,7 @@ impl NetworkSettings {
             Self::Chord(_) => "chord",
             Self::Freenet(_) => "freenet",
             Self::Gnutella(_) => "gnutella",
+            Self::Kazaa(_) => "kazaa",
             Self::Napster(_) => "napster",
             Self::NapsterServer(_) => "napster-server",
         }
@@ -163,6 +166,35 @@ pub struct GnutellaSettings {
     pub firewalled: bool,
     /// Addresses of web caches (GWebCache) to ask for hosts where nobody else is known.
     pub web_caches: Vec<String>,
+}
+
+/// Whether a node of Kazaa may be a supernode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Supernode {
+    /// When it is fit for it and others need one.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// From the beginning.
+    Always,
+}
+
+/// How a session takes part in Kazaa.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KazaaSettings {
+    /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
+    /// bootstrap node.
+    pub listen: Option<SocketAddr>,
+    /// `KEY@IP:PORT` of nodes of the network, beside those that are remembered.
+    pub bootstrap: Vec<String>,
+    /// Begin a network of our own where nobody is named or remembered.
+    pub found: bool,
+    /// Whether we may be a supernode.
+    pub supernode: Supernode,
+    /// Where we take leaves of FastTrack's own wire (TCP) while we are a supernode; nowhere when absent.
+    pub fasttrack: Option<SocketAddr>,
 }
 
 /// How a session is a client of Napster servers.

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hexad_api::{
-    ChordSettings, FreenetSettings, GnutellaMode, GnutellaSettings, JoinRequest, NapsterSettings, NetworkSettings, Problem, Session as _,
-    Settings,
+    ChordSettings, FreenetSettings, GnutellaMode, GnutellaSettings, JoinRequest, KazaaSettings, NapsterSettings, NetworkSettings, Problem,
+    Session as _, Settings, Supernode,
 };
 
 use crate::follow::{Until, follow};
@@ -32,6 +32,9 @@ pub enum JoinCommand {
     /// Be a leaf or an ultrapeer of Gnutella: carry queries, answer them; prints the address by which others join
     #[command(after_help = GNUTELLA_EXAMPLES)]
     Gnutella(GnutellaArgs),
+    /// Be a leaf of Kazaa's supernodes, or one of them when others need one; prints KEY@IP:PORT, by which others join
+    #[command(after_help = KAZAA_EXAMPLES)]
+    Kazaa(KazaaArgs),
     /// Log in to a Napster (OpenNap) server and stay there
     #[command(after_help = NAPSTER_EXAMPLES)]
     Napster(NapsterArgs),
@@ -54,6 +57,12 @@ Examples:
   hexad join gnutella
   hexad join gnutella --bootstrap 192.0.2.1:6346
   hexad join gnutella --bootstrap 192.0.2.1:6346 --mode ultrapeer --listen 0.0.0.0:6347";
+
+const KAZAA_EXAMPLES: &str = "\
+Examples:
+  hexad join kazaa --listen 192.0.2.1:4000
+  hexad join kazaa --bootstrap 5f0c…@192.0.2.1:4000 --supernode never
+  hexad join kazaa --supernode always --fasttrack 0.0.0.0:1214 --json";
 
 const NAPSTER_EXAMPLES: &str = "\
 Examples:
@@ -139,6 +148,41 @@ pub struct GnutellaArgs {
     pub json: bool,
 }
 
+/// Whether to be a supernode.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Willing {
+    /// When this machine is fit for it and others need one
+    Auto,
+    /// Never
+    Never,
+    /// From the beginning
+    Always,
+}
+
+/// `hexad join kazaa`.
+#[derive(Debug, Args)]
+pub struct KazaaArgs {
+    /// A node of the network to begin with; may be repeated. Without one, the supernodes of earlier runs are tried, and where there are none
+    /// either, a network is begun
+    #[arg(long, value_name = "KEY@IP:PORT")]
+    pub bootstrap: Vec<String>,
+    /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way there]
+    #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Whether to be a supernode
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub supernode: Willing,
+    /// While a supernode, take leaves that speak FastTrack's own wire there (TCP)
+    #[arg(long, value_name = "IP:PORT")]
+    pub fasttrack: Option<SocketAddr>,
+    /// Where the node keeps its key and the supernodes it knows
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// One JSON object per line on stdout: listening, joined, standing …
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `hexad join napster`.
 #[derive(Debug, Args)]
 pub struct NapsterArgs {
@@ -200,6 +244,16 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
                 web_caches: given.web_caches,
             };
             (NetworkSettings::Gnutella(settings), given.state.folder(), given.json)
+        }
+        JoinCommand::Kazaa(given) => {
+            let supernode = match given.supernode {
+                Willing::Auto => Supernode::Auto,
+                Willing::Never => Supernode::Never,
+                Willing::Always => Supernode::Always,
+            };
+            let (listen, bootstrap, fasttrack) = (given.listen, given.bootstrap, given.fasttrack);
+            let settings = KazaaSettings { listen, bootstrap, found: true, supernode, fasttrack };
+            (NetworkSettings::Kazaa(settings), given.state.folder(), given.json)
         }
         JoinCommand::Napster(given) => {
             let settings = NapsterSettings {

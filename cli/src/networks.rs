@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use hexad_api::{
-    BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, NapsterSettings, NetworkSettings, Problem, Settings,
+    BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, KazaaSettings, NapsterSettings, NetworkSettings, Problem,
+    Settings,
 };
 
 /// A network that can be named with `--on`.
@@ -19,6 +20,8 @@ pub enum NetworkName {
     Freenet,
     /// Queries that flood among neighbours
     Gnutella,
+    /// Supernodes that know the files of their leaves
+    Kazaa,
     /// Central index servers that know who has which file
     Napster,
 }
@@ -44,13 +47,20 @@ fn usual_state_dir() -> Option<PathBuf> {
     set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).map(|base| base.join("hexad"))
 }
 
+impl NetworkName {
+    /// As it is written on the command line.
+    fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// Networks of which a node is named with its key.
-const KEYED: [NetworkName; 2] = [NetworkName::Chord, NetworkName::Freenet];
+const KEYED: [NetworkName; 3] = [NetworkName::Chord, NetworkName::Freenet, NetworkName::Kazaa];
 
 /// How to get into networks other than BitTorrent.
 #[derive(Debug, Args)]
 pub struct EntryArgs {
-    /// Chord, Freenet (KEY@IP:PORT), Gnutella (HOST:PORT): a node to begin with, as hexad join prints it; may be repeated
+    /// Chord, Freenet, Kazaa (KEY@IP:PORT), Gnutella (HOST:PORT): a node to begin with, as hexad join prints it; may be repeated
     #[arg(long, value_name = "NODE")]
     pub bootstrap: Vec<String>,
     /// Napster: a server to log in to; may be repeated
@@ -107,21 +117,31 @@ impl EntryArgs {
         listen: Option<SocketAddr>,
         bittorrent: impl Fn() -> BittorrentSettings,
     ) -> Result<Settings, Problem> {
-        let keyed = KEYED.iter().any(|name| on.contains(name));
+        let keyed: Vec<NetworkName> = KEYED.iter().copied().filter(|name| on.contains(name)).collect();
+        // Nodes of one network are none of the other.
+        if keyed.len() > 1 && !self.keyed(true).is_empty() {
+            let names: Vec<String> = keyed.iter().map(|name| name.word()).collect();
+            return Err(Problem::new(format!(
+                "--bootstrap with a key is for one network, and of this command's it may be for {}",
+                names.join(" or ")
+            ))
+            .hint("hexad join each of them first: their nodes are remembered"));
+        }
         let plain = on.contains(&NetworkName::Gnutella);
         // Of a node that is written wrongly, the network that is asked for says what it expects.
+        let served = plain || !keyed.is_empty();
         for (name, option, given, served) in [
-            (NetworkName::Chord, "--bootstrap", !self.keyed(true).is_empty(), keyed || plain),
-            (NetworkName::Gnutella, "--bootstrap", !self.keyed(false).is_empty(), keyed || plain),
+            (NetworkName::Chord, "--bootstrap", !self.keyed(true).is_empty(), served),
+            (NetworkName::Gnutella, "--bootstrap", !self.keyed(false).is_empty(), served),
             (NetworkName::Napster, "--server", !self.servers.is_empty(), on.contains(&NetworkName::Napster)),
         ] {
             if given && !served {
-                let word = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+                let word = name.word();
                 return Err(Problem::new(format!("{option} is for {word}, which is not among the networks of this command"))
                     .hint(format!("add --on {word}")));
             }
         }
-        let ways_in = |with_key| if keyed && plain { self.keyed(with_key) } else { self.bootstrap.clone() };
+        let ways_in = |with_key| if !keyed.is_empty() && plain { self.keyed(with_key) } else { self.bootstrap.clone() };
         let mut listen = listen;
         let networks = on.iter().map(|name| {
             let ours = listen;
@@ -140,6 +160,9 @@ impl EntryArgs {
                 }
                 NetworkName::Freenet => {
                     NetworkSettings::Freenet(FreenetSettings { listen: ours, bootstrap: ways_in(true), found: false, friends: Vec::new() })
+                }
+                NetworkName::Kazaa => {
+                    NetworkSettings::Kazaa(KazaaSettings { listen: ours, bootstrap: ways_in(true), ..KazaaSettings::default() })
                 }
                 NetworkName::Napster => NetworkSettings::Napster(NapsterSettings {
                     servers: self.servers.clone(),

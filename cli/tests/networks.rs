@@ -50,6 +50,14 @@ impl Scene {
         (nodes, entry)
     }
 
+    /// A network of Kazaa with one supernode, and how others join it.
+    fn supernode(&self) -> (Running, String) {
+        let mut running = self.start("supernode", &["join", "kazaa"]);
+        let listening = running.await_event("listening");
+        running.await_event("joined");
+        (running, text(&listening, "address").to_owned())
+    }
+
     /// A server that is open; where.
     fn server(&self, more: &[&str]) -> (Running, String) {
         let mut server = self.start("server", &[&["serve", "napster", "--listen", "127.0.0.1:0"], more].concat());
@@ -191,6 +199,40 @@ fn what_one_leaf_publishes_another_finds_and_fetches_through_an_ultrapeer() {
     assert!(tree(&scene.path().join("leech")) == tree(&scene.path().join("offered")), "what arrived is not what was offered");
     ultrapeer.terminate();
     assert!(ultrapeer.finish());
+}
+
+#[test]
+fn what_one_leaf_of_a_supernode_publishes_another_finds_and_fetches() {
+    let scene = Scene::new();
+    let (mut supernode, entry) = scene.supernode();
+    write_file(&scene.path().join("offered/blue film.bin"), 1, 3_000_000);
+    for (seed, name, bytes) in [(1, "a.bin", 400_000), (2, "notes/b.txt", 7), (3, "notes/empty", 0)] {
+        write_file(&scene.path().join("offered too/album").join(name), seed, bytes);
+    }
+    let publish = |node: &str, what: &str| {
+        let mut publisher = scene.start(node, &["publish", what, "--on", "kazaa", "--bootstrap", &entry]);
+        let seeding = publisher.await_event("seeding");
+        assert_eq!(text(&seeding, "network"), "kazaa");
+        publisher
+    };
+    let (mut file, _folder) = (publish("publisher", "offered/blue film.bin"), publish("another", "offered too/album"));
+    let ways_in = ["--on", "kazaa", "--bootstrap", &entry];
+    let found = scene.run("searcher", &[&["search", "FILM", "blue", "--json"], &ways_in[..]].concat());
+    let line = found.lines().find(|line| line.contains("\"found\"")).expect("it is found");
+    assert!(line.contains("\"networks\":[\"kazaa\"]") && line.contains("\"proven\":true"), "{line}");
+    scene.run("fetcher", &[&["fetch", &link(&found), "--into", "leech"], &ways_in[..]].concat());
+    assert!(tree(&scene.path().join("leech")) == tree(&scene.path().join("offered")), "what arrived is not what was offered");
+    let album = link(&scene.run("searcher", &[&["search", "album", "--json"], &ways_in[..]].concat()));
+    scene.run("fetcher", &[&["fetch", &album, "--into", "leech too"], &ways_in[..]].concat());
+    assert!(tree(&scene.path().join("leech too")) == tree(&scene.path().join("offered too")), "what arrived is not what was offered");
+
+    supernode.await_line("two leaves", |line| line.contains("\"standing\"") && number(line, "leaves") == 2);
+    file.terminate();
+    assert!(file.finish(), "it was offered, and is no more");
+    let gone = run(scene.path(), ["search", "film", "--state", "searcher"].iter().chain(&ways_in));
+    assert!(!gone.ok && gone.err.contains("nothing on kazaa"), "who leaves takes back what it has published: {}", gone.err);
+    supernode.terminate();
+    assert!(supernode.finish());
 }
 
 #[test]

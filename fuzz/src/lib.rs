@@ -10,6 +10,7 @@ mod datagrams;
 mod freenet;
 mod gnutella;
 mod journal;
+mod kazaa;
 mod mutate;
 mod napster;
 mod peer_wire;
@@ -23,6 +24,7 @@ pub use datagrams::{krpc, lsd, udp_tracker};
 pub use freenet::{freenet_node, freenet_texts, freenet_wire};
 pub use gnutella::{gnutella_extensions, gnutella_node, gnutella_wire};
 pub use journal::journal;
+pub use kazaa::{kazaa_node, kazaa_wire};
 pub use mutate::Mutator;
 pub use napster::{napster_node, napster_search, napster_wire};
 pub use peer_wire::{extended, peer_wire};
@@ -47,6 +49,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("gnutella_wire", gnutella_wire),
     ("http_tracker", http_tracker),
     ("journal", journal),
+    ("kazaa_node", kazaa_node),
+    ("kazaa_wire", kazaa_wire),
     ("krpc", krpc),
     ("lsd", lsd),
     ("magnet", magnet),

@@ -83,6 +83,8 @@ replays!(
     gnutella_wire,
     http_tracker,
     journal,
+    kazaa_node,
+    kazaa_wire,
     krpc,
     lsd,
     magnet,

@@ -4,6 +4,7 @@ mod bittorrent;
 mod chord;
 mod freenet;
 mod gnutella;
+mod kazaa;
 mod napster;
 
 use std::fs;
@@ -31,10 +32,11 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     let (files, bytes) = write_folder(&data.join(FOLDER), size_mib << 20)
         .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
     let folder = Folder { data, files, bytes };
-    let demos: [(&str, Demo); 5] = [
+    let demos: [(&str, Demo); 6] = [
         ("bittorrent", bittorrent::run),
         ("napster", napster::run),
         ("gnutella", gnutella::run),
+        ("kazaa", kazaa::run),
         ("chord", chord::run),
         ("freenet", freenet::run),
     ];

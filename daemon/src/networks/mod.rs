@@ -8,6 +8,7 @@ mod chord;
 mod freenet;
 mod gnutella;
 mod home;
+mod kazaa;
 mod napster;
 
 use std::path::Path;
@@ -151,6 +152,7 @@ pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, tran
         NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers),
         NetworkSettings::Freenet(settings) => open(name, freenet::plan(settings, state_dir)?, transfers),
         NetworkSettings::Gnutella(settings) => open(name, gnutella::plan(settings, state_dir)?, transfers),
+        NetworkSettings::Kazaa(settings) => open(name, kazaa::plan(settings, state_dir)?, transfers),
         NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers),
         NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers),
     })

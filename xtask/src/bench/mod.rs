@@ -1,4 +1,5 @@
-//! `cargo xtask bench lab` times the lab, `cargo xtask bench napster` an index server. `cargo xtask bench bittorrent`: times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
+//! `cargo xtask bench lab` times the lab, `… napster` an index server, `… gnutella` an ultrapeer, `… kazaa` that network on real sockets.
+//! `cargo xtask bench bittorrent` times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
 //! interleaved in one run: one round does each row once, and there are several rounds.
 //!
 //! The page cache is warmed before each transfer by a scratch file, since the first touch of a cold page costs more than any
@@ -39,6 +40,8 @@ enum Network {
     Gnutella,
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
     Lab(lab::Wishes),
+    /// Publishing, searches and the loss of a supernode on loopback, and what a supernode remembers.
+    Kazaa,
     /// Searches a second, latency and memory of an index server with a million files.
     Napster(napster::Wishes),
 }
@@ -75,6 +78,7 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
         Network::Lab(wishes) => return lab::run_lab(wishes),
         Network::Napster(wishes) => return napster::run_napster(wishes),
         Network::Gnutella => return run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"])),
+        Network::Kazaa => return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "kazaa"])),
     };
     if wishes.no_install {
         foreign::say_missing(&foreign::missing());

@@ -47,7 +47,7 @@ pub static ELECTION: Scenario = Scenario {
         Claim { id: "KZE2", says: "no leaf is without a supernode for more than 30 s (99 %)", source: "issue 6" },
     ],
     small: &[("nodes", "300"), ("leaves-target", "20"), ("links", "8"), ("warm-up", "40min"), ("time", "30min"), ("uptime", "5min")],
-    full: &[("nodes", "10k"), ("warm-up", "2h"), ("time", "2h")],
+    full: &[("nodes", "10k"), ("warm-up", "90min"), ("time", "90min")],
     seeds: (1, 3),
     run: election,
 };

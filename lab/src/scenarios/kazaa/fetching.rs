@@ -55,6 +55,7 @@ fn sources(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
             parents: 1,
             links: 1,
             hops: 2,
+            ping: Span::from_secs(10),
             up: Some(up),
         };
         let mut town = Town::new(&plan, gauge)?;

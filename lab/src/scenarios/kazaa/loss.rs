@@ -59,6 +59,7 @@ fn loss(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         parents: usize::try_from(params.count("parents")).unwrap_or(2),
         links: usize::try_from(params.count("links")).unwrap_or(1),
         hops: 2,
+        ping: Span::from_secs(10),
         up: None,
     };
     let mut town = Town::new(&plan, gauge)?;

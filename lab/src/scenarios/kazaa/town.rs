@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) parents: usize,
     pub(super) links: usize,
     pub(super) hops: u8,
+    /// How often a leaf looks whether its supernodes are there.
+    pub(super) ping: Span,
     pub(super) up: Option<u64>,
 }
 
@@ -97,8 +99,8 @@ impl Town {
             supernode_min: Span::from_secs(1_000_000),
             ..settings()
         };
-        lab.add_nodes(supernodes, Settings { switch: Switch::Always, ..base.clone() }.into());
-        let first = lab.add_nodes(leaves, Settings { switch: Switch::Never, ..base }.into());
+        lab.add_nodes(supernodes, Settings { switch: Switch::Always, ping_every: Span::from_secs(5), ..base.clone() }.into());
+        let first = lab.add_nodes(leaves, Settings { switch: Switch::Never, ping_every: plan.ping, ..base }.into());
         let links = Links { up_bytes_per_s: plan.up, down_bytes_per_s: None };
         let micros = |span: Span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         for supernode in 0..supernodes {
@@ -107,7 +109,7 @@ impl Town {
             lab.start_at(at, NodeIndex(supernode), Operation::Join { bootstrap });
         }
         let open = Time::ZERO + Span::from_millis(200) * supernodes + Span::from_secs(30);
-        let arrivals = Span::from_millis(10) * leaves.max(100);
+        let arrivals = Span::from_millis(2) * leaves.max(5000);
         for leaf in 0..leaves {
             let node = NodeIndex(first.0 + leaf);
             lab.set_links(node, links);

@@ -5,7 +5,7 @@
 use hexad_core::{ConnId, Context, Level, Span, Time};
 
 use super::index::Index;
-use super::lines::Kind;
+use super::lines::{Kind, Line};
 use super::{Node, Out, Role, Switch, close};
 use crate::place::Place;
 use crate::wire::{Message, Purpose};
@@ -80,26 +80,28 @@ impl<A: Place> Node<A> {
                 return self.begin_demotion(cx, out);
             }
         }
+        self.heir = self.fittest(Span::ZERO, cx.now).and_then(|conn| self.lines.get(conn)).map(|line| line.peer.clone());
         self.share_out(all / count, cx, out);
+    }
+
+    /// The leaf that is fittest to be a supernode, among those that have been there for so long.
+    fn fittest(&self, uptime_min: Span, now: Time) -> Option<ConnId> {
+        let uplink_min = self.config.0.uplink_kbps_min;
+        let fit = |(conn, line): (ConnId, &Line<A>)| -> Option<(u64, ConnId)> {
+            let Kind::Leaf(leaf) = &line.kind else { return None };
+            let here = u32::try_from(now.since(line.since).as_secs()).unwrap_or(u32::MAX);
+            let uptime_s = leaf.card.uptime_s.saturating_add(here);
+            let able = leaf.card.willing && leaf.card.uplink_kbps >= uplink_min && leaf.tested == Some(true);
+            let settled = u64::from(uptime_s) >= uptime_min.as_secs() && leaf.promote_at <= now;
+            (able && settled).then(|| (u64::from(leaf.card.uplink_kbps) * u64::from(uptime_s.clamp(60, 4 * 3600)), conn))
+        };
+        self.lines.iter().filter_map(fit).max().map(|(_, conn)| conn)
     }
 
     /// Asks the fittest leaf to be a supernode.
     fn promote_somebody(&mut self, urgent: bool, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let settings = self.settings();
-        let fit = |conn: ConnId| -> Option<(u64, ConnId)> {
-            let line = self.lines.get(conn)?;
-            let Kind::Leaf(leaf) = &line.kind else { return None };
-            let here = u32::try_from(cx.now.since(line.since).as_secs()).unwrap_or(u32::MAX);
-            let uptime_s = leaf.card.uptime_s.saturating_add(here);
-            let proven = leaf.tested == Some(true);
-            let settled = urgent || u64::from(uptime_s) >= settings.uptime_min.as_secs();
-            let able = leaf.card.willing && leaf.card.uplink_kbps >= settings.uplink_kbps_min;
-            let asked = leaf.promote_at > cx.now;
-            (proven && settled && able && !asked)
-                .then(|| (u64::from(leaf.card.uplink_kbps) * u64::from(uptime_s.clamp(60, 4 * 3600)), conn))
-        };
-        let best = self.lines.of(|kind| matches!(kind, Kind::Leaf(_))).into_iter().filter_map(fit).max();
-        let Some((_, conn)) = best else { return out.note(Level::Debug, "nobody_to_promote", None, "") };
+        let uptime_min = if urgent { Span::ZERO } else { self.config.0.uptime_min };
+        let Some(conn) = self.fittest(uptime_min, cx.now) else { return out.note(Level::Debug, "nobody_to_promote", None, "") };
         if let Some(leaf) = self.lines.leaf_mut(conn) {
             leaf.promote_at = cx.now + ASK_AGAIN;
         }
@@ -193,6 +195,7 @@ impl<A: Place> Node<A> {
             self.lines.remove(conn);
             close(conn, "a leaf again", out);
         }
+        self.heir = None;
         self.end_floods(out);
         self.close_door(out);
         self.index = None;

@@ -7,7 +7,7 @@ use super::index::GRACE_MAX;
 use super::lines::{Kind, Leaf};
 use super::{Node, Out, Role, close};
 use crate::place::Place;
-use crate::wire::{Batch, Card, Message, Reason};
+use crate::wire::{Batch, Card, Entry, Message, Reason};
 
 /// Supernodes that are named to a newcomer.
 const NAMED: usize = 50;
@@ -68,7 +68,9 @@ impl<A: Place> Node<A> {
             Message::Ping(nonce) => {
                 let status = self.status(cx.now);
                 // A few each time: what a leaf knows stays fresh without being asked for.
-                let others = self.known.list(2, false, cx.now, cx);
+                let mut others = self.known.few(2, cx.now, cx);
+                let heir = self.heir.iter().filter(|heir| heir.name() != name).cloned();
+                others.extend(heir.map(|addr| Entry { addr, load: 0, age_min: 0, heir: true }));
                 out.send_to(conn, Message::Pong(nonce, status, others));
             }
             Message::AskList => {
@@ -76,6 +78,11 @@ impl<A: Place> Node<A> {
                 out.send_to(conn, Message::List(others));
             }
             Message::Begin(count, sum) => {
+                let (per_s, burst) = (self.config.0.queries_per_s, self.config.0.queries_burst);
+                // Reckoning over ten thousand records is not for nothing.
+                if !self.lines.leaf_mut(conn).is_some_and(|leaf| leaf.bucket.take(per_s, burst, cx.now)) {
+                    return out.note(Level::Drop, "query_flood", Some(peer.clone()), "");
+                }
                 let known = self.index.as_mut().is_some_and(|index| index.begin(&name, count, &sum));
                 out.send_to(conn, Message::Resume(known));
             }
@@ -95,7 +102,7 @@ impl<A: Place> Node<A> {
             Message::Leave(_) => {
                 self.lines.remove(conn);
                 close(conn, "it leaves", out);
-                self.forget_leaf(conn, &name, out);
+                self.floods_of(conn, out);
                 if let Some(index) = &mut self.index {
                     index.remove(&name);
                 }
@@ -129,16 +136,12 @@ impl<A: Place> Node<A> {
         out.send_to(conn, Message::Published(batch.sequence, refused));
     }
 
-    /// The connection to a leaf is lost; what it offers is kept for a while.
-    pub(super) fn on_leaf_lost(&mut self, name: &A::Name, cx: &mut Context<'_>, _: &mut Out<A>) {
+    /// The connection to a leaf is lost; what it offers is kept for a while, what it has asked is not looked for any more.
+    pub(super) fn on_leaf_lost(&mut self, conn: ConnId, name: &A::Name, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.floods_of(conn, out);
         if let Some(index) = &mut self.index {
             index.lose(name, cx.now + self.config.0.grace.min(GRACE_MAX));
         }
-    }
-
-    /// Nothing that was under way for a leaf goes on.
-    fn forget_leaf(&mut self, conn: ConnId, _: &A::Name, out: &mut Out<A>) {
-        self.floods_of(conn, out);
     }
 
     pub(super) fn look_after_flock(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {

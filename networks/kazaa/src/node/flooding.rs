@@ -1,6 +1,8 @@
 //! Questions on their way through a supernode: answered from its own index, passed on to some others at a time until there is enough, answers
 //! handed back the way the question came.
 
+use std::collections::VecDeque;
+
 use hexad_core::{ConnId, Context, Level, Map, Set, Span, Time};
 
 use super::lines::Kind;
@@ -43,7 +45,9 @@ struct Under {
 #[derive(Debug, Default)]
 pub(super) struct Floods {
     under: Map<[u8; 16], Under>,
-    seen: Map<[u8; 16], Time>,
+    seen: Set<[u8; 16]>,
+    /// The same in the order in which they came, and until when they are remembered.
+    order: VecDeque<([u8; 16], Time)>,
 }
 
 impl Floods {
@@ -53,8 +57,24 @@ impl Floods {
 
     /// Forgets what is long over.
     pub(super) fn sweep(&mut self, now: Time) {
-        if !self.seen.is_empty() {
-            self.seen.retain(|_, until| *until > now);
+        while self.order.front().is_some_and(|(_, until)| *until <= now) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((id, _)) = self.order.pop_front() {
+            self.seen.remove(&id);
+        }
+    }
+
+    /// Remembers a question; the oldest is forgotten for it where there are too many.
+    fn remember(&mut self, id: [u8; 16], until: Time, max: usize) {
+        if self.seen.len() >= max {
+            self.forget_oldest();
+        }
+        if self.seen.insert(id) {
+            self.order.push_back((id, until));
         }
     }
 }
@@ -86,15 +106,15 @@ impl<A: Place> Node<A> {
     /// `false` when it is not looked at: it was before, or as many are under way as may be.
     fn begin_flood(&mut self, mut flood: Flood, origin: Origin, first: bool, cx: &mut Context<'_>, out: &mut Out<A>) -> bool {
         let settings = self.settings();
-        if self.floods.seen.contains_key(&flood.id) {
+        if self.floods.seen.contains(&flood.id) || self.floods.under.contains_key(&flood.id) {
             return false;
         }
-        if self.floods.under.len() >= settings.floods_max || self.floods.seen.len() >= settings.seen_max {
+        if self.floods.under.len() >= settings.floods_max {
             out.note(Level::Drop, "too_many_questions", None, "");
             return false;
         }
         let id = flood.id;
-        self.floods.seen.insert(id, cx.now + settings.seen_for);
+        self.floods.remember(id, cx.now + settings.seen_for, settings.seen_max);
         flood.hops = flood.hops.min(FLOOD_HOPS_MAX);
         flood.fan_out = flood.fan_out.clamp(1, FAN_OUT_MAX);
         let wait = Span::from_millis(flood.deadline_ms.into()).min(settings.search_deadline);

@@ -211,8 +211,12 @@ impl<A: Place> Node<A> {
             self.lines.has(name, |kind| !matches!(kind, Kind::Stranger | Kind::Client | Kind::Source | Kind::Called | Kind::Peer(_)))
         };
         let first = self.lines.parents() == 0;
-        let mut candidates: Vec<(bool, A)> =
-            self.known.usable(cx.now).filter(|known| !taken(&known.addr.name())).map(|known| (known.heir, known.addr.clone())).collect();
+        let mut candidates: Vec<(bool, A)> = self
+            .known
+            .usable(cx.now)
+            .filter(|known| (first || !known.heir) && !taken(&known.addr.name()))
+            .map(|known| (known.heir, known.addr.clone()))
+            .collect();
         if candidates.is_empty() && first {
             // Better somebody who was full or did not answer than nobody.
             self.known.forgive();
@@ -315,9 +319,7 @@ impl<A: Place> Node<A> {
         &mut self,
         conn: ConnId,
         peer: &A,
-        you: A,
-        status: Status,
-        others: &[Entry<A>],
+        (you, status, others): (A, Status, &[Entry<A>]),
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {

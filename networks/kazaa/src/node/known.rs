@@ -123,12 +123,19 @@ impl<A: Place> Known<A> {
         self.all.values_mut().for_each(|known| known.avoid_until = Time::ZERO);
     }
 
+    /// Those who have not failed to answer, the newest first.
+    pub(super) fn alive(&self) -> impl Iterator<Item = &A> {
+        let mut alive: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0 && !known.heir).collect();
+        alive.sort_by_key(|known| std::cmp::Reverse(known.seen));
+        alive.into_iter().map(|known| &known.addr)
+    }
+
     /// Those who may be asked now, in the order of their names.
     pub(super) fn usable(&self, now: Time) -> impl Iterator<Item = &Candidate<A>> {
         self.all.values().filter(move |known| known.avoid_until <= now)
     }
 
-    /// Some for others, the newest first, with a few at random among them; the least loaded first where `free`.
+    /// Some for others, the newest first, with chance among those of one minute; the least loaded first where `free`.
     pub(super) fn list(&self, count: usize, free: bool, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
         let mut some: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0).collect();
         cx.dice.shuffle(&mut some);
@@ -138,6 +145,13 @@ impl<A: Place> Known<A> {
             some.sort_by_key(|known| std::cmp::Reverse(known.seen.as_micros() / 60_000_000));
         }
         some.into_iter().take(count).map(|known| known.entry(now)).collect()
+    }
+
+    /// A few at random.
+    pub(super) fn few(&self, count: usize, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
+        let from = cx.dice.index(self.all.len()).unwrap_or(0);
+        let around = self.all.values().skip(from).chain(self.all.values().take(from));
+        around.filter(|known| known.fails == 0).take(count).map(|known| known.entry(now)).collect()
     }
 }
 

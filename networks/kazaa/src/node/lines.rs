@@ -16,6 +16,9 @@ const GREETING: Span = Span::from_secs(10);
 /// A connection on which somebody fetches, and nothing is said for so long, is closed.
 const IDLE: Span = Span::from_secs(120);
 
+/// A leaf that says nothing for so long, or for four of our own rounds, is gone.
+const LEAF_SILENCE: Span = Span::from_secs(60);
+
 /// One end of one.
 #[derive(Debug)]
 pub(super) struct Line<A> {
@@ -223,7 +226,7 @@ impl<A: Place> Node<A> {
                 out.note(Level::Drop, "stranger_refused", Some(peer), "");
                 return close(conn, "not a member", out);
             }
-            if self.lines.count(|kind| matches!(kind, Kind::Stranger)) >= self.config.0.strangers_max {
+            if self.lines.count(|kind| matches!(kind, Kind::Stranger | Kind::Called)) >= self.config.0.strangers_max {
                 out.note(Level::Drop, "too_many_strangers", Some(peer), "");
                 return close(conn, "too many connections", out);
             }
@@ -255,8 +258,8 @@ impl<A: Place> Node<A> {
         let peer = line.peer.clone();
         match (&line.kind, message) {
             (Kind::Stranger, Message::Hello(to, purpose)) => self.on_hello(conn, &peer, to, purpose, cx, out),
-            (Kind::AskedLeaf, Message::Welcome(you, status, others)) => self.on_home_welcome(conn, &peer, you, status, &others, cx, out),
-            (Kind::AskedPeer, Message::Welcome(you, status, others)) => self.on_peer_welcome(conn, &peer, you, status, &others, cx, out),
+            (Kind::AskedLeaf, Message::Welcome(you, status, others)) => self.on_home_welcome(conn, &peer, (you, status, &others), cx, out),
+            (Kind::AskedPeer, Message::Welcome(you, status, others)) => self.on_peer_welcome(conn, &peer, (you, status, &others), cx, out),
             (Kind::AskedLeaf, Message::Refused(reason, others)) => self.on_home_refused(conn, &peer, reason, &others, cx, out),
             (Kind::AskedPeer, Message::Refused(reason, others)) => self.on_peer_refused(conn, &peer, reason, &others, cx, out),
             (Kind::Calling(nonce, _), Message::Heard(heard, fresh)) if *nonce == heard => self.on_heard(conn, fresh, cx, out),
@@ -280,7 +283,7 @@ impl<A: Place> Node<A> {
         match purpose {
             Purpose::Leaf(card) => self.on_leaf_hello(conn, peer, card, cx, out),
             Purpose::Supernode(status) => self.on_peer_hello(conn, peer, status, cx, out),
-            Purpose::Fetch => self.become_client(conn, out),
+            Purpose::Fetch => self.become_client(conn, cx, out),
             Purpose::CallBack(nonce) => {
                 // Whoever comes through a hole that we have made ourselves proves nothing.
                 let fresh =
@@ -332,7 +335,7 @@ impl<A: Place> Node<A> {
                 self.known.failed(&name, cx.now);
                 self.on_parent_lost(conn, cx, out);
             }
-            Kind::Leaf(_) => self.on_leaf_lost(&name, cx, out),
+            Kind::Leaf(_) => self.on_leaf_lost(conn, &name, cx, out),
             Kind::Peer(_) => {
                 self.known.failed(&name, cx.now);
                 self.on_peer_lost(conn, cx, out);
@@ -371,7 +374,7 @@ impl<A: Place> Node<A> {
                 }
                 Kind::Client | Kind::Relay(_) => silence >= IDLE,
                 // A leaf asks at every one of its ticks, and a supernode says how it stands at every election.
-                Kind::Leaf(_) => silence >= pings * 4 + Span::from_secs(5),
+                Kind::Leaf(_) => silence >= (pings * 4).max(LEAF_SILENCE),
                 Kind::Peer(_) => silence >= elections * 3 + Span::from_secs(5),
                 Kind::Source => false,
                 Kind::Parent(parent) => parent.pinged.is_some_and(|(_, at)| now.since(at) * 10 >= pings * 9),

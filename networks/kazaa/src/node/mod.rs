@@ -130,6 +130,8 @@ pub struct Node<A: Place> {
     uploads: Map<ConnId, Upload>,
     pushing: Pushing<A>,
     elected_at: Time,
+    /// The leaf that is to be a supernode when we are lost.
+    heir: Option<A>,
     pressed: bool,
     shuffle_at: Time,
     ticking: bool,
@@ -166,6 +168,7 @@ impl<A: Place> Node<A> {
             uploads: Map::new(),
             pushing: Pushing::default(),
             elected_at: Time::ZERO,
+            heir: None,
             pressed: false,
             shuffle_at: Time::ZERO,
             ticking: false,
@@ -283,7 +286,7 @@ impl<A: Place> Node<A> {
         match message {
             Message::Ping(nonce) => self.on_ping(from, nonce, cx, out),
             Message::Pong(nonce, status, others) => self.on_pong(from, nonce, status, &others, cx, out),
-            Message::Push(target, via, asker, token) => self.on_push(from, &target, &via, asker, token, cx, out),
+            Message::Push(target, via, asker, token) => self.on_push(from, (&target, &via, asker, token), cx, out),
             _ => out.note(Level::Drop, "not_for_datagrams", Some(from.clone()), ""),
         }
     }

@@ -69,9 +69,7 @@ impl<A: Place> Node<A> {
         &mut self,
         conn: ConnId,
         peer: &A,
-        you: A,
-        status: Status,
-        others: &[Entry<A>],
+        (you, status, others): (A, Status, &[Entry<A>]),
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
@@ -83,8 +81,11 @@ impl<A: Place> Node<A> {
         let rtt = self.lines.get(conn).map(|line| cx.now.since(line.since));
         self.known.answered(peer, status.load(), rtt, cx.now);
         self.hear_of(others, cx.now);
-        if self.role != Role::Supernode {
-            return self.drop_line(conn, "not a supernode any more", cx, out);
+        // Others may have linked themselves to us meanwhile.
+        if self.role != Role::Supernode || self.lines.peers() >= self.config.0.links_max {
+            out.send_to(conn, Message::Leave(Vec::new()));
+            self.lines.remove(conn);
+            return close(conn, "no longer wanted", out);
         }
         self.link(conn, status, cx.now);
     }

@@ -16,6 +16,8 @@ use crate::wire::{BATCH_MAX, Batch, DIGESTS_MAX, Media, Message, NAME_BYTES_MAX,
 
 /// What is published within so long of each other is signed together.
 const GATHER: Span = Span::from_millis(10);
+/// A host that could not sign is asked again after so long.
+const SIGN_AGAIN: Span = Span::from_secs(5);
 /// A publication that no supernode has taken by then has failed.
 const PATIENCE: Span = Span::from_secs(60);
 /// Numbers in one message.
@@ -246,7 +248,10 @@ impl<A: Place> Node<A> {
             Some(signature) => self.batch_is_signed(Batch { signature, ..batch }, cx, out),
             None => {
                 out.note(Level::Warn, "not_signed", None, "the host does not sign what is published");
-                self.ours.unsigned.extend(batch.records.iter().map(|record| record.number));
+                let there = batch.records.iter().map(|record| record.number).filter(|number| self.ours.records.contains_key(number));
+                self.ours.unsigned.extend(there.collect::<Vec<_>>());
+                self.ours.gathering = true;
+                return out.wake(cx.now + SIGN_AGAIN, Timer::Sign);
             }
         }
         self.sign_more(cx, out);

@@ -100,7 +100,7 @@ impl<A: Place> Pushing<A> {
 
 impl<A: Place> Node<A> {
     /// Somebody wants a leaf of ours to open a connection to him.
-    pub(super) fn on_push(&mut self, from: &A, target: &A, via: &A, asker: A, token: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_push(&mut self, from: &A, (target, via, asker, token): (&A, &A, A, u64), cx: &mut Context<'_>, out: &mut Out<A>) {
         // Nobody is sent to somebody else than who asks.
         if asker.name() != from.name() {
             return out.note(Level::Drop, "push_for_another", Some(from.clone()), "");

@@ -17,6 +17,8 @@ const TRAILS_MAX: usize = 64;
 const TRAIL_FOR: Span = Span::from_secs(3600);
 /// Contents of one search whose sources are remembered.
 const FOUND_MAX: usize = 4096;
+/// Sources of one content that are remembered.
+const SOURCES_KNOWN_MAX: usize = 256;
 
 /// Who has asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +236,7 @@ impl<A: Place> Node<A> {
             let known = search.found.entry(group.digest).or_default();
             group.sources.retain(|source| {
                 let name = source.addr.name();
-                Some(name) != own && source.addr.fits(keyed) && known.insert(name)
+                Some(name) != own && source.addr.fits(keyed) && known.len() < SOURCES_KNOWN_MAX && known.insert(name)
             });
             if !group.sources.is_empty() {
                 fresh.push(group);

@@ -41,7 +41,12 @@ fn describe<A: Place>(share: &Share) -> Option<Message<A>> {
 
 impl<A: Place> Node<A> {
     /// Somebody has come to fetch.
-    pub(super) fn become_client(&mut self, conn: ConnId, _: &mut Out<A>) {
+    pub(super) fn become_client(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
+        // Some come and ask for nothing we have: they do not count among those who fetch.
+        if self.lines.count(|kind| matches!(kind, Kind::Client)) >= 2 * self.config.0.uploads_max {
+            out.note(Level::Drop, "too_many_clients", self.lines.get(conn).map(|line| line.peer.clone()), "");
+            return self.refuse(conn, Reason::TooMany, cx, out);
+        }
         if let Some(line) = self.lines.get_mut(conn) {
             line.kind = Kind::Client;
         }

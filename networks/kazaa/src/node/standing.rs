@@ -5,6 +5,9 @@ use hexad_core::Time;
 use super::{Node, Role};
 use crate::place::Place;
 
+/// Supernodes that are named to a user.
+const NAMED: usize = 32;
+
 /// How a node stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing<A> {
@@ -26,6 +29,8 @@ pub struct Standing<A> {
     pub records: usize,
     /// Supernodes of which we know.
     pub known: usize,
+    /// Some of them, ours first: to begin with the next time.
+    pub supernodes: Vec<A>,
     /// Questions on their way through us, and searches of ours.
     pub questions: usize,
     /// Transfers that we pass on for others.
@@ -46,6 +51,7 @@ impl<A: Place> Node<A> {
             links: self.lines.peers(),
             records: self.index.as_ref().map_or(0, |index| index.len()),
             known: self.known.len(),
+            supernodes: self.parents().chain(self.known.alive()).take(NAMED).cloned().collect(),
             questions: self.floods.len() + self.searches.len(),
             relays: self.lines.relays(),
         }

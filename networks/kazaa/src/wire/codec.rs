@@ -179,7 +179,7 @@ fn read<A: Place>(frame: &[u8]) -> Result<Message<A>, Malformed> {
             let content = ContentId { root, size: f.number()? };
             let (part_bytes, name) = (f.number()?, f.text(NAME_BYTES_MAX)?);
             let hashes = f.rest();
-            if hashes.len() % 32 != 0 {
+            if !hashes.len().is_multiple_of(32) {
                 return Err(f.wrong("expected hashes of 32 bytes"));
             }
             let hashes = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok().map(Sha256Digest)).collect();

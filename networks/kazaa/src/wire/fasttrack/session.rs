@@ -145,12 +145,11 @@ impl Session {
             self.deciphered = input.len();
         }
         if !self.named {
-            let Some(end) = input.iter().position(|byte| *byte == 0) else {
-                if input.len() > NETWORK_BYTES_MAX {
-                    return Err(Malformed::at(0, "expected the name of a network"));
-                }
-                return Ok(None);
-            };
+            let end = input.iter().position(|byte| *byte == 0);
+            if end.unwrap_or(input.len()) > NETWORK_BYTES_MAX {
+                return Err(Malformed::at(0, "expected the name of a network"));
+            }
+            let Some(end) = end else { return Ok(None) };
             self.take(input, end + 1);
             self.named = true;
         }
