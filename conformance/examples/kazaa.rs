@@ -35,6 +35,9 @@ impl ReadShare for Nobody {
     }
 }
 
+/// What an operation has told, and when.
+type Told = Vec<(Instant, Progress<Reply<Endpoint>>)>;
+
 /// One process.
 struct Peer {
     handle: Handle<Net>,
@@ -42,7 +45,7 @@ struct Peer {
     address: Endpoint,
     last_op: u64,
     /// What was reported and not yet asked for.
-    heard: Map<OpId, Vec<(Instant, Progress<Reply<Endpoint>>)>>,
+    heard: Map<OpId, Told>,
 }
 
 impl Peer {
@@ -225,6 +228,7 @@ fn town() {
     let mut slowest = Duration::ZERO;
     for &leaf in &orphans {
         while leaves[leaf].parents().iter().all(|parent| *parent == victim.address) && died.elapsed() < Duration::from_secs(60) {
+            #[expect(clippy::disallowed_methods, reason = "a node tells its parents only when it is asked")]
             std::thread::sleep(Duration::from_millis(5));
         }
         slowest = slowest.max(died.elapsed());

@@ -92,10 +92,10 @@ impl Table {
                 Output::Open(conn, ..) => self.conns.push(conn),
                 Output::Close(conn, _) => self.conns.retain(|other| *other != conn),
                 Output::Ask(ticket, _) => self.asked.push(ticket),
-                Output::Send(Link::Conn(conn), Message::Request(walk) | Message::Insert(walk) | Message::Probe(walk)) => {
-                    if self.walks.len() < 256 {
-                        self.walks.push((conn, walk.uid));
-                    }
+                Output::Send(Link::Conn(conn), Message::Request(walk) | Message::Insert(walk) | Message::Probe(walk))
+                    if self.walks.len() < 256 =>
+                {
+                    self.walks.push((conn, walk.uid));
                 }
                 _ => {}
             }

@@ -140,7 +140,7 @@ impl Table {
         let id = self.queries.get(pick % self.queries.len().max(1));
         match &mut message {
             Message::Publish(batch) => batch.signature = from.pretend(&batch.signed_bytes())?,
-            Message::Results(of, _) | Message::QueryEnd(of, _) if pick % 2 == 0 => *of = *id?,
+            Message::Results(of, _) | Message::QueryEnd(of, _) if pick.is_multiple_of(2) => *of = *id?,
             _ => {}
         }
         Some(message)

@@ -40,18 +40,18 @@ impl Names {
     /// A path such as `C:\Music\Some Band\Some Band - 07 - A Nice Title.mp3`. Ten files after each other are of one album; one in eight has a word
     /// that nobody else has, as typing errors and numbers of releases are.
     pub fn path(&mut self, number: usize) -> String {
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             self.band = [self.rank(), self.rank()];
         }
         let (band, title) = (self.band, [self.rank(), self.rank(), self.rank()]);
         // What is searched for is as common as what is shared.
-        if number % 16 == 0 {
+        if number.is_multiple_of(16) {
             self.titles.push([band[1], title[0]]);
             self.titles.push([title[1], title[2]]);
         }
         let [a, b] = band.map(|rank| self.words[rank].as_str());
         let [c, d, e] = title.map(|rank| self.words[rank].as_str());
-        let odd = if number % 8 == 0 { format!(" x{number}") } else { String::new() };
+        let odd = if number.is_multiple_of(8) { format!(" x{number}") } else { String::new() };
         format!("C:\\Music\\{a} {b}\\{a} {b} - {:02} - {c} {d} {e}{odd}.mp3", number % 100)
     }
 

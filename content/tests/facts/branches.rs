@@ -23,7 +23,7 @@ fn the_highest_layer_is_the_root() {
         assert_eq!(layers.height(), layers_above(tree.content().size, tree.part_bytes()));
         if parts > 1 {
             let top = layers.span(layers.height() - 1, 0, 2, 0).unwrap();
-            let above = TreeProof::new(tree.content(), 4 * LEAF << (layers.height() - 1), top).unwrap();
+            let above = TreeProof::new(tree.content(), (4 * LEAF) << (layers.height() - 1), top).unwrap();
             assert_eq!(above.content(), tree.content());
         }
     }

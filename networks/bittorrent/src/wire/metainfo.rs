@@ -154,7 +154,7 @@ impl Info {
             return Err(Malformed::at(at, format!("more than {PIECES_MAX} pieces")));
         }
         let pieces = pieces.unwrap_or_default();
-        if version.has_v1() && (pieces.len() % 20 != 0 || (pieces.len() / 20) as u64 != expected) {
+        if version.has_v1() && (!pieces.len().is_multiple_of(20) || (pieces.len() / 20) as u64 != expected) {
             return Err(Malformed::at(at, format!("expected {expected} piece hashes of 20 bytes, came {} bytes", pieces.len())));
         }
         let hashes: Arc<[Sha1Digest]> = pieces.chunks_exact(20).map(|hash| Sha1Digest(hash.try_into().unwrap_or([0; 20]))).collect();

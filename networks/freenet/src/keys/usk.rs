@@ -53,7 +53,7 @@ fn calendar(unix_s: u64) -> (u64, u64, u64, u64, u64) {
     let day = of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let before: u64 = (1..month)
         .map(|month| match month {
             2 => 28 + u64::from(leap),

@@ -481,16 +481,16 @@ impl<A: Place> Node<A> {
                     }
                     _ => None,
                 };
-                let Some(download) = download else { return self.into_memory(job, &document, cx, out) };
+                let Some(download) = download else { return self.keep_in_memory(job, &document, cx, out) };
                 get.download = Some(download);
                 self.describe(job, layout, proof, name, cx, out);
             }
-            _ => self.into_memory(job, &document, cx, out),
+            _ => self.keep_in_memory(job, &document, cx, out),
         }
     }
 
     /// Fetches one file of a document into memory.
-    fn into_memory(&mut self, job: u64, document: &Document, cx: &mut Context<'_>, out: &mut Out<A>) {
+    fn keep_in_memory(&mut self, job: u64, document: &Document, cx: &mut Context<'_>, out: &mut Out<A>) {
         let max = self.config.0.memory_bytes_max;
         let Some(get) = self.get_of(job) else { return };
         let leaf = match document {

@@ -58,7 +58,7 @@ impl Node {
         }
         let keys = Keys::of(&query, digests);
         let packet = Packet::new(muid, 1, Body::Query(query.clone()));
-        self.to_leaves(leaf, &packet, &query, &keys, cx, out);
+        self.flood_leaves(leaf, &packet, &query, &keys, cx, out);
         let wanted = u32::from(self.config.leaf_results);
         self.begin_dynamic(muid, query, keys, None, Some(leaf), wanted, cx, out);
     }

@@ -443,8 +443,7 @@ impl Node {
         let ready = |supplier: &Supplier| supplier.open && supplier.described && supplier.rests_until <= cx.now;
         let numbers: Vec<u32> = fetch.suppliers.iter().filter(|(_, supplier)| ready(supplier)).map(|(&number, _)| number).collect();
         for number in numbers {
-            loop {
-                let Some(supplier) = fetch.suppliers.get(&number) else { break };
+            while let Some(supplier) = fetch.suppliers.get(&number) {
                 // Only programs like ours are known to take a request before the last one is answered.
                 let pipeline = if supplier.ours { PIPELINE } else { 1 };
                 if supplier.asked.len() + usize::from(supplier.coming.is_some()) >= pipeline {

@@ -114,9 +114,9 @@ impl Node {
             Kind::Ultrapeer => {
                 let keys = Keys::of(&query, &digests);
                 if !further {
-                    self.to_leaves(conn, &packet, &query, &keys, cx, out);
+                    self.flood_leaves(conn, &packet, &query, &keys, cx, out);
                 }
-                self.to_ultrapeers(conn, &packet, &query, &keys, cx, out);
+                self.flood_ultrapeers(conn, &packet, &query, &keys, cx, out);
             }
         }
     }
@@ -137,7 +137,7 @@ impl Node {
     }
 
     /// To leaves that may have it: an ultrapeer and its leaves are one, so this costs no hop that counts.
-    pub(crate) fn to_leaves(&mut self, from: ConnId, packet: &Packet, query: &Arc<Query>, keys: &Keys, cx: &Context<'_>, out: &mut Out) {
+    pub(crate) fn flood_leaves(&mut self, from: ConnId, packet: &Packet, query: &Arc<Query>, keys: &Keys, cx: &Context<'_>, out: &mut Out) {
         let fits = |(conn, leaf): &(ConnId, &super::links::Neighbour)| {
             let table = leaf.receiver.as_ref().and_then(|receiver| receiver.table());
             *conn != from && leaf.hops_flow > packet.hops && table.is_some_and(|table| keys.fit(table))
@@ -152,7 +152,7 @@ impl Node {
     }
 
     /// To all other ultrapeers; on the last hop only to those that may have it.
-    fn to_ultrapeers(&mut self, from: ConnId, packet: &Packet, query: &Arc<Query>, keys: &Keys, cx: &Context<'_>, out: &mut Out) {
+    fn flood_ultrapeers(&mut self, from: ConnId, packet: &Packet, query: &Arc<Query>, keys: &Keys, cx: &Context<'_>, out: &mut Out) {
         if packet.ttl <= 1 {
             return;
         }

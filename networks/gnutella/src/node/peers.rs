@@ -129,8 +129,8 @@ impl Node {
                 self.on_supplier_data(op, supplier, conn, body, cx, out);
             }
             Role::Browsing(browse) => {
-                if browse.takes(&body) {
-                    let Some(Peering { role: Role::Browsing(browse), .. }) = self.peers.remove(&conn) else { return };
+                let whole = browse.takes(&body);
+                if whole && let Some(Peering { role: Role::Browsing(browse), .. }) = self.peers.remove(&conn) {
                     out.push(Output::Close(conn, "browsed".into()));
                     self.on_browsed(*browse, true, out);
                 }

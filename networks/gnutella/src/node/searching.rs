@@ -172,7 +172,7 @@ impl Node {
         match strategy {
             Strategy::Flood => {
                 let muid = self.fresh_muid(number, cx);
-                self.to_equals(muid, ttl, &wire, cx, out);
+                self.flood_equals(muid, ttl, &wire, cx, out);
                 out.wake(until, Timer::Search(number));
             }
             Strategy::ExpandingRing { .. } => self.next_ring(number, cx, out),
@@ -186,7 +186,7 @@ impl Node {
         }
     }
 
-    fn to_equals(&mut self, muid: Guid, ttl: u8, wire: &Arc<Query>, cx: &Context<'_>, out: &mut Out) {
+    fn flood_equals(&mut self, muid: Guid, ttl: u8, wire: &Arc<Query>, cx: &Context<'_>, out: &mut Out) {
         let conns: Vec<ConnId> = self.links.of(Kind::Flat).map(|(conn, _)| conn).collect();
         for conn in conns {
             self.say(conn, Packet::new(muid, ttl, Body::Query(wire.clone())), cx, out);
@@ -204,7 +204,7 @@ impl Node {
         search.ring = grown.min(search.ttl);
         let (ring, wire) = (search.ring, search.wire.clone());
         let muid = self.fresh_muid(number, cx);
-        self.to_equals(muid, ring, &wire, cx, out);
+        self.flood_equals(muid, ring, &wire, cx, out);
         out.wake(cx.now + wait_per_hop * u32::from(ring), Timer::Search(number));
     }
 
@@ -243,7 +243,7 @@ impl Node {
         let (wire, ttl, until, wanted, digests) = (search.wire.clone(), search.ttl, search.until, search.wanted, search.digests.clone());
         let keys = Keys::of(&wire, &digests);
         let packet = Packet::new(muid, 1, Body::Query(wire.clone()));
-        self.to_leaves(ConnId(0), &packet, &wire, &keys, cx, out);
+        self.flood_leaves(ConnId(0), &packet, &wire, &keys, cx, out);
         if self.config.dynamic {
             self.lead_own(number, muid, wire, keys, wanted, cx, out);
         } else {

@@ -99,7 +99,7 @@ const GRAIN: u64 = 256 << 10;
 
 impl Given {
     pub(crate) fn add(&mut self, range: Range<u64>, supplier: u32) {
-        if range.start % GRAIN != 0
+        if !range.start.is_multiple_of(GRAIN)
             && let Some((_, (end, by))) = self.0.range_mut(..range.start).next_back()
             && *end == range.start
             && *by == supplier

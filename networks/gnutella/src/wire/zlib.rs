@@ -153,7 +153,7 @@ mod tests {
     fn a_link_says_everything_at_each_flush() {
         let (mut deflater, mut inflater) = (Deflater::new(), Inflater::new());
         for length in [1_usize, 30, 5000, 200_000] {
-            let said: Vec<u8> = (0..length).map(|place| (place * 7919 >> 3).to_le_bytes()[0]).collect();
+            let said: Vec<u8> = (0..length).map(|place| ((place * 7919) >> 3).to_le_bytes()[0]).collect();
             deflater.plain().extend_from_slice(&said);
             let (mut out, mut plain) = (bytes::BytesMut::new(), bytes::BytesMut::new());
             deflater.flush(&mut out);
