@@ -51,6 +51,9 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
             Event::Stopped if until == Until::Done => {
                 break Err(Problem::new("stopped before all answers were there").hint("run the same command again"));
             }
+            Event::Stopped if until == Until::Joined => {
+                break Err(Problem::new("stopped before the network was joined").hint("run the same command again, and leave it more time"));
+            }
             Event::Stopped => {
                 break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped"));
             }

@@ -11,8 +11,31 @@ use tempfile::TempDir;
 #[test]
 fn every_help_text_is_as_reviewed() {
     let home = TempDir::new().expect("a temporary folder");
-    for command in ["", "fetch", "publish", "torrent", "torrent create", "torrent show", "torrent check", "serve", "serve tracker", "demo"]
-    {
+    for command in [
+        "",
+        "join",
+        "join chord",
+        "join freenet",
+        "join gnutella",
+        "join napster",
+        "publish",
+        "search",
+        "fetch",
+        "chord",
+        "chord put",
+        "chord get",
+        "freenet",
+        "freenet make-key",
+        "torrent",
+        "torrent create",
+        "torrent show",
+        "torrent check",
+        "serve",
+        "serve tracker",
+        "serve napster",
+        "serve fcp",
+        "demo",
+    ] {
         let said = said(hexad(home.path()).args(command.split_whitespace()).arg("--help").env_remove("HEXAD_LISTEN"));
         assert!(said.ok);
         assert_eq!(said.err, "");
@@ -56,6 +79,51 @@ fn what_cannot_be_read_is_one_sentence_and_a_hint() {
             "serve tracker",
             "serve tracker --http 127.0.0.1:0 --interval 0",
             "demo --size 0",
+            "join",
+            "join kad",
+            "join napster",
+            "search",
+            "search blue --on kad",
+            "search blue --limit 0",
+            "chord put greeting",
+            "serve napster",
+        ],
+    );
+}
+
+#[test]
+fn a_network_that_cannot_be_entered_is_one_sentence_and_a_hint() {
+    let home = TempDir::new().expect("a temporary folder");
+    write_file(&home.path().join("film.bin"), 1, 1000);
+    write_file(&home.path().join("large.bin"), 1, 70_000);
+    fs::create_dir_all(home.path().join("bad-state/chord")).expect("a folder");
+    fs::write(home.path().join("bad-state/chord/node-key"), "no key").expect("written");
+    check(
+        "errors-networks",
+        home.path(),
+        &[
+            "search blue",
+            "search blue --on bittorrent",
+            "search blue --on chord",
+            "search blue --on napster",
+            "search blue --on chord --server 127.0.0.1:1",
+            "search blue --bootstrap 127.0.0.1:1",
+            "search blue --server nonsense",
+            "search blue --server 127.0.0.1:1 --nick a\u{a0}b",
+            "join chord --bootstrap 00ff@127.0.0.1:1",
+            "join chord --state ~/film.bin",
+            "join chord --state ~/bad-state",
+            "publish film.bin --on chord",
+            "publish film.bin --on napster --server 127.0.0.1:1 -o x.torrent",
+            "fetch napster:nick=bob&path=a --on bittorrent",
+            "fetch magnet:?xt=urn:hexad:0000000000000000000000000000000000000000000000000000000000000001-7",
+            "fetch magnet:?xt=urn:hexad:00-7 --on chord",
+            "chord put greeting hello",
+            "chord put large --file large.bin",
+            "chord put gone --file no-such-file",
+            "chord get 00 --hex --bootstrap 0000000000000000000000000000000000000000000000000000000000000001@127.0.0.1:1",
+            "serve napster --listen 127.0.0.1:0 --server-name a\u{a0}b",
+            "serve napster --listen 127.0.0.1:0 --motd-file no-such-file",
         ],
     );
 }

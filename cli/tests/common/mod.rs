@@ -27,7 +27,7 @@ pub fn hexad(home: &Path) -> Command {
         .env("XDG_STATE_HOME", home.join("state"))
         .env("COLUMNS", "100")
         .env_remove("RUST_LOG")
-        // Tests run side by side, and two that look for a free port of the usual ones at once may find the same.
+        // Nothing listens beyond this machine.
         .env("HEXAD_LISTEN", "127.0.0.1:0");
     command.current_dir(home).stdin(Stdio::null());
     command

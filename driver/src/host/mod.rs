@@ -168,6 +168,8 @@ async fn attend<N: Network>(stage: &Rc<Stage<N>>, mut commands: UnboundedReceive
                         if !gracefully {
                             return true;
                         }
+                        // What was asked for before comes first.
+                        stage.settle();
                         stage.doors.borrow_mut().close_all();
                         leave_by.get_or_insert(Instant::now() + GOODBYE);
                     } else {

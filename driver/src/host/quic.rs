@@ -46,6 +46,9 @@ const DATAGRAM_BUFFER_BYTES: usize = 256 << 10;
 /// How long the last packets of a closing host may take.
 const GOODBYE: Duration = Duration::from_millis(200);
 
+/// How often it is looked whether they have left.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// One open door for QUIC.
 pub(super) struct QuicDoor {
     door: Door,
@@ -96,8 +99,20 @@ impl QuicDoor {
         self.endpoints.iter().for_each(|(_, endpoint)| endpoint.set_server_config(None));
     }
 
-    /// Ends all connections, and lets the peers know.
+    /// Ends all connections, and lets the peers know, once the datagrams that were given to them have left.
     pub(super) async fn part(&self) {
+        let waits = |peer: &Rc<Peer>| {
+            let open = peer.open.borrow();
+            open.as_ref().is_some_and(|open| {
+                open.connection.close_reason().is_none() && open.connection.datagram_send_buffer_space() < DATAGRAM_BUFFER_BYTES
+            })
+        };
+        let until = Instant::now() + GOODBYE;
+        // Connections send in tasks of their own, which have to have their turn.
+        tokio::task::yield_now().await;
+        while self.peers.borrow().values().any(waits) && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
         for (_, endpoint) in &self.endpoints {
             endpoint.close(VarInt::from_u32(0), b"the host ends");
             let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
@@ -199,16 +214,18 @@ async fn keep<N: Network>(stage: &Rc<Stage<N>>, quic: &Rc<QuicDoor>, open: &Rc<O
     let peer = Endpoint::Key(key, canonical(open.connection.remote_address()));
     loop {
         tokio::select! {
+            // Datagrams first: what came before the end is heard, though the end is known.
+            biased;
+            datagram = open.connection.read_datagram() => {
+                let Ok(bytes) = datagram else { return };
+                open.used.set(Instant::now());
+                hear(stage, quic.door, &peer, &bytes);
+            }
             stream = open.connection.accept_bi() => {
                 let Ok((send, recv)) = stream else { return };
                 open.used.set(Instant::now());
                 let stream = Stream::new(send, recv, open.streams.clone());
                 stage.spawn(take_in(stage.clone(), quic.door, peer.clone(), stream));
-            }
-            datagram = open.connection.read_datagram() => {
-                let Ok(bytes) = datagram else { return };
-                open.used.set(Instant::now());
-                hear(stage, quic.door, &peer, &bytes);
             }
             () = tokio::time::sleep_until(open.used.get() + IDLE_MAX) => {
                 if Rc::strong_count(&open.streams) == 1 {

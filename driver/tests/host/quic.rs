@@ -203,6 +203,21 @@ fn small_messages_go_as_datagrams_with_or_without_a_connection() {
     assert_eq!(alice.notes("datagram_dropped").detail, "the door is not open");
 }
 
+#[test]
+fn what_is_said_just_before_the_end_is_heard() {
+    let (mut alice, mut bob) = (Machine::<Puppets>::new(), Machine::<Puppets>::new());
+    let (alices, bobs) = (open(&mut alice), open(&mut bob));
+    alice.say(Output::Send(Link::Datagram(CALLS, bobs.clone()), Message::Ping(0)));
+    alice.receives(&Message::Pong(0));
+    for number in 1..20 {
+        alice.say(Output::Send(Link::Datagram(CALLS, bobs.clone()), Message::Ping(number)));
+    }
+    alice.handle.shutdown();
+    for number in 0..20 {
+        assert_eq!(bob.receives(&Message::Ping(number)), Link::Datagram(CALLS, alices.clone()));
+    }
+}
+
 fn own_key(machine: &mut Machine) -> Bytes {
     match machine.answer(Ask::Load("host", b"public-key".to_vec())) {
         Answer::Loaded(Some(Payload::Bytes(key))) => key,
