@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_chord::{Chord, Config, Place, Request, Settings, doors, info};
-use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Sha1Digest};
+use hexad_chord::{Chord, Config, Place, Request, Settings, doors};
+use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Sha1Digest, info};
 use hexad_core::{Door, Endpoint, Operation, Share, Source, Span, What};
 
 use crate::adapter::Adapter;

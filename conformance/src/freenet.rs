@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Sha1Digest};
+use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Sha1Digest, info};
 use hexad_core::{Door, Endpoint, Operation, Share, Source, What};
-use hexad_freenet::{Config, Freenet, Place, Request, Settings, doors, info};
+use hexad_freenet::{Config, Freenet, Place, Request, Settings, doors};
 
 use crate::adapter::Adapter;
 
@@ -39,7 +39,7 @@ impl<A: Place> Adapter for Freenet<A> {
     fn share(layout: &Arc<Layout>, hashes: Vec<Sha1Digest>) -> Share {
         let total_bytes = layout.total_bytes();
         let piece_bytes = Self::piece_bytes(total_bytes);
-        let digest = Digest::TorrentV1(info::hash(layout, piece_bytes, &hashes));
+        let digest = Digest::TorrentV1(info::hash(&info::write(layout, piece_bytes, &hashes)));
         let proof = Proof::V1Pieces { piece_bytes, total_bytes, hashes: hashes.into() };
         Share {
             layout: layout.clone(),

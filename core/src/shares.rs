@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_content::{Digests, Layout, Proof, Ranges};
+use hexad_content::{Digests, Layout, Proof, Ranges, info};
 
 use crate::{Map, ShareId};
 
@@ -20,6 +20,26 @@ pub struct Share {
     pub held: Ranges,
     /// The .torrent that describes it; empty when none was made.
     pub torrent: Bytes,
+}
+
+impl Share {
+    /// The info dictionary (BEP 3) that describes the share to whoever knows its hash: that of its .torrent, else the one way in which BEP 3 lets its
+    /// pieces be written. `None` where there are no such pieces, or too many.
+    #[must_use]
+    pub fn info(&self) -> Option<Bytes> {
+        let bytes: Bytes = match &self.proof {
+            _ if !self.torrent.is_empty() => self.torrent.slice_ref(info::info_of_torrent(&self.torrent)?),
+            Some(Proof::V1Pieces { piece_bytes, hashes, .. }) => info::write(&self.layout, *piece_bytes, hashes).into(),
+            _ => return None,
+        };
+        (bytes.len() <= info::INFO_BYTES_MAX).then_some(bytes)
+    }
+
+    /// Whether it came as a private torrent (BEP 27), which stays where it is.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        info::info_of_torrent(&self.torrent).and_then(|bytes| info::read(bytes).ok()).is_some_and(|info| info.private)
+    }
 }
 
 /// An immutable snapshot of our shares. The host puts another in its place when the session adds or removes one.

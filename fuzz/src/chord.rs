@@ -44,8 +44,8 @@ pub fn chord_wire(bytes: &[u8]) {
         assert_eq!(read_datagram(&out), Ok(message), "what was read is written so that it is read as the same");
     }
     let _ = read_datagram::<u32>(rest);
-    let _ = hexad_chord::info::read(rest);
-    let _ = hexad_chord::info::info_of_torrent(&Bytes::copy_from_slice(rest));
+    let _ = hexad_content::info::read(rest);
+    let _ = hexad_content::info::info_of_torrent(rest);
 }
 
 fn peer(number: u8) -> Endpoint {
@@ -55,7 +55,7 @@ fn peer(number: u8) -> Endpoint {
 fn share() -> Share {
     let layout = Arc::new(Layout::single("blue train.ogg".into(), 40_000).expect("a small file fits a layout"));
     let hashes: Arc<[Sha1Digest]> = vec![Sha1Digest([1; 20]), Sha1Digest([2; 20]), Sha1Digest([3; 20])].into();
-    let digest = Digest::TorrentV1(hexad_chord::info::hash(&hexad_chord::info::write(&layout, 1 << 14, &hashes)));
+    let digest = Digest::TorrentV1(hexad_content::info::hash(&hexad_content::info::write(&layout, 1 << 14, &hashes)));
     Share {
         layout,
         digests: [digest].into_iter().collect(),

@@ -3,7 +3,6 @@
 //! `id` and `place` say who stands where, `wire` turns bytes into messages and back, `node` decides.
 
 pub mod id;
-pub mod info;
 pub mod node;
 pub mod place;
 pub mod wire;

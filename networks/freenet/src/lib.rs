@@ -4,7 +4,6 @@
 
 pub mod document;
 pub mod fcp;
-pub mod info;
 pub mod keys;
 pub mod node;
 pub mod place;

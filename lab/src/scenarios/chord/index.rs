@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hexad_chord::{Settings, info};
-use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest};
+use hexad_chord::Settings;
+use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest, info};
 use hexad_core::{Map, Operation, Progress, Query, Share, Span};
 
 use super::oracle::{ChordLab, flat, fraction, ideal, still};

@@ -14,9 +14,9 @@ use super::errands::{Deed, Ended, Whom};
 use super::queries::same_host;
 use super::roads::dial;
 use super::{Node, Out, Timer, failed};
-use crate::info;
 use crate::place::Place;
 use crate::wire::{Body, Get, Message, Reason, Value, key_of_digest};
+use hexad_content::info;
 
 /// How often a fetch looks how it gets on.
 const LOOK: Span = Span::from_secs(2);
@@ -91,7 +91,7 @@ impl<A: Place> Node<A> {
         let (digests, name) = match source.what {
             What::Magnet(magnet) => (magnet.digests, magnet.name),
             What::Torrent(torrent) => {
-                let Some(info) = info::info_of_torrent(&torrent) else {
+                let Some(info) = info::info_of_torrent(&torrent).map(|info| torrent.slice_ref(info)) else {
                     return failed(op, Failure::Unusable("expected a .torrent with an info dictionary".into()), out);
                 };
                 let digest = Digest::TorrentV1(info::hash(&info));

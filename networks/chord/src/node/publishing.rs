@@ -8,10 +8,10 @@ use hexad_core::{Context, Failure, OpId, Progress, Share, ShareId, Span};
 use super::errands::{Deed, Ended, Whom};
 use super::{Node, Out, Timer, failed};
 use crate::id::Key;
-use crate::info;
 use crate::place::Place;
 use crate::wire::{DIGESTS_MAX, Item, NAME_BYTES_MAX, Record, Value, key_of_digest};
 use crate::words::words_of;
+use hexad_content::info;
 
 /// Puts of one publication under way at the same time.
 const AT_ONCE: usize = 8;
@@ -42,7 +42,7 @@ impl std::hash::Hash for Publishing {
 pub(super) fn digests_of(share: &Share) -> Option<Vec<Digest>> {
     let proving = match &share.proof {
         Some(Proof::Tree(tree)) => Digest::Content(tree.content()),
-        _ => Digest::TorrentV1(info::of_share(share)?.1),
+        _ => Digest::TorrentV1(info::hash(&share.info()?)),
     };
     let others = share.digests.iter().filter(|digest| **digest != proving).copied();
     Some(std::iter::once(proving).chain(others).take(DIGESTS_MAX).collect())
@@ -72,7 +72,7 @@ impl<A: Place> Node<A> {
         let Some(ours) = cx.shares.share(share) else {
             return failed(op, Failure::NotReady(format!("there is no share {}", share.0)), out);
         };
-        if info::is_private(ours) {
+        if ours.is_private() {
             return failed(op, Failure::Unusable("a private torrent does not leave BitTorrent".into()), out);
         }
         let Some(record) = record_of(ours, &own) else {

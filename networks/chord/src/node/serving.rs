@@ -7,9 +7,9 @@ use hexad_core::{ConnId, Context, Level, Output, Payload, Share, ShareId};
 
 use super::publishing::digests_of;
 use super::{Node, Out};
-use crate::info;
 use crate::place::Place;
 use crate::wire::{Block, Body, Body64, Message, NAME_BYTES_MAX, Reason, Tree};
+use hexad_content::info;
 
 /// Requests of one peer that wait.
 const WAITING_MAX: usize = 256;
@@ -25,7 +25,7 @@ pub struct Upload {
 
 /// What proves a share, for one who knows a digest of it.
 fn describe<A: Place>(share: &Share) -> Option<Body<A>> {
-    let Some(Proof::Tree(tree)) = &share.proof else { return info::of_share(share).map(|(info, _)| Body::Description(info)) };
+    let Some(Proof::Tree(tree)) = &share.proof else { return share.info().map(Body::Description) };
     if tree.hashes().len() * 32 > info::INFO_BYTES_MAX {
         return None;
     }

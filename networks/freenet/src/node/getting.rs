@@ -14,10 +14,10 @@ use super::jobs::Pace;
 use super::walks::{Kind, Outcome, Whose};
 use super::{Job, Node, Out, Pending, Reply, Timer, done, failure_of};
 use crate::document::{BlockKey, Body, Document, Entry, Leaf};
-use crate::info;
 use crate::keys::{Block, CHK_DATA_BYTES, ClientChk, NodeKey, RequestSsk, Uri, date_hints, hint_of};
 use crate::place::Place;
 use crate::splitfile::{Shape, block_range};
+use hexad_content::info;
 
 /// Redirects, documents within documents and editions that one fetch follows.
 const STEPS_MAX: u8 = 64;
@@ -819,7 +819,7 @@ fn is_deflated(entry: &Entry) -> bool {
 /// The name that files have by what proves them.
 pub(super) fn digest_of(layout: &Layout, proof: &Proof) -> Option<Digest> {
     match proof {
-        Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Digest::TorrentV1(info::hash(layout, *piece_bytes, hashes))),
+        Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Digest::TorrentV1(info::hash(&info::write(layout, *piece_bytes, hashes)))),
         Proof::Tree(tree) => Some(Digest::Content(tree.content())),
         Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => None,
     }

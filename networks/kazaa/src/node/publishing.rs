@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hexad_content::{Digest, Proof, Ranges, info};
 use hexad_core::{Answer, Ask, ConnId, Context, CpuJob, CpuResult, Failure, Level, Map, OpId, Output, Progress, Set, Share, ShareId, Span};
 
@@ -93,21 +92,8 @@ impl Sync {
 pub(super) fn proving(share: &Share) -> Option<Digest> {
     match &share.proof {
         Some(Proof::Tree(tree)) => Some(Digest::Content(tree.content())),
-        _ => info_of(share).map(|bytes| Digest::TorrentV1(info::hash(&bytes))),
+        _ => share.info().map(|bytes| Digest::TorrentV1(info::hash(&bytes))),
     }
-}
-
-/// The info dictionary that describes a share of v1 pieces.
-pub(super) fn info_of(share: &Share) -> Option<Bytes> {
-    match &share.proof {
-        _ if !share.torrent.is_empty() => info::info_of_torrent(&share.torrent).map(Bytes::copy_from_slice),
-        Some(Proof::V1Pieces { piece_bytes, hashes, .. }) => Some(info::write(&share.layout, *piece_bytes, hashes).into()),
-        _ => None,
-    }
-}
-
-fn is_private(share: &Share) -> bool {
-    info::info_of_torrent(&share.torrent).and_then(|bytes| info::read(bytes).ok()).is_some_and(|info| info.private)
 }
 
 fn record_of(number: u32, share: &Share) -> Option<Record> {
@@ -162,7 +148,7 @@ impl<A: Place> Node<A> {
         let Some(ours) = cx.shares.share(share) else {
             return failed(op, Failure::NotReady(format!("there is no share {}", share.0)), out);
         };
-        if is_private(ours) {
+        if ours.is_private() {
             return failed(op, Failure::Unusable("a private torrent does not leave BitTorrent".into()), out);
         }
         if self.ours.publishings.len() >= self.config.0.publishings_max {

@@ -6,7 +6,6 @@ use hexad_content::{Digest, Proof};
 use hexad_core::{ConnId, Context, Level, Output, Payload, Share, ShareId};
 
 use super::lines::Kind;
-use super::publishing::info_of;
 use super::{Node, Out};
 use crate::place::Place;
 use crate::wire::{Block, Body, MESSAGE_BYTES_MAX, Message, NAME_BYTES_MAX, Reason, Tree};
@@ -28,7 +27,7 @@ pub(super) struct Upload {
 /// What proves a share, for one who knows a digest of it.
 fn describe<A: Place>(share: &Share) -> Option<Message<A>> {
     let Some(Proof::Tree(tree)) = &share.proof else {
-        return info_of(share).filter(|info| info.len() <= DESCRIPTION_BYTES_MAX).map(Message::Description);
+        return share.info().filter(|info| info.len() <= DESCRIPTION_BYTES_MAX).map(Message::Description);
     };
     if tree.hashes().len() * 32 > DESCRIPTION_BYTES_MAX {
         return None;
