@@ -68,9 +68,9 @@ pub enum Encryption {
 #[serde(rename_all = "snake_case")]
 pub enum Utp {
     /// Never.
+    #[default]
     Off,
     /// Accepted, and dialled where TCP fails.
-    #[default]
     AfterTcp,
     /// Accepted, and dialled before TCP.
     First,
@@ -103,7 +103,7 @@ impl Default for BittorrentSettings {
             pex: true,
             lsd: true,
             encryption: Encryption::Preferred,
-            utp: Utp::AfterTcp,
+            utp: Utp::Off,
             // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.
             dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
                 .map(String::from)

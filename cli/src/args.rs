@@ -93,10 +93,10 @@ pub struct NetworkArgs {
     /// Refuse connections that are not obfuscated
     #[arg(long)]
     pub require_encryption: bool,
-    /// Do not use uTP (connections over UDP that yield to other traffic)
-    #[arg(long, conflicts_with = "utp_first")]
-    pub no_utp: bool,
-    /// Dial by uTP first, by TCP where that fails; by default it is the other way round
+    /// Use uTP (connections over UDP that yield to other traffic) as well: accept it, and dial by it where TCP fails
+    #[arg(long)]
+    pub utp: bool,
+    /// The same, and dial by uTP first, by TCP where that fails
     #[arg(long)]
     pub utp_first: bool,
     /// A DHT node to begin with, in place of the usual ones; may be repeated
@@ -140,10 +140,10 @@ impl NetworkArgs {
                 (_, true) => Encryption::Required,
                 _ => Encryption::Preferred,
             },
-            utp: match (self.no_utp, self.utp_first) {
-                (true, _) => Utp::Off,
+            utp: match (self.utp, self.utp_first) {
                 (_, true) => Utp::First,
-                _ => Utp::AfterTcp,
+                (true, _) => Utp::AfterTcp,
+                _ => Utp::Off,
             },
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
         }

@@ -172,13 +172,13 @@ fn what_is_too_large_is_refused_and_the_next_is_answered() {
 }
 
 #[test]
-fn who_announces_too_often_is_refused() {
+fn who_asks_too_often_is_refused() {
     let tracker = tracker(&["--rate-limit", "3"]);
     for _ in 0..3 {
         number(&announce(tracker.http, 'a', 7001, 0, ""), "interval");
     }
     let said = refusal(&announce(tracker.http, 'a', 7001, 0, ""));
-    assert!(said.contains("too many announces"), "{said}");
+    assert!(said.contains("too many requests"), "{said}");
 }
 
 #[test]

@@ -79,7 +79,6 @@ fn what_cannot_be_read_is_one_sentence_and_a_hint() {
             "serve tracker",
             "serve tracker --http 127.0.0.1:0 --interval 0",
             "demo --size 0",
-            "join",
             "join kad",
             "join napster",
             "search",

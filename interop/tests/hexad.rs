@@ -124,12 +124,11 @@ fn two_gibibytes_go_from_hexad_to_libtorrent_and_back() {
 }
 
 #[test]
-fn files_go_over_utp_to_libtorrent_and_back() {
+fn files_come_over_utp_from_libtorrent_and_from_hexad() {
     if !have(&[Program::Libtorrent.needs(), Program::Hexad.needs()].concat()) {
         return;
     }
     for (from, to, crypto) in [
-        (Program::Hexad, Program::Libtorrent, Crypto::Default),
         (Program::Libtorrent, Program::Hexad, Crypto::Default),
         (Program::Libtorrent, Program::Hexad, Crypto::Required),
         (Program::Hexad, Program::Hexad, Crypto::Default),

@@ -330,6 +330,7 @@ impl Metainfo {
     ) -> Result<Self, Malformed> {
         let without_layers = || (info.version.has_v2() && info.layered().next().is_none()).then(|| info.trees(|_| None));
         let trees = match trees {
+            _ if !info.version.has_v2() => None,
             Some(trees) => Some(trees),
             None => without_layers().transpose()?,
         };

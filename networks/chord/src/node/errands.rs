@@ -73,6 +73,11 @@ pub enum Ended<A: Place> {
 }
 
 impl<A: Place> Errand<A> {
+    /// Whether it takes something back.
+    pub(super) fn withdraws(&self) -> bool {
+        matches!(self.deed, Deed::Withdraw(..))
+    }
+
     fn key(&self) -> Key {
         match &self.deed {
             Deed::Put(item) | Deed::Hand(item) => item.key,
@@ -245,7 +250,7 @@ impl<A: Place> Node<A> {
             Whom::Search(op, word, counted) => self.on_searched(op, word, counted, ended, cx, out),
             Whom::Fetch(op) => self.on_sources(op, ended, cx, out),
             Whom::HandOver(key, slot) => self.on_handed_over(&(key, slot), matches!(ended, Ended::Stored(_))),
-            Whom::Nobody => {}
+            Whom::Nobody => self.on_withdrawn(cx, out),
         }
     }
 

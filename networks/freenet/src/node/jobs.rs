@@ -130,7 +130,11 @@ impl<A: Place> Node<A> {
     pub(super) fn cancel_job(&mut self, op: OpId, _: &mut Context<'_>, out: &mut Out<A>) {
         let before = self.jobs.len();
         self.jobs.retain(|_, job| job.op() != op);
-        if self.jobs.len() < before || self.published.remove(&op) {
+        let waited = self.ended.len();
+        self.ended.retain(|(whose, _)| *whose != super::Whose::User(op));
+        // A walk goes on, for those who will ask for the same; its user hears nothing more.
+        let walking = self.walks.values_mut().filter(|walk| *walk.whose() == super::Whose::User(op)).map(|walk| walk.disown()).count();
+        if self.jobs.len() < before || walking > 0 || self.ended.len() < waited || self.published.remove(&op) {
             out.report(op, Progress::Ended);
         }
     }

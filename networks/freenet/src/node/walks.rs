@@ -74,6 +74,11 @@ impl<A> Walk<A> {
     pub(super) const fn whose(&self) -> &Whose<A> {
         &self.whose
     }
+
+    /// Whoever began it does not want to hear of it any more.
+    pub(super) fn disown(&mut self) {
+        self.whose = Whose::Wanting;
+    }
 }
 
 /// How a walk of ours ended.
