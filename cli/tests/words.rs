@@ -106,7 +106,6 @@ fn a_network_that_cannot_be_entered_is_one_sentence_and_a_hint() {
             "search blue --on chord",
             "search blue --on napster",
             "search blue --on chord --server 127.0.0.1:1",
-            "search blue --bootstrap 127.0.0.1:1",
             "search blue --server nonsense",
             "search blue --server 127.0.0.1:1 --nick a\u{a0}b",
             "join chord --bootstrap 00ff@127.0.0.1:1",
