@@ -290,6 +290,14 @@ impl<A: Place> Node<A> {
         let Some((file, segment, _)) = put.reading.remove(&question) else { return };
         let blocks: Vec<Bytes> =
             (0..bytes.len()).step_by(CHK_DATA_BYTES).map(|at| bytes.slice(at..bytes.len().min(at + CHK_DATA_BYTES))).collect();
+        if blocks.len() != put.plans[file].shapes()[segment].data {
+            // A share that has changed meanwhile.
+            return self.fail_job(
+                job,
+                Failure::Host(format!("expected another length of what is to be inserted, came {} bytes", bytes.len())),
+                out,
+            );
+        }
         let check = put.plans[file].keys[segment].len().saturating_sub(blocks.len());
         if check == 0 {
             put.pool.extend(blocks.into_iter().enumerate().map(|(index, block)| (file, segment, index, block)));
@@ -322,6 +330,10 @@ impl<A: Place> Node<A> {
             Answer::Loaded(Some(Payload::Bytes(bytes))) => self.on_unit_read(job, question, &bytes, out),
             Answer::Worked(CpuResult::Blocks(check)) => {
                 let Some((file, segment, data)) = put.reading.remove(&question) else { return };
+                if data.len() + check.len() != put.plans[file].keys[segment].len() {
+                    let why = format!("expected check blocks for {} blocks, came {}", data.len(), check.len());
+                    return self.fail_job(job, Failure::Host(why), out);
+                }
                 put.pool.extend(data.into_iter().chain(check).enumerate().map(|(index, block)| (file, segment, index, block)));
             }
             Answer::Failed(why) => return self.fail_job(job, Failure::Host(format!("what is to be inserted cannot be read: {why}")), out),
