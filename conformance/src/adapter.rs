@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hexad_content::{Digest, Layout, Sha1Digest, TreeProof};
-use hexad_core::{Door, Endpoint, Network, Operation, Share, Source};
+use bytes::Bytes;
+use hexad_content::{Digest, Layout, Magnet, Proof, Ranges, Sha1Digest, TreeProof, info};
+use hexad_core::{Door, Endpoint, Network, Operation, Share, Source, What};
 
 /// A network of the suite.
 pub trait Adapter: Network {
@@ -60,4 +61,29 @@ pub struct Centre<N: Network> {
     pub operation: Operation<<N::Node as hexad_core::Node>::Request>,
     /// The door at which others reach it.
     pub door: Door,
+}
+
+/// A share that is proven by pieces and has no .torrent: what is looked up is its info hash.
+pub fn share_of_pieces(layout: &Arc<Layout>, piece_bytes: u64, hashes: Vec<Sha1Digest>) -> Share {
+    let total_bytes = layout.total_bytes();
+    let digest = Digest::TorrentV1(info::hash(&info::write(layout, piece_bytes, &hashes)));
+    let proof = Proof::V1Pieces { piece_bytes, total_bytes, hashes: hashes.into() };
+    Share {
+        layout: layout.clone(),
+        digests: [digest].into_iter().collect(),
+        proof: Some(proof),
+        held: Ranges::of(0..total_bytes),
+        torrent: Bytes::new(),
+    }
+}
+
+/// The only digest of such a share.
+pub fn digest_of_pieces(share: &Share) -> Digest {
+    *share.digests.iter().next().expect("a share has a digest")
+}
+
+/// A link with all digests of a share.
+pub fn magnet_source(share: &Share, peers: Vec<Endpoint>) -> Source {
+    let magnet = Magnet { digests: share.digests.clone(), ..Magnet::default() };
+    Source { what: What::Magnet(Box::new(magnet)), peers }
 }

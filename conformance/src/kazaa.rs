@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Sha1Digest, info};
-use hexad_core::{Door, Endpoint, Operation, Share, Source, What};
+use hexad_content::{Digest, Layout, Sha1Digest};
+use hexad_core::{Door, Endpoint, Operation, Share, Source};
 use hexad_kazaa::{Config, Kazaa, Place, Request, Settings, doors};
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, digest_of_pieces, magnet_source, share_of_pieces};
 
 impl<A: Place> Adapter for Kazaa<A> {
     fn config(listen: SocketAddr) -> Config {
@@ -36,25 +35,14 @@ impl<A: Place> Adapter for Kazaa<A> {
     }
 
     fn share(layout: &Arc<Layout>, hashes: Vec<Sha1Digest>) -> Share {
-        let total_bytes = layout.total_bytes();
-        let piece_bytes = Self::piece_bytes(total_bytes);
-        let digest = Digest::TorrentV1(info::hash(&info::write(layout, piece_bytes, &hashes)));
-        let proof = Proof::V1Pieces { piece_bytes, total_bytes, hashes: hashes.into() };
-        Share {
-            layout: layout.clone(),
-            digests: [digest].into_iter().collect::<Digests>(),
-            proof: Some(proof),
-            held: Ranges::of(0..total_bytes),
-            torrent: Bytes::new(),
-        }
+        share_of_pieces(layout, Self::piece_bytes(layout.total_bytes()), hashes)
     }
 
     fn digest(share: &Share) -> Digest {
-        *share.digests.iter().next().expect("a share has a digest")
+        digest_of_pieces(share)
     }
 
     fn source(share: &Share, peers: Vec<Endpoint>) -> Source {
-        let magnet = Magnet { digests: share.digests.clone(), ..Magnet::default() };
-        Source { what: What::Magnet(Box::new(magnet)), peers }
+        magnet_source(share, peers)
     }
 }

@@ -4,6 +4,7 @@
 
 mod branches;
 mod content_id;
+mod described;
 mod digest;
 mod forest;
 pub mod info;
@@ -18,6 +19,7 @@ mod tree;
 
 pub use branches::{TreeLayers, layers_above, proves_span};
 pub use content_id::{ContentId, ContentIdError, PiecesRootHasher};
+pub use described::Described;
 pub use digest::{Digest, Digests, Sha1Digest, Sha256Digest, Strength};
 pub use forest::{ForestError, ForestProof};
 pub use layout::{FileEntry, FileSpan, Layout, LayoutError};

@@ -1,80 +1,25 @@
 //! Chord as a part of a session.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use hexad_api::{ChordSettings, Event, Own, Problem};
 use hexad_chord::wire::Value;
 use hexad_chord::{Chord, Contact as _, Key, Place as _, Reply, Request, Settings, Status, doors};
-use hexad_core::{Door, Endpoint, Failure, Operation, What};
-use hexad_driver::host::{HostConfig, NodeKey};
+use hexad_core::{Door, Endpoint, Failure, What};
+use hexad_driver::host::HostConfig;
 
-use super::{Home, InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
-use crate::source::{self, plain};
+use super::keyed::{Wanted, shown};
+use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 
 const NAME: &str = "chord";
 
 /// A node of the ring that the settings or earlier runs know.
 pub(super) fn plan(settings: &ChordSettings, state_dir: Option<&Path>) -> Result<Plan<Chord<Endpoint>>, Problem> {
-    let mut warnings = Vec::new();
-    let home = match state_dir {
-        Some(dir) => {
-            let home = Home::take(dir, NAME)?;
-            if home.is_none() {
-                let place = dir.join(NAME);
-                warnings.push(format!("another hexad has {}: this one takes a key of its own, and keeps nothing", place.display()));
-            }
-            home
-        }
-        None => None,
-    };
-    let key = match &home {
-        Some(home) => home.key()?,
-        None => NodeKey::generate().map_err(|wrong| Problem::new(format!("no key can be made: {}", plain(&wrong))))?,
-    };
-    let mut bootstrap = settings.bootstrap.iter().map(|text| bootstrap_node(text)).collect::<Result<Vec<_>, _>>()?;
-    // Whoever names nodes means their ring, and not one of an earlier run.
-    if bootstrap.is_empty() {
-        bootstrap = home.iter().flat_map(Home::peers).collect();
-    }
-    bootstrap.retain(|node| !matches!(node, Endpoint::Key(other, _) if *other == key.public()));
-    if bootstrap.is_empty() && !settings.found {
-        return Err(Problem::new("expected a node of the ring to begin with, came none")
-            .hint("name one with --bootstrap KEY@IP:PORT; hexad join chord prints its own"));
-    }
-    let listen = settings.listen.unwrap_or_else(|| SocketAddr::new(address_towards(bootstrap.first()), 0));
-    let node = Settings { listen: Some(listen), identity: Some(key.public()), ..Settings::default() };
-    let first = bootstrap.first().map(ToString::to_string).unwrap_or_default();
-    Ok(Plan {
-        nodes: vec![node.into()],
-        host: HostConfig { key: Some(key), ..HostConfig::default() },
-        join: Operation::Join { bootstrap },
-        hint_address: format!("choose another address with --listen in place of {listen}; port 0 lets the system choose"),
-        hint_join: format!("is the node at {first} running, and is its key the one before the @?"),
-        warnings,
-        home,
-    })
-}
-
-/// A node as `hexad join chord` prints it.
-fn bootstrap_node(text: &str) -> Result<Endpoint, Problem> {
-    match source::endpoint(text) {
-        Ok(node @ Endpoint::Key(..)) => Ok(node),
-        _ => Err(Problem::new(format!("expected a node of the ring as KEY@IP:PORT, came '{text}'"))
-            .hint("KEY is 64 hex digits; hexad join chord prints the whole line")),
-    }
-}
-
-/// This machine's address on the way to a node, or to the outside where there is none. No packet is sent for that.
-pub(super) fn address_towards(node: Option<&Endpoint>) -> IpAddr {
-    // An address that is set aside for documents (RFC 5737) stands for the outside.
-    let to = node.and_then(Endpoint::socket).unwrap_or(SocketAddr::from(([192, 0, 2, 1], 9)));
-    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let ours = UdpSocket::bind(any).and_then(|socket| {
-        socket.connect(to)?;
-        socket.local_addr()
-    });
-    ours.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ours| ours.ip())
+    let ChordSettings { listen, bootstrap, found } = settings;
+    let entry = Wanted { network: NAME, whole: "ring", listen: *listen, bootstrap, found: *found }.enter(state_dir)?;
+    let node = Settings { listen: Some(entry.listen), identity: Some(entry.key.public()), ..Settings::default() };
+    Ok(entry.plan(node.into(), HostConfig::default()))
 }
 
 impl InSession for Chord<Endpoint> {
@@ -85,7 +30,7 @@ impl InSession for Chord<Endpoint> {
     }
 
     fn door(door: Door, address: SocketAddr, key: Option<[u8; 32]>) -> Option<(String, &'static str)> {
-        (door == doors::RING).then(|| (key.map_or(Endpoint::Ip(address), |key| Endpoint::Key(key, address)).to_string(), "ring"))
+        (door == doors::RING).then(|| (shown(address, key), "ring"))
     }
 
     fn request(wish: Wish) -> Option<RequestOf<Self>> {

@@ -9,6 +9,7 @@ mod freenet;
 mod gnutella;
 mod home;
 mod kazaa;
+mod keyed;
 mod napster;
 
 use std::path::Path;

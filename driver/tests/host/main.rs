@@ -8,5 +8,6 @@ mod pace;
 mod puppet;
 mod quic;
 mod rig;
+mod streams;
 mod utp;
 mod web;

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hexad_content::{Digest, Digests, Layout, Proof, Ranges, TreeProof};
+use hexad_content::{Described, Digest, Digests, Proof, Ranges};
 use hexad_core::{
     ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Output, Payload, Progress, ShareId, Source, Span, Time, Verdict, What,
 };
@@ -459,30 +458,13 @@ impl<A: Place> Node<A> {
     }
 }
 
-/// What a description proves.
-struct Proven {
-    digest: Digest,
-    layout: Layout,
-    proof: Proof,
-    torrent: Bytes,
-    private: bool,
-}
-
 /// By which digest a description proves what it describes; `None` where it does not hold together.
-fn prove<A: Place>(description: &Body<A>, name: Option<&str>) -> Option<Proven> {
+fn prove<A: Place>(description: &Body<A>, name: Option<&str>) -> Option<Described> {
     match description {
-        Body::Description(bytes) => {
-            let info = info::read(bytes).ok()?;
-            let torrent = Bytes::from([b"d4:info", &bytes[..], b"e"].concat());
-            let digest = Digest::TorrentV1(info::hash(bytes));
-            Some(Proven { digest, layout: info.layout, proof: info.proof, torrent, private: info.private })
-        }
+        Body::Description(bytes) => Described::by_info(bytes),
         Body::Tree(tree) => {
-            let proof = TreeProof::new(tree.content, tree.part_bytes, tree.hashes.clone()).ok()?;
-            let name = name.filter(|_| tree.name.is_empty()).unwrap_or(&tree.name).to_owned();
-            let layout = Layout::single(name, tree.content.size).ok()?;
-            let digest = Digest::Content(tree.content);
-            Some(Proven { digest, layout, proof: Proof::Tree(proof), torrent: Bytes::new(), private: false })
+            let name = name.filter(|_| tree.name.is_empty()).unwrap_or(&tree.name);
+            Described::by_tree(tree.content, tree.part_bytes, tree.hashes.clone(), name)
         }
         _ => None,
     }
