@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use hexad_core::{Dice, Span, Time};
 
 use crate::delay::Delays;
+use crate::pacer::Pacer;
 use crate::receiving::{Receiving, Taken};
 use crate::round_trip::RoundTrip;
 use crate::sending::Sending;
@@ -57,6 +58,7 @@ pub struct Connection {
     waits_since: Option<Time>,
     timeouts: u32,
     limited: Option<Time>,
+    pacer: Pacer,
     probe_at: Option<Time>,
     /// The room that a packet wanted which was sent though the peer had none.
     refused_bytes: u64,
@@ -99,6 +101,7 @@ impl Connection {
             waits_since: None,
             timeouts: 0,
             limited: None,
+            pacer: Pacer::new(now),
             probe_at: None,
             refused_bytes: 0,
             spoke: now,
@@ -166,8 +169,8 @@ impl Connection {
         self.stage == Stage::HalfOpen
     }
 
-    pub(crate) fn read(&mut self, into: &mut BytesMut, config: &Config) -> usize {
-        let length = self.receiving.read(into);
+    pub(crate) fn read(&mut self, into: &mut BytesMut, most: usize, config: &Config) -> usize {
+        let length = self.receiving.read(into, most);
         // A sender that was told of no room waits until it hears of some.
         if self.window_told < config.receive_bytes_max / 4 && self.receiving.room() >= config.receive_bytes_max / 2 {
             self.ack_due = true;
@@ -255,8 +258,8 @@ impl Connection {
             // No queue is longer than a whole round trip: a clock that jumped must not look like one.
             self.window.acked(acks.bytes, queue.min(acks.sample.unwrap_or(self.round_trip.mean())), limiting);
         }
-        if acks.lost {
-            self.window.lost(self.round_trip.mean(), now);
+        if let Some(sent) = acks.lost {
+            self.window.lost(sent, now);
         }
         if matches!(header.kind, Kind::Data | Kind::Fin) {
             self.ack_due = true;
@@ -284,7 +287,12 @@ impl Connection {
         let open = self.stage == Stage::Open;
         if !self.waits_for_room(payload_max as u64, now) {
             let window = if open { self.window.bytes().min(self.peer_window) } else { self.window.bytes() };
-            while let Some(packet) = self.sending.leave(window, payload_max, open, now) {
+            let pace = self.round_trip.is_measured().then(|| self.window.pace(self.round_trip.mean()));
+            self.pacer.refill(pace, now);
+            while self.pacer.may_send()
+                && let Some(packet) = self.sending.leave(window, payload_max, open, now)
+            {
+                self.pacer.sent(packet.payload.len() + HEADER_BYTES);
                 if open && self.peer_window < packet.payload.len() as u64 {
                     self.refused_bytes = packet.payload.len() as u64;
                 }
@@ -296,6 +304,10 @@ impl Connection {
             if self.sending.has_more() && self.window.bytes() <= self.peer_window {
                 self.limited = Some(now);
             }
+            let more = self.sending.would_leave(window, payload_max, open);
+            self.pacer.wait(more, pace, now);
+        } else {
+            self.pacer.wait(false, None, now);
         }
         let silent = open && now.since(self.spoke) >= config.keep_alive;
         if self.ack_due || silent {
@@ -311,7 +323,7 @@ impl Connection {
         }
         let answer = self.waits_since.map(|since| since + self.round_trip.timeout());
         let mut wake = (self.stage == Stage::Open).then(|| self.spoke + config.keep_alive);
-        for at in [answer, self.probe_at].into_iter().flatten() {
+        for at in [answer, self.probe_at, self.pacer.wake()].into_iter().flatten() {
             wake = Some(wake.map_or(at, |wake| wake.min(at)));
         }
         wake

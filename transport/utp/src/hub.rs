@@ -142,11 +142,11 @@ impl Hub {
         Some(&self.seats.get(&key)?.connection)
     }
 
-    /// Moves what came into the free capacity of `into`.
-    pub fn read(&mut self, key: Key, into: &mut BytesMut) -> usize {
+    /// Moves what came into the free capacity of `into`, at most so many bytes.
+    pub fn read(&mut self, key: Key, into: &mut BytesMut, most: usize) -> usize {
         let Some(seat) = self.seats.get_mut(&key) else { return 0 };
         self.touched.insert(key);
-        seat.connection.read(into, &self.config)
+        seat.connection.read(into, most, &self.config)
     }
 
     /// Takes what there is room for.

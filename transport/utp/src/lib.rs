@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod delay;
 mod hub;
+mod pacer;
 mod queue;
 mod receiving;
 mod round_trip;

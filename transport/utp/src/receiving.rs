@@ -78,9 +78,9 @@ impl Receiving {
         self.ready = BytesMut::new();
     }
 
-    /// Moves what is ready into the free capacity of `into`.
-    pub fn read(&mut self, into: &mut BytesMut) -> usize {
-        let length = self.ready.len().min(into.capacity() - into.len());
+    /// Moves what is ready into the free capacity of `into`, at most so many bytes.
+    pub fn read(&mut self, into: &mut BytesMut, most: usize) -> usize {
+        let length = self.ready.len().min(into.capacity() - into.len()).min(most);
         into.extend_from_slice(&self.ready[..length]);
         self.ready.advance(length);
         length
@@ -153,7 +153,7 @@ mod tests {
 
     fn all(receiving: &mut Receiving) -> Vec<u8> {
         let mut into = BytesMut::with_capacity(1 << 16);
-        receiving.read(&mut into);
+        receiving.read(&mut into, usize::MAX);
         into.to_vec()
     }
 

@@ -52,6 +52,11 @@ impl RoundTrip {
         self.timeout
     }
 
+    /// Whether anything was measured.
+    pub fn is_measured(&self) -> bool {
+        self.mean.is_some()
+    }
+
     /// The mean; the first wait while nothing was measured.
     pub fn mean(&self) -> Span {
         self.mean.unwrap_or(self.timeout)

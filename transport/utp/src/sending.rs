@@ -11,6 +11,8 @@ use crate::wire::Kind;
 
 /// Packets that wait to be acknowledged at a time.
 const PACKETS_MAX: usize = 4_096;
+/// Behind one that is missing, no more than so many are sent: libtorrent forgets what comes further ahead (512), libutp what is twice as far.
+const AHEAD_MAX: usize = 500;
 /// So many packets behind one that is missing have come: it is lost.
 const LATER_MAX: usize = 3;
 /// So many acknowledgements of the same say that the next is lost.
@@ -42,8 +44,8 @@ pub struct Acks {
     pub progress: bool,
     /// How long the last packet that was sent only once was on its way there and back.
     pub sample: Option<Span>,
-    /// Something is lost.
-    pub lost: bool,
+    /// Something is lost: when the newest of it was sent.
+    pub lost: Option<Time>,
 }
 
 /// One packet to be sent.
@@ -66,6 +68,10 @@ pub struct Sending {
     flying: usize,
     flying_bytes: u64,
     lost: usize,
+    /// Acknowledged, and behind one that is not.
+    sacked: usize,
+    /// When the newest packet that is known to have arrived was sent.
+    arrived_sent: Time,
     /// Bytes in `packets`.
     cut_bytes: usize,
     queued: Queue,
@@ -83,6 +89,8 @@ impl Sending {
             flying: 0,
             flying_bytes: 0,
             lost: 0,
+            sacked: 0,
+            arrived_sent: Time::ZERO,
             cut_bytes: 0,
             queued: Queue::default(),
             finishing: false,
@@ -134,7 +142,23 @@ impl Sending {
     }
 
     fn can_cut(&self) -> bool {
-        self.packets.len() < PACKETS_MAX && (self.queued.len() > 0 || (self.finishing && !self.fin_cut))
+        let most = if self.lost > 0 || self.sacked > 0 { AHEAD_MAX } else { PACKETS_MAX };
+        self.packets.len() < most && (self.queued.len() > 0 || (self.finishing && !self.fin_cut))
+    }
+
+    /// Whether [`Self::leave`] has a packet.
+    pub fn would_leave(&self, window: u64, payload_max: usize, open: bool) -> bool {
+        let waiting = if self.lost > 0 {
+            self.packets.iter().find(|packet| packet.state == State::Lost)
+        } else {
+            self.packets.back().filter(|packet| packet.state == State::Waiting)
+        };
+        let length = match waiting {
+            Some(packet) => packet.payload.len(),
+            None if open && self.can_cut() => self.queued.len().min(payload_max),
+            None => return false,
+        };
+        self.flying == 0 || self.flying_bytes + length as u64 <= window
     }
 
     /// The next packet, if it fits under `window` bytes under way; what is lost goes first. With nothing under way one always fits.
@@ -189,16 +213,17 @@ impl Sending {
             return None;
         }
         for index in 0..count {
-            self.settle(index, &mut acks, now);
+            self.settle(index, &mut acks, mean, now);
         }
         for packet in self.packets.drain(..count) {
             self.cut_bytes -= packet.payload.len();
+            self.sacked -= usize::from(packet.state == State::Acked);
         }
         let bits = sack.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
         let mut highest = 0;
         for (index, set) in (1..self.packets.len()).zip(bits) {
             if set && self.packets[index].state != State::Waiting {
-                self.settle(index, &mut acks, now);
+                self.settle(index, &mut acks, mean, now);
                 highest = index;
             }
         }
@@ -207,17 +232,18 @@ impl Sending {
             for index in (0..=highest).rev() {
                 match self.packets[index].state {
                     State::Acked => later += 1,
-                    State::Flying if later >= LATER_MAX => acks.lost |= self.lose(index, mean, now),
+                    State::Flying if later >= LATER_MAX => self.lose(index, &mut acks, mean, now),
                     _ => {}
                 }
             }
         }
         if acks.progress {
+            self.lose_what_was_overtaken(&mut acks, mean, now);
             self.repeats = 0;
         } else if bare && count == 0 && !self.packets.is_empty() {
             self.repeats += 1;
             if self.repeats >= REPEATS_MAX && self.packets[0].state == State::Flying {
-                acks.lost |= self.lose(0, mean, now);
+                self.lose(0, &mut acks, mean, now);
                 self.repeats = 0;
             }
         }
@@ -246,7 +272,7 @@ impl Sending {
         self.next = self.next.plus(1);
     }
 
-    fn settle(&mut self, index: usize, acks: &mut Acks, now: Time) {
+    fn settle(&mut self, index: usize, acks: &mut Acks, mean: Span, now: Time) {
         let packet = &mut self.packets[index];
         match packet.state {
             State::Acked | State::Waiting => return,
@@ -257,24 +283,44 @@ impl Sending {
             State::Lost => self.lost -= 1,
         }
         packet.state = State::Acked;
+        self.sacked += 1;
         acks.progress = true;
         acks.bytes += packet.payload.len() as u64;
         if packet.sends == 1 {
             acks.sample = Some(now.since(packet.sent));
         }
+        // So soon after it was sent again, it may be the first try that has arrived.
+        if packet.sends == 1 || now.since(packet.sent) >= mean / 2 {
+            self.arrived_sent = self.arrived_sent.max(packet.sent);
+        }
+    }
+
+    /// What was sent a good while before something that has arrived is lost (RFC 8985): a peer that forgets what comes too far ahead of a missing
+    /// packet says nothing of it.
+    fn lose_what_was_overtaken(&mut self, acks: &mut Acks, mean: Span, now: Time) {
+        let late = mean / 4;
+        let overtaken = |packet: &Packet| packet.state == State::Flying && packet.sent + late < self.arrived_sent;
+        // The oldest is in front; where it was not overtaken, the others need no look but where it was sent again.
+        if !self.packets.front().is_some_and(|packet| overtaken(packet) || packet.sends > 1 || packet.state == State::Lost) {
+            return;
+        }
+        let indices: Vec<usize> = (0..self.packets.len()).filter(|&index| overtaken(&self.packets[index])).collect();
+        for index in indices {
+            self.lose(index, acks, mean, now);
+        }
     }
 
     /// Takes a packet for lost, unless it was sent again too recently to know.
-    fn lose(&mut self, index: usize, mean: Span, now: Time) -> bool {
+    fn lose(&mut self, index: usize, acks: &mut Acks, mean: Span, now: Time) {
         let packet = &mut self.packets[index];
         if packet.sends > 1 && now.since(packet.sent) < mean {
-            return false;
+            return;
         }
+        acks.lost = acks.lost.max(Some(packet.sent));
         packet.state = State::Lost;
         self.lost += 1;
         self.flying -= 1;
         self.flying_bytes -= packet.payload.len() as u64;
-        true
     }
 }
 
@@ -304,7 +350,7 @@ mod tests {
         assert_eq!(numbers(&mut sending, 35, at(0)), [65_534, 65_535, 0]);
         assert_eq!(numbers(&mut sending, 35, at(0)), [0_u16; 0]);
         let acks = sending.acked(Seq(65_535), &[], true, TRIP, at(80)).unwrap();
-        assert_eq!(acks, Acks { bytes: 20, progress: true, sample: Some(Span::from_millis(80)), lost: false });
+        assert_eq!(acks, Acks { bytes: 20, progress: true, sample: Some(Span::from_millis(80)), lost: None });
         assert_eq!(numbers(&mut sending, 35, at(80)), [1, 2]);
         assert_eq!(sending.held_bytes(), 80);
         assert_eq!(sending.acked(Seq(3), &[], true, TRIP, at(90)), None, "never sent");
@@ -316,12 +362,12 @@ mod tests {
         let mut sending = full(1);
         numbers(&mut sending, 60, at(0));
         let acks = sending.acked(Seq(1), &[0b0000_0011, 0, 0, 0], true, TRIP, at(100)).unwrap();
-        assert!(!acks.lost && acks.bytes == 30, "only 3 and 4 have come");
+        assert!(acks.lost.is_none() && acks.bytes == 30, "only 3 and 4 have come");
         let acks = sending.acked(Seq(1), &[0b0000_0111, 0, 0, 0], true, TRIP, at(100)).unwrap();
-        assert!(acks.lost && acks.bytes == 10);
+        assert!(acks.lost.is_some() && acks.bytes == 10);
         assert_eq!(numbers(&mut sending, 60, at(100)), [2, 7, 8, 9, 10]);
         let again = sending.acked(Seq(1), &[0b0001_1111, 0, 0, 0], true, TRIP, at(150)).unwrap();
-        assert!(!again.lost, "it was sent again a moment ago");
+        assert!(again.lost.is_none(), "it was sent again a moment ago");
         let acks = sending.acked(Seq(7), &[], true, TRIP, at(200)).unwrap();
         assert_eq!(acks.sample, None, "which of the two was acknowledged is not known");
     }
@@ -332,9 +378,30 @@ mod tests {
         numbers(&mut sending, 60, at(0));
         for repeat in 1..=3 {
             let acks = sending.acked(Seq(0), &[], true, TRIP, at(100)).unwrap();
-            assert_eq!(acks.lost, repeat == 3);
+            assert_eq!(acks.lost.is_some(), repeat == 3);
         }
         assert_eq!(sending.leave(60, 10, true, at(100)).unwrap().seq, Seq(1));
+    }
+
+    #[test]
+    fn what_was_sent_before_something_that_arrived_is_lost_though_nobody_says_so() {
+        let mut sending = full(1);
+        numbers(&mut sending, 80, at(0));
+        // The peer has forgotten what was too far ahead of the first.
+        assert!(sending.acked(Seq(0), &[0b0000_0111, 0, 0, 0], true, TRIP, at(100)).unwrap().lost.is_some());
+        assert_eq!(sending.leave(60, 10, true, at(100)).unwrap().seq, Seq(1));
+        let acks = sending.acked(Seq(4), &[], true, TRIP, at(200)).unwrap();
+        assert_eq!(acks.lost, Some(at(0)), "5 to 8 left before the second try of 1");
+        assert_eq!(numbers(&mut sending, 40, at(200)), [5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn nobody_is_sent_more_than_it_remembers_ahead_of_what_is_missing() {
+        let mut sending = Sending::new(Seq(1));
+        sending.queue(&[7; 8_000]);
+        assert_eq!(numbers(&mut sending, 6_000, at(0)).len(), 600, "as long as nothing is missing");
+        sending.acked(Seq(200), &[0b0000_0111, 0, 0, 0], true, TRIP, at(100)).unwrap();
+        assert_eq!(numbers(&mut sending, 8_000, at(100)).len(), 101, "the lost one, and up to 500 from there on");
     }
 
     #[test]

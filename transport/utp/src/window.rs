@@ -4,8 +4,6 @@ use hexad_core::{Span, Time};
 
 use crate::Config;
 
-/// The shortest time between two cuts.
-const CUT_INTERVAL_MIN: Span = Span::from_millis(100);
 /// Growth is counted in such fractions of a byte.
 const FRACTION: i64 = 1 << 16;
 
@@ -45,6 +43,14 @@ impl Window {
         u64::try_from(self.size / FRACTION).unwrap_or(0)
     }
 
+    /// How fast packets leave, in bytes a second: a little faster than the window is acknowledged, so that it is filled within a round trip and not
+    /// at once.
+    pub fn pace(&self, round_trip: Span) -> u64 {
+        let (over, under) = if self.slow_start { (2, 1) } else { (5, 4) };
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.bytes().saturating_mul(1_000_000 / under * over) / micros
+    }
+
     /// `bytes` were acknowledged while so much was `queue`; `limiting` when the window, and not the application, held us back.
     pub fn acked(&mut self, bytes: u64, queue: Span, limiting: bool) {
         let acked = i64::try_from(bytes).unwrap_or(i64::MAX / FRACTION).min(self.size_max / FRACTION);
@@ -78,9 +84,9 @@ impl Window {
         }
     }
 
-    /// Something was lost. At most one cut in a round trip: all losses within it are one event.
-    pub fn lost(&mut self, round_trip: Span, now: Time) {
-        if self.cut.is_some_and(|cut| now.since(cut) < round_trip.max(CUT_INTERVAL_MIN)) {
+    /// Something was lost that was sent at that time. What was sent before the last cut tells of the same event as that.
+    pub fn lost(&mut self, sent: Time, now: Time) {
+        if self.cut.is_some_and(|cut| sent <= cut) {
             return;
         }
         self.cut = Some(now);
@@ -128,7 +134,7 @@ mod tests {
     #[test]
     fn it_comes_to_rest_at_the_target() {
         let mut window = window();
-        window.lost(Span::from_millis(1), Time::ZERO);
+        window.lost(Time::ZERO, Time::ZERO);
         for _ in 0..100 {
             let bytes = window.bytes();
             window.acked(bytes, Span::ZERO, true);
@@ -161,10 +167,10 @@ mod tests {
         let full = window.bytes();
         let trip = Span::from_millis(200);
         let second = Time::ZERO + Span::from_secs(1);
-        window.lost(trip, second);
-        window.lost(trip, second + Span::from_millis(199));
+        window.lost(Time::ZERO, second);
+        window.lost(second, second + Span::from_millis(199));
         assert_eq!(window.bytes(), full / 2);
-        window.lost(trip, second + trip);
+        window.lost(second + Span::from_millis(1), second + trip);
         assert_eq!(window.bytes(), full / 4);
         window.timed_out(second + trip * 2);
         assert_eq!(window.bytes(), 1_400);

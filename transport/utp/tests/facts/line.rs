@@ -180,7 +180,7 @@ impl Line {
     /// Reads all that is there.
     pub fn drain(&mut self, end: usize, key: Key, into: &mut Vec<u8>) {
         let mut buffer = BytesMut::with_capacity(1 << 16);
-        while self.hubs[end].read(key, &mut buffer) > 0 {
+        while self.hubs[end].read(key, &mut buffer, usize::MAX) > 0 {
             into.extend_from_slice(&buffer);
             buffer.clear();
         }

@@ -25,6 +25,35 @@ fn a_clean_line_is_filled() {
 }
 
 #[test]
+fn a_window_does_not_leave_at_once() {
+    // Half a megabyte is under way, and a tenth of that finds room where the line begins.
+    let manner = Manner { rate: 20_000_000, delay: Span::from_millis(12), queue_bytes: 70_000, ..Manner::default() };
+    let mut line = Line::new(manner, &Config::default(), 13);
+    let pair = line.connect();
+    line.carry(pair, &bytes(20 << 20), Span::from_secs(60));
+    let before = line.lost;
+    for _ in 0..20 {
+        // Somebody who writes a second's worth from time to time.
+        settle(&mut line, Span::from_secs(2));
+        line.carry(pair, &bytes(2 << 20), Span::from_secs(5));
+    }
+    let lost = line.lost - before;
+    assert!(lost < 20 * 75, "{lost} of 30,000 packets lost");
+}
+
+#[test]
+fn a_line_without_delay_whose_buffer_is_short_is_used_all_the_same() {
+    // Loopback: the receiver's socket is the queue, and a round trip is next to nothing.
+    let manner = Manner { rate: 100_000_000, delay: Span::from_micros(50), queue_bytes: 130_000, ..Manner::default() };
+    let mut line = Line::new(manner, &Config::default(), 14);
+    let pair = line.connect();
+    let sent = bytes(64 << 20);
+    let took = line.carry(pair, &sent, Span::from_secs(60));
+    let rate = sent.len() as f64 / took.as_secs_f64();
+    assert!(rate > 60_000_000.0, "{rate} of 100,000,000 bytes a second, {} packets lost", line.lost);
+}
+
+#[test]
 fn a_line_that_loses_repeats_and_overtakes_costs_time_and_no_byte() {
     for (seed, loss, disorder) in [(1, 100, 0), (2, 20, 0), (3, 0, 10), (4, 50, 20)] {
         let manner = Manner { rate: 2_000_000, delay: Span::from_millis(20), loss, disorder, ..Manner::default() };
