@@ -5,6 +5,8 @@
 
 pub mod host;
 pub mod http;
+pub mod limits;
+
 pub mod transfers;
 
 use std::fmt::Debug;

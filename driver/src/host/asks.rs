@@ -5,6 +5,7 @@ use std::io::IoSliceMut;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use hexad_core::{Answer, Ask, AskFailure, CpuJob, CpuResult, HttpRequest, Input, Name, Network, Payload, ShareId, Span, Ticket};
@@ -16,6 +17,7 @@ use super::stage::{OWN_BUCKET, Stage};
 use super::store::{Deed, Store};
 use super::work;
 use crate::http::Http;
+use crate::limits::Limits;
 use crate::{Catalogue, Finding};
 
 /// How long a catalogue may take for what has no deadline of its own.
@@ -170,7 +172,13 @@ fn own<N: Network>(stage: &Rc<Stage<N>>, ticket: Ticket, ask: Ask, question: Que
 async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
     match ask {
         Ask::Resolve(name) => stage.asks.resolve(&name).await,
-        Ask::Http(request) => stage.asks.exchange(&request, &stage.config).await,
+        Ask::Http(request) => {
+            let answer = stage.asks.exchange(&request, &stage.config).await;
+            if let Answer::Http(response) = &answer {
+                take_time(&stage.config.limits, response.body.len()).await;
+            }
+            answer
+        }
         Ask::Work(CpuJob::Sign(message)) => {
             match stage.node_key().await.and_then(|key| key.sign(&message).map_err(|error| error.to_string())) {
                 Ok(signature) => Answer::Worked(CpuResult::Bytes(signature.into())),
@@ -187,6 +195,14 @@ async fn answer<N: Network>(stage: &Stage<N>, ask: Ask) -> Answer {
         }
         Ask::Load(..) | Ask::Forget(..) => gone(),
         Ask::Store(..) => other("only real bytes can be stored"),
+    }
+}
+
+/// What has come by HTTP counts as all else. It came at once, so its answer waits.
+async fn take_time(limits: &Limits, bytes: u64) {
+    let Some(hold) = limits.received(bytes, Instant::now()) else { return };
+    while let Some(at) = hold.look_at(limits, Instant::now()) {
+        tokio::time::sleep_until(at.into()).await;
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::key::NodeKey;
 use crate::Catalogue;
+use crate::limits::Limits;
 
 /// Bounds and switches of a host.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct HostConfig {
     pub extra_root_certificates: Vec<Vec<u8>>,
     /// The key pair by which a node of our own overlays is known. Without one, the pair in the node's state is taken, or made.
     pub key: Option<NodeKey>,
+    /// How fast bytes may come and go; hosts of one session share it.
+    pub limits: Arc<Limits>,
     /// Who answers `Ask::Query`, `Owner`, `Index` and `Letters`; without one, such questions fail.
     pub catalogue: Option<Arc<dyn Catalogue>>,
 }
@@ -61,6 +64,7 @@ impl Default for HostConfig {
             user_agent: concat!("Hexad/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_root_certificates: Vec::new(),
             key: None,
+            limits: Arc::default(),
             catalogue: None,
         }
     }

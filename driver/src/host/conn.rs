@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use hexad_core::{Address as _, Codec as _, ConnId, Cue, Dial, Door, Endpoint, Input, Level, Malformed, Network, Role, Via, Why};
+use hexad_core::{
+    Address as _, Codec as _, ConnId, Cue, Dial, Door, Endpoint, Input, LeaseId, Level, Malformed, Network, Role, ShareId, Via, Why,
+};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -19,8 +21,9 @@ use super::line::{Fate, LineCell};
 use super::outgoing::{Gap, Outgoing};
 use super::pool::READ_BYTES;
 use super::reach::{canonical, is_private};
-use super::stage::{Seat, Stage};
+use super::stage::{Aftermath, Seat, Stage};
 use super::wire::{Ready, Wire};
+use crate::limits::Hold;
 
 /// A buffer is not filled up to its last byte: reads of a few bytes cost as much as large ones.
 const READ_BYTES_MIN: usize = 16 << 10;
@@ -141,6 +144,13 @@ pub(super) struct Talk<N: Network, W> {
     /// The wire took less than it was given.
     blocked: bool,
     quiet_at: Option<Instant>,
+    /// Under which lease it last brought bytes.
+    lease: Option<LeaseId>,
+    /// The share of which it last took bytes.
+    share: Option<ShareId>,
+    /// Limits have it wait before it reads, and before it writes.
+    reads: Option<Hold>,
+    writes: Option<Hold>,
     _seat: Seat<N>,
 }
 
@@ -160,6 +170,10 @@ impl<N: Network, W: Wire> Talk<N, W> {
             late: Vec::new(),
             blocked: false,
             quiet_at: None,
+            lease: None,
+            share: None,
+            reads: None,
+            writes: None,
             _seat: seat,
         }
     }
@@ -183,7 +197,8 @@ impl<N: Network, W: Wire> Talk<N, W> {
             Ok(None) => Ok(()),
             Ok(Some(message)) => {
                 if self.cell.fate().is_none() {
-                    self.stage.hear_message(self.stage.now(), self.conn, message);
+                    let aftermath = self.stage.hear_message(self.stage.now(), self.conn, message);
+                    self.account(aftermath);
                     self.stage.settle();
                 }
                 Ok(())
@@ -230,8 +245,10 @@ impl<N: Network, W: Wire> Talk<N, W> {
             let waiting = self.is_anything_to_write();
             self.cell.pending.set(waiting || self.cold.is_some());
             self.cell.busy.set(false);
-            let reads = !self.stage.is_paused();
-            let writes = waiting || self.wire.holds_back();
+            let held = [self.look(|talk| &mut talk.reads), self.look(|talk| &mut talk.writes)];
+            let reads = !self.stage.is_paused() && held[0].is_none();
+            let writes = (waiting && held[1].is_none()) || self.wire.holds_back();
+            let held_until = held.into_iter().flatten().min();
             let (wire, cold) = (&mut self.wire, &mut self.cold);
             let quiet_at = self.quiet_at;
             tokio::select! {
@@ -251,6 +268,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
                     }
                 }
                 () = self.cell.bell.notified() => {}
+                () = until(held_until) => {}
                 () = until(quiet_at) => {
                     self.quiet_at = None;
                     self.cell.busy.set(true);
@@ -282,12 +300,14 @@ impl<N: Network, W: Wire> Talk<N, W> {
         };
         let before = input.len();
         let mut over = None;
+        let turn = self.stage.config.limits.down_turn(self.lease);
         while input.capacity() - input.len() >= READ_BYTES_MIN {
-            match self.wire.try_read(&mut input) {
+            match self.wire.try_read(&mut input, turn.unwrap_or(usize::MAX)) {
                 Ok(0) => {
                     over = Some(Why::PeerClosed);
                     break;
                 }
+                Ok(_) if turn.is_some() => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -298,6 +318,10 @@ impl<N: Network, W: Wire> Talk<N, W> {
             }
         }
         let came = input.len() > before;
+        if came {
+            let limits = &self.stage.config.limits;
+            self.reads = Hold::longer(self.reads, limits.received((input.len() - before) as u64, Instant::now().into()));
+        }
         let mut heard = if came { self.decode(Cue::Bytes, &mut input) } else { Ok(()) };
         if heard.is_ok() && over == Some(Why::PeerClosed) && self.cell.fate().is_none() {
             heard = self.decode(Cue::Eof, &mut input);
@@ -338,7 +362,9 @@ impl<N: Network, W: Wire> Talk<N, W> {
         let done = loop {
             match self.codec.decode(cue, input, &mut self.reply) {
                 Ok(Some(message)) => {
-                    if !self.stage.hear_message(now, self.conn, message) {
+                    let aftermath = self.stage.hear_message(now, self.conn, message);
+                    self.account(aftermath);
+                    if aftermath.closed {
                         break Ok(());
                     }
                 }
@@ -350,6 +376,24 @@ impl<N: Network, W: Wire> Talk<N, W> {
         self.stage.settle();
         // Whoever closed it in time need not hear what came after.
         if self.cell.fate().is_some() { Ok(()) } else { done }
+    }
+
+    /// What came under a lease has a limit of its own.
+    fn account(&mut self, aftermath: Aftermath) {
+        let Some(lease) = aftermath.lease else { return };
+        self.lease = Some(lease);
+        let hold = self.stage.config.limits.delivered(lease, aftermath.delivered, Instant::now().into());
+        self.reads = Hold::longer(self.reads, hold);
+    }
+
+    /// When a hold is to be looked at again; one that is over is forgotten.
+    fn look(&mut self, hold: impl Fn(&mut Self) -> &mut Option<Hold>) -> Option<Instant> {
+        let now = hold(self).is_some().then(Instant::now)?;
+        let at = (*hold(self))?.look_at(&self.stage.config.limits, now.into());
+        if at.is_none() {
+            *hold(self) = None;
+        }
+        at.map(Instant::from)
     }
 
     fn take_reply(&mut self) {
@@ -367,7 +411,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
 
     /// Puts one write together and gives it to the wire.
     fn push_out(&mut self) -> Result<(), Why> {
-        if self.blocked {
+        if self.blocked || self.look(|talk| &mut talk.writes).is_some() {
             return Ok(());
         }
         if self.cold.is_none() && self.out.is_light() && !self.cell.line().is_empty() {
@@ -379,6 +423,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
     fn compose(&mut self) -> Result<(), Why> {
         let (start, gaps) = {
             let mut line = self.cell.line_mut();
+            self.share = line.share().or(self.share);
             self.out.compose(&mut line, &mut self.codec, &mut self.scratch, &mut self.stage.pool.borrow_mut())
         };
         if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
@@ -425,8 +470,15 @@ impl<N: Network, W: Wire> Talk<N, W> {
     fn write(&mut self) -> Result<(), Why> {
         let (mut taken, mut of_shares) = (0, 0);
         let mut broken = false;
+        // A few words about what is moved count, and wait for nobody.
+        let turn = if self.out.is_light() { None } else { self.stage.config.limits.up_turn(self.share) };
         while !self.out.is_empty() {
-            match self.wire.try_write(self.out.unsent()) {
+            let unsent = self.out.unsent();
+            let bytes = turn.map_or(unsent, |turn| &unsent[..unsent.len().min(turn.saturating_sub(taken))]);
+            if bytes.is_empty() {
+                break;
+            }
+            match self.wire.try_write(bytes) {
                 Ok(bytes) => {
                     taken += bytes;
                     of_shares += self.out.sent(bytes, &mut self.stage.pool.borrow_mut());
@@ -441,6 +493,11 @@ impl<N: Network, W: Wire> Talk<N, W> {
                     break;
                 }
             }
+        }
+        let hold =
+            (taken > 0).then(|| self.stage.config.limits.sent(taken as u64, self.share.filter(|_| of_shares > 0), Instant::now().into()));
+        if turn.is_some() {
+            self.writes = hold.flatten();
         }
         if taken > 0 {
             self.out.adapt(self.blocked.then_some(taken));
@@ -479,7 +536,7 @@ impl<N: Network, W: Wire> Talk<N, W> {
         let mut unread = self.stage.pool.borrow_mut().take_read();
         for _ in 0..LAST_READS_MAX {
             unread.clear();
-            if !matches!(self.wire.try_read(&mut unread), Ok(1..)) {
+            if !matches!(self.wire.try_read(&mut unread, usize::MAX), Ok(1..)) {
                 break;
             }
         }

@@ -63,6 +63,14 @@ impl<M> Line<M> {
         self.queue.front_mut()
     }
 
+    /// The first share of which something waits.
+    pub(super) fn share(&self) -> Option<ShareId> {
+        self.queue.iter().find_map(|item| match item {
+            Item::Share { share, .. } => Some(*share),
+            Item::Plain { .. } => None,
+        })
+    }
+
     /// Takes the first item out.
     pub(super) fn pop(&mut self) {
         if let Some(item) = self.queue.pop_front() {

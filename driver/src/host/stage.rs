@@ -13,8 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hexad_core::{
-    Address as _, Answer, ConnId, Context, Dice, Endpoint, Inbound, Input, Level, Link, Network, Node, Note, Outbound, Outbox, Output,
-    Payload, Role, Shares, Time, Transport, Via, Why,
+    Address as _, Answer, ConnId, Context, Dice, Endpoint, Inbound, Input, LeaseId, Level, Link, Network, Node, Note, Outbound, Outbox,
+    Output, Payload, Role, Shares, Time, Transport, Via, Why,
 };
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -123,12 +123,22 @@ impl<N: Network> Stage<N> {
         self.act(self.now(), input);
     }
 
-    /// Hands the node a message of a connection, `now` read once for all that came with it; false when the node has closed that connection
-    /// over it.
-    pub(super) fn hear_message(&self, now: Time, conn: ConnId, message: MessageOf<N>) -> bool {
+    /// Hands the node a message of a connection, `now` read once for all that came with it.
+    pub(super) fn hear_message(&self, now: Time, conn: ConnId, message: MessageOf<N>) -> Aftermath {
         let said_before = self.act(now, Input::Received(Link::Conn(conn), message));
         let actor = self.actor.borrow();
-        !actor.outbox.as_slice()[said_before..].iter().any(|output| matches!(output, Output::Close(closed, _) if *closed == conn))
+        let mut aftermath = Aftermath::default();
+        for output in &actor.outbox.as_slice()[said_before..] {
+            match output {
+                Output::Close(closed, _) => aftermath.closed |= *closed == conn,
+                Output::Deliver(lease, _, payload) => {
+                    aftermath.lease = Some(*lease);
+                    aftermath.delivered += payload.len();
+                }
+                _ => {}
+            }
+        }
+        aftermath
     }
 
     /// Returns how much had been said before.
@@ -365,6 +375,16 @@ impl<N: Network> Stage<N> {
     pub(super) fn is_idle(&self) -> bool {
         !self.has_inbox() && self.asks.under_way() == 0 && self.lines.borrow().is_idle()
     }
+}
+
+/// What came of a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aftermath {
+    /// The node has closed the connection over it.
+    pub(super) closed: bool,
+    /// Under which lease it brought bytes, and how many.
+    pub(super) lease: Option<LeaseId>,
+    pub(super) delivered: u64,
 }
 
 /// A place among the connections, free again when dropped.

@@ -85,12 +85,12 @@ impl Wire for Stream {
         if ready.read || ready.write { Poll::Ready(ready) } else { Poll::Pending }
     }
 
-    fn try_read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
+    fn try_read(&mut self, into: &mut BytesMut, most: usize) -> io::Result<usize> {
         let mut nobody = Context::from_waker(Waker::noop());
         if self.poll_come(&mut nobody).is_pending() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let length = self.came.len().min(into.capacity() - into.len());
+        let length = self.came.len().min(into.capacity() - into.len()).min(most);
         into.extend_from_slice(&self.came[..length]);
         self.came.advance(length);
         match self.over {

@@ -224,8 +224,8 @@ impl Wire for Stream {
         Poll::Pending
     }
 
-    fn try_read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
-        let length = self.utp.hub.borrow_mut().read(self.key, into);
+    fn try_read(&mut self, into: &mut BytesMut, most: usize) -> io::Result<usize> {
+        let length = self.utp.hub.borrow_mut().read(self.key, into, most);
         if length > 0 {
             // The peer may wait to hear that there is room again.
             self.utp.bell.notify_one();

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use tokio::net::TcpStream;
 
 /// For what a wire is ready.
@@ -18,8 +18,8 @@ pub(super) trait Wire {
     /// Waits until something can be read or written, whichever is asked for.
     fn poll_ready(&mut self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<Ready>;
 
-    /// Reads into the free capacity of `into`; 0 at the end, `WouldBlock` when there is nothing yet.
-    fn try_read(&mut self, into: &mut BytesMut) -> io::Result<usize>;
+    /// Reads into the free capacity of `into`, at most so many bytes; 0 at the end, `WouldBlock` when there is nothing yet.
+    fn try_read(&mut self, into: &mut BytesMut, most: usize) -> io::Result<usize>;
 
     /// Writes what there is room for; `WouldBlock` when there is none.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
@@ -43,8 +43,8 @@ impl Wire for TcpStream {
         if ready.read || ready.write { Poll::Ready(ready) } else { Poll::Pending }
     }
 
-    fn try_read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
-        self.try_read_buf(into)
+    fn try_read(&mut self, into: &mut BytesMut, most: usize) -> io::Result<usize> {
+        self.try_read_buf(&mut into.limit(most))
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -4,6 +4,7 @@ mod asks;
 mod connections;
 mod datagrams;
 mod life;
+mod limits;
 mod pace;
 mod puppet;
 mod quic;
