@@ -5,10 +5,10 @@ use hexad_bittorrent::wire::{Accept, Handshake, Message, PeerCodec, Pex, Secrets
 use hexad_core::{Codec as _, Cue, Dial, Dice, Malformed, Payload, Role, Span, Transport};
 
 const SKEY: [u8; 20] = [7; 20];
-/// A handshake, and an extended one that wants `ut_metadata` under 1 and `ut_pex` under 2.
+/// A handshake, and an extended one that wants every extension under the id that we give it.
 const HELLO: &[u8] =
     b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07-XX0001-abcdefghijkl\
-      \0\0\0\x25\x14\0d1:md11:ut_metadatai1e6:ut_pexi2eee";
+      \0\0\0\x59\x14\0d1:md11:lt_donthavei3e11:upload_onlyi4e12:ut_holepunchi5e11:ut_metadatai1e6:ut_pexi2eee";
 
 struct End {
     codec: PeerCodec,

@@ -6,8 +6,8 @@ use bytes::Bytes as Buffer;
 use hexad_bittorrent::doors;
 use hexad_bittorrent::node::{Request, tracker_role::PeerAnnounce};
 use hexad_bittorrent::wire::{
-    self, BlockRef, ExtendedHandshake, Handshake, Krpc, KrpcAnswer, KrpcBody, Message, MetadataMessage, NodeContact, Pex, PexPeer,
-    TrackerDatagram, TrackerEvent,
+    self, BlockRef, ExtendedHandshake, Handshake, HolePunch, HolePunchKind, Krpc, KrpcAnswer, KrpcBody, Message, MetadataMessage,
+    NodeContact, Pex, PexPeer, TrackerDatagram, TrackerEvent,
 };
 use hexad_content::{Digest, Magnet, Ranges, Sha1Digest};
 use hexad_core::{
@@ -282,6 +282,14 @@ fn message(bytes: &mut Bytes<'_>) -> Message {
             let dropped = (0..bytes.byte() % 8).map(|_| bytes.address()).collect();
             Message::Pex(Pex { added, dropped })
         }
+        22 => match bytes.byte() % 4 {
+            0 => Message::DontHave(bytes.number()),
+            1 => Message::UploadOnly(bytes.byte() % 2 == 0),
+            kind => {
+                let kind = [HolePunchKind::Rendezvous, HolePunchKind::Connect][usize::from(kind % 2)];
+                Message::HolePunch(HolePunch { kind, at: bytes.address() })
+            }
+        },
         _ => Message::Unknown(bytes.byte().max(21), Buffer::copy_from_slice(bytes.some(50))),
     }
 }

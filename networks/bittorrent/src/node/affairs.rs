@@ -42,7 +42,7 @@ pub(super) struct Affairs {
 
 impl Affairs {
     pub(super) fn new(config: &Config, dice: &mut Dice) -> Self {
-        let mut affairs = Self {
+        Self {
             joining: Joining::new(),
             swarms: Map::new(),
             by_hash: Map::new(),
@@ -55,24 +55,13 @@ impl Affairs {
             lsd: Lsd::new(dice),
             web_seeds: WebSeeds::new(),
             tracker_role: config.tracker.clone().map(|tracker| TrackerRole::new(tracker, dice)),
-            secrets: Secrets::default(),
+            secrets: Secrets::new(accept(config), []),
             watching_strangers: false,
-        };
-        affairs.renew_secrets(config);
-        affairs
+        }
     }
 
     pub(super) fn secrets(&self) -> Secrets {
         self.secrets.clone()
-    }
-
-    fn renew_secrets(&mut self, config: &Config) {
-        let accept = match config.encryption {
-            Encryption::Off => Accept::PlainOnly,
-            Encryption::Preferred => Accept::Both,
-            Encryption::Required => Accept::Rc4Only,
-        };
-        self.secrets = Secrets::new(accept, self.by_hash.keys().copied());
     }
 
     /// The swarm that goes by one of these info hashes; makes it.
@@ -81,7 +70,7 @@ impl Affairs {
             if let Some(swarm) = self.swarms.get_mut(&id) {
                 swarm.learn(names);
             }
-            self.list_names(id, t);
+            self.list_names(id);
             return Ok(id);
         }
         if self.swarms.len() >= t.home.config.swarms_max {
@@ -90,19 +79,18 @@ impl Affairs {
         self.swarms_made += 1;
         let id = self.swarms_made;
         self.swarms.insert(id, Box::new(Swarm::new(id, *names, t)));
-        self.list_names(id, t);
+        self.list_names(id);
         Ok(id)
     }
 
     /// Makes a swarm known by all its names that no other swarm has.
-    fn list_names(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
+    fn list_names(&mut self, id: SwarmId) {
         let Some(swarm) = self.swarms.get(&id) else { return };
-        let known = self.by_hash.len();
         for hash in swarm.hashes() {
-            self.by_hash.entry(hash).or_insert(id);
-        }
-        if self.by_hash.len() > known {
-            self.renew_secrets(&t.home.config);
+            if let std::collections::btree_map::Entry::Vacant(vacant) = self.by_hash.entry(hash) {
+                vacant.insert(id);
+                self.secrets.add(hash);
+            }
         }
     }
 
@@ -127,10 +115,10 @@ impl Affairs {
         self.leases.retain(|_, swarm| *swarm != id);
         for hash in hashes {
             self.by_hash.remove(&hash);
+            self.secrets.remove(hash);
             self.forget_beside(&hash);
             self.trackers.remove(hash, &standing, t.cx.now, t.cx.dice, t.out);
         }
-        self.renew_secrets(&t.home.config);
     }
 
     /// Tells trackers, and whoever else helps to find peers, of a swarm.
@@ -175,6 +163,10 @@ impl Affairs {
         };
         if door == doors::DATAGRAMS && t.home.config.utp == Utp::Off {
             return t.close(conn, "utp_off");
+        }
+        if peer.ip().is_some_and(|ip| t.home.bans.blocks(ip)) {
+            t.drop_note("address_blocked", &peer);
+            return t.close(conn, "address_blocked");
         }
         if peer.socket().is_some_and(|socket| t.home.bans.has(socket)) {
             t.drop_note("peer_banned", &peer);
@@ -308,6 +300,7 @@ impl Affairs {
                 };
                 self.on_tracker_news(news, t);
             }
+            (doors::DATAGRAMS, Message::Krpc(_)) if t.home.bans.blocks(from.ip()) => t.drop_note("address_blocked", &Endpoint::Ip(from)),
             (doors::DATAGRAMS, Message::Krpc(krpc)) => self.on_krpc(from, krpc, t),
             (doors::LSD_V4 | doors::LSD_V6, message) => self.on_multicast(door, Some(from), message, t),
             _ => t.out.note(Level::Drop, "datagram_unexpected", Some(Endpoint::Ip(from)), ""),
@@ -377,7 +370,7 @@ impl Affairs {
             match news {
                 News::Described(hash) => {
                     if let Some(&id) = self.by_hash.get(&hash) {
-                        self.list_names(id, t);
+                        self.list_names(id);
                         self.announce(id, t);
                     }
                 }
@@ -419,6 +412,15 @@ impl Affairs {
         let Self { trackers, swarms, by_hash, .. } = self;
         let standings = standings(swarms, by_hash, t);
         tell(trackers, hash, &standings, t.cx.now, t.cx.dice, t.out);
+    }
+}
+
+/// Which connections are let in.
+const fn accept(config: &Config) -> Accept {
+    match config.encryption {
+        Encryption::Off => Accept::PlainOnly,
+        Encryption::Preferred => Accept::Both,
+        Encryption::Required => Accept::Rc4Only,
     }
 }
 

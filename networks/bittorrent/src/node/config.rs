@@ -1,8 +1,11 @@
 //! Bounds and switches of a node.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hexad_core::Span;
+
+use super::ip_filter::IpFilter;
 
 /// How much we insist on MSE/PE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub struct Config {
     pub swarm_connections_max: usize,
     /// Peers remembered per swarm, connected or not.
     pub swarm_peers_max: usize,
+    /// Addresses that are not spoken to: not as peers, and not as nodes of the DHT.
+    pub blocked: Arc<IpFilter>,
     /// Addresses that are banned; when full, the one banned longest ago leaves.
     pub bans_max: usize,
     /// Requests that may be outstanding at one peer, and that one peer may have outstanding here (`reqq`).
@@ -99,6 +104,7 @@ impl Default for Config {
             half_open_max: 50,
             swarm_connections_max: 100,
             swarm_peers_max: 1000,
+            blocked: Arc::default(),
             bans_max: 10_000,
             requests_max: 1000,
             upload_slots: 4,

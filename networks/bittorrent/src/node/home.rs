@@ -1,11 +1,14 @@
 //! What all swarms of a node share: configuration, where we listen, which connection is whose, who is banned.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use hexad_core::{BoundedQueue, ConnId, Context, Endpoint, Level, Map, Outbox, Set, Time};
 
 use super::Node;
 use super::config::Config;
+use super::ip_filter::IpFilter;
+use super::priority::SeenAs;
 use super::swarm::{Slot, SwarmId};
 
 /// Whose a connection is.
@@ -51,6 +54,7 @@ pub(crate) struct Home {
     /// Dials under way.
     pub(crate) half_open: usize,
     pub(crate) bans: Bans,
+    pub(crate) seen_as: SeenAs,
     /// Addresses behind which we have met ourselves, which our door does not tell: what a router shows to others, or one of several that we have.
     pub(crate) ourselves: BoundedQueue<SocketAddr>,
     pub(crate) news: Vec<News>,
@@ -62,8 +66,18 @@ const OURSELVES_MAX: usize = 16;
 impl Home {
     pub(crate) fn new(config: Config) -> Self {
         let listen = config.listen.filter(|listen| listen.port() != 0);
-        let bans = Bans::new(config.bans_max);
-        Self { config, listen, places: Map::new(), half_open: 0, bans, ourselves: BoundedQueue::new(OURSELVES_MAX), news: Vec::new() }
+        let bans = Bans::new(config.bans_max, config.blocked.clone());
+        let seen_as = SeenAs::default();
+        Self {
+            config,
+            listen,
+            places: Map::new(),
+            half_open: 0,
+            bans,
+            seen_as,
+            ourselves: BoundedQueue::new(OURSELVES_MAX),
+            news: Vec::new(),
+        }
     }
 
     /// Whether an address is certainly our own listening one.
@@ -116,11 +130,13 @@ pub(crate) struct Bans {
     ids: Set<[u8; 20]>,
     count: u64,
     max: usize,
+    /// Whom the user does not want.
+    blocked: Arc<IpFilter>,
 }
 
 impl Bans {
-    const fn new(max: usize) -> Self {
-        Self { places: Map::new(), by_age: Map::new(), ids: Set::new(), count: 0, max }
+    const fn new(max: usize, blocked: Arc<IpFilter>) -> Self {
+        Self { places: Map::new(), by_age: Map::new(), ids: Set::new(), count: 0, max, blocked }
     }
 
     /// Bans an address; on this machine, where everybody has the same, an address with its port.
@@ -144,7 +160,12 @@ impl Bans {
     }
 
     pub(crate) fn has(&self, place: SocketAddr) -> bool {
-        self.places.contains_key(&key(place))
+        self.places.contains_key(&key(place)) || self.blocks(place.ip())
+    }
+
+    /// Whether a list of the user's names that address.
+    pub(crate) fn blocks(&self, ip: IpAddr) -> bool {
+        self.blocked.blocks(ip)
     }
 
     pub(crate) fn has_id(&self, id: &[u8; 20]) -> bool {

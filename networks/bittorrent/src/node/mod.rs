@@ -8,10 +8,12 @@ mod config;
 mod dht;
 mod finding;
 mod home;
+mod ip_filter;
 mod joining;
 mod lsd;
 mod operations;
 mod pex;
+mod priority;
 mod rates;
 mod request;
 mod swarm;
@@ -31,7 +33,8 @@ use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
 pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
-pub use self::request::{Reply, Request, Sources, SwarmStatus};
+pub use self::ip_filter::IpFilter;
+pub use self::request::{Order, Reply, Request, Sources, SwarmStatus};
 pub use self::trackers::TrackerStatus;
 pub use self::web_seeds::WebSeedStatus;
 

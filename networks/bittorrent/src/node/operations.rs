@@ -159,9 +159,19 @@ impl Affairs {
                 Some(Reply::Swarms(swarms))
             }
             Request::AddPeers(share, peers) => {
-                let swarm = self.swarms.values_mut().find(|swarm| swarm.has_share(share));
-                let swarm = swarm.ok_or_else(|| Failure::NotReady("no swarm has that share".into()))?;
-                swarm.add_peers(peers.into_iter().map(|peer| (peer, false)), Origin::Given, t);
+                self.swarm_of_share(share)?.add_peers(peers.into_iter().map(|peer| (peer, false)), Origin::Given, t);
+                None
+            }
+            Request::Order(share, order) => {
+                self.swarm_of_share(share)?.set_order(order);
+                None
+            }
+            Request::Reader(share, bytes) => {
+                self.swarm_of_share(share)?.set_reader(bytes.as_ref(), t);
+                None
+            }
+            Request::SuperSeed(share, on) => {
+                self.swarm_of_share(share)?.set_super_seeding(on, t);
                 None
             }
             Request::Sources(share) => {
@@ -187,6 +197,11 @@ impl Affairs {
         }
         t.out.report(op, Progress::Done);
         Ok(())
+    }
+
+    fn swarm_of_share(&mut self, share: ShareId) -> Result<&mut Box<Swarm>, Failure> {
+        let swarm = self.swarms.values_mut().find(|swarm| swarm.has_share(share));
+        swarm.ok_or_else(|| Failure::NotReady("no swarm has that share".into()))
     }
 
     /// A user no longer wants something.

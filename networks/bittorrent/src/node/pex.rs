@@ -11,6 +11,7 @@ pub const PREFERS_OBFUSCATION: u8 = 0x01;
 /// Flag of BEP 11: has everything, or wants no more.
 pub const SEED: u8 = 0x02;
 /// Flag of BEP 11: the sender reached it by dialling.
+pub const HOLE_PUNCH: u8 = 0x08;
 pub const REACHABLE: u8 = 0x10;
 
 /// Between two messages to one peer. BEP 11.

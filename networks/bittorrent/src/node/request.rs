@@ -1,7 +1,9 @@
 //! What only BitTorrent can be asked for, and the answers.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
+use hexad_content::Ranges;
 use hexad_core::{Endpoint, LeaseId, ShareId};
 
 use super::tracker_role::{PeerAnnounce, PeerTold, TrackerRefusal, TrackerTotals};
@@ -16,6 +18,12 @@ pub enum Request {
     Swarms,
     /// More peers for the swarm of that share; `Done`.
     AddPeers(ShareId, Vec<Endpoint>),
+    /// In which order what that share is fetched from its swarm; `Done`.
+    Order(ShareId, Order),
+    /// Somebody reads that share there, and waits for the first of these bytes; `None` when nobody does any more. `Done`.
+    Reader(ShareId, Option<Range<u64>>),
+    /// Whether that share is shown to peers one piece at a time (BEP 16); `Done`.
+    SuperSeed(ShareId, bool),
     /// Who helps the swarm of that share to find peers and bytes → `Reply::Sources`, then `Done`.
     Sources(ShareId),
     /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
@@ -24,6 +32,17 @@ pub enum Request {
     TrackerScrape(IpAddr, Vec<[u8; 20]>),
     /// Tracker role: the whole tracker in figures → `Reply::TrackerTotals`, then `Done`.
     TrackerTotals,
+}
+
+/// What comes before the rarest. Bytes are those of the share's layout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// The front first.
+    pub sequential: bool,
+    /// Before all others.
+    pub first: Ranges,
+    /// After all others.
+    pub last: Ranges,
 }
 
 /// Answers to [`Request`].

@@ -202,7 +202,7 @@ pub(super) fn wire_bytes(message: &Message) -> u64 {
         Message::Request(_) | Message::Cancel(_) | Message::RejectRequest(_) => 17,
         other => {
             let mut out = BytesMut::new();
-            let all = PeerExtensions { metadata: Some(1), pex: Some(2) };
+            let all = PeerExtensions { metadata: Some(1), pex: Some(2), dont_have: Some(3), upload_only: Some(4), hole_punch: Some(5) };
             frames::encode(other, 0, &all, &mut out);
             out.len() as u64
         }

@@ -1,4 +1,5 @@
-//! Extended messages: the handshake (BEP 10), ut_metadata (BEP 9), ut_pex (BEP 11).
+//! Extended messages: the handshake (BEP 10), ut_metadata (BEP 9), ut_pex (BEP 11), upload_only (BEP 21), lt_donthave (BEP 54),
+//! ut_holepunch (BEP 55).
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hexad_core::{Malformed, Map};
@@ -6,12 +7,18 @@ use hexad_core::{Malformed, Map};
 use super::bencode::{self, Out, Strictness, Value};
 use super::compact::{self, Family};
 use super::frames::PeerExtensions;
-use super::message::{ExtendedHandshake, Message, MetadataMessage, Pex, PexPeer};
+use super::message::{ExtendedHandshake, HolePunch, HolePunchKind, Message, MetadataMessage, Pex, PexPeer};
 
 /// Under which id we want ut_metadata.
 pub const UT_METADATA: u8 = 1;
 /// Under which id we want ut_pex.
 pub const UT_PEX: u8 = 2;
+/// Under which id we want lt_donthave.
+pub const LT_DONTHAVE: u8 = 3;
+/// Under which id we want upload_only.
+pub const UPLOAD_ONLY: u8 = 4;
+/// Under which id we want ut_holepunch.
+pub const UT_HOLEPUNCH: u8 = 5;
 /// Extensions read from one handshake.
 const EXTENSIONS_MAX: usize = 64;
 /// Longest name of an extension that is taken over; more than any has.
@@ -24,8 +31,12 @@ const METADATA_BLOCK: usize = 16 << 10;
 
 /// What goes into `m` of our handshake.
 #[must_use]
-pub fn our_extensions(pex: bool) -> Map<String, u8> {
-    let mut ours = Map::from([("ut_metadata".to_owned(), UT_METADATA)]);
+pub fn our_extensions(pex: bool, hole_punch: bool) -> Map<String, u8> {
+    let always = [("ut_metadata", UT_METADATA), ("lt_donthave", LT_DONTHAVE), ("upload_only", UPLOAD_ONLY)];
+    let mut ours: Map<String, u8> = always.map(|(name, id)| (name.to_owned(), id)).into();
+    if hole_punch {
+        ours.insert("ut_holepunch".to_owned(), UT_HOLEPUNCH);
+    }
     if pex {
         ours.insert("ut_pex".to_owned(), UT_PEX);
     }
@@ -40,7 +51,13 @@ pub(super) fn decode(frame: &[u8], extensions: &mut PeerExtensions) -> Result<Me
         0 => {
             let handshake = read_handshake(payload)?;
             // `m` is additive; 0 switches off.
-            for (name, slot) in [("ut_metadata", &mut extensions.metadata), ("ut_pex", &mut extensions.pex)] {
+            for (name, slot) in [
+                ("ut_metadata", &mut extensions.metadata),
+                ("ut_pex", &mut extensions.pex),
+                ("lt_donthave", &mut extensions.dont_have),
+                ("upload_only", &mut extensions.upload_only),
+                ("ut_holepunch", &mut extensions.hole_punch),
+            ] {
                 if let Some(&id) = handshake.extensions.get(name) {
                     *slot = (id != 0).then_some(id);
                 }
@@ -49,6 +66,17 @@ pub(super) fn decode(frame: &[u8], extensions: &mut PeerExtensions) -> Result<Me
         }
         UT_METADATA => Ok(read_metadata(payload)?.map_or_else(|| Message::Unknown(20, Bytes::copy_from_slice(frame)), Message::Metadata)),
         UT_PEX => read_pex(payload),
+        LT_DONTHAVE => match payload.try_into() {
+            Ok(piece) => Ok(Message::DontHave(u32::from_be_bytes(piece))),
+            Err(_) => Err(Malformed::at(2, format!("expected lt_donthave to have 4 bytes, came {}", payload.len()))),
+        },
+        UPLOAD_ONLY => match payload {
+            [flag] => Ok(Message::UploadOnly(*flag != 0)),
+            _ => Err(Malformed::at(2, format!("expected upload_only to have 1 byte, came {}", payload.len()))),
+        },
+        UT_HOLEPUNCH => {
+            Ok(read_hole_punch(payload)?.map_or_else(|| Message::Unknown(20, Bytes::copy_from_slice(frame)), Message::HolePunch))
+        }
         _ => Ok(Message::Unknown(20, Bytes::copy_from_slice(frame))),
     }
 }
@@ -132,11 +160,57 @@ fn read_pex(payload: &[u8]) -> Result<Message, Malformed> {
     Ok(Message::Pex(Pex { added, dropped }))
 }
 
+/// `None` for a type or a family that is not known.
+fn read_hole_punch(payload: &[u8]) -> Result<Option<HolePunch>, Malformed> {
+    let [kind, family, rest @ ..] = payload else {
+        return Err(Malformed::at(2, "expected ut_holepunch to begin with a type and a family"));
+    };
+    let family = match family {
+        0 => Family::V4,
+        1 => Family::V6,
+        _ => return Ok(None),
+    };
+    let length = family.peer_bytes();
+    let at = rest.get(..length).and_then(|contact| compact::peers(contact, family).next());
+    // libtorrent writes the code behind errors only, others always.
+    let code = rest.get(length..).and_then(|code| code.first_chunk::<4>()).map(|code| u32::from_be_bytes(*code));
+    let kind = match (kind, code) {
+        (0, _) => HolePunchKind::Rendezvous,
+        (1, _) => HolePunchKind::Connect,
+        (2, Some(code)) => HolePunchKind::Error(code),
+        (2, None) => return Err(Malformed::at(payload.len(), "expected an error of ut_holepunch to have a code")),
+        _ => return Ok(None),
+    };
+    match at {
+        Some(at) => Ok(Some(HolePunch { kind, at })),
+        None if rest.len() < length => {
+            Err(Malformed::at(payload.len(), format!("expected ut_holepunch to have {length} bytes of address")))
+        }
+        // Nobody can be at that address.
+        None => Ok(None),
+    }
+}
+
+fn hole_punch_payload(told: &HolePunch) -> Vec<u8> {
+    let (kind, code) = match told.kind {
+        HolePunchKind::Rendezvous => (0, 0),
+        HolePunchKind::Connect => (1, 0),
+        HolePunchKind::Error(code) => (2, code),
+    };
+    let mut payload = vec![kind, u8::from(Family::of(told.at.ip()) == Family::V6)];
+    compact::write_peer(told.at, &mut payload);
+    payload.extend_from_slice(&code.to_be_bytes());
+    payload
+}
+
 pub(super) fn encode(message: &Message, extensions: &PeerExtensions, out: &mut BytesMut) {
     let (id, payload) = match message {
         Message::ExtendedHandshake(handshake) => (Some(0), handshake_payload(handshake)),
         Message::Metadata(metadata) => (extensions.metadata, metadata_payload(metadata)),
         Message::Pex(pex) => (extensions.pex, pex_payload(pex)),
+        Message::DontHave(piece) => (extensions.dont_have, piece.to_be_bytes().to_vec()),
+        Message::UploadOnly(on) => (extensions.upload_only, vec![u8::from(*on)]),
+        Message::HolePunch(told) => (extensions.hole_punch, hole_punch_payload(told)),
         _ => (None, Vec::new()),
     };
     let Some(id) = id else { return };

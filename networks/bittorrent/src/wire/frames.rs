@@ -19,6 +19,9 @@ const PIECE_HEAD: u32 = 9;
 pub(super) struct PeerExtensions {
     pub metadata: Option<u8>,
     pub pex: Option<u8>,
+    pub dont_have: Option<u8>,
+    pub upload_only: Option<u8>,
+    pub hole_punch: Option<u8>,
 }
 
 /// The next frame's length without its prefix, when at least the prefix is there.
@@ -161,7 +164,12 @@ pub(super) fn encode(message: &Message, body_bytes: u64, extensions: &PeerExtens
         Message::HaveNone => bare(15, out),
         Message::RejectRequest(wanted) => block(16, wanted, out),
         Message::AllowedFast(piece) => number(17, *piece, out),
-        Message::ExtendedHandshake(_) | Message::Metadata(_) | Message::Pex(_) => extended::encode(message, extensions, out),
+        Message::ExtendedHandshake(_)
+        | Message::Metadata(_)
+        | Message::Pex(_)
+        | Message::DontHave(_)
+        | Message::UploadOnly(_)
+        | Message::HolePunch(_) => extended::encode(message, extensions, out),
         Message::HashRequest(span) => hashes::write(21, span, &[], out),
         Message::Hashes(span, found) => hashes::write(22, span, found, out),
         Message::HashReject(span) => hashes::write(23, span, &[], out),

@@ -115,6 +115,37 @@ pub struct Pex {
     pub dropped: Vec<SocketAddr>,
 }
 
+/// ut_holepunch, BEP 55.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HolePunch {
+    /// What is to be done.
+    pub kind: HolePunchKind,
+    /// Who the message is about.
+    pub at: SocketAddr,
+}
+
+/// What a ut_holepunch message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HolePunchKind {
+    /// 0: asks a peer to introduce us.
+    Rendezvous,
+    /// 1: dial each other now.
+    Connect,
+    /// 2: there is no way, and why.
+    Error(u32),
+}
+
+impl HolePunchKind {
+    /// The address is nobody's.
+    pub const NO_SUCH_PEER: Self = Self::Error(1);
+    /// Known, and not connected.
+    pub const NOT_CONNECTED: Self = Self::Error(2);
+    /// Does not speak it.
+    pub const NO_SUPPORT: Self = Self::Error(3);
+    /// Whoever is asked himself.
+    pub const NO_SELF: Self = Self::Error(4);
+}
+
 /// A DHT node as others name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeContact {
@@ -400,6 +431,12 @@ pub enum Message {
     Metadata(MetadataMessage),
     /// 20, ut_pex.
     Pex(Pex),
+    /// 20, lt_donthave: the sender has that piece no longer. BEP 54.
+    DontHave(u32),
+    /// 20, upload_only: whether the sender takes nothing any more. BEP 21.
+    UploadOnly(bool),
+    /// 20, ut_holepunch. BEP 55.
+    HolePunch(HolePunch),
     /// 21. BEP 52, as the two that follow.
     HashRequest(Box<HashSpan>),
     /// 22: as many hashes as asked for, then the uncles that prove them, from below.
@@ -463,6 +500,9 @@ impl hexad_core::Message for Message {
             Self::ExtendedHandshake(_) => "extended handshake",
             Self::Metadata(_) => "ut_metadata",
             Self::Pex(_) => "ut_pex",
+            Self::DontHave(_) => "lt_donthave",
+            Self::UploadOnly(_) => "upload_only",
+            Self::HolePunch(_) => "ut_holepunch",
             Self::HashRequest(_) => "hash request",
             Self::Hashes(..) => "hashes",
             Self::HashReject(_) => "hash reject",

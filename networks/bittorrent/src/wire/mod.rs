@@ -26,8 +26,8 @@ use crate::doors;
 pub use codec::{PeerCodec, reserved};
 pub use fast::allowed_fast_set;
 pub use message::{
-    BlockRef, ExtendedHandshake, Handshake, HashSpan, Krpc, KrpcAnswer, KrpcBody, KrpcQuery, LsdAnnounce, Message, MetadataMessage,
-    NodeContact, Pex, PexPeer, ScrapeCounts, TrackerAnnounce, TrackerDatagram, TrackerEvent, Want,
+    BlockRef, ExtendedHandshake, Handshake, HashSpan, HolePunch, HolePunchKind, Krpc, KrpcAnswer, KrpcBody, KrpcQuery, LsdAnnounce,
+    Message, MetadataMessage, NodeContact, Pex, PexPeer, ScrapeCounts, TrackerAnnounce, TrackerDatagram, TrackerEvent, Want,
 };
 pub use mse::{Accept, Secrets, manner};
 

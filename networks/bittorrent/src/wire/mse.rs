@@ -46,6 +46,16 @@ impl Secrets {
     pub fn new(accept: Accept, info_hashes: impl IntoIterator<Item = [u8; 20]>) -> Self {
         Self { accept, skeys: Arc::new(info_hashes.into_iter().map(|skey| (hash(&[b"req2", &skey]), skey)).collect()) }
     }
+
+    /// The node has one torrent more. Copies that were handed out stay as they are.
+    pub(crate) fn add(&mut self, info_hash: [u8; 20]) {
+        Arc::make_mut(&mut self.skeys).insert(hash(&[b"req2", &info_hash]), info_hash);
+    }
+
+    /// The node has one torrent less.
+    pub(crate) fn remove(&mut self, info_hash: [u8; 20]) {
+        Arc::make_mut(&mut self.skeys).remove(&hash(&[b"req2", &info_hash]));
+    }
 }
 
 const PRIME: &[u8] = b"FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\

@@ -1,7 +1,7 @@
 //! Extended messages: what is taken over from a handshake, from PEX and from ut_metadata, and how much of it.
 
 use bytes::BytesMut;
-use hexad_bittorrent::wire::extended::{UT_METADATA, UT_PEX, our_extensions};
+use hexad_bittorrent::wire::extended::{LT_DONTHAVE, UPLOAD_ONLY, UT_HOLEPUNCH, UT_METADATA, UT_PEX, our_extensions};
 use hexad_bittorrent::wire::{ExtendedHandshake, Message, MetadataMessage, Pex, PexPeer};
 use hexad_core::{Codec as _, Malformed, Map};
 use proptest::prelude::*;
@@ -81,8 +81,11 @@ fn messages_go_under_the_ids_that_the_peer_named_last() {
 
 #[test]
 fn we_offer_pex_only_where_it_is_on() {
-    assert_eq!(our_extensions(true), Map::from([("ut_metadata".to_owned(), UT_METADATA), ("ut_pex".to_owned(), UT_PEX)]));
-    assert_eq!(our_extensions(false), Map::from([("ut_metadata".to_owned(), UT_METADATA)]));
+    let named = |names: &[(&str, u8)]| names.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect::<Map<_, _>>();
+    let always = [("ut_metadata", UT_METADATA), ("lt_donthave", LT_DONTHAVE), ("upload_only", UPLOAD_ONLY)];
+    assert_eq!(our_extensions(false, false), named(&always));
+    let all = [&always[..], &[("ut_pex", UT_PEX), ("ut_holepunch", UT_HOLEPUNCH)]].concat();
+    assert_eq!(our_extensions(true, true), named(&all));
 }
 
 #[test]

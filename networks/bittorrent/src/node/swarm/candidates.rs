@@ -1,6 +1,11 @@
 //! Peers of one swarm that are known: where they are, what came of dialling them, and who is next.
 
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
 use hexad_core::{Dice, Endpoint, Map, Span, Time};
+
+use crate::node::priority::priority;
 
 /// Failures in a row after which a peer is forgotten.
 const FAILS_MAX: u8 = 4;
@@ -92,13 +97,20 @@ impl Candidates {
         true
     }
 
-    /// The peer to dial next: who failed least, and of those the most trusted, at random among equals.
-    pub(crate) fn next(&mut self, seeding: bool, now: Time, dice: &mut Dice) -> Option<Next> {
+    /// The peer to dial next: who failed least, and of those the most trusted; among equals by the priority of BEP 40 where our own address of
+    /// that family is known (asked with whether it is IPv4), else at random.
+    pub(crate) fn next(&mut self, seeding: bool, own: impl Fn(bool) -> Option<SocketAddr>, now: Time, dice: &mut Dice) -> Option<Next> {
+        let own = [own(true), own(false)];
         let ready = |one: &Candidate| one.now == Now::Idle && one.not_before <= now && !(seeding && one.seed);
-        let mut best: Option<(&Endpoint, (u8, Origin))> = None;
+        let worth = |peer: &Endpoint| {
+            let at = peer.socket()?;
+            let own = own[usize::from(!at.ip().to_canonical().is_ipv4())]?;
+            Some(priority(own, at))
+        };
+        let mut best: Option<(&Endpoint, (u8, Origin, Reverse<Option<u32>>))> = None;
         let mut equals = 0;
         for (peer, one) in self.known.iter().filter(|(_, one)| ready(one)) {
-            let rank = (one.fails, one.origin);
+            let rank = (one.fails, one.origin, Reverse(worth(peer)));
             match best {
                 Some((_, other)) if other < rank => {}
                 Some((_, other)) if other == rank => {
@@ -115,6 +127,18 @@ impl Candidates {
         candidate.now = Now::Dialling;
         let (plain, v2) = (candidate.plain, candidate.v2);
         Some(Next { peer, plain, v2 })
+    }
+
+    /// Whether that peer is among them.
+    pub(crate) fn knows(&self, peer: &Endpoint) -> bool {
+        self.known.contains_key(peer)
+    }
+
+    /// It is being dialled for a reason of its own.
+    pub(crate) fn dialling(&mut self, peer: &Endpoint) {
+        if let Some(one) = self.known.get_mut(peer) {
+            one.now = Now::Dialling;
+        }
     }
 
     /// Whether anybody could be dialled, now or later.
@@ -215,12 +239,12 @@ mod tests {
         candidates.add(peer(1), Origin::Pex, false, false);
         candidates.add(peer(2), Origin::Given, false, false);
         candidates.add(peer(3), Origin::Tracker, true, false);
-        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), Some(next(2)));
+        assert_eq!(candidates.next(false, |_| None, Time::ZERO, &mut dice), Some(next(2)));
         candidates.failed(&peer(2), Time::ZERO);
-        assert_eq!(candidates.next(true, Time::ZERO, &mut dice), Some(next(1)), "a seed does not dial seeds");
-        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), Some(next(3)));
-        assert_eq!(candidates.next(false, Time::ZERO, &mut dice), None);
-        assert_eq!(candidates.next(false, Time::ZERO + PAUSE, &mut dice), Some(next(2)));
+        assert_eq!(candidates.next(true, |_| None, Time::ZERO, &mut dice), Some(next(1)), "a seed does not dial seeds");
+        assert_eq!(candidates.next(false, |_| None, Time::ZERO, &mut dice), Some(next(3)));
+        assert_eq!(candidates.next(false, |_| None, Time::ZERO, &mut dice), None);
+        assert_eq!(candidates.next(false, |_| None, Time::ZERO + PAUSE, &mut dice), Some(next(2)));
     }
 
     #[test]

@@ -23,6 +23,10 @@ impl Swarm {
         self.learn(&Names::of_info(&metainfo.info));
         let geometry = Geometry::of(&metainfo);
         self.picker = Picker::new(geometry.clone(), t.home.config.picking);
+        self.picker.set_order(self.order.sequential, &self.order.first, &self.order.last);
+        if let Some(times) = &mut self.super_seeding {
+            *times = vec![0; geometry.pieces as usize];
+        }
         self.have = Bits::new(geometry.pieces);
         if let Some(fetch) = self.fetch {
             t.out.report(fetch.op, Progress::Described(Box::new(metainfo.description())));

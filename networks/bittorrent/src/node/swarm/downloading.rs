@@ -115,6 +115,18 @@ impl Swarm {
         let before = requests.len();
         let conn = *conn;
         let out = &mut *t.out;
+        let mut late = Vec::new();
+        picker.pick_awaited(
+            &asker,
+            count.min(ENDGAME_MAX),
+            |piece, block| requests.contains(piece, block),
+            |piece, block| late.push((piece, block)),
+        );
+        for &(piece, block) in &late {
+            requests.ask(piece, block, now);
+            out.send_to(conn, Message::Request(geometry.block(piece, block)));
+        }
+        let count = count.saturating_sub(u32::try_from(late.len()).unwrap_or(u32::MAX));
         let at_work = picker.pick(&asker, count, t.cx.dice, |piece, block| {
             requests.ask(piece, block, now);
             out.send_to(conn, Message::Request(geometry.block(piece, block)));

@@ -8,7 +8,7 @@ use super::peer::{HINTS_MAX, Peer};
 use super::{Slot, Swarm};
 use crate::node::config::Encryption;
 use crate::node::home::{News, Turn};
-use crate::node::pex::{PREFERS_OBFUSCATION, PexHeard, REACHABLE, SEED};
+use crate::node::pex::{HOLE_PUNCH, PREFERS_OBFUSCATION, PexHeard, REACHABLE, SEED};
 use crate::wire::metainfo::PIECES_MAX;
 use crate::wire::{ExtendedHandshake, Message, Pex, PexPeer, allowed_fast_set};
 
@@ -40,6 +40,12 @@ impl Swarm {
             Message::ExtendedHandshake(handshake) => self.on_extended_handshake(slot, &handshake, t),
             Message::Metadata(message) => self.on_metadata(slot, message, t),
             Message::Pex(pex) => self.on_pex(slot, &pex, t),
+            Message::DontHave(piece) => self.on_dont_have(slot, piece, t),
+            Message::UploadOnly(on) => {
+                peer.upload_only = on;
+                self.mind(slot, t);
+            }
+            Message::HolePunch(told) => self.on_hole_punch(slot, told, t),
             Message::Port(port) => {
                 if let Some(ip) = self.peer(slot).and_then(|peer| peer.remote.ip())
                     && port != 0
@@ -131,7 +137,11 @@ impl Swarm {
         peer.bits = bits;
         peer.needs = needs;
         peer.dry = false;
-        self.allow_fast(slot, t);
+        if self.is_super_seeding() {
+            self.show_next(slot, t);
+        } else {
+            self.allow_fast(slot, t);
+        }
         self.mind(slot, t);
     }
 
@@ -154,16 +164,54 @@ impl Swarm {
             return;
         }
         picker.peer_has(piece, &peer.bits);
+        let seed = peer.bits.is_full();
         let needed = picker.needed().get(piece);
         if needed {
             peer.needs += 1;
             peer.dry = false;
         }
-        if peer.bits.is_full() || (needed && !peer.we_want) {
+        let wants_telling = seed || (needed && !peer.we_want);
+        self.passed_on(slot, piece, t);
+        if wants_telling {
             self.mind(slot, t);
         } else if needed {
             self.refill(slot, t);
         }
+    }
+
+    /// A peer has a piece no longer (BEP 54).
+    fn on_dont_have(&mut self, slot: Slot, piece: u32, t: &mut Turn<'_, '_>) {
+        let Some(pieces) = self.torrent.as_ref().map(|torrent| torrent.geometry.pieces) else {
+            if let Some(peer) = self.peer(slot) {
+                peer.early.haves.retain(|&have| have != piece);
+            }
+            return;
+        };
+        if piece >= pieces {
+            return self.part_for_nonsense(slot, "dont_have_out_of_range", t);
+        }
+        let Self { peers, picker, .. } = self;
+        let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
+        if !peer.bits.get(piece) {
+            return self.nonsense(slot, "dont_have_again", t);
+        }
+        picker.peer_lost(piece, &peer.bits);
+        peer.bits.clear(piece);
+        peer.suggested.retain(|&other| other != piece);
+        peer.allowed.retain(|&other| other != piece);
+        if picker.needed().get(piece) {
+            peer.needs = peer.needs.saturating_sub(1);
+        }
+        // Without the fast extension, what was asked for is dropped in silence.
+        if !peer.fast {
+            let gone: Vec<_> = peer.requests.iter().filter(|asked| asked.piece == piece).collect();
+            for asked in gone {
+                peer.requests.forgive(asked.piece, asked.block);
+                picker.returned(slot, asked.piece, asked.block);
+            }
+        }
+        self.mind(slot, t);
+        self.stir(t);
     }
 
     /// Tells a peer whether it interests us, lets it go when neither can give the other anything, asks it for what it has.
@@ -228,6 +276,11 @@ impl Swarm {
         let speaks = |name: &str, before: bool| theirs.extensions.get(name).map_or(before, |&id| id != 0);
         peer.wants_metadata = speaks("ut_metadata", peer.wants_metadata);
         peer.wants_pex = speaks("ut_pex", peer.wants_pex);
+        peer.wants_dont_have = speaks("lt_donthave", peer.wants_dont_have);
+        peer.wants_holepunch = speaks("ut_holepunch", peer.wants_holepunch);
+        if let Some(ip) = theirs.your_ip {
+            t.home.seen_as.told(ip);
+        }
         peer.metadata_bytes = theirs.metadata_bytes.or(peer.metadata_bytes);
         peer.upload_only = theirs.upload_only.unwrap_or(peer.upload_only);
         if theirs.requests_max.is_some() {
@@ -249,6 +302,9 @@ impl Swarm {
         let Some(from) = peer.remote.ip() else { return };
         match peer.pex_receiver.hears(pex, from, now) {
             PexHeard::Peers(peers) => {
+                if self.peer(slot).is_some_and(|peer| peer.wants_holepunch) {
+                    peers.iter().filter(|peer| peer.flags & HOLE_PUNCH != 0).for_each(|peer| self.could_introduce(slot, peer.address));
+                }
                 let peers = peers.into_iter().map(|peer| (Endpoint::Ip(peer.address), peer.flags & SEED != 0));
                 self.add_peers(peers, Origin::Pex, t);
             }
@@ -268,7 +324,8 @@ impl Swarm {
         let flags = |peer: &Peer| {
             let seed = if peer.is_seed() || peer.upload_only { SEED } else { 0 };
             let reachable = if peer.outgoing { REACHABLE } else { 0 };
-            seed | reachable | if peer.obfuscated { obfuscation } else { 0 }
+            let punch = if peer.wants_holepunch { HOLE_PUNCH } else { 0 };
+            seed | reachable | punch | if peer.obfuscated { obfuscation } else { 0 }
         };
         let connected: Vec<PexPeer> =
             self.peers.iter().flatten().filter_map(|peer| Some(PexPeer { address: peer.listen?, flags: flags(peer) })).collect();

@@ -4,6 +4,7 @@ use hexad_core::{ConnId, Dial, Endpoint, Level, Output, Span, Time, Transport, W
 
 use super::candidates::{Next, Origin};
 use super::peer::Peer;
+use super::super_seeding::Shown;
 use super::{Slot, Swarm};
 use crate::doors;
 use crate::node::config::{Encryption, Utp};
@@ -69,7 +70,8 @@ impl Swarm {
             && t.home.half_open < t.home.config.half_open_max
             && self.connected + self.dials.len() < t.home.config.swarm_connections_max
         {
-            let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, t.cx.now, t.cx.dice) else { break };
+            let own = |v4| t.home.seen_as.ip(v4).zip(t.home.listen).map(|(ip, listen)| std::net::SocketAddr::new(ip, listen.port()));
+            let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, own, t.cx.now, t.cx.dice) else { break };
             let manner = match t.home.config.encryption {
                 Encryption::Off => manner::PLAIN,
                 Encryption::Preferred if plain => manner::PLAIN,
@@ -85,7 +87,7 @@ impl Swarm {
         }
     }
 
-    fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], utp: bool, t: &mut Turn<'_, '_>) {
+    pub(super) fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], utp: bool, t: &mut Turn<'_, '_>) {
         let conn = t.cx.new_conn();
         let secret = info_hash.to_vec().into();
         let (transport, deadline) =
@@ -148,7 +150,11 @@ impl Swarm {
         if dialled.opened && self.names.are_both() {
             self.candidates.goes_by_the_other_name(&dialled.peer);
         }
-        self.candidates.failed(&dialled.peer, t.cx.now);
+        if dialled.opened || !self.ask_to_be_introduced(&dialled.peer, t) {
+            self.candidates.failed(&dialled.peer, t.cx.now);
+        } else {
+            self.candidates.closed(&dialled.peer, PAUSE, t.cx.now);
+        }
         self.look_alive(t);
     }
 
@@ -233,6 +239,10 @@ impl Swarm {
             peer.bits = super::Bits::new(torrent.geometry.pieces);
         }
         let first = match (self.have.count(), peer.fast) {
+            _ if self.is_super_seeding() => {
+                peer.shown = Some(Shown::default());
+                peer.fast.then_some(Message::HaveNone)
+            }
             (0, true) => Some(Message::HaveNone),
             (0, false) => None,
             (_, true) if self.have.is_full() => Some(Message::HaveAll),
@@ -292,13 +302,13 @@ impl Swarm {
         let private = self.is_private();
         let metadata_bytes = self.metainfo().and_then(|metainfo| u32::try_from(metainfo.info.bytes.len()).ok());
         Message::from(ExtendedHandshake {
-            extensions: our_extensions(config.pex && !private),
+            extensions: our_extensions(config.pex && !private, config.utp != Utp::Off && !private),
             client: Some(concat!("Hexad ", env!("CARGO_PKG_VERSION")).to_owned()),
             listen_port: config.listen.and(t.home.listen).map(|listen| listen.port()),
             your_ip: peer.remote.ip(),
             requests_max: Some(config.requests_max),
             metadata_bytes,
-            upload_only: (self.torrent.is_some() && self.is_seeding()).then_some(true),
+            upload_only: (self.torrent.is_some() && self.is_seeding() && peer.shown.is_none()).then_some(true),
             prefers_obfuscation: (config.encryption != Encryption::Off).then_some(true),
         })
     }

@@ -3,7 +3,7 @@
 //! A fetch and a publish of the same info hash share one swarm. Split by what is remembered: [`peer`] one connection, [`candidates`] who could be dialled,
 //! [`picker`] pieces, [`requests`] and [`uploads`] the queues of one peer, [`names`] the info hashes, [`metadata`] the info dictionary on its way and
 //! [`layers`] the hashes that it lacks, [`blame`] who lied. What is done with it: `links` (connections), `hearing` (what peers say), `downloading`,
-//! `uploading`, `describing`, `hashes`.
+//! `uploading`, `super_seeding`, `describing`, `hashes`, `holes`.
 
 mod bits;
 mod blame;
@@ -14,6 +14,7 @@ mod downloading;
 mod geometry;
 mod hashes;
 mod hearing;
+mod holes;
 mod layers;
 mod links;
 mod metadata;
@@ -21,6 +22,7 @@ mod names;
 mod peer;
 mod picker;
 mod requests;
+mod super_seeding;
 mod uploading;
 mod uploads;
 
@@ -40,11 +42,11 @@ pub(crate) use self::links::HANDSHAKE_DEADLINE;
 use self::metadata::Metadata;
 pub(crate) use self::names::Names;
 use self::peer::Peer;
-use self::picker::Picker;
 pub(crate) use self::picker::Slot;
+use self::picker::{GiverId, Picker};
 use super::home::{News, Turn};
 use super::rates::Meter;
-use super::request::SwarmStatus;
+use super::request::{Order, SwarmStatus};
 use super::trackers::Standing;
 use super::{Encryption, Timer};
 use crate::wire::metainfo::Metainfo;
@@ -106,6 +108,11 @@ pub(crate) struct Swarm {
     /// What any of the offers has.
     have: Bits,
     picker: Picker,
+    order: Order,
+    /// How often each piece was shown, while we show them one by one.
+    super_seeding: Option<Vec<u16>>,
+    /// Peers who could introduce us to others, and which of our connections they were.
+    relays: Map<SocketAddr, (Slot, GiverId)>,
     peers: Vec<Option<Box<Peer>>>,
     connected: usize,
     dials: Map<ConnId, Dialled>,
@@ -144,6 +151,9 @@ impl Swarm {
             offers: Vec::new(),
             have: Bits::new(0),
             picker: Picker::new(nothing, config.picking),
+            order: Order::default(),
+            super_seeding: None,
+            relays: Map::new(),
             peers: Vec::new(),
             connected: 0,
             dials: Map::new(),
@@ -259,6 +269,18 @@ impl Swarm {
         self.announce_pieces(&fresh, t);
     }
 
+    /// In which order it is fetched from now on.
+    pub(crate) fn set_order(&mut self, order: Order) {
+        self.picker.set_order(order.sequential, &order.first, &order.last);
+        self.order = order;
+    }
+
+    /// Somebody reads there, or nobody any more.
+    pub(crate) fn set_reader(&mut self, bytes: Option<&std::ops::Range<u64>>, t: &mut Turn<'_, '_>) {
+        self.picker.set_reader(bytes);
+        self.stir(t);
+    }
+
     /// Ends what an operation asked for; true when it was one of this swarm's.
     pub(crate) fn cancel(&mut self, op: OpId, t: &mut Turn<'_, '_>) -> bool {
         if self.fetch.is_some_and(|fetch| fetch.op == op && !fetch.done) {
@@ -286,13 +308,16 @@ impl Swarm {
     fn withdraw(&mut self, index: usize, t: &mut Turn<'_, '_>) {
         self.offers.remove(index);
         let pieces = self.have.len();
-        self.have = Bits::new(pieces);
+        let before = std::mem::replace(&mut self.have, Bits::new(pieces));
         for offer in &self.offers {
             for piece in offer.have.iter() {
                 self.have.set(piece);
             }
         }
         self.reject_what_is_gone(t);
+        if !self.is_idle() {
+            self.tell_what_is_gone(&before, t);
+        }
     }
 
     /// Leaves: every connection is closed.
@@ -364,6 +389,7 @@ impl Swarm {
         self.look_at_metadata(t);
         self.look_at_layers(t);
         self.exchange_peers(t);
+        self.look_at_what_is_shown(t);
         if now >= self.next_choke {
             self.next_choke = now + t.home.config.choke_interval;
             self.choke_round(t);

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use hexad_core::{ConnId, Endpoint, Span, Time};
 
 use super::bits::Bits;
+use super::holes::INTRODUCTIONS_PER_S;
 use super::picker::{GiverId, Slot};
 use super::requests::Requests;
+use super::super_seeding::Shown;
 use super::uploads::Uploads;
 use crate::node::pex::{PexReceiver, PexSender};
 use crate::node::rates::Meter;
@@ -73,6 +75,13 @@ pub(crate) struct Peer {
     /// It wants ut_metadata, ut_pex.
     pub(super) wants_metadata: bool,
     pub(super) wants_pex: bool,
+    /// It takes lt_donthave, ut_holepunch.
+    pub(super) wants_dont_have: bool,
+    pub(super) wants_holepunch: bool,
+    /// Introductions that it may still ask for; refilled with time.
+    pub(super) introductions: u32,
+    /// What it was shown of what we have; `None` when it was told all.
+    pub(super) shown: Option<Shown>,
     pub(super) metadata_bytes: Option<u32>,
     pub(super) pex_sender: PexSender,
     pub(super) pex_receiver: PexReceiver,
@@ -142,6 +151,10 @@ impl Peer {
             allowed: Vec::new(),
             wants_metadata: false,
             wants_pex: false,
+            wants_dont_have: false,
+            wants_holepunch: false,
+            introductions: INTRODUCTIONS_PER_S,
+            shown: None,
             metadata_bytes: None,
             pex_sender: PexSender::new(),
             pex_receiver: PexReceiver::new(now),
@@ -173,6 +186,7 @@ impl Peer {
     pub(super) fn pace(&mut self, now: Time) {
         self.metadata_credit = (self.metadata_credit + METADATA_CREDIT_PER_S).min(METADATA_CREDIT_MAX);
         self.hash_credit = (self.hash_credit + HASH_CREDIT_PER_S).min(HASH_CREDIT_MAX);
+        self.introductions = INTRODUCTIONS_PER_S;
         self.uploads.pace();
         self.requests.pace(&mut self.down, now);
         self.dry = false;

@@ -4,6 +4,7 @@
 //! A piece that nobody has begun stands in the bucket of its number of copies, so that one more `have` costs one swap.
 
 mod open;
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use hexad_core::{Dice, Map};
 
 pub(crate) use self::open::GiverId;
 use self::open::{Open, Stage};
+use self::order::Order;
 use super::bits::Bits;
 use super::geometry::Geometry;
 use crate::node::config::Picking;
@@ -82,6 +84,7 @@ pub(crate) enum Came {
 pub(crate) struct Picker {
     geometry: Geometry,
     picking: Picking,
+    order: Order,
     /// Connected peers that have everything; they are not counted in `copies`.
     seeds: u32,
     copies: Vec<u16>,
@@ -107,6 +110,7 @@ impl Picker {
         Self {
             geometry,
             picking,
+            order: Order::default(),
             seeds: 0,
             copies: vec![0; pieces],
             states: vec![State::Idle; pieces],
@@ -120,6 +124,21 @@ impl Picker {
             begun: 0,
             good: 0,
         }
+    }
+
+    /// What comes before the rarest: the front first, these bytes before all others, those after all others.
+    pub(crate) fn set_order(&mut self, sequential: bool, first: &Ranges, last: &Ranges) {
+        self.order.set(sequential, first, last, &self.geometry);
+    }
+
+    /// Somebody reads there, and waits for the first of these bytes.
+    pub(crate) fn set_reader(&mut self, bytes: Option<&std::ops::Range<u64>>) {
+        self.order.set_reader(bytes, &self.geometry);
+    }
+
+    /// Copies of a piece at connected peers.
+    pub(crate) fn copies(&self, piece: u32) -> u32 {
+        self.copies.get(piece as usize).map_or(0, |&copies| u32::from(copies)) + self.seeds
     }
 
     /// Pieces that are leased and not good.
@@ -173,6 +192,16 @@ impl Picker {
             self.seeds = self.seeds.saturating_sub(1);
         } else {
             bits.iter().for_each(|piece| self.uncopied(piece));
+        }
+    }
+
+    /// A connected peer has a piece no longer; `bits` says what it had before.
+    pub(crate) fn peer_lost(&mut self, piece: u32, bits: &Bits) {
+        if bits.is_full() {
+            self.seeds = self.seeds.saturating_sub(1);
+            bits.iter().filter(|&other| other != piece).for_each(|other| self.copied(other));
+        } else {
+            self.uncopied(piece);
         }
     }
 
@@ -303,6 +332,9 @@ impl Picker {
         if let Some(only) = asker.only {
             return self.next_allowed(asker, only);
         }
+        if let Some(piece) = self.next_for_reader(asker) {
+            return Some(piece);
+        }
         if let Some(piece) = current
             && self.open.get(&piece).is_some_and(|open| fits(piece, open) && (open.owner() == Some(asker.slot) || !asker.alone))
         {
@@ -334,6 +366,36 @@ impl Picker {
             return shared.map(|(&piece, _)| piece);
         }
         None
+    }
+
+    /// The first piece that somebody waits for, and of which a block is free; who is slow, or works alone, would only hold it up.
+    fn next_for_reader(&mut self, asker: &Asker<'_>) -> Option<u32> {
+        if asker.slow || asker.alone {
+            return None;
+        }
+        for piece in self.order.reader().filter(|&piece| asker.bits.get(piece)) {
+            match self.states[piece as usize] {
+                State::Free => {
+                    self.begin(piece, asker);
+                    return Some(piece);
+                }
+                State::Open if self.open.get(&piece).is_some_and(|open| open.free() > 0 && !open.is_alone()) => return Some(piece),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Up to `count` blocks of the very piece that somebody waits for and that others were asked for: one who is slow must not hold up a reader.
+    pub(crate) fn pick_awaited(&mut self, asker: &Asker<'_>, count: u32, mine: impl Fn(u32, u32) -> bool, mut ask: impl FnMut(u32, u32)) {
+        let piece = self.order.reader().start;
+        if self.order.reader().is_empty() || asker.slow || asker.alone || asker.only.is_some() || !asker.bits.get(piece) {
+            return;
+        }
+        let (mut left, mut looks) = (count, ENDGAME_LOOKS);
+        if let Some(open) = self.open.get_mut(&piece).filter(|open| !open.is_alone() && open.free() == 0) {
+            open.ask_again(1, &mut left, &mut looks, |block| !mine(piece, block), |block| ask(piece, block));
+        }
     }
 
     fn next_allowed(&mut self, asker: &Asker<'_>, only: &[u32]) -> Option<u32> {
@@ -369,6 +431,9 @@ impl Picker {
         if self.free.count() == 0 {
             return None;
         }
+        if !self.order.is_plain() {
+            return self.ordered_piece(asker, dice);
+        }
         if let Some(&piece) = asker.suggested.iter().find(|&&piece| self.free.get(piece) && asker.bits.get(piece)) {
             return Some(piece);
         }
@@ -394,6 +459,27 @@ impl Picker {
             }
         }
         None
+    }
+
+    /// A piece of the highest rank: the first of those, or the rarest.
+    fn ordered_piece(&self, asker: &Asker<'_>, dice: &mut Dice) -> Option<u32> {
+        let reader = self.order.reader();
+        let mut best: Option<((bool, u8), u16, u32)> = None;
+        let mut equals = 0_u64;
+        for piece in self.free.both(asker.bits) {
+            // Who is slow leaves what somebody waits for to others.
+            let rank = (reader.contains(&piece) == asker.slow, u8::MAX - self.order.rank(piece));
+            let copies = if self.order.is_sequential() { 0 } else { self.copies[piece as usize] };
+            equals = match best {
+                Some((other, fewest, _)) if (other, fewest) < (rank, copies) => continue,
+                Some((other, fewest, _)) if (other, fewest) == (rank, copies) => equals + 1,
+                _ => 1,
+            };
+            if equals == 1 || (!self.order.is_sequential() && dice.below(equals) == 0) {
+                best = Some((rank, copies, piece));
+            }
+        }
+        best.map(|(_, _, piece)| piece)
     }
 
     /// The rarest of a peer's pieces by going through them: for a peer that has few of what is wanted.

@@ -132,7 +132,7 @@ impl Swarm {
         if !fits {
             return self.part_for_nonsense(slot, "request_bad", t);
         }
-        let have = self.have.get(block.piece);
+        let have = self.have.get(block.piece) && self.may_have(slot, block.piece);
         let Some(peer) = self.peer(slot) else { return };
         let allowed = !peer.choked || (peer.fast && peer.allowed_by_us.contains(&block.piece));
         let refusal = if peer.uploads.len() >= requests_max {
@@ -215,6 +215,16 @@ impl Swarm {
             for &piece in pieces.iter().filter(|&&piece| !peer.bits.get(piece)) {
                 t.out.send_to(peer.conn, Message::Have(piece));
                 peer.said = t.cx.now;
+            }
+        }
+    }
+
+    /// Tells those who want to know it what we have no longer (BEP 54); the others are told no when they ask.
+    pub(super) fn tell_what_is_gone(&mut self, before: &super::Bits, t: &mut Turn<'_, '_>) {
+        let gone: Vec<u32> = before.iter().filter(|&piece| !self.have.get(piece)).collect();
+        for peer in self.peers.iter_mut().flatten().filter(|peer| peer.wants_dont_have && peer.shown.is_none()) {
+            for &piece in &gone {
+                peer.say(Message::DontHave(piece), t);
             }
         }
     }

@@ -188,7 +188,7 @@ impl Bench {
     }
 
     pub fn extended(&self, size: Option<u32>) -> Message {
-        let extensions = crate::wire::extended::our_extensions(true);
+        let extensions = crate::wire::extended::our_extensions(true, false);
         Message::from(ExtendedHandshake { extensions, metadata_bytes: size, ..ExtendedHandshake::default() })
     }
 }

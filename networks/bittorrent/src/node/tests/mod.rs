@@ -1,9 +1,12 @@
 //! The node as its host and its peers see it.
 
 mod bench;
+mod extensions;
 mod fetching;
 mod giving;
 mod joining;
 mod links;
+mod ordering;
+mod super_seeding;
 mod trouble;
 mod v2;
