@@ -143,6 +143,10 @@ fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskF
             .pool_idle_timeout(IDLE_MAX)
             .dns_resolver(Resolver(rule, names.clone()))
     };
+    let builder = || match &config.interface {
+        Some(interface) => builder().interface(interface),
+        None => builder(),
+    };
     // A machine without any certificates of its own still speaks plain HTTP, and HTTPS with the authorities it was given.
     let certificates = extra().map_err(unusable)?;
     builder().tls_certs_merge(certificates).build().or_else(|_| builder().tls_certs_only(extra()?).build()).map_err(unusable)
@@ -225,17 +229,18 @@ fn told(wrong: &reqwest::Error) -> String {
     causes.last().cloned().unwrap_or_else(|| wrong.to_string())
 }
 
-/// Gets a file of at most `bytes_max` bytes. Blocks; for threads of the session.
+/// Gets a file of at most `bytes_max` bytes, over `interface` where one is named. Blocks; for threads of the session.
 ///
 /// # Errors
 /// When it is not there, too large, or does not come in time.
-pub fn get(url: &str, bytes_max: u64, deadline: Duration) -> Result<Bytes, AskFailure> {
+pub fn get(url: &str, bytes_max: u64, deadline: Duration, interface: Option<&str>) -> Result<Bytes, AskFailure> {
+    let config = HostConfig { interface: interface.map(str::to_owned), ..HostConfig::default() };
     let request = HttpRequest { method: HttpMethod::Get, url: url.to_owned(), range: None, answer_bytes_max: bytes_max, deadline };
     // On a thread of its own, since the caller's may belong to a runtime.
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|wrong| AskFailure::Other(wrong.to_string()))?;
-        let answer = runtime.block_on(async { Http::new(&HostConfig::default(), &Names::new(1))?.exchange(&request).await });
+        let answer = runtime.block_on(async { Http::new(&config, &Names::new(1))?.exchange(&request).await });
         runtime.shutdown_background();
         answer
     });

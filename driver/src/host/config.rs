@@ -18,6 +18,8 @@ pub struct HostConfig {
     /// Whence connections and HTTP requests go out to hosts of the same family; the system's choice without one. A tracker takes the address that it
     /// hears from for the one that we listen at, so where that is one of several, this should be the same.
     pub source: Option<IpAddr>,
+    /// The one interface by name that every socket is bound to: what cannot go over it goes nowhere. Names are looked up by the system all the same.
+    pub interface: Option<String>,
     /// Interfaces by name on which multicast groups are joined; `None` is all that are up.
     pub multicast_interfaces: Option<Vec<String>>,
     /// Connections at a time, those being dialled included. At most half of the descriptors that the system allows.
@@ -53,6 +55,7 @@ impl Default for HostConfig {
             state_dir: None,
             outside: true,
             source: None,
+            interface: None,
             multicast_interfaces: None,
             connections_max: 2000,
             half_open_max: 100,

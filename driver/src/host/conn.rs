@@ -88,7 +88,7 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
                 stage.note(Level::Debug, "outside_not_allowed", None, address.to_string());
                 continue;
             }
-            match connect(address, stage.config.source).await {
+            match connect(address, stage.config.source, stage.config.interface.as_deref()).await {
                 Ok(stream) => return Ok((stream, address)),
                 Err(error) => why = why_not(&error),
             }
@@ -98,9 +98,12 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
     timeout(deadline, connecting).await.unwrap_or(Err(Why::TimedOut))
 }
 
-async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+async fn connect(to: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
+    if interface.is_some() {
+        socket2::SockRef::from(&socket).bind_device(interface.map(str::as_bytes))?;
+    }
     if let Some(source) = source.filter(|source| source.is_ipv4() == to.is_ipv4()) {
         socket.bind(SocketAddr::new(source, 0))?;
     }

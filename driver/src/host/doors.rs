@@ -157,7 +157,7 @@ fn bound<N: Network>(stage: &Stage<N>, door: Door, bind: &Bind, opened: io::Resu
 
 fn streams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
     let (bound, sockets) = both_families(at, |at| {
-        let socket = socket(at, Type::STREAM)?;
+        let socket = socket(at, Type::STREAM, stage.config.interface.as_deref())?;
         // A port whose last connections have not quite ended can be listened at again.
         socket.set_reuse_address(true)?;
         socket.bind(&at.into())?;
@@ -201,7 +201,7 @@ async fn accept_all<N: Network>(stage: Rc<Stage<N>>, door: Door, listener: TcpLi
 
 fn datagrams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
     let (bound, sockets) = both_families(at, |at| {
-        let socket = socket(at, Type::DGRAM)?;
+        let socket = socket(at, Type::DGRAM, stage.config.interface.as_deref())?;
         let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);
         socket.bind(&at.into())?;
         UdpSocket::from_std(socket.into())
@@ -217,7 +217,7 @@ fn datagrams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io
 }
 
 fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {
-    let (group, complaints) = multicast::join(group, stage.config.multicast_interfaces.as_deref())?;
+    let (group, complaints) = multicast::join(group, stage.config.multicast_interfaces.as_deref(), stage.config.interface.as_deref())?;
     for complaint in complaints {
         stage.note(Level::Debug, "group_not_joined", None, complaint);
     }
@@ -227,11 +227,12 @@ fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io:
     Ok((group.address(), Doorway { sockets: Sockets::Group(group), tasks }))
 }
 
-/// A socket that is not bound yet.
-pub(super) fn socket(at: SocketAddr, kind: Type) -> io::Result<Socket> {
+/// A socket that is not bound to an address yet, and to `interface` where one is named.
+pub(super) fn socket(at: SocketAddr, kind: Type, interface: Option<&str>) -> io::Result<Socket> {
     let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
     let socket = Socket::new(Domain::for_address(at), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
+    socket.bind_device(interface.map(str::as_bytes))?;
     if at.is_ipv6() {
         socket.set_only_v6(true)?;
     }

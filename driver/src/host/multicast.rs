@@ -61,22 +61,22 @@ impl Group {
     }
 }
 
-/// Joins a group on all interfaces of these names, or all that are up. Returns what went wrong on single interfaces as well.
+/// Joins a group on all interfaces of these names, or all that are up; on `only` and no other where that is named. Returns what went wrong on single interfaces as well.
 ///
 /// # Errors
 /// When it could be joined nowhere.
-pub(super) fn join(group: SocketAddr, names: Option<&[String]>) -> io::Result<(Group, Vec<String>)> {
+pub(super) fn join(group: SocketAddr, names: Option<&[String]>, only: Option<&str>) -> io::Result<(Group, Vec<String>)> {
     if !group.ip().is_multicast() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the address of a group"));
     }
     let everywhere: IpAddr = if group.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let hearing = socket(group, Type::DGRAM)?;
+    let hearing = socket(group, Type::DGRAM, only)?;
     hearing.set_reuse_address(true)?;
     hearing.set_reuse_port(true)?;
     // Bound to an IPv4 group, a socket hears that group only; an IPv6 group would need an interface in its address.
     let hear_at = if group.is_ipv4() { group } else { SocketAddr::new(everywhere, group.port()) };
     hearing.bind(&hear_at.into())?;
-    let sending = socket(group, Type::DGRAM)?;
+    let sending = socket(group, Type::DGRAM, only)?;
     sending.bind(&SocketAddr::new(everywhere, 0).into())?;
     match group.ip() {
         IpAddr::V4(_) => {
@@ -89,7 +89,7 @@ pub(super) fn join(group: SocketAddr, names: Option<&[String]>) -> io::Result<(G
         }
     }
     let (mut joined, mut complaints) = (Vec::new(), Vec::new());
-    for (index, name) in interfaces(&hearing, names) {
+    for (index, name) in interfaces(&hearing, names).into_iter().filter(|(_, name)| only.is_none_or(|only| only == name)) {
         let join = match group.ip() {
             IpAddr::V4(group) => hearing.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index)),
             IpAddr::V6(group) => hearing.join_multicast_v6(&group, index),

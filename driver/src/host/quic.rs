@@ -132,7 +132,7 @@ pub(super) async fn listen<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: Soc
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(io::Error::other)?));
     config.transport_config(transport());
     let (bound, endpoints) = both_families(at, |at| {
-        let socket = socket(at, Type::DGRAM)?;
+        let socket = socket(at, Type::DGRAM, stage.config.interface.as_deref())?;
         socket.bind(&at.into())?;
         let endpoint = quinn::Endpoint::new(EndpointConfig::default(), Some(config.clone()), socket.into(), Arc::new(TokioRuntime))?;
         Ok((endpoint.local_addr()?, endpoint))

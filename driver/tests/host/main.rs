@@ -3,6 +3,7 @@
 mod asks;
 mod connections;
 mod datagrams;
+mod interface;
 mod life;
 mod limits;
 mod pace;
