@@ -14,8 +14,19 @@ pub enum Event {
         network: String,
         /// `IP:PORT`; on our own overlays `KEY@IP:PORT`, by which others can join.
         address: String,
-        /// What it is for: `peers`, `ring`, `network`, `clients`, `fcp`, `tracker-http`, `tracker-udp`.
+        /// What it is for: `stream` (an HTTP address), `peers`, `ring`, `network`, `clients`, `fcp`, `tracker-http`, `tracker-udp`.
         purpose: String,
+    },
+    /// Whether the router lets others in to us.
+    Reachable {
+        /// To our part of which network.
+        network: String,
+        /// `IP:PORT` outside, as far as the router says it; absent where none lets others in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        /// How it was asked: `PCP`, `NAT-PMP`, `UPnP`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// We are part of a network.
     Joined {

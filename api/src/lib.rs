@@ -3,6 +3,7 @@
 //! Everything here can be written as JSON; what a session does is reached through [`Session`], [`Roles`] and [`Torrents`] only.
 
 mod event;
+mod how;
 mod lab;
 mod problem;
 mod request;
@@ -13,12 +14,13 @@ mod torrent;
 use std::sync::mpsc::Receiver;
 
 pub use event::Event;
+pub use how::{How, Limits};
 pub use lab::{
     LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
     LabVerdict, Laboratory,
 };
 pub use problem::Problem;
-pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
+pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,
@@ -47,6 +49,15 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// When the request cannot be begun; what fails later comes as `Event::Failed`.
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem>;
+
+    /// Brings something here and serves it by HTTP from the first byte on: where somebody reads comes first. Goes on until stopped.
+    ///
+    /// # Errors
+    /// When the request cannot be begun, or the address cannot be listened at.
+    fn stream(&self, request: StreamRequest) -> Result<Task, Problem>;
+
+    /// Sets how fast bytes may come and go on all networks together, from now on.
+    fn set_limits(&self, limits: Limits);
 
     /// Offers files.
     ///

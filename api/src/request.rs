@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Selection;
+use crate::{How, Selection};
 
 /// Brings something here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,18 @@ pub struct FetchRequest {
     pub select: Selection,
     /// Go on seeding when complete.
     pub seed: bool,
+    /// How.
+    #[serde(default)]
+    pub how: How,
+}
+
+/// Brings something here, and serves it by HTTP meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRequest {
+    /// What, and where to.
+    pub fetch: FetchRequest,
+    /// Where players connect: an address of this machine that nobody else reaches.
+    pub http: SocketAddr,
 }
 
 /// Offers files.
@@ -45,6 +57,9 @@ pub struct PublishRequest {
     pub tiers: Vec<Vec<String>>,
     /// `IP:PORT` of peers to connect to.
     pub peers: Vec<String>,
+    /// How.
+    #[serde(default)]
+    pub how: How,
 }
 
 /// Finds what others offer.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Limits;
+
 /// A session's networks, and what they share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -12,6 +14,12 @@ pub struct Settings {
     pub state_dir: Option<PathBuf>,
     /// Which networks are joined.
     pub networks: Vec<NetworkSettings>,
+    /// The one interface of this machine over which anything goes; what cannot go over it goes nowhere.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// How fast bytes may come and go on all of them together.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// How to take part in one network.
@@ -93,6 +101,12 @@ pub struct BittorrentSettings {
     pub utp: Utp,
     /// `HOST:PORT` of DHT nodes to begin with.
     pub dht_bootstrap: Vec<String>,
+    /// Ask the router to let others in (PCP, NAT-PMP, UPnP).
+    #[serde(default)]
+    pub map_ports: bool,
+    /// Lists of addresses that are not spoken to: PeerGuardian text, `ipfilter.dat`, or prefixes.
+    #[serde(default)]
+    pub block_lists: Vec<PathBuf>,
 }
 
 impl Default for BittorrentSettings {
@@ -108,6 +122,8 @@ impl Default for BittorrentSettings {
             dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
                 .map(String::from)
                 .to_vec(),
+            map_ports: false,
+            block_lists: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use hexad_api::{BittorrentSettings, Encryption, Problem, Settings, Utp};
 
+use crate::how::{GoalArgs, LimitArgs, OrderArgs};
 use crate::networks::{EntryArgs, NetworkName};
 
 /// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Freenet, Gnutella, Kazaa, Napster.
@@ -34,6 +35,9 @@ pub enum Command {
     /// Bring files here, proven byte by byte
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch(FetchArgs),
+    /// Play files while they come: serve them by HTTP on this machine from the first byte on
+    #[command(after_help = crate::stream::EXAMPLES)]
+    Stream(crate::stream::StreamArgs),
     /// Make, show and check .torrent files
     Torrent(TorrentArgs),
     /// What only Chord can do: put and get values
@@ -53,6 +57,7 @@ Examples:
   hexad fetch debian.torrent --into ~/Downloads
   hexad fetch 'magnet:?xt=urn:btih:…' --seed
   hexad fetch https://example.org/album.torrent --select '*.flac' --select 0-2
+  hexad fetch album.torrent --sequential --first '*.cue' --max-up 200k --seed-ratio 1.5
   hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json
   hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000";
@@ -61,6 +66,7 @@ const PUBLISH_EXAMPLES: &str = "\
 Examples:
   hexad publish ~/album --tracker http://tracker.example.org/announce
   hexad publish film.mkv -o film.torrent
+  hexad publish film.mkv --super-seed --seed-ratio 3 --max-up 1MiB
   hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881
   hexad publish film.mkv --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad publish film.mkv --on freenet --bootstrap 5f0c…@192.0.2.1:4000
@@ -102,6 +108,18 @@ pub struct NetworkArgs {
     /// A DHT node to begin with, in place of the usual ones; may be repeated
     #[arg(long = "dht-node", value_name = "HOST:PORT")]
     pub dht_nodes: Vec<String>,
+    /// Ask the router to let others in to BitTorrent (by PCP, NAT-PMP or UPnP)
+    #[arg(long)]
+    pub map_ports: bool,
+    /// Speak to nobody whose address this list names: PeerGuardian text, ipfilter.dat, or prefixes like 192.0.2.0/24; may be repeated
+    #[arg(long = "block-list", value_name = "FILE")]
+    pub block_lists: Vec<PathBuf>,
+    /// Go out over this network interface only, such as that of a VPN: when it is down, nothing goes another way
+    #[arg(long, value_name = "NAME")]
+    pub interface: Option<String>,
+    /// How fast bytes may come and go
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// How to get into other networks
     #[command(flatten)]
     pub entry: EntryArgs,
@@ -125,7 +143,8 @@ impl NetworkArgs {
                 _ => NetworkName::Bittorrent,
             });
         }
-        self.entry.settings(&on, self.listen, || self.bittorrent())
+        let settings = self.entry.settings(&on, self.listen, || self.bittorrent())?;
+        Ok(Settings { limits: self.limits.limits(), interface: self.interface.clone(), ..settings })
     }
 
     fn bittorrent(&self) -> BittorrentSettings {
@@ -146,6 +165,8 @@ impl NetworkArgs {
                 _ => Utp::Off,
             },
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
+            map_ports: self.map_ports,
+            block_lists: self.block_lists.clone(),
         }
     }
 }
@@ -171,6 +192,12 @@ pub struct FetchArgs {
     /// Go on seeding when complete, until stopped
     #[arg(long)]
     pub seed: bool,
+    /// In which order files come
+    #[command(flatten)]
+    pub order: OrderArgs,
+    /// When there is an end to seeding; a goal implies --seed
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// One JSON object per line on stdout: started, progress, verified, complete, failed …
     #[arg(long)]
     pub json: bool,
@@ -200,6 +227,12 @@ pub struct PublishArgs {
     /// Trackers to name in the .torrent: one tier for each use, comma-separated inside a tier
     #[arg(long = "tracker", value_name = "URL[,URL]", conflicts_with = "torrent")]
     pub trackers: Vec<String>,
+    /// Show peers one piece at a time (BEP 16), so that a seed of little bandwidth gives each piece about once
+    #[arg(long)]
+    pub super_seed: bool,
+    /// When there is an end to seeding
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// One JSON object per line on stdout: seeding, progress …
     #[arg(long)]
     pub json: bool,

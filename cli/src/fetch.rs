@@ -1,9 +1,10 @@
 //! `hexad fetch`.
 
-use hexad_api::{FetchRequest, Problem, Selection, Session as _};
+use hexad_api::{FetchRequest, How, Problem, Selection, Session as _};
 
 use crate::args::FetchArgs;
 use crate::follow::{Until, follow};
+use crate::how::OrderArgs;
 use crate::render::Screen;
 
 /// Fetches, and goes on seeding if asked; returns without error only when every selected byte is verified on disk.
@@ -12,14 +13,18 @@ use crate::render::Screen;
 /// When it cannot, or is stopped before it is complete.
 pub fn run(given: FetchArgs, logs: bool) -> Result<(), Problem> {
     let session = given.network.settings(&given.source).and_then(|settings| hexad_daemon::open(&settings));
+    // A goal of giving is for whoever gives.
+    let seed = given.seed || given.goal.is_given();
+    let OrderArgs { sequential, first, last } = given.order;
     let request = FetchRequest {
         source: given.source,
         on: Vec::new(),
         into: given.into,
         peers: given.network.peers,
         select: Selection { patterns: given.select },
-        seed: given.seed,
+        seed,
+        how: How { sequential, first, last, ..given.goal.how() },
     };
     let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.fetch(request));
-    follow(begun, Screen::new(given.json, logs), if given.seed { Until::Seeding } else { Until::Complete })
+    follow(begun, Screen::new(given.json, logs), if seed { Until::Seeding } else { Until::Complete })
 }

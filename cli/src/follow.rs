@@ -12,6 +12,8 @@ pub enum Until {
     Complete,
     /// Goes on until the user stops it, and is in effect when others can fetch.
     Seeding,
+    /// Goes on until the user stops it, and is in effect when players can connect.
+    Streaming,
     /// Goes on until the user stops it, and is in effect at once.
     Serving,
     /// Goes on until the user stops it, and is in effect when the network is joined.
@@ -45,6 +47,7 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
             Event::Complete { .. } if until == Until::Complete => break Ok(()),
             Event::Done => break Ok(()),
             Event::Seeding { .. } => in_effect = true,
+            Event::Listening { purpose, .. } if purpose == "stream" => in_effect = true,
             Event::Joined { .. } if until == Until::Joined => in_effect = true,
             Event::Failed { message, hint } => break Err(Problem { message, hint }),
             Event::Stopped if in_effect => break Ok(()),

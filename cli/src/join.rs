@@ -276,7 +276,7 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
 /// When the network cannot be joined.
 pub fn stay(network: NetworkSettings, state_dir: Option<std::path::PathBuf>, screen: Screen) -> Result<(), Problem> {
     let request = JoinRequest { network: network.name().to_owned() };
-    let session = hexad_daemon::open(&Settings { state_dir, networks: vec![network] });
+    let session = hexad_daemon::open(&Settings { state_dir, networks: vec![network], ..Settings::default() });
     let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.join(request));
     follow(begun, screen, Until::Joined)
 }

@@ -8,6 +8,7 @@ mod demo;
 mod fetch;
 mod follow;
 mod freenet;
+mod how;
 mod join;
 mod lab;
 mod networks;
@@ -17,6 +18,7 @@ mod render;
 mod search;
 mod serve;
 mod signals;
+mod stream;
 mod torrent;
 
 use std::io::IsTerminal as _;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Publish(given) => publish::run(given, logs),
         Command::Search(given) => search::run(given, logs),
         Command::Fetch(given) => fetch::run(given, logs),
+        Command::Stream(given) => stream::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
         Command::Chord(given) => chord::run(given.command, logs),
         Command::Freenet(given) => freenet::run(given.command),

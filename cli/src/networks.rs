@@ -173,6 +173,6 @@ impl EntryArgs {
                 }),
             }
         });
-        Ok(Settings { networks: networks.collect(), state_dir: self.state.folder() })
+        Ok(Settings { networks: networks.collect(), state_dir: self.state.folder(), ..Settings::default() })
     }
 }

@@ -1,6 +1,6 @@
 //! `hexad publish`.
 
-use hexad_api::{Problem, PublishRequest, Session as _};
+use hexad_api::{How, Problem, PublishRequest, Session as _};
 
 use crate::args::{PublishArgs, tiers};
 use crate::follow::{Until, follow};
@@ -21,6 +21,7 @@ pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
         force: given.force,
         tiers: tiers(&given.trackers),
         peers: given.network.peers,
+        how: How { super_seed: given.super_seed, ..given.goal.how() },
     };
     let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.publish(request));
     follow(begun, Screen::new(given.json, logs), Until::Seeding)

@@ -64,10 +64,15 @@ impl Screen {
                 "tracker-udp" => eprintln!("UDP tracker at udp://{address}"),
                 "fcp" => eprintln!("FCP at {address}; stop with Ctrl-C"),
                 "clients" => eprintln!("Napster server at {address}; stop with Ctrl-C"),
+                "stream" => return out::line(address),
                 // Others join by this line.
                 "ring" | "network" if self.announces => return out::line(address),
                 _ => tracing::info!(%address, %purpose, "listening"),
             },
+            Event::Reachable { address: Some(address), by, .. } => {
+                tracing::info!(%address, by = by.as_deref().unwrap_or_default(), "the router lets others in");
+            }
+            Event::Reachable { network, .. } => self.say(&format!("warning: no router lets others in to {network}")),
             Event::Joined { network } if self.announces && network != "napster-server" => {
                 self.say(&format!("joined {network}; stop with Ctrl-C"));
             }

@@ -7,17 +7,18 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Instant;
 
-use hexad_api::{Event, FetchRequest, Problem};
-use hexad_content::{Digests, Layout, Proof, safe_names};
+use hexad_api::{Event, FetchRequest, How, Problem, Selection};
+use hexad_content::{Digests, Layout, Proof, Ranges, safe_names};
 use hexad_core::{Description, LeaseId, OpId, Share, ShareId, Source};
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEvent};
 
 use crate::books::Books;
-use crate::networks::TransferStanding;
+use crate::networks::{Order, TransferStanding};
 use crate::pace::Pace;
 use crate::publish::{Identity, link_of};
-use crate::session::{Happening, shown};
+use crate::session::{Happening, Streaming, shown};
 use crate::source::{self, Found, unnumbered};
+use crate::stream::{self, Running};
 
 /// Below the target folder: what nothing proves.
 const UNPROVEN: &str = "unproven";
@@ -77,6 +78,13 @@ pub(crate) struct Fetch {
     pub(crate) settled_bytes: u64,
     pace: Pace,
     over: bool,
+    /// Since when all is there and given on.
+    seeds_since: Option<Instant>,
+    given_bytes: u64,
+    done: bool,
+    streaming: Option<Streaming>,
+    /// Through what it is read while it comes.
+    pub(crate) running: Option<Running>,
 }
 
 /// What becomes of a fetch whose target folder is prepared.
@@ -100,7 +108,13 @@ pub(crate) enum Described {
 
 impl Fetch {
     /// Books for `request`; `found` is what its source turned out to be.
-    pub(crate) fn begin(books: &mut Books, mut request: FetchRequest, found: &Found, events: Sender<Event>) -> Self {
+    pub(crate) fn begin(
+        books: &mut Books,
+        mut request: FetchRequest,
+        found: &Found,
+        streaming: Option<Streaming>,
+        events: Sender<Event>,
+    ) -> Self {
         if request.select.patterns.is_empty() {
             request.select = found.select.clone();
         }
@@ -120,7 +134,47 @@ impl Fetch {
             settled_bytes: 0,
             pace: Pace::default(),
             over: false,
+            seeds_since: None,
+            given_bytes: 0,
+            done: false,
+            streaming,
+            running: None,
         }
+    }
+
+    /// How it is to be done.
+    pub(crate) fn how(&self) -> &How {
+        &self.request.how
+    }
+
+    /// In which order it is to come, where that is not left to the network.
+    pub(crate) fn order(&self) -> Option<Order> {
+        let how = &self.request.how;
+        if !how.sequential && how.first.is_empty() && how.last.is_empty() {
+            return None;
+        }
+        let layout = &self.description.as_ref()?.layout;
+        let ranges = |patterns: &[String]| {
+            if patterns.is_empty() {
+                return Ranges::new();
+            }
+            // What names nothing was said when the files became known.
+            let mask = Selection { patterns: patterns.to_vec() }.mask(&paths(layout)).unwrap_or_default();
+            mask.iter().enumerate().filter(|(_, on)| **on).map(|(index, _)| layout.file_range(index)).collect()
+        };
+        Some(Order { sequential: how.sequential, first: ranges(&how.first), last: ranges(&how.last) })
+    }
+
+    /// Whether the user's goal of giving is reached.
+    pub(crate) fn has_given_enough(&self, now: Instant) -> bool {
+        let Some(since) = self.seeds_since.filter(|_| !self.done) else { return false };
+        self.request.how.is_enough(self.given_bytes, self.wanted_bytes, now.duration_since(since).as_secs())
+    }
+
+    /// It ends in order.
+    pub(crate) fn done_seeding(&mut self) {
+        self.done = true;
+        self.tell(Event::Done);
     }
 
     /// Lets a network take part.
@@ -232,6 +286,17 @@ impl Fetch {
                 return Described::Leave;
             }
         };
+        let ordered = [&self.request.how.first, &self.request.how.last].map(|patterns| Selection { patterns: patterns.clone() });
+        if let Some(wrong) = ordered.iter().find_map(|selection| selection.mask(&paths(&layout)).err()) {
+            self.fail(&Problem::new(wrong.to_string()).hint(listing(&layout)));
+            return Described::Leave;
+        }
+        if let Some(streaming) = &self.streaming {
+            let files = streaming.stage.opened(share, layout.clone(), wanted.clone());
+            for (index, path) in files {
+                self.tell(stream::listening(stream::address_of(streaming.at, index, &path)));
+            }
+        }
         let names = safe_names(&layout);
         let selected = || layout.files().iter().zip(&wanted).filter(|(_, on)| **on).map(|(file, _)| file);
         self.name.clone_from(&names.root);
@@ -279,6 +344,7 @@ impl Fetch {
             }
         };
         self.opened = true;
+        self.has_news();
         let verified_bytes = opened.wanted.iter().map(|range| opened.held.within(range).total()).sum();
         self.on_verified(verified_bytes);
         if opened.complete && self.complete(0, transfers) {
@@ -322,8 +388,15 @@ impl Fetch {
         }
     }
 
+    fn has_news(&self) {
+        if let Some(streaming) = &self.streaming {
+            streaming.stage.happened();
+        }
+    }
+
     fn on_verified(&mut self, verified_bytes: u64) {
         self.verified_bytes = verified_bytes;
+        self.has_news();
         self.tell(Event::Verified { verified_bytes, wanted_bytes: self.wanted_bytes });
     }
 
@@ -339,6 +412,8 @@ impl Fetch {
             return true;
         }
         self.over = true;
+        self.has_news();
+        self.seeds_since = self.request.seed.then(Instant::now);
         self.tell(Event::Complete {
             name: self.name.clone(),
             path: shown(&self.path),
@@ -373,9 +448,10 @@ impl Fetch {
         let Some(standing) = standings.iter().find(|standing| standing.lease == Some(lease) || standing.share == Some(self.share)) else {
             return;
         };
-        if self.over && !self.request.seed {
+        if self.over && !self.request.seed || self.done {
             return;
         }
+        self.given_bytes = standing.uploaded_bytes;
         if self.description.is_none() {
             return self.tell(Event::Looking { peers: standing.peers, peers_known: standing.peers_known });
         }

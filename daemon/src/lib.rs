@@ -19,6 +19,7 @@ mod search;
 mod session;
 mod session_loop;
 mod source;
+mod stream;
 mod tracker;
 mod watch;
 mod web;

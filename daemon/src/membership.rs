@@ -1,11 +1,13 @@
 //! What a session remembers of one of its networks: whether it is joined, what waits for that, and what goes on there.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use hexad_api::{Event, Problem};
 use hexad_core::{Failure, OpId, Operation, Shares};
+use hexad_driver::mapping::{Gateway, Kind, Outcome, Running, Want, default_gateway, run};
 
 use crate::networks::{Ear, Member, Opening, Standing, Wish};
 use crate::session::Happening;
@@ -35,6 +37,8 @@ pub(crate) struct Membership {
     doors: Vec<Event>,
     /// How it stands, as it was last told.
     standing: Option<Event>,
+    /// The router is asked to let others in.
+    mapping: Option<Running>,
 }
 
 impl Membership {
@@ -49,6 +53,7 @@ impl Membership {
             live: BTreeSet::new(),
             doors: Vec::new(),
             standing: None,
+            mapping: None,
         }
     }
 
@@ -93,6 +98,42 @@ impl Membership {
         self.doors.push(event.clone());
         // One that joining has not needed is news.
         self.is_joined().then_some(event)
+    }
+
+    /// Has the router let others in at an open door, where the user wants that.
+    pub(crate) fn map_ports(&mut self, address: &str, happenings: &Sender<Happening>) {
+        let Some(listen) = address.parse::<SocketAddr>().ok().filter(|listen| self.opening.map_ports && !listen.ip().is_loopback()) else {
+            return;
+        };
+        let gateway = default_gateway();
+        let towards = Gateway::usual(gateway);
+        let own = if listen.ip().is_unspecified() { own_address(towards.pmp.unwrap_or(towards.ssdp)) } else { Some(listen.ip()) };
+        let Some(own) = own else { return };
+        let wants = [Kind::Tcp, Kind::Udp].map(|kind| Want { kind, port: listen.port() }).to_vec();
+        let (happenings, number) = (happenings.clone(), self.number);
+        let tell = move |outcome| {
+            let _ = happenings.send(Happening::Mapped(number, outcome));
+        };
+        match run(towards, own, wants, tell) {
+            Ok(running) => self.mapping = Some(running),
+            Err(wrong) => tracing::warn!(%wrong, "the router cannot be asked to let others in"),
+        }
+    }
+
+    /// What came of that; returns what is to be told.
+    pub(crate) fn on_mapped(&mut self, outcome: Outcome) -> Event {
+        let event = match outcome {
+            Outcome::Open { way, external_ip, mapped } => {
+                let port =
+                    mapped.iter().find(|mapped| mapped.want.kind == Kind::Tcp).or(mapped.first()).map_or(0, |mapped| mapped.external_port);
+                let address = external_ip.map_or_else(|| format!("?:{port}"), |ip| SocketAddr::new(ip, port).to_string());
+                Event::Reachable { network: self.name().into(), address: Some(address), by: Some(way.to_string()) }
+            }
+            Outcome::Closed => Event::Reachable { network: self.name().into(), address: None, by: None },
+        };
+        self.doors.retain(|door| !matches!(door, Event::Reachable { .. }));
+        self.doors.push(event.clone());
+        event
     }
 
     /// It is joined; begins what has waited for that.
@@ -192,4 +233,11 @@ impl Membership {
             member.set_shares(shares);
         }
     }
+}
+
+/// By which address this machine speaks to that one. Nothing is sent.
+fn own_address(to: SocketAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((IpAddr::from([0, 0, 0, 0]), 0)).ok()?;
+    socket.connect(to).ok()?;
+    socket.local_addr().ok().map(|own| own.ip()).filter(|ip| !ip.is_unspecified())
 }

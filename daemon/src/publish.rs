@@ -1,12 +1,14 @@
 //! One publish: files hashed or checked, then offered on every network that was asked for.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::Instant;
 
 use bytes::Bytes;
-use hexad_api::{CreateRequest, Event, Problem, PublishRequest};
+use hexad_api::{CreateRequest, Event, How, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
 use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
@@ -69,6 +71,11 @@ pub(crate) struct Publish {
     /// On which networks.
     pub(crate) on: Vec<(usize, &'static str)>,
     peers: Vec<Endpoint>,
+    pub(crate) how: How,
+    /// Since when it is offered, and what was given of each share.
+    seeds_since: Option<Instant>,
+    given: BTreeMap<ShareId, u64>,
+    done: bool,
     events: Sender<Event>,
     offers: Vec<Offer>,
     seedings: Vec<Seeding>,
@@ -86,6 +93,7 @@ impl Publish {
     ) -> Self {
         let task = books.op();
         let peers = request.peers.iter().filter_map(|peer| source::endpoint(peer).ok()).collect();
+        let how = request.how.clone();
         let plan = Preparing::of(on.iter().map(|(_, name)| *name));
         thread::spawn(move || {
             let tell = |event| {
@@ -94,7 +102,19 @@ impl Publish {
             let prepared = prepare(&request, plan, &tell);
             let _ = happenings.send(Happening::Prepared(task, prepared));
         });
-        Self { task, on, peers, events, offers: Vec::new(), seedings: Vec::new(), over: false }
+        Self {
+            task,
+            on,
+            peers,
+            how,
+            seeds_since: None,
+            given: BTreeMap::new(),
+            done: false,
+            events,
+            offers: Vec::new(),
+            seedings: Vec::new(),
+            over: false,
+        }
     }
 
     /// Tells whoever watches; nobody may.
@@ -158,10 +178,25 @@ impl Publish {
         self.peers.clone()
     }
 
+    /// Whether the user's goal of giving is reached, for each of the shares.
+    pub(crate) fn has_given_enough(&self, now: Instant) -> bool {
+        let Some(since) = self.seeds_since.filter(|_| !self.done && !self.over && self.how.has_goal()) else { return false };
+        let seeded_s = now.duration_since(since).as_secs();
+        let given = |offer: &Offer| self.given.get(&offer.share).copied().unwrap_or(0);
+        self.offers.iter().all(|offer| self.how.is_enough(given(offer), offer.content.layout.total_bytes(), seeded_s))
+    }
+
+    /// It ends in order.
+    pub(crate) fn done_seeding(&mut self) {
+        self.done = true;
+        self.tell(Event::Done);
+    }
+
     /// A publish is in effect.
-    pub(crate) fn on_done(&self, op: OpId) {
+    pub(crate) fn on_done(&mut self, op: OpId) {
         let Some(seeding) = self.seedings.iter().find(|seeding| seeding.op == op) else { return };
         let Some(offer) = self.offers.iter().find(|offer| offer.share == seeding.share) else { return };
+        self.seeds_since.get_or_insert_with(Instant::now);
         let Share { layout, digests, proof, torrent, .. } = &offer.content;
         let Identity { info_hash, content_id } = Identity::of(digests, proof.as_ref());
         self.tell(Event::Seeding {
@@ -176,7 +211,15 @@ impl Publish {
     }
 
     /// How the shares of a network are doing.
-    pub(crate) fn on_standing(&self, network: usize, standings: &[TransferStanding]) {
+    pub(crate) fn on_standing(&mut self, network: usize, standings: &[TransferStanding]) {
+        if self.done {
+            return;
+        }
+        for standing in standings {
+            if let Some(share) = standing.share.filter(|share| self.offers.iter().any(|offer| offer.share == *share)) {
+                self.given.insert(share, standing.uploaded_bytes);
+            }
+        }
         for seeding in self.seedings.iter().filter(|seeding| seeding.network == network) {
             let bytes = self.offers.iter().find(|offer| offer.share == seeding.share).map(|offer| offer.content.layout.total_bytes());
             if let (Some(bytes), Some(standing)) = (bytes, standings.iter().find(|standing| standing.share == Some(seeding.share))) {

@@ -21,6 +21,9 @@ impl Loop {
             Heard::Report(op, progress) if op == self.networks[network].join => self.on_join(network, progress),
             Heard::Report(op, progress) => self.on_report(network, op, progress),
             Heard::Open { address, purpose } => {
+                if purpose == "peers" {
+                    self.networks[network].map_ports(&address, &self.happenings);
+                }
                 if let Some(event) = self.networks[network].on_open(address, purpose) {
                     self.tell_all(network, &event);
                 }
@@ -32,6 +35,11 @@ impl Loop {
                 self.give_up(network, problem.hint("run the same command again with -v, and tell us what it says"));
             }
         }
+    }
+
+    pub(crate) fn on_mapped(&mut self, network: usize, outcome: hexad_driver::mapping::Outcome) {
+        let event = self.networks[network].on_mapped(outcome);
+        self.tell_all(network, &event);
     }
 
     fn on_join(&mut self, network: usize, progress: Progress<Told>) {
@@ -78,7 +86,7 @@ impl Loop {
                     let arrived_bytes = arrived_bytes(&self.transfers, fetch);
                     fetch.on_standing(network, &standings, arrived_bytes);
                 }
-                for publish in &self.publishes {
+                for publish in &mut self.publishes {
                     publish.on_standing(network, &standings);
                 }
             }
@@ -126,6 +134,9 @@ impl Loop {
         self.transfers.end(spent);
         part.described = false;
         let (lease, before) = (part.lease, part.fetch.replace(op));
+        self.limits.set_lease(spent, 0);
+        let down_bytes_per_s = fetch.how().limits.down_bytes_per_s;
+        self.limits.set_lease(lease, down_bytes_per_s);
         fetch.settled_bytes += settled_bytes;
         if let Some(before) = before {
             self.networks[network].cancel(before);
@@ -146,7 +157,7 @@ impl Loop {
     }
 
     fn on_done(&mut self, network: usize, op: OpId) {
-        if let Some(publish) = self.publishes.iter().find(|publish| publish.owns(op)) {
+        if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.owns(op)) {
             return publish.on_done(op);
         }
         // What a fetch gives on goes on; everything else is over.
@@ -254,6 +265,12 @@ impl Loop {
                 continue;
             }
             part.lent = Some(part.lease);
+            let network = part.network;
+            if let Some(order) = fetch.order() {
+                let op = self.books.op();
+                self.networks[network].start(op, Operation::Own(Wish::Order(share, order)));
+            }
+            let part = &mut fetch.parts[place];
             let membership = &mut self.networks[part.network];
             if may_publish && part.publishing.is_none() {
                 let publishing = self.books.op();
@@ -293,13 +310,19 @@ impl Loop {
             }
         }
         let peers = publish.peers();
+        let (super_seed, up_bytes_per_s) = (publish.how.super_seed, publish.how.limits.up_bytes_per_s);
         self.show_shares();
         for (network, op, share, sounds) in starts {
+            self.limits.set_share(share, up_bytes_per_s);
             if !sounds.is_empty() {
                 let tell = self.books.op();
                 self.networks[network].start(tell, Operation::Own(Wish::Sounds(share, sounds)));
             }
             self.networks[network].start(op, Operation::Publish { share });
+            if super_seed {
+                let ask = self.books.op();
+                self.networks[network].start(ask, Operation::Own(Wish::SuperSeed(share)));
+            }
             if !peers.is_empty() {
                 let ask = self.books.op();
                 self.networks[network].start(ask, Operation::Own(Wish::Meet(share, peers.clone())));

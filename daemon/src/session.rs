@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use hexad_api::{Event, FetchRequest, JoinRequest, Own, Problem, PublishRequest, SearchRequest, Session, Settings, Stop, Task};
+use hexad_api::{
+    Event, FetchRequest, JoinRequest, Own, Problem, PublishRequest, SearchRequest, Session, Settings, Stop, StreamRequest, Task,
+};
 use hexad_core::{OpId, ShareId};
+use hexad_driver::limits::Limits;
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
-use crate::networks::{self, Heard, Opening};
+use crate::networks::{self, Heard, Opening, Outside};
 use crate::publish::{self, Prepared};
 use crate::search;
 use crate::session_loop::{GOODBYE, Loop};
 use crate::source;
+use crate::stream;
 
 /// How long the end of a session waits for its loop, which in turn waits for what hosts have to store and to say.
 const FAREWELL: Duration = Duration::from_secs(8);
@@ -35,6 +39,12 @@ pub(crate) enum Happening {
     Prepared(OpId, Result<Vec<Prepared>, Problem>),
     /// For whoever watches that task.
     Tell(OpId, Event),
+    /// Somebody reads these bytes of what a task fetches.
+    Reads(OpId, std::ops::Range<u64>),
+    /// A task that is fetched for players is served there.
+    Streams(OpId, crate::stream::Running),
+    /// What came of asking the router to let others in to a network.
+    Mapped(usize, hexad_driver::mapping::Outcome),
     Stop {
         op: OpId,
         done: Sender<()>,
@@ -42,9 +52,15 @@ pub(crate) enum Happening {
     Close,
 }
 
+/// Through what players read a fetch, and where they connect.
+pub(crate) struct Streaming {
+    pub(crate) stage: Arc<stream::Stage>,
+    pub(crate) at: std::net::SocketAddr,
+}
+
 /// A task to begin, and on which networks.
 pub(crate) enum Begin {
-    Fetch(FetchRequest, source::Found, Vec<usize>),
+    Fetch(FetchRequest, source::Found, Vec<usize>, Option<Streaming>),
     Publish(PublishRequest, Vec<usize>),
     Search(SearchRequest, Vec<usize>),
     Join(usize),
@@ -54,6 +70,8 @@ pub(crate) enum Begin {
 /// A session in this process.
 pub(crate) struct LocalSession {
     happenings: Sender<Happening>,
+    transfers: Arc<Transfers>,
+    outside: Outside,
     /// What its networks are called.
     names: Vec<&'static str>,
     /// Closed when the loop has ended.
@@ -66,14 +84,18 @@ impl LocalSession {
         let (events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), events);
         let state_dir = settings.state_dir.as_deref();
-        let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers));
-        Self::begin(openings.collect::<Result<_, _>>()?, transfers, from_transfers)
+        let limits = Arc::new(Limits::new());
+        limits.set(settings.limits.down_bytes_per_s, settings.limits.up_bytes_per_s);
+        let outside = Outside { limits, interface: settings.interface.clone() };
+        let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers, &outside));
+        Self::begin(openings.collect::<Result<_, _>>()?, transfers, outside, from_transfers)
     }
 
     /// The same with networks that are ready to be joined.
     pub(crate) fn begin(
         openings: Vec<Opening>,
         transfers: Arc<Transfers>,
+        outside: Outside,
         from_transfers: Receiver<TransfersEvent>,
     ) -> Result<Self, Problem> {
         let (happenings, heard) = mpsc::channel();
@@ -87,24 +109,29 @@ impl LocalSession {
         });
         let names = openings.iter().map(|opening| opening.name).collect();
         let own = happenings.clone();
+        let (lent, own_limits) = (transfers.clone(), outside.limits.clone());
         let (ends, over) = mpsc::channel();
         thread::Builder::new()
             .name("hexad-session".into())
             .spawn(move || {
-                Loop::new(openings, transfers, own).run(&heard);
+                Loop::new(openings, lent, own_limits, own).run(&heard);
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;
-        Ok(Self { happenings, names, over: Mutex::new(over) })
+        Ok(Self { happenings, transfers, outside, names, over: Mutex::new(over) })
     }
 
     fn start(&self, begin: Begin) -> Result<Task, Problem> {
+        self.begin_task(begin).map(|(_, task)| task)
+    }
+
+    fn begin_task(&self, begin: Begin) -> Result<(OpId, Task), Problem> {
         let gone = || Problem::new("the session has ended");
         let (events, watched) = mpsc::channel();
         let (op_to, op_from) = mpsc::channel();
         self.happenings.send(Happening::Begin(begin, events, op_to)).map_err(|_| gone())?;
         let op = op_from.recv().map_err(|_| gone())?;
-        Ok(Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) })
+        Ok((op, Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) }))
     }
 
     /// The networks of these names; all when none is named.
@@ -141,8 +168,26 @@ impl Drop for LocalSession {
 impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
         let on = self.chosen(&request.on)?;
-        let found = source::find(&request.source, &request.peers, &self.names_of(&on))?;
-        self.start(Begin::Fetch(request, found, on))
+        let found = source::find(&request.source, &request.peers, &self.names_of(&on), self.outside.interface.as_deref())?;
+        self.start(Begin::Fetch(request, found, on, None))
+    }
+
+    fn stream(&self, request: StreamRequest) -> Result<Task, Problem> {
+        let StreamRequest { mut fetch, http } = request;
+        fetch.how.sequential = true;
+        let on = self.chosen(&fetch.on)?;
+        let found = source::find(&fetch.source, &fetch.peers, &self.names_of(&on), self.outside.interface.as_deref())?;
+        let (listener, at) = stream::bind(http)?;
+        let stage = stream::Stage::new();
+        let streaming = Streaming { stage: stage.clone(), at };
+        let (op, task) = self.begin_task(Begin::Fetch(fetch, found, on, Some(streaming)))?;
+        let running = stream::serve(listener, stage, self.transfers.clone(), self.happenings.clone(), op)?;
+        let _ = self.happenings.send(Happening::Streams(op, running));
+        Ok(task)
+    }
+
+    fn set_limits(&self, limits: hexad_api::Limits) {
+        self.outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
     }
 
     fn publish(&self, request: PublishRequest) -> Result<Task, Problem> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hexad_api::{Event, FetchRequest, Own, Problem, PublishRequest, SearchRequest};
 use hexad_content::Digest;
 use hexad_core::{OpId, Operation, Query, ShareId, Source, What};
+use hexad_driver::limits::Limits;
 use hexad_driver::transfers::Transfers;
 
 use crate::books::Books;
@@ -15,7 +16,7 @@ use crate::membership::Membership;
 use crate::networks::{Opening, Wish};
 use crate::publish::Publish;
 use crate::search::Search;
-use crate::session::{Begin, Happening};
+use crate::session::{Begin, Happening, Streaming};
 use crate::source::Found;
 use crate::watch::Watch;
 
@@ -37,6 +38,7 @@ struct Goodbye {
 pub(crate) struct Loop {
     pub(crate) networks: Vec<Membership>,
     pub(crate) transfers: Arc<Transfers>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) happenings: Sender<Happening>,
     pub(crate) books: Books,
     pub(crate) fetches: Vec<Fetch>,
@@ -48,12 +50,13 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(crate) fn new(openings: Vec<Opening>, transfers: Arc<Transfers>, happenings: Sender<Happening>) -> Self {
+    pub(crate) fn new(openings: Vec<Opening>, transfers: Arc<Transfers>, limits: Arc<Limits>, happenings: Sender<Happening>) -> Self {
         let mut books = Books::default();
         let networks = openings.into_iter().enumerate().map(|(number, opening)| Membership::new(opening, number, books.op())).collect();
         Self {
             networks,
             transfers,
+            limits,
             happenings,
             books,
             fetches: Vec::new(),
@@ -111,7 +114,7 @@ impl Loop {
             Happening::Transfers(event) => self.on_transfers(event),
             Happening::Begin(begin, events, op) => {
                 let task = match begin {
-                    Begin::Fetch(request, found, on) => self.begin_fetch(request, found, &on, events),
+                    Begin::Fetch(request, found, on, streaming) => self.begin_fetch(request, found, &on, streaming, events),
                     Begin::Publish(request, on) => self.begin_publish(request, &on, events),
                     Begin::Search(request, on) => self.begin_search(request, &on, events),
                     Begin::Join(network) => self.begin_join(network, events),
@@ -122,6 +125,14 @@ impl Loop {
             Happening::Opened { op, share, opened } => self.on_opened(op, share, opened),
             Happening::Prepared(op, prepared) => self.on_prepared(op, prepared),
             Happening::Tell(op, event) => self.tell(op, event),
+            Happening::Mapped(network, outcome) => self.on_mapped(network, outcome),
+            Happening::Reads(op, bytes) => self.on_reads(op, &bytes),
+            Happening::Streams(op, running) => {
+                // It may be over by now.
+                if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == op) {
+                    fetch.running = Some(running);
+                }
+            }
             Happening::Stop { op, done } => self.stop(op, done),
             Happening::Close => {}
         }
@@ -140,10 +151,18 @@ impl Loop {
         on.iter().filter_map(|&network| Some((network, self.networks[network].problem()?.clone()))).collect()
     }
 
-    fn begin_fetch(&mut self, request: FetchRequest, found: Found, on: &[usize], events: Sender<Event>) -> OpId {
+    fn begin_fetch(
+        &mut self,
+        request: FetchRequest,
+        found: Found,
+        on: &[usize],
+        streaming: Option<Streaming>,
+        events: Sender<Event>,
+    ) -> OpId {
         let failed = self.greet(on, &events);
-        let mut fetch = Fetch::begin(&mut self.books, request, &found, events);
+        let mut fetch = Fetch::begin(&mut self.books, request, &found, streaming, events);
         let task = fetch.task;
+        self.limits.set_share(fetch.share, fetch.how().limits.up_bytes_per_s);
         let mut useless = Vec::new();
         for &network in on {
             let membership = &mut self.networks[network];
@@ -151,6 +170,7 @@ impl Loop {
             if (membership.opening.takes)(&found.source.what) {
                 let (op, lease) = (self.books.op(), part.lease);
                 part.fetch = Some(op);
+                self.limits.set_lease(lease, fetch.how().limits.down_bytes_per_s);
                 membership.start(op, Operation::Fetch { source: found.source.clone(), lease, share: fetch.share });
             } else if let Some(digest) = lookup_digest(&found.source).filter(|_| membership.opening.abilities.search_digest) {
                 let op = self.books.op();
@@ -235,6 +255,7 @@ impl Loop {
         if let Some(place) = self.fetches.iter().position(|fetch| fetch.task == task) {
             let fetch = self.fetches.remove(place);
             for part in &fetch.parts {
+                self.limits.set_lease(part.lease, 0);
                 self.transfers.end(part.lease);
                 ops.extend(part.ops().map(|op| (part.network, op)));
             }
@@ -273,6 +294,7 @@ impl Loop {
 
     fn forget(&mut self, shares: &[ShareId]) {
         for &share in shares {
+            self.limits.set_share(share, 0);
             self.transfers.close(share);
             self.books.remove(share);
         }
@@ -321,8 +343,34 @@ impl Loop {
                 fetch.on_tick(arrived_bytes);
             }
         }
+        self.end_those_who_gave_enough(now);
         let late: Vec<(usize, OpId)> = self.searches.iter_mut().flat_map(|search| search.on_tick(now)).collect();
         self.cancel(&late);
+    }
+
+    /// Seeds that have a goal are done when it is reached.
+    fn end_those_who_gave_enough(&mut self, now: Instant) {
+        let fetches = self.fetches.iter_mut().filter(|fetch| fetch.has_given_enough(now)).map(|fetch| {
+            fetch.done_seeding();
+            fetch.parts.iter().flat_map(|part| part.ops().map(|op| (part.network, op)).collect::<Vec<_>>()).collect::<Vec<_>>()
+        });
+        let mut ops: Vec<(usize, OpId)> = fetches.flatten().collect();
+        for publish in self.publishes.iter_mut().filter(|publish| publish.has_given_enough(now)) {
+            publish.done_seeding();
+            ops.extend(publish.ops());
+        }
+        self.cancel(&ops);
+    }
+
+    /// A player reads there.
+    fn on_reads(&mut self, task: OpId, bytes: &std::ops::Range<u64>) {
+        let Some(fetch) = self.fetches.iter().find(|fetch| fetch.task == task) else { return };
+        let reading: Vec<usize> = fetch.parts.iter().filter(|part| part.is_on() && part.fetch.is_some()).map(|part| part.network).collect();
+        let share = fetch.share;
+        for network in reading {
+            let op = self.books.op();
+            self.networks[network].start(op, Operation::Own(Wish::Reader(share, bytes.clone())));
+        }
     }
 
     fn tell(&self, task: OpId, event: Event) {

@@ -28,11 +28,12 @@ pub(crate) struct Found {
 /// How long the download of a .torrent may take.
 const TORRENT_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Reads the .torrent, the link or the address that `text` is; it is to be fetched on the networks `on`.
+/// Reads the .torrent, the link or the address that `text` is; it is to be fetched on the networks `on`. What is far away is asked for over
+/// `interface`, where one is named.
 ///
 /// # Errors
 /// When it is none of them, cannot be read, or is nothing for these networks.
-pub(crate) fn find(text: &str, peers: &[String], on: &[&str]) -> Result<Found, Problem> {
+pub(crate) fn find(text: &str, peers: &[String], on: &[&str], interface: Option<&str>) -> Result<Found, Problem> {
     let peers = peers.iter().map(|peer| endpoint(peer)).collect::<Result<Vec<_>, _>>()?;
     if begins(text, "magnet:") {
         return find_magnet(text, peers, on);
@@ -49,7 +50,7 @@ pub(crate) fn find(text: &str, peers: &[String], on: &[&str]) -> Result<Found, P
         });
     }
     let (bytes, hint) = if begins(text, "http://") || begins(text, "https://") {
-        let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE).map_err(|wrong| {
+        let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE, interface).map_err(|wrong| {
             Problem::new(format!("{text}: {}", plain(&wrong))).hint("check the address, and that this machine is online")
         })?;
         (bytes, "does the address lead to a .torrent, or to a page about one?")
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn a_link_brings_its_peers_and_its_selection() {
         let link = "MAGNET:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=a+b&x.pe=192.0.2.1:7&x.pe=nonsense&so=0,4-6";
-        let found = find(link, &["peer.example:6881".to_owned()], &["bittorrent"]).unwrap();
+        let found = find(link, &["peer.example:6881".to_owned()], &["bittorrent"], None).unwrap();
         assert_eq!(found.name, "a b");
         assert_eq!(found.select.patterns, ["0-0,4-6"]);
         let peers: Vec<String> = found.source.peers.iter().map(ToString::to_string).collect();

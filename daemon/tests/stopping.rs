@@ -25,7 +25,7 @@ fn a_fetch_stopped_while_its_folder_is_prepared_leaves_the_folder_to_the_next() 
 
     let listen = Some((Ipv4Addr::LOCALHOST, 0).into());
     let network = BittorrentSettings { listen, dht: false, pex: false, lsd: false, ..BittorrentSettings::default() };
-    let settings = Settings { state_dir: None, networks: vec![NetworkSettings::Bittorrent(network)] };
+    let settings = Settings { networks: vec![NetworkSettings::Bittorrent(network)], ..Settings::default() };
     let session = hexad_daemon::open(&settings).expect("a session");
     let request = FetchRequest {
         source: torrent.display().to_string(),
@@ -34,6 +34,7 @@ fn a_fetch_stopped_while_its_folder_is_prepared_leaves_the_folder_to_the_next() 
         peers: Vec::new(),
         select: Selection::default(),
         seed: false,
+        how: hexad_api::How::default(),
     };
     let mut first = session.fetch(request.clone()).expect("a fetch");
     first.events.iter().find(|event| matches!(event, Event::Started { .. })).expect("it starts");

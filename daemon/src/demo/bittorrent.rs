@@ -38,7 +38,7 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
 
     let network =
         NetworkSettings::Bittorrent(BittorrentSettings { listen: Some(loopback), dht: false, lsd: false, ..BittorrentSettings::default() });
-    let settings = Settings { state_dir: None, networks: vec![network] };
+    let settings = Settings { networks: vec![network], ..Settings::default() };
     let seed = LocalSession::open(&settings)?;
     let seeding =
         seed.publish(PublishRequest { torrent: Some(torrent.clone()), data: Some(folder.data.clone()), ..PublishRequest::default() })?;
@@ -56,6 +56,7 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
             peers: Vec::new(),
             select: Selection::default(),
             seed: true,
+            how: hexad_api::How::default(),
         };
         let task = session.fetch(request)?;
         leechers.push((session, task, into));

@@ -53,7 +53,7 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
 fn firewalled(settings: GnutellaSettings) -> Result<(Task, LocalSession), Problem> {
     let network = NetworkSettings::Gnutella(settings);
     let request = JoinRequest { network: network.name().to_owned() };
-    let session = LocalSession::open(&Settings { state_dir: None, networks: vec![network] })?;
+    let session = LocalSession::open(&Settings { networks: vec![network], ..Settings::default() })?;
     let task = session.join(request)?;
     await_event(&task, "a leaf to join", |event| matches!(event, Event::Joined { .. }))?;
     Ok((task, session))

@@ -88,7 +88,7 @@ impl Folder {
 /// A session on one network that keeps nothing, the task that takes part, and the address that others are told.
 fn joined(network: NetworkSettings) -> Result<(LocalSession, Task, String), Problem> {
     let name = network.name();
-    let session = LocalSession::open(&Settings { state_dir: None, networks: vec![network] })?;
+    let session = LocalSession::open(&Settings { networks: vec![network], ..Settings::default() })?;
     let task = session.join(JoinRequest { network: name.to_owned() })?;
     let listening = await_event(&task, "a network to be joined", |event| matches!(event, Event::Listening { .. }))?;
     let Event::Listening { address, .. } = listening else { return Err(Problem::new(format!("{name} does not say where it listens"))) };
@@ -115,8 +115,15 @@ fn found(session: &LocalSession, word: &str) -> Result<String, Problem> {
 
 /// Fetches what a link leads to.
 fn fetched(session: &LocalSession, link: String, into: &Path) -> Result<(), Problem> {
-    let request =
-        FetchRequest { source: link, on: Vec::new(), into: into.to_owned(), peers: Vec::new(), select: Selection::default(), seed: false };
+    let request = FetchRequest {
+        source: link,
+        on: Vec::new(),
+        into: into.to_owned(),
+        peers: Vec::new(),
+        select: Selection::default(),
+        seed: false,
+        how: hexad_api::How::default(),
+    };
     let task = session.fetch(request)?;
     await_event(&task, "a fetch", |event| matches!(event, Event::Complete { .. })).map(drop)
 }

@@ -2,40 +2,70 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
-use hexad_api::{BittorrentSettings, Encryption, Utp};
-use hexad_bittorrent::{BitTorrent, Config, Reply, Request, doors};
+use hexad_api::{BittorrentSettings, Encryption, Problem, Utp};
+use hexad_bittorrent::{BitTorrent, Config, IpFilter, Reply, Request, doors};
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
 
-use super::{InSession, Plan, ReplyOf, RequestOf, Told, TransferStanding, Wish};
+use super::{InSession, Order, Plan, ReplyOf, RequestOf, Told, TransferStanding, Wish};
 use crate::source;
 
 /// Where peers look for each other by custom; the first that is free is ours when the user names none.
 const USUAL_PORTS: std::ops::RangeInclusive<u16> = 6881..=6889;
 
 /// A node as the settings say.
-pub(super) fn plan(settings: &BittorrentSettings, state_dir: Option<&Path>) -> Plan<BitTorrent> {
+///
+/// # Errors
+/// When a list of addresses cannot be read.
+pub(super) fn plan(settings: &BittorrentSettings, state_dir: Option<&Path>) -> Result<Plan<BitTorrent>, Problem> {
     let usual = || USUAL_PORTS.chain([0]).map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).collect();
     plan_at(settings, state_dir, settings.listen.map_or_else(usual, |listen| vec![listen]))
 }
 
 /// The same at the first of these addresses that nobody has.
-pub(super) fn plan_at(settings: &BittorrentSettings, state_dir: Option<&Path>, addresses: Vec<SocketAddr>) -> Plan<BitTorrent> {
+pub(super) fn plan_at(
+    settings: &BittorrentSettings,
+    state_dir: Option<&Path>,
+    addresses: Vec<SocketAddr>,
+) -> Result<Plan<BitTorrent>, Problem> {
+    let (blocked, warnings) = block_lists(&settings.block_lists)?;
     // From loopback there is no way to anybody else.
     let ip = addresses.first().map(SocketAddr::ip);
     let source = ip.filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
     let bootstrap = if settings.dht { &settings.dht_bootstrap[..] } else { &[] };
     let last = addresses.last().map(ToString::to_string).unwrap_or_default();
-    Plan {
-        nodes: addresses.into_iter().map(|listen| config(settings, listen)).collect(),
+    Ok(Plan {
+        nodes: addresses.into_iter().map(|listen| Config { blocked: blocked.clone(), ..config(settings, listen) }).collect(),
         host: HostConfig { state_dir: state_dir.map(Path::to_owned), source, ..HostConfig::default() },
         join: Operation::Join { bootstrap: bootstrap.iter().filter_map(|text| source::endpoint(text).ok()).collect() },
         hint_address: format!("choose another address with --listen in place of {last}; port 0 lets the system choose"),
         hint_join: "hexad -v shows what happens on the way there".into(),
-        warnings: Vec::new(),
+        warnings,
         home: None,
+        map_ports: settings.map_ports,
+    })
+}
+
+/// Whom the user does not want, and what of the lists could not be read.
+fn block_lists(paths: &[std::path::PathBuf]) -> Result<(Arc<IpFilter>, Vec<String>), Problem> {
+    let (mut text, mut warnings) = (String::new(), Vec::new());
+    for path in paths {
+        let trouble = |wrong: &std::io::Error| {
+            Problem::new(format!("{} cannot be read: {}", path.display(), source::plain(wrong)))
+                .hint("--block-list takes PeerGuardian text, ipfilter.dat, or prefixes, one a line")
+        };
+        let bytes = std::fs::read(path).map_err(|wrong| trouble(&wrong))?;
+        let list = String::from_utf8_lossy(&bytes);
+        let unread = IpFilter::read(&list).unread();
+        if unread > 0 {
+            warnings.push(format!("{unread} lines of {} name no addresses and block nobody", path.display()));
+        }
+        text.push_str(&list);
+        text.push('\n');
     }
+    Ok((Arc::new(IpFilter::read(&text)), warnings))
 }
 
 fn config(settings: &BittorrentSettings, listen: SocketAddr) -> Config {
@@ -73,6 +103,11 @@ impl InSession for BitTorrent {
         match wish {
             Wish::Standing => Some(Request::Swarms),
             Wish::Meet(share, peers) => Some(Request::AddPeers(share, peers)),
+            Wish::Order(share, Order { sequential, first, last }) => {
+                Some(Request::Order(share, hexad_bittorrent::Order { sequential, first, last }))
+            }
+            Wish::Reader(share, bytes) => Some(Request::Reader(share, Some(bytes))),
+            Wish::SuperSeed(share) => Some(Request::SuperSeed(share, true)),
             Wish::Sounds(..) | Wish::Own(_) => None,
         }
     }
@@ -114,7 +149,7 @@ mod tests {
     use hexad_driver::transfers::{Transfers, TransfersConfig};
 
     use super::*;
-    use crate::networks::open;
+    use crate::networks::{Outside, open};
     use crate::session::LocalSession;
 
     fn quiet() -> BittorrentSettings {
@@ -125,8 +160,9 @@ mod tests {
     fn joined_at(addresses: Vec<SocketAddr>) -> ((LocalSession, Task), SocketAddr) {
         let (events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), events);
-        let opening = open("bittorrent", plan_at(&quiet(), None, addresses), &transfers);
-        let session = LocalSession::begin(vec![opening], transfers, from_transfers).expect("a session");
+        let plan = plan_at(&quiet(), None, addresses).expect("a plan");
+        let opening = open("bittorrent", plan, &transfers, &Outside::default());
+        let session = LocalSession::begin(vec![opening], transfers, Outside::default(), from_transfers).expect("a session");
         let task = session.join(JoinRequest { network: "bittorrent".into() }).expect("a task");
         let address = task.events.iter().find_map(|event| match event {
             Event::Listening { address, .. } => Some(address.parse().expect("an address")),
@@ -155,8 +191,9 @@ mod tests {
         let taken = streams.local_addr().expect("an address");
         let (events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), events);
-        let opening = open("bittorrent", plan_at(&quiet(), None, vec![taken]), &transfers);
-        let session = LocalSession::begin(vec![opening], transfers, from_transfers).expect("a session");
+        let plan = plan_at(&quiet(), None, vec![taken]).expect("a plan");
+        let opening = open("bittorrent", plan, &transfers, &Outside::default());
+        let session = LocalSession::begin(vec![opening], transfers, Outside::default(), from_transfers).expect("a session");
         let task = session.join(JoinRequest { network: "bittorrent".into() }).expect("a task");
         let failed = task.events.iter().find_map(|event| match event {
             Event::Failed { message, hint } => Some((message, hint.unwrap_or_default())),

@@ -50,6 +50,7 @@ pub(super) fn plan(settings: &GnutellaSettings, state_dir: Option<&Path>) -> Res
         },
         warnings: Vec::new(),
         home: None,
+        map_ports: false,
     })
 }
 
@@ -67,7 +68,7 @@ impl InSession for Gnutella {
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
             Wish::Standing => Some(Request::Status),
-            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) => None,
+            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
         }
     }
 

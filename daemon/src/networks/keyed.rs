@@ -93,6 +93,7 @@ impl Entry {
             hint_join: format!("is the node at {first} running, and is its key the one before the @?"),
             warnings,
             home,
+            map_ports: false,
         }
     }
 }

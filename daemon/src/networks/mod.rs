@@ -18,9 +18,11 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use hexad_api::{Event, NetworkSettings, Own, Problem};
+use hexad_content::Ranges;
 use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
 use hexad_driver::LeaseSink;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
+use hexad_driver::limits::Limits;
 use hexad_driver::transfers::Transfers;
 use hexad_library::Sound;
 
@@ -35,10 +37,24 @@ pub(crate) enum Wish {
     Standing,
     /// More peers for that share.
     Meet(ShareId, Vec<Endpoint>),
+    /// In which order that share is fetched.
+    Order(ShareId, Order),
+    /// Somebody reads these bytes of that share.
+    Reader(ShareId, std::ops::Range<u64>),
+    /// Show peers that share one piece at a time.
+    SuperSeed(ShareId),
     /// How files of that share sound, by their index.
     Sounds(ShareId, Vec<(usize, Sound)>),
     /// What only this network can do.
     Own(Own),
+}
+
+/// What comes first, where the network has a choice. Bytes are those of the share's layout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) sequential: bool,
+    pub(crate) first: Ranges,
+    pub(crate) last: Ranges,
 }
 
 /// How one share stands in a network.
@@ -104,6 +120,8 @@ pub(crate) struct Plan<N: Network> {
     pub(crate) warnings: Vec<String>,
     /// Where it keeps what it knows.
     pub(crate) home: Option<Home>,
+    /// The router is asked to let others in.
+    pub(crate) map_ports: bool,
 }
 
 pub(crate) type RequestOf<N> = <<N as Network>::Node as Node>::Request;
@@ -130,6 +148,14 @@ pub(crate) trait InSession: Network {
     fn hint(failure: &Failure) -> &'static str;
 }
 
+/// What all networks of a session share on their way out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outside {
+    pub(crate) limits: Arc<Limits>,
+    /// The one interface over which anything goes.
+    pub(crate) interface: Option<String>,
+}
+
 /// A network that is to be joined.
 pub(crate) struct Opening {
     pub(crate) name: &'static str,
@@ -141,21 +167,27 @@ pub(crate) struct Opening {
     pub(crate) hint_join: String,
     pub(crate) warnings: Vec<String>,
     pub(crate) home: Option<Home>,
+    pub(crate) map_ports: bool,
     /// Starts a host that has joined nothing, with the next configuration; `None` when all were tried.
     pub(crate) attempt: Box<dyn FnMut(Ear) -> Option<Box<dyn Member>> + Send>,
 }
 
 /// Reads settings: what is wrong with them is said before anything is begun.
-pub(crate) fn opening(settings: &NetworkSettings, state_dir: Option<&Path>, transfers: &Arc<Transfers>) -> Result<Opening, Problem> {
+pub(crate) fn opening(
+    settings: &NetworkSettings,
+    state_dir: Option<&Path>,
+    transfers: &Arc<Transfers>,
+    outside: &Outside,
+) -> Result<Opening, Problem> {
     let name = settings.name();
     Ok(match settings {
-        NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir), transfers),
-        NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers),
-        NetworkSettings::Freenet(settings) => open(name, freenet::plan(settings, state_dir)?, transfers),
-        NetworkSettings::Gnutella(settings) => open(name, gnutella::plan(settings, state_dir)?, transfers),
-        NetworkSettings::Kazaa(settings) => open(name, kazaa::plan(settings, state_dir)?, transfers),
-        NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers),
-        NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers),
+        NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir)?, transfers, outside),
+        NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers, outside),
+        NetworkSettings::Freenet(settings) => open(name, freenet::plan(settings, state_dir)?, transfers, outside),
+        NetworkSettings::Gnutella(settings) => open(name, gnutella::plan(settings, state_dir)?, transfers, outside),
+        NetworkSettings::Kazaa(settings) => open(name, kazaa::plan(settings, state_dir)?, transfers, outside),
+        NetworkSettings::Napster(settings) => open(name, napster::client_plan(settings)?, transfers, outside),
+        NetworkSettings::NapsterServer(settings) => open(name, napster::server_plan(settings, state_dir)?, transfers, outside),
     })
 }
 
@@ -172,8 +204,10 @@ pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[
 ];
 
 /// A network for [`Opening`] that will be called `name`.
-pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &Arc<Transfers>) -> Opening {
-    let Plan { nodes, host, join, hint_address, hint_join, warnings, home } = plan;
+pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &Arc<Transfers>, outside: &Outside) -> Opening {
+    let Plan { nodes, mut host, join, hint_address, hint_join, warnings, home, map_ports } = plan;
+    host.limits = outside.limits.clone();
+    host.interface.clone_from(&outside.interface);
     let (mut nodes, transfers) = (nodes.into_iter(), transfers.clone());
     Opening {
         name,
@@ -185,6 +219,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
         hint_join,
         warnings,
         home,
+        map_ports,
         attempt: Box::new(move |ear| {
             let (handle, events) = Host::<N>::start(nodes.next()?, host.clone(), transfers.clone(), transfers.clone());
             let key = host.key.as_ref().map(hexad_driver::host::NodeKey::public);

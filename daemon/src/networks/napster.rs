@@ -53,6 +53,7 @@ pub(super) fn client_plan(settings: &NapsterSettings) -> Result<Plan<Napster>, P
         join: Operation::Join { bootstrap: servers },
         warnings: Vec::new(),
         home: None,
+        map_ports: false,
     })
 }
 
@@ -105,6 +106,7 @@ pub(super) fn server_plan(settings: &NapsterServerSettings, state_dir: Option<&P
         hint_join: "hexad -v shows what happens on the way there".into(),
         warnings: Vec::new(),
         home: None,
+        map_ports: false,
     })
 }
 
@@ -131,7 +133,7 @@ impl InSession for Napster {
                 let audio = |(file, Sound { bitrate_kbps, frequency_hz, seconds })| (file, Audio { bitrate_kbps, frequency_hz, seconds });
                 Some(Request::Audio { share, files: sounds.into_iter().map(audio).collect() })
             }
-            Wish::Meet(..) | Wish::Own(_) => None,
+            Wish::Meet(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
         }
     }
 
