@@ -18,7 +18,7 @@ pub use lab::{
     LabVerdict, Laboratory,
 };
 pub use problem::Problem;
-pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
+pub use request::{Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,

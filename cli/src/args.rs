@@ -38,6 +38,8 @@ pub enum Command {
     Torrent(TorrentArgs),
     /// What only Chord can do: put and get values
     Chord(crate::chord::ChordArgs),
+    /// What only Napster can do: search by sound and link, browse a user, ask who somebody is
+    Napster(crate::napster::NapsterArgs),
     /// What only Freenet can do: make keys
     Freenet(crate::freenet::FreenetArgs),
     /// Run a central role

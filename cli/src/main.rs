@@ -10,6 +10,7 @@ mod follow;
 mod freenet;
 mod join;
 mod lab;
+mod napster;
 mod networks;
 mod out;
 mod publish;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Fetch(given) => fetch::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
         Command::Chord(given) => chord::run(given.command, logs),
+        Command::Napster(given) => napster::run(given.command, logs),
         Command::Freenet(given) => freenet::run(given.command),
         Command::Serve(given) => serve::run(given.command, logs),
         Command::Lab(given) => lab::run(given.command),

@@ -80,6 +80,12 @@ impl Screen {
                 self.found.insert(*result, event.clone());
                 self.work_in_progress(&counted(self.found.len(), "result"));
             }
+            Event::User { name, here, facts, .. } => {
+                out::line(&format!("{}{}", tame(name), if *here { "" } else { "   (not here)" }))?;
+                for (fact, value) in facts {
+                    out::line(&format!("    {fact}: {}", tame(value)))?;
+                }
+            }
             Event::Stored { key, copies, .. } => {
                 eprintln!("stored in {}", if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
                 return out::line(key);

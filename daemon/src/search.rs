@@ -6,7 +6,7 @@
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use hexad_api::{Event, Problem, SearchRequest};
+use hexad_api::{Event, Own, Problem, SearchRequest};
 use hexad_content::{Digest, Digests, Magnet, Strength};
 use hexad_core::{Endpoint, Hit, OpId, Query, What};
 
@@ -17,6 +17,8 @@ use crate::source::unnumbered;
 const RESULTS_MAX: usize = 10_000;
 /// Longer than this nobody waits.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// How long all that a user offers may take.
+const BROWSE_TIMEOUT_S: u64 = 60;
 /// Peers that a link names.
 const LINK_PEERS_MAX: usize = 3;
 
@@ -241,6 +243,16 @@ fn source_names(hit: &Hit, locator: Option<&str>) -> Vec<String> {
         Some(locator) => vec![locator.to_owned()],
         None => hit.source.peers.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// A request that only one network understands, as a search, when hits answer it.
+pub(crate) fn of_own(own: &Own) -> Option<SearchRequest> {
+    let (words, results_max, timeout_s) = match own {
+        Own::NapsterSearch { words, results_max, timeout_s, .. } => (words.clone(), *results_max, *timeout_s),
+        Own::NapsterBrowse { name } => (vec![name.clone()], RESULTS_MAX, BROWSE_TIMEOUT_S),
+        _ => return None,
+    };
+    Some(SearchRequest { words, on: Vec::new(), results_max, timeout_s })
 }
 
 /// What is wrong with a request.

@@ -14,7 +14,7 @@ use crate::fetch::Fetch;
 use crate::membership::Membership;
 use crate::networks::{Opening, Wish};
 use crate::publish::Publish;
-use crate::search::Search;
+use crate::search::{Search, of_own};
 use crate::session::{Begin, Happening};
 use crate::source::Found;
 use crate::watch::Watch;
@@ -113,7 +113,7 @@ impl Loop {
                 let task = match begin {
                     Begin::Fetch(request, found, on) => self.begin_fetch(request, found, &on, events),
                     Begin::Publish(request, on) => self.begin_publish(request, &on, events),
-                    Begin::Search(request, on) => self.begin_search(request, &on, events),
+                    Begin::Search(request, on) => self.begin_search(request, &on, None, events),
                     Begin::Join(network) => self.begin_join(network, events),
                     Begin::Own(own, network) => self.begin_own(own, network, events),
                 };
@@ -180,14 +180,17 @@ impl Loop {
         task
     }
 
-    fn begin_search(&mut self, request: SearchRequest, on: &[usize], events: Sender<Event>) -> OpId {
+    /// Asks for the words of the request, or for `own`, which says more than that in the words of a single network.
+    fn begin_search(&mut self, request: SearchRequest, on: &[usize], own: Option<Own>, events: Sender<Event>) -> OpId {
         let failed = self.greet(on, &events);
         let mut search = Search::begin(&mut self.books, request, events);
         let mut useless = Vec::new();
         for &network in on {
             let (op, membership) = (self.books.op(), &mut self.networks[network]);
             search.add(network, membership.name(), op);
-            if membership.opening.abilities.search_words {
+            if let Some(own) = &own {
+                membership.start(op, Operation::Own(Wish::Own(own.clone())));
+            } else if membership.opening.abilities.search_words {
                 membership.start(op, Operation::Search { query: search.query() });
             } else {
                 let problem = Problem::new("it has no search by words");
@@ -217,6 +220,9 @@ impl Loop {
     }
 
     fn begin_own(&mut self, own: Own, network: usize, events: Sender<Event>) -> OpId {
+        if let Some(request) = of_own(&own) {
+            return self.begin_search(request, &[network], Some(own), events);
+        }
         let failed = self.greet(&[network], &events);
         let mut watch = Watch::ask(&mut self.books, network, events);
         if let Some(op) = watch.asked {

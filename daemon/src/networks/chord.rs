@@ -36,10 +36,10 @@ impl InSession for Chord<Endpoint> {
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
             Wish::Standing => Some(Request::Status),
-            Wish::Meet(..) | Wish::Sounds(..) => None,
             Wish::Own(Own::ChordPut { name, value }) => Some(Request::Put { name, value: value.into() }),
             Wish::Own(Own::ChordGet { name, is_key: false }) => Some(Request::Get(Key::of_name(&name))),
             Wish::Own(Own::ChordGet { name, is_key: true }) => Key::of_hex(&name).map(Request::Get),
+            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) => None,
         }
     }
 
