@@ -4,6 +4,7 @@
 
 mod event;
 mod lab;
+pub mod node;
 mod problem;
 mod request;
 mod selection;
@@ -17,7 +18,7 @@ pub use lab::{
     LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
     LabVerdict, Laboratory,
 };
-pub use problem::Problem;
+pub use problem::{Problem, ProblemKind};
 pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{

@@ -46,7 +46,7 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
             Event::Done => break Ok(()),
             Event::Seeding { .. } => in_effect = true,
             Event::Joined { .. } if until == Until::Joined => in_effect = true,
-            Event::Failed { message, hint } => break Err(Problem { message, hint }),
+            Event::Failed { message, hint } => break Err(Problem { hint, ..Problem::new(message) }),
             Event::Stopped if in_effect => break Ok(()),
             Event::Stopped if until == Until::Done => {
                 break Err(Problem::new("stopped before all answers were there").hint("run the same command again"));

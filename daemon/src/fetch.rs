@@ -179,7 +179,7 @@ impl Fetch {
             [_, _, ..] => {
                 let say = |part: &Part| format!("{}: {}", part.network_name, part.problem.as_ref().map_or("", |problem| &problem.message));
                 let said: Vec<String> = self.parts.iter().map(say).collect();
-                Problem { message: said.join("; "), hint: problem.hint.clone() }
+                Problem { message: said.join("; "), ..problem.clone() }
             }
             _ => problem.clone(),
         };
