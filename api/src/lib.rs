@@ -15,8 +15,8 @@ use std::sync::mpsc::Receiver;
 
 pub use event::Event;
 pub use lab::{
-    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
-    LabVerdict, Laboratory,
+    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabRun, LabRunState,
+    LabScenario, LabTable, LabVerdict, Laboratory, NewLabRun,
 };
 pub use problem::{Problem, ProblemKind};
 pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};

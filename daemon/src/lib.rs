@@ -4,16 +4,19 @@
 //! transfers report and keeps the books of tasks; faces talk to it through `hexad_api` only.
 
 mod books;
+pub mod config;
 mod demo;
 mod desk;
 mod fcp;
 mod fetch;
+mod http;
 mod laboratory;
 mod membership;
 mod networks;
 mod pace;
 mod places;
 mod publish;
+pub mod remote;
 mod reports;
 mod search;
 mod session;
@@ -26,6 +29,7 @@ mod web;
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
+pub use http::{HttpFace, HttpSettings, kept_token};
 
 /// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
 ///

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use utoipa::ToSchema;
 
 use super::{Download, NetworkStatus, Overlay, Search, SearchResult, Share, Totals};
 use crate::LabEvent;
 
 /// Something that has changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Change {
     /// The beginning, and again whenever something was lost: all lists are to be loaded.

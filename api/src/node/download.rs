@@ -1,11 +1,12 @@
 //! Downloads that stay.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Problem;
 
 /// A download to be begun.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDownload {
     /// Path of a .torrent, a magnet link, an http(s) address of a .torrent, or a network's own link.
@@ -28,7 +29,7 @@ pub struct NewDownload {
 }
 
 /// How a download stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadState {
     /// Peers are asked what the source stands for.
@@ -48,7 +49,7 @@ pub enum DownloadState {
 }
 
 /// A download.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Download {
     /// Its number; it stays the same over restarts.
     pub id: u64,
@@ -99,7 +100,7 @@ pub struct Download {
 }
 
 /// A download and all that is known of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DownloadDetail {
     /// What lists say.
     #[serde(flatten)]
@@ -115,7 +116,7 @@ pub struct DownloadDetail {
 }
 
 /// What came from one network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ByNetwork {
     /// Which.
     pub name: String,
@@ -130,7 +131,7 @@ pub struct ByNetwork {
 }
 
 /// How fast it went at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RateAt {
     /// When, seconds since 1970.
     pub at_s: u64,
@@ -141,7 +142,7 @@ pub struct RateAt {
 }
 
 /// By what downloads are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadSort {
     /// The latest first.
@@ -156,8 +157,9 @@ pub enum DownloadSort {
 }
 
 /// Which downloads.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct DownloadQuery {
     /// The first one, from 0 on.
     pub offset: usize,

@@ -1,11 +1,12 @@
 //! What we offer.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Problem;
 
 /// How a share stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShareState {
     /// It is being hashed, or waits for it.
@@ -19,7 +20,7 @@ pub enum ShareState {
 }
 
 /// A file or folder that we offer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Share {
     /// Its number; it stays the same over restarts.
     pub id: u64,
@@ -46,7 +47,7 @@ pub struct Share {
 }
 
 /// A watched folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Folder {
     /// Where.
     pub path: String,
@@ -58,8 +59,9 @@ pub struct Folder {
 }
 
 /// Which shares.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct LibraryQuery {
     /// The first one, from 0 on.
     pub offset: usize,

@@ -13,6 +13,7 @@ mod status;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use change::{Change, Changes, Feed};
 pub use download::{ByNetwork, Download, DownloadDetail, DownloadQuery, DownloadSort, DownloadState, NewDownload, RateAt};
@@ -29,7 +30,7 @@ use crate::Problem;
 pub const PAGE_MAX: usize = 1000;
 
 /// A part of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// How many items the whole list has.
     pub total: usize,

@@ -1,11 +1,12 @@
 //! Searches that stay, and what they have found.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Problem;
 
 /// A search to be begun.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSearch {
     /// All of them must occur.
@@ -28,7 +29,7 @@ pub struct NewSearch {
 }
 
 /// How a search stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchState {
     /// Somebody has yet to answer.
@@ -40,7 +41,7 @@ pub enum SearchState {
 }
 
 /// A search.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Search {
     /// Its number.
     pub id: u64,
@@ -58,7 +59,7 @@ pub struct Search {
 }
 
 /// A search with a part of its results.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchDetail {
     /// Its number.
     pub id: u64,
@@ -80,7 +81,7 @@ pub struct SearchDetail {
 }
 
 /// What a file is, by the end of its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     /// To listen to.
@@ -100,7 +101,7 @@ pub enum MediaKind {
 }
 
 /// Answers that are one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchResult {
     /// Its number in this search, from 1 on; it stays the same.
     pub result: usize,

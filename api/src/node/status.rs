@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Problem;
 
 /// How a node stands as a whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// All but the networks.
     #[serde(flatten)]
@@ -17,7 +18,7 @@ pub struct Status {
 }
 
 /// How a node stands, its networks left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Totals {
     /// Of the program.
     pub version: String,
@@ -38,7 +39,7 @@ pub struct Totals {
 }
 
 /// How many downloads there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DownloadCounts {
     /// Something is being done for them, seeding included.
     pub active: usize,
@@ -51,7 +52,7 @@ pub struct DownloadCounts {
 }
 
 /// How much is offered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LibraryCounts {
     /// Files and folders.
     pub shares: usize,
@@ -62,7 +63,7 @@ pub struct LibraryCounts {
 }
 
 /// Whether we are part of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkState {
     /// Not yet.
@@ -76,7 +77,7 @@ pub enum NetworkState {
 }
 
 /// How a network stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkStatus {
     /// `bittorrent`, `chord`, `freenet`, `gnutella`, `kazaa` or `napster`.
     pub name: String,
@@ -99,7 +100,7 @@ pub struct NetworkStatus {
 }
 
 /// Where we can be reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoorOf {
     /// `IP:PORT`; on our own overlays `KEY@IP:PORT`, by which others can join.
     pub address: String,
@@ -108,7 +109,7 @@ pub struct DoorOf {
 }
 
 /// What a network can do by nature.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AbilitiesOf {
     /// Find by words.
     pub search: bool,
@@ -121,7 +122,7 @@ pub struct AbilitiesOf {
 }
 
 /// What the whole of a network looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlayKind {
     /// Whoever has the same file.
@@ -139,7 +140,7 @@ pub enum OverlayKind {
 }
 
 /// Our neighbours in a network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Overlay {
     /// How to draw it.
     pub kind: OverlayKind,
@@ -150,7 +151,7 @@ pub struct Overlay {
 }
 
 /// One node of an overlay.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Neighbour {
     /// What tells it from others.
     pub id: String,
