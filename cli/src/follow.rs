@@ -10,6 +10,8 @@ use crate::signals::Stopper;
 pub enum Until {
     /// Over as soon as everything is there.
     Complete,
+    /// The same, while a node does it that goes on whether somebody watches or not.
+    ByNode,
     /// Goes on until the user stops it, and is in effect when others can fetch.
     Seeding,
     /// Goes on until the user stops it, and is in effect at once.
@@ -42,7 +44,7 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
             break Err(problem);
         }
         match event {
-            Event::Complete { .. } if until == Until::Complete => break Ok(()),
+            Event::Complete { .. } if matches!(until, Until::Complete | Until::ByNode) => break Ok(()),
             Event::Done => break Ok(()),
             Event::Seeding { .. } => in_effect = true,
             Event::Joined { .. } if until == Until::Joined => in_effect = true,
@@ -53,6 +55,10 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
             }
             Event::Stopped if until == Until::Joined => {
                 break Err(Problem::new("stopped before the network was joined").hint("run the same command again, and leave it more time"));
+            }
+            Event::Stopped if until == Until::ByNode => {
+                break Err(Problem::new("stopped watching before it was complete; the node goes on with it")
+                    .hint("`hexad downloads` says how it stands, and pauses or removes it"));
             }
             Event::Stopped => {
                 break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped"));

@@ -3,20 +3,28 @@
 //! Data goes to stdout, everything else to stderr. An error is one sentence, then a hint.
 
 mod args;
+mod by_node;
 mod chord;
+mod config;
 mod demo;
+mod downloads;
 mod fetch;
 mod follow;
 mod freenet;
 mod join;
 mod lab;
+mod library;
 mod networks;
+mod node;
 mod out;
 mod publish;
 mod render;
 mod search;
 mod serve;
+mod shell;
 mod signals;
+mod status;
+mod top;
 mod torrent;
 
 use std::io::IsTerminal as _;
@@ -35,6 +43,14 @@ fn main() -> ExitCode {
     };
     let logs = start_logging(arguments.verbose);
     let outcome = match arguments.command {
+        Command::Status(given) => status::status(&given),
+        Command::Networks(given) => status::networks(&given),
+        Command::Library(given) => library::run(&given),
+        Command::Downloads(given) => downloads::run(&given),
+        Command::Top(given) => top::run(&given),
+        Command::Config(given) => config::run(given.command),
+        Command::Completions(given) => shell::completions(&given),
+        Command::Man(given) => shell::man(&given),
         Command::Join(given) => join::run(given.command, logs),
         Command::Publish(given) => publish::run(given, logs),
         Command::Search(given) => search::run(given, logs),

@@ -29,7 +29,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const NETWORKS: [&str; 6] = ["bittorrent", "chord", "freenet", "gnutella", "kazaa", "napster"];
 
 /// All that a node is told before it starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where downloads go that say nothing else.
@@ -44,6 +44,19 @@ pub struct Config {
     pub http: HttpConfig,
     /// How to take part in each network.
     pub networks: NetworksConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            download_dir: None,
+            shared_dirs: Vec::new(),
+            seed: true,
+            state_dir: None,
+            http: HttpConfig::default(),
+            networks: NetworksConfig::default(),
+        }
+    }
 }
 
 /// The API and the page.

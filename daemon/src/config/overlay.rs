@@ -205,6 +205,7 @@ mod tests {
     fn every_setting_can_be_set_from_elsewhere() {
         for key in KEYS {
             let value = match *key {
+                "seed" | "networks.bittorrent.dht" | "networks.bittorrent.pex" | "networks.bittorrent.lsd" => "false",
                 _ if SWITCHES.contains(key) => "true",
                 _ if LISTS.contains(key) => "chord",
                 key if key.ends_with("listen") || key.ends_with("fasttrack") => "127.0.0.1:7",

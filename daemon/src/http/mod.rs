@@ -91,6 +91,24 @@ impl Default for HttpSettings {
     }
 }
 
+impl HttpSettings {
+    /// Opens the door that they name.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at, or anything else of them cannot be used.
+    pub fn bind(&self) -> Result<TcpListener, Problem> {
+        normal_base(&self.base_path)?;
+        Door::new(self.listen, &self.allowed_hosts, self.token.clone())?;
+        TcpListener::bind(self.listen).map_err(|wrong| self.trouble(&wrong))
+    }
+
+    fn trouble(&self, wrong: &std::io::Error) -> Problem {
+        Problem::new(format!("{} cannot be listened at: {}", self.listen, plain(wrong)))
+            .hint("is a node running there already? Another address for the page and the API is given with --http")
+            .kind(ProblemKind::Unavailable)
+    }
+}
+
 /// All that answers share.
 struct Face {
     daemon: Arc<dyn Daemon>,
@@ -131,12 +149,8 @@ impl HttpFace {
         settings: &HttpSettings,
         listener: Option<TcpListener>,
     ) -> Result<Self, Problem> {
-        let trouble = |wrong: &std::io::Error| {
-            Problem::new(format!("{} cannot be listened at: {}", settings.listen, plain(wrong)))
-                .hint("choose another address for the API and the page; port 0 lets the system choose")
-                .kind(ProblemKind::Unavailable)
-        };
-        let listener = listener.map_or_else(|| TcpListener::bind(settings.listen), Ok).map_err(|wrong| trouble(&wrong))?;
+        let trouble = |wrong: &std::io::Error| settings.trouble(wrong);
+        let listener = listener.map_or_else(|| settings.bind(), Ok)?;
         listener.set_nonblocking(true).map_err(|wrong| trouble(&wrong))?;
         let address = listener.local_addr().map_err(|wrong| trouble(&wrong))?;
         let base = normal_base(&settings.base_path)?;

@@ -16,7 +16,7 @@ fn ten_thousand_downloads_are_paged_at_once() {
     let mut taken: Vec<Duration> = (0..500)
         .map(|round| {
             let began = Instant::now();
-            let page = client.ask("GET", &format!("/api/downloads?offset={}&limit=100", round * 20), &[], b"");
+            let page = client.ask("GET", &format!("/api/downloads?offset={}&limit=100", round * 19), &[], b"");
             let taken = began.elapsed();
             assert!(page.status == 200 && page.body.len() > 20_000);
             taken
