@@ -9,8 +9,10 @@ mod desk;
 mod fcp;
 mod fetch;
 mod laboratory;
+mod listener;
 mod membership;
 mod networks;
+mod node;
 mod pace;
 mod places;
 mod publish;
@@ -18,6 +20,7 @@ mod reports;
 mod search;
 mod session;
 mod session_loop;
+mod shelf;
 mod source;
 mod tracker;
 mod watch;
@@ -26,6 +29,7 @@ mod web;
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
+pub use node::{NodeSettings, open_node};
 
 /// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
 ///

@@ -42,8 +42,7 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     ];
     for (network, run) in demos {
         let below = scratch.join(network);
-        let told =
-            run(&below, &folder).map_err(|problem| Problem { message: format!("{network}: {}", problem.message), ..problem })?;
+        let told = run(&below, &folder).map_err(|problem| Problem { message: format!("{network}: {}", problem.message), ..problem })?;
         writeln!(out, "{network:<12} {told}   ok").map_err(|wrong| Problem::new(format!("stdout: {wrong}")))?;
         // Whoever has little room has it again for the next.
         let _ = fs::remove_dir_all(&below);
