@@ -11,8 +11,10 @@ mod fcp;
 mod fetch;
 mod http;
 mod laboratory;
+mod listener;
 mod membership;
 mod networks;
+mod node;
 mod pace;
 mod places;
 mod publish;
@@ -21,6 +23,7 @@ mod reports;
 mod search;
 mod session;
 mod session_loop;
+mod shelf;
 mod source;
 mod tracker;
 mod watch;
@@ -30,6 +33,7 @@ use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
 pub use http::{HttpFace, HttpSettings, kept_token};
+pub use node::{NodeSettings, open_node};
 
 /// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
 ///
