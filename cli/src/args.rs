@@ -24,6 +24,9 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Be a node that runs on: all networks, one library, downloads that stay, a page in the browser
+    #[command(after_help = crate::up::EXAMPLES)]
+    Up(crate::up::UpArgs),
     /// Say how the node that runs here stands
     #[command(after_help = crate::status::STATUS_EXAMPLES)]
     Status(crate::status::StatusArgs),

@@ -26,6 +26,7 @@ mod signals;
 mod status;
 mod top;
 mod torrent;
+mod up;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     };
     let logs = start_logging(arguments.verbose);
     let outcome = match arguments.command {
+        Command::Up(given) => up::run(given),
         Command::Status(given) => status::status(&given),
         Command::Networks(given) => status::networks(&given),
         Command::Library(given) => library::run(&given),

@@ -17,6 +17,7 @@ use hexad_api::{
 use serde::{Deserialize, Serialize};
 
 use crate::http::HttpSettings;
+use crate::node::NodeSettings;
 use crate::source::plain;
 
 pub use overlay::{KEYS, Overlay, variable};
@@ -196,6 +197,19 @@ impl Config {
             NetworkSettings::Napster(napster),
         ];
         Settings { state_dir: self.state_dir.clone(), networks }
+    }
+
+    /// What the node is told.
+    ///
+    /// # Errors
+    /// When there is no place for downloads.
+    pub fn node(&self) -> Result<NodeSettings, Problem> {
+        let download_dir = self.download_dir.clone().ok_or_else(|| {
+            Problem::new("there is no folder for downloads: HOME is not set").hint("set download_dir, or give --downloads DIR")
+        })?;
+        let join = NETWORKS.into_iter().filter(|name| self.joins(name)).map(String::from).collect();
+        let (shared_dirs, seed) = (self.shared_dirs.clone(), self.seed);
+        Ok(NodeSettings { session: self.session(), join, download_dir, shared_dirs, seed, ..NodeSettings::default() })
     }
 
     /// How the node is reached over HTTP. Beyond loopback there is a token, which is kept beside the state where none is set.
