@@ -4,6 +4,7 @@
 
 mod event;
 mod lab;
+pub mod node;
 mod problem;
 mod request;
 mod selection;
@@ -14,10 +15,10 @@ use std::sync::mpsc::Receiver;
 
 pub use event::Event;
 pub use lab::{
-    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
-    LabVerdict, Laboratory,
+    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabRun, LabRunState,
+    LabScenario, LabTable, LabVerdict, Laboratory, NewLabRun,
 };
-pub use problem::Problem;
+pub use problem::{Problem, ProblemKind};
 pub use request::{Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{

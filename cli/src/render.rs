@@ -106,7 +106,9 @@ impl Screen {
                 self.work_in_progress(&format!("asking what the link stands for: {peers} of {peers_known} known peers connected"));
             }
             Event::Started { name, files, wanted_bytes, .. } => {
-                self.say(&format!("{}: {}, {}", tame(name), counted(*files, "file"), HumanBytes(*wanted_bytes)));
+                // A node that runs elsewhere does not say of how many.
+                let files = if *files == 0 { String::new() } else { format!("{}, ", counted(*files, "file")) };
+                self.say(&format!("{}: {files}{}", tame(name), HumanBytes(*wanted_bytes)));
                 self.open_bar(*wanted_bytes);
             }
             Event::Checking { checked_bytes, total_bytes } => {

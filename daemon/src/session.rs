@@ -6,14 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use hexad_api::{Event, FetchRequest, JoinRequest, Own, Problem, PublishRequest, SearchRequest, Session, Settings, Stop, Task};
+use hexad_api::{
+    Event, FetchRequest, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop, Task,
+};
 use hexad_core::{OpId, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
+use crate::listener::Listener;
 use crate::networks::{self, Heard, Opening};
 use crate::publish::{self, Prepared};
 use crate::search;
-use crate::session_loop::{GOODBYE, Loop};
+use crate::session_loop::{GOODBYE, Loop, News};
+use crate::shelf::Key;
 use crate::source;
 
 /// How long the end of a session waits for its loop, which in turn waits for what hosts have to store and to say.
@@ -24,7 +28,7 @@ pub(crate) enum Happening {
     /// A network says something: which, and which of the hosts that were started for it.
     Heard(usize, u32, Heard),
     Transfers(TransfersEvent),
-    Begin(Begin, Sender<Event>, Sender<OpId>),
+    Begin(Begin, Listener, Sender<OpId>),
     /// A fetch's target folder is prepared, or cannot be.
     Opened {
         op: OpId,
@@ -39,12 +43,33 @@ pub(crate) enum Happening {
         op: OpId,
         done: Sender<()>,
     },
+    /// Join a network that is not joined.
+    Join(usize, Making),
+    Leave(usize),
+    /// Put on the shelf, and take from it.
+    Offer(Vec<(Key, Prepared)>),
+    Withdraw(Vec<Key>),
+    /// A search goes on.
+    More {
+        op: OpId,
+        results_max: usize,
+        timeout_s: u64,
+    },
     Close,
 }
 
+/// How a way into a network is made, on the loop's thread.
+pub(crate) type Making = Box<dyn FnOnce(&Arc<Transfers>) -> Result<Opening, Problem> + Send>;
+
 /// A task to begin, and on which networks.
 pub(crate) enum Begin {
-    Fetch(FetchRequest, source::Found, Vec<usize>),
+    Fetch {
+        request: FetchRequest,
+        found: source::Found,
+        on: Vec<usize>,
+        /// Wait for networks and peers, however long that takes.
+        patient: bool,
+    },
     Publish(PublishRequest, Vec<usize>),
     Search(SearchRequest, Vec<usize>),
     Join(usize),
@@ -53,7 +78,8 @@ pub(crate) enum Begin {
 
 /// A session in this process.
 pub(crate) struct LocalSession {
-    happenings: Sender<Happening>,
+    pub(crate) happenings: Sender<Happening>,
+    pub(crate) transfers: Arc<Transfers>,
     /// What its networks are called.
     names: Vec<&'static str>,
     /// Closed when the loop has ended.
@@ -70,11 +96,28 @@ impl LocalSession {
         Self::begin(openings.collect::<Result<_, _>>()?, transfers, from_transfers)
     }
 
+    /// A session over all networks that joins those that it is told to, and says how everything stands.
+    pub(crate) fn watched(config: TransfersConfig, news: Sender<News>) -> Result<Self, Problem> {
+        let (events, from_transfers) = mpsc::channel();
+        let transfers = Transfers::start(config, events);
+        let openings = networks::NAMES.iter().filter_map(|name| networks::closed(name)).collect();
+        Self::begin_with(openings, transfers, from_transfers, Some(news))
+    }
+
     /// The same with networks that are ready to be joined.
     pub(crate) fn begin(
         openings: Vec<Opening>,
         transfers: Arc<Transfers>,
         from_transfers: Receiver<TransfersEvent>,
+    ) -> Result<Self, Problem> {
+        Self::begin_with(openings, transfers, from_transfers, None)
+    }
+
+    fn begin_with(
+        openings: Vec<Opening>,
+        transfers: Arc<Transfers>,
+        from_transfers: Receiver<TransfersEvent>,
+        news: Option<Sender<News>>,
     ) -> Result<Self, Problem> {
         let (happenings, heard) = mpsc::channel();
         let to_loop = happenings.clone();
@@ -87,24 +130,41 @@ impl LocalSession {
         });
         let names = openings.iter().map(|opening| opening.name).collect();
         let own = happenings.clone();
+        let for_loop = transfers.clone();
         let (ends, over) = mpsc::channel();
         thread::Builder::new()
             .name("hexad-session".into())
             .spawn(move || {
-                Loop::new(openings, transfers, own).run(&heard);
+                Loop::new(openings, for_loop, own, news).run(&heard);
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;
-        Ok(Self { happenings, names, over: Mutex::new(over) })
+        Ok(Self { happenings, transfers, names, over: Mutex::new(over) })
     }
 
     fn start(&self, begin: Begin) -> Result<Task, Problem> {
-        let gone = || Problem::new("the session has ended");
         let (events, watched) = mpsc::channel();
+        let op = self.begin_heard(begin, events.into())?;
+        Ok(Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) })
+    }
+
+    /// Begins a task and returns its name; `events` hears how it goes.
+    pub(crate) fn begin_heard(&self, begin: Begin, events: Listener) -> Result<OpId, Problem> {
+        let gone = || Problem::new("the session has ended").kind(ProblemKind::Unavailable);
         let (op_to, op_from) = mpsc::channel();
         self.happenings.send(Happening::Begin(begin, events, op_to)).map_err(|_| gone())?;
-        let op = op_from.recv().map_err(|_| gone())?;
-        Ok(Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) })
+        op_from.recv().map_err(|_| gone())
+    }
+
+    /// Asks for something that is not answered.
+    pub(crate) fn tell(&self, happening: Happening) {
+        let _ = self.happenings.send(happening);
+    }
+
+    /// Stops a task without waiting for it.
+    pub(crate) fn stop_soon(&self, op: OpId) {
+        let (done, _) = mpsc::channel();
+        self.tell(Happening::Stop { op, done });
     }
 
     /// The networks of these names; all when none is named.
@@ -142,7 +202,7 @@ impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
         let on = self.chosen(&request.on)?;
         let found = source::find(&request.source, &request.peers, &self.names_of(&on))?;
-        self.start(Begin::Fetch(request, found, on))
+        self.start(Begin::Fetch { request, found, on, patient: false })
     }
 
     fn publish(&self, request: PublishRequest) -> Result<Task, Problem> {

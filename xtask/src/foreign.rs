@@ -1,16 +1,21 @@
-//! The foreign programs that tests speak with: which are here, and how to get the others where apt and root are at hand.
+//! The foreign programs that tests speak with: which are here, and how to get the others, with apt where root is at hand, and from PyPI into
+//! `target/tools`.
 
-use crate::shell::{find, run, succeeds};
+use crate::shell::{find, root, run, succeeds};
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One Debian package and how to see that it is here.
+/// One package and how to see that it is here.
 pub struct Foreign {
-    /// Its name for apt.
+    /// Its name for apt, or on PyPI.
     pub package: &'static str,
     present: fn() -> bool,
 }
+
+/// The one program that comes from PyPI, with the release that tests know.
+const SCHEMATHESIS: &str = "schemathesis";
+const SCHEMATHESIS_RELEASE: &str = "4.32.5";
 
 /// Everything that tests and benchmarks start.
 pub const FOREIGN: &[Foreign] = &[
@@ -22,8 +27,22 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
     Foreign { package: "postgresql", present: postgresql },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
+    Foreign { package: SCHEMATHESIS, present: || schemathesis().is_file() || find(SCHEMATHESIS).is_some() },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
+
+/// Ours, in an environment of its own.
+fn schemathesis() -> PathBuf {
+    root().join("target/tools/schemathesis/bin/schemathesis")
+}
+
+/// Gets schemathesis from PyPI; needs no root.
+fn install_schemathesis() -> Result<()> {
+    let home = root().join("target/tools/schemathesis");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+    let package = format!("{SCHEMATHESIS}=={SCHEMATHESIS_RELEASE}");
+    run(Command::new(home.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", &package]))
+}
 
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
@@ -43,12 +62,19 @@ pub fn missing() -> Vec<&'static str> {
 
 /// Installs what is missing where apt and root are at hand, and says plainly what is still missing afterwards.
 pub fn install() -> Vec<&'static str> {
-    let wanted = missing();
+    let mut wanted = missing();
     if wanted.is_empty() {
         eprintln!("xtask: all foreign programs are here");
         return wanted;
     }
-    match installer() {
+    if let Some(at) = wanted.iter().position(|package| *package == SCHEMATHESIS) {
+        wanted.remove(at);
+        if let Err(error) = install_schemathesis() {
+            eprintln!("xtask: {error:#}");
+        }
+    }
+    match installer().filter(|_| !wanted.is_empty()) {
+        None if wanted.is_empty() => {}
         None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", wanted.join(", ")),
         Some(installer) => {
             if let Err(error) = installer.install(&wanted) {

@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use hexad_api::node::OverlayKind;
 use hexad_api::{Event, NapsterFilter, NapsterServerSettings, NapsterSettings, Own, Problem};
-use hexad_core::{Door, Failure, Operation, What};
+use hexad_core::{Door, Endpoint, Failure, Operation, What};
 use hexad_driver::Catalogue;
 use hexad_driver::host::HostConfig;
 use hexad_library::Sound;
@@ -13,6 +14,7 @@ use hexad_napster::wire::{Clause, Compare, Measure, Search, ToClient, kind_of};
 use hexad_napster::{Audio, ClientConfig, Config, Napster, Reply, Request, ServerConfig, SharedConfig, doors};
 use hexad_postgres::PostgresCatalogue;
 
+use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 use crate::source;
 
@@ -180,7 +182,6 @@ impl InSession for Napster {
 
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
-            // A node that is no server says so, which is nothing that a session needs.
             Wish::Standing => Some(Request::ServerStatus),
             Wish::Sounds(share, sounds) => {
                 let audio = |(file, Sound { bitrate_kbps, frequency_hz, seconds })| (file, Audio { bitrate_kbps, frequency_hz, seconds });
@@ -200,6 +201,7 @@ impl InSession for Napster {
         let status = match reply {
             Reply::ServerStatus(status) => status,
             Reply::Whois(answer) => return Told::Answers(user(*answer).into_iter().collect()),
+            Reply::Servers(servers) => return Told::Standing(index(&servers)),
             Reply::Serving(_) => return Told::Nothing,
         };
         let figures = vec![
@@ -208,7 +210,7 @@ impl InSession for Napster {
             ("searches", status.searches),
             ("channels", status.channels as u64),
         ];
-        Told::Standing(Standing { peers: status.users as u64, known: Vec::new(), figures })
+        Told::Standing(Standing { peers: status.users as u64, known: Vec::new(), figures, overlay: None })
     }
 
     fn hint(failure: &Failure) -> &'static str {
@@ -219,4 +221,17 @@ impl InSession for Napster {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// How what a locator leads to sounds: kilobits a second, and seconds; 0 where nobody says it.
+pub(super) fn sound_of(locator: &str) -> Option<(u32, u32)> {
+    hexad_napster::Locator::read(locator).map(|locator| locator.sound).filter(|sound| *sound != (0, 0))
+}
+
+/// A client among its servers.
+fn index(servers: &[(Endpoint, bool)]) -> Standing {
+    let logged_in = servers.iter().filter(|(_, logged_in)| *logged_in);
+    let peers = logged_in.clone().count() as u64;
+    let overlay = overlay(OverlayKind::Index, me(None, None), logged_in.map(|(at, _)| neighbour(at, "server", None)));
+    Standing { peers, known: Vec::new(), figures: vec![("servers", servers.len() as u64)], overlay: Some(overlay) }
 }

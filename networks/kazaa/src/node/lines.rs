@@ -152,6 +152,14 @@ impl<A: Place> Lines<A> {
         self.count(|kind| matches!(kind, Kind::Relay(_))) / 2
     }
 
+    pub(super) fn leaf_lines(&self) -> impl Iterator<Item = &Line<A>> {
+        self.0.values().filter(|line| matches!(line.kind, Kind::Leaf(_)))
+    }
+
+    pub(super) fn peer_lines(&self) -> impl Iterator<Item = &Line<A>> {
+        self.0.values().filter(|line| matches!(line.kind, Kind::Peer(_)))
+    }
+
     pub(super) fn parent_lines(&self) -> impl Iterator<Item = &Line<A>> {
         self.0.values().filter(|line| matches!(line.kind, Kind::Parent(_)))
     }

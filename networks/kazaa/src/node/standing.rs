@@ -7,6 +7,8 @@ use crate::place::Place;
 
 /// Supernodes that are named to a user.
 const NAMED: usize = 32;
+/// Leaves and links that are shown to a user.
+const SHOWN: usize = 64;
 
 /// How a node stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,8 +25,12 @@ pub struct Standing<A> {
     pub parents: Vec<A>,
     /// Our leaves.
     pub leaves: usize,
+    /// Where some of them are.
+    pub leaf_addrs: Vec<A>,
     /// Links to other supernodes.
     pub links: usize,
+    /// Where they lead.
+    pub link_addrs: Vec<A>,
     /// Records of leaves and our own.
     pub records: usize,
     /// Supernodes of which we know.
@@ -48,7 +54,9 @@ impl<A: Place> Node<A> {
             reachable: self.reachable,
             parents: self.parents().cloned().collect(),
             leaves: self.lines.leaves(),
+            leaf_addrs: self.lines.leaf_lines().take(SHOWN).map(|line| line.peer.clone()).collect(),
             links: self.lines.peers(),
+            link_addrs: self.lines.peer_lines().take(SHOWN).map(|line| line.peer.clone()).collect(),
             records: self.index.as_ref().map_or(0, |index| index.len()),
             known: self.known.len(),
             supernodes: self.parents().chain(self.known.alive()).take(NAMED).cloned().collect(),
