@@ -152,7 +152,7 @@ impl Worker {
 
     fn take(&mut self, turn: Turn) {
         match turn {
-            Turn::News(News::Network(news)) => self.on_network(news),
+            Turn::News(News::Network(news)) => self.on_network(*news),
             Turn::News(News::Shelf(all)) => all.into_iter().for_each(|news| self.on_shelf(news)),
             Turn::Download(id, run, word) => self.on_download(id, run, word),
             Turn::Search(id, word) => on_search(&mut self.house.state(), id, word),
