@@ -235,7 +235,7 @@ fn pages(face: Arc<Face>) -> Router {
     let (api, description) = words::described(&face.base);
     let _ = face.index.set(status::Index::of(&description));
     let _ = face.openapi.set(description.to_json().unwrap_or_default());
-    let inner = Router::from(api)
+    let inner = api
         .route("/metrics", get(metrics::metrics))
         .route("/health", get(status::health))
         .method_not_allowed_fallback(page::wrong_method)
