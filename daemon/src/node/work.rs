@@ -286,7 +286,7 @@ impl Worker {
 
     /// Gives the hasher the next file, when it has none.
     fn hash_next(&self, state: &mut State) {
-        if state.hashing.is_some() {
+        if state.hashing.is_some() || self.house.ending.load(Ordering::Acquire) {
             return;
         }
         while let Some(id) = state.library.queue.pop_front() {
