@@ -37,7 +37,7 @@ struct Goodbye {
 
 /// What who watches a whole session hears, beside what tasks say.
 pub(crate) enum News {
-    Network(NetworkNews),
+    Network(Box<NetworkNews>),
     Shelf(Vec<ShelfNews>),
 }
 
@@ -353,7 +353,7 @@ impl Loop {
     /// Tells who watches how a network stands.
     pub(crate) fn tell_network(&self, network: usize) {
         if let Some(news) = &self.news {
-            let _ = news.send(News::Network(self.networks[network].news()));
+            let _ = news.send(News::Network(Box::new(self.networks[network].news())));
         }
     }
 
