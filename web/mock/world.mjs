@@ -155,7 +155,8 @@ export class World {
     if (old) return { problem: { message: `“${old.name}” is already in the list.` }, status: 409 };
     const params = new URLSearchParams(source.slice(source.indexOf('?') + 1));
     const size = this.size ?? (Number(params.get('xl')) || Math.floor(this.dice.between(2e7, 9e8)));
-    const download = this.newDownload(params.get('dn') ?? source.split('/').at(-1), size, source, on);
+    const found = [...this.searches.values()].flatMap((one) => one.found).find((result) => result.link === source);
+    const download = this.newDownload(params.get('dn') ?? source.split('/').at(-1), size, source, on.length > 0 ? on : (found?.networks ?? this.dice.some(NAMES, 0.5)));
     if (into) download.into = into;
     this.tell({ kind: 'download', download: { ...download } });
     return download;

@@ -20,7 +20,8 @@ export async function fetchLink(source: string, name: string, on: string[] = [])
   });
 }
 
-export const fetchResult = (result: Result) => fetchLink(result.link, result.name, result.networks);
+/** From wherever there are sources, and not only where it was found. */
+export const fetchResult = (result: Result) => fetchLink(result.link, result.name);
 
 /** A search by words; a link is fetched instead. */
 export async function searchOrFetch(text: string, on: string[]): Promise<void> {
