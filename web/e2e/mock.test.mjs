@@ -206,6 +206,23 @@ visit('a dropped file is shared, a dropped link and a dropped .torrent are fetch
   for (const name of ['Dropped', 'a.txt', 'Pasted']) assert.ok(sources.includes(name), name);
 });
 
+visit('a node that wants its token is opened with it', { mock: { token: 'open sesame' } }, async ({ page }) => {
+  await page.getByRole('heading', { name: 'This node asks who you are' }).waitFor();
+  await page.getByLabel('Token').fill('open sesame');
+  await page.getByRole('button', { name: 'Open' }).click();
+  await page.getByText('Connected', { exact: true }).waitFor();
+  await page.getByRole('heading', { name: /^Search/ }).waitFor();
+});
+
+visit('the next words can be typed while results stream in', {}, async ({ page }) => {
+  await page.fill('#words', 'blue film');
+  await page.keyboard.press('Enter');
+  await rows(page, 'Results').first().waitFor();
+  await page.fill('#words', 'night');
+  await page.getByText(/^\d+ results$/).waitFor();
+  assert.equal(await page.inputValue('#words'), 'night');
+});
+
 visit('what the node refuses is said in its words', {}, async ({ page, go, world }) => {
   await go('library');
   await page.getByLabel(/Add by path/).fill('/nowhere/film.mkv');

@@ -3,6 +3,7 @@ import { problemOf } from '../src/api/client';
 import { patience } from '../src/api/events';
 import type { Download, LabTable } from '../src/api/types';
 import { admitting, comparing, counts } from '../src/model/downloads';
+import { small, wholeNumber } from '../src/model/lab';
 import { curves } from '../src/model/series';
 
 const download = (id: number, more: Partial<Download> = {}): Download => ({
@@ -40,4 +41,10 @@ test('what refuses says why, and what is no answer of a node is told apart', () 
 
 test('a broken line is tried again soon, and then less often', () => {
   expect([0, 1, 2, 5, 9, 200].map(patience)).toEqual([500, 1000, 2000, 15_000, 15_000, 15_000]);
+});
+
+test('a run from the page is small: as the scenario says, or by its nodes', () => {
+  const scenario = (nodes: string, more = {}) => ({ name: 's', about: '', claims: [], parameters: [{ name: 'nodes', default: nodes, help: '' }], ...more });
+  expect(['4096', '10k', '1M', '10_000', '3,4', ''].map(wholeNumber)).toEqual([4096, 10_000, 1_000_000, 10_000, undefined, undefined]);
+  expect([small(scenario('10k')), small(scenario('200')), small(scenario('10k', { small: { hops: '2' } }))]).toEqual([{ nodes: '1000' }, {}, { hops: '2' }]);
 });

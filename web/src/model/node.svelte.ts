@@ -8,6 +8,7 @@ import {
 } from '../api/types';
 import { Live } from './live.svelte';
 import { notices } from './notices.svelte';
+import { router } from './route.svelte';
 
 /** How much of the node's own rates the page remembers, seconds. */
 const RATES_S = 300;
@@ -26,6 +27,11 @@ export class Node {
   readonly shares = new Live<Share>((one) => one.id);
   readonly searches = new Live<Search>((one) => one.id);
   readonly #results = new Map<number, Live<Result>>();
+  /** Computed when somebody asks, once for each look that has changed. */
+  readonly #bySource = $derived.by(() => {
+    void this.downloads.version;
+    return new Map(Array.from(this.downloads.store.values(), (download) => [download.source, download]));
+  });
 
   #stream = new Stream(address('events'), (change) => this.hear(change), (line) => this.#lineIs(line));
   /** Counts loads, so that the end of an earlier one does not speak for a later one. */
@@ -60,9 +66,7 @@ export class Node {
 
   /** The download that a link has begun. */
   downloadOf(link: string): Download | undefined {
-    void this.downloads.version;
-    for (const download of this.downloads.store.values()) if (download.source === link) return download;
-    return undefined;
+    return this.#bySource.get(link);
   }
 
   hear(change: Change): void {
@@ -71,7 +75,7 @@ export class Node {
       case 'status': this.#statusIs(change.status); break;
       case 'network': this.#networkIs(change.network); break;
       case 'overlay': this.overlays = { ...this.overlays, [change.name]: change.overlay }; break;
-      case 'download': this.downloads.put(change.download); break;
+      case 'download': this.#downloadIs(change.download); break;
       case 'download_removed': this.downloads.remove(change.id); break;
       case 'search': this.searches.put(change.search); break;
       case 'result': this.results(change.search).put(change.result); break;
@@ -136,6 +140,13 @@ export class Node {
     const at_s = Date.now() / 1000;
     const rate = { at_s, down_bytes_per_s: totals.down_bytes_per_s, up_bytes_per_s: totals.up_bytes_per_s };
     this.rates = [...this.rates.filter((one) => one.at_s > at_s - RATES_S), rate];
+  }
+
+  #downloadIs(download: Download): void {
+    const before = this.downloads.store.get(download.id);
+    this.downloads.put(download);
+    const whole = download.state === 'complete' || download.state === 'seeding';
+    if (whole && before?.state === 'fetching') notices.say(`“${download.name}” is complete.`, { name: 'Show', run: () => router.go('downloads', download.id) });
   }
 
   #networkIs(network: NetworkStatus): void {
