@@ -36,6 +36,8 @@ export class Node {
   #stream = new Stream(address('events'), (change) => this.hear(change), (line) => this.#lineIs(line));
   /** Counts loads, so that the end of an earlier one does not speak for a later one. */
   #load = 0;
+  /** Networks that a change has spoken of since the running load began: what was asked for before is older. */
+  #heardOf = new Set<string>();
 
   begin(): void {
     this.#stream.open();
@@ -73,7 +75,7 @@ export class Node {
     switch (change.kind) {
       case 'hello': void this.#loadAll(); break;
       case 'status': this.#statusIs(change.status); break;
-      case 'network': this.#networkIs(change.network); break;
+      case 'network': this.#heardOf.add(change.network.name); this.#networkIs(change.network); break;
       case 'overlay': this.overlays = { ...this.overlays, [change.name]: change.overlay }; break;
       case 'download': this.#downloadIs(change.download); break;
       case 'download_removed': this.downloads.remove(change.id); break;
@@ -116,11 +118,12 @@ export class Node {
 
   async #loadAll(): Promise<void> {
     const load = ++this.#load;
+    this.#heardOf.clear();
     try {
       const { networks, ...totals } = await api.status();
       if (load !== this.#load) return;
       this.locked = false;
-      this.networks = networks;
+      this.networks = networks.map((network) => (this.#heardOf.has(network.name) ? (this.network(network.name) ?? network) : network));
       this.#statusIs(totals);
       await Promise.all([
         this.downloads.load((hear) => everyPage<Download>('downloads', hear)),

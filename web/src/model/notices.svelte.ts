@@ -6,7 +6,7 @@ import type { Problem } from '../api/types';
 export type Notice = { id: number; text: string; hint?: string; bad: boolean; action?: { name: string; run: () => void } };
 
 const STAYS_MS = 6000;
-const NOTICES_MAX = 4;
+const NOTICES_MAX = 3;
 
 class Notices {
   list = $state.raw<Notice[]>([]);

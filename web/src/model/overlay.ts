@@ -119,8 +119,10 @@ function neighbourhood(drawing: Drawing, me: Neighbour, peers: Neighbour[]): voi
     const place = peer.place ?? dice(peer.id);
     const at = onCircle(centre, radius, place);
     const apart = Math.abs(place - mine);
-    // Neighbours nearby are joined by a shallow arc, those across by one through the middle.
-    const bend = onCircle(centre, radius * (1 - Math.min(1, 4 * Math.min(apart, 1 - apart))), (place + mine) / 2 + (apart > 0.5 ? 0.5 : 0));
+    const angle = Math.PI * Math.min(apart, 1 - apart);
+    // As far from the middle as the shortest way in a disc whose rim is infinitely far: shallow for neighbours nearby, straight across.
+    const out = angle > 1.5 ? 0 : (1 - Math.sin(angle)) / Math.cos(angle);
+    const bend = onCircle(centre, radius * out, (place + mine) / 2 + (apart > 0.5 ? 0.5 : 0));
     drawing.links.push({ key: '', id: peer.id, role: peer.role, path: `M${n(self.x)} ${n(self.y)}Q${n(bend.x)} ${n(bend.y)} ${n(at.x)} ${n(at.y)}` });
     drawing.nodes.push(node(peer, at, 'dot', 3.4));
   }
