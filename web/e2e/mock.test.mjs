@@ -30,6 +30,7 @@ function visit(name, { world = {}, mock = {}, page: how = {} }, act) {
   });
 }
 
+const literal = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const rows = (page, list) => page.getByRole('grid', { name: list }).getByRole('row');
 
 visit('a search streams in, is narrowed, and a result is fetched until it is done', { world: { size: 4_000_000 }, mock: { prefix: '/behind/a/proxy/' } }, async ({ page, node, world }) => {
@@ -52,7 +53,7 @@ visit('a search streams in, is narrowed, and a result is fetched until it is don
   const first = rows(page, 'Results').first();
   const name = await first.locator('.cut').innerText();
   await first.getByRole('button', { name: `Fetch ${name}` }).click();
-  await page.getByRole('button', { name: 'Show', exact: true }).click();
+  await rows(page, 'Results').getByRole('link', { name: new RegExp(`(download of ${literal(name)}|${literal(name)} is here)$`) }).first().click();
   const pane = page.getByRole('region', { name: `Details of ${name}` });
   await pane.getByText(/Seeding.*100 %/).waitFor();
   await pane.getByRole('img', { name: /100 percent verified/ }).waitFor();
@@ -212,6 +213,20 @@ visit('a node that wants its token is opened with it', { mock: { token: 'open se
   await page.getByRole('button', { name: 'Open' }).click();
   await page.getByText('Connected', { exact: true }).waitFor();
   await page.getByRole('heading', { name: /^Search/ }).waitFor();
+});
+
+visit('what a filter shows is paused, resumed and cleared at once', {}, async ({ page, go, world }) => {
+  const among = (...states) => [...world.downloads.values()].filter((download) => states.includes(download.state)).length;
+  await go('downloads');
+  await page.getByRole('button', { name: /^Active/ }).click();
+  await page.getByRole('button', { name: 'Pause all' }).click();
+  await page.getByText(/^Paused \d+ downloads\.$/).waitFor();
+  assert.equal(among('fetching', 'looking', 'checking'), 0);
+  await page.getByRole('heading', { name: /^None of/ }).waitFor();
+  await page.getByRole('button', { name: /^Complete/ }).click();
+  await page.getByRole('button', { name: 'Clear from list' }).click();
+  await page.getByText(/Their files stay where they are/).waitFor();
+  assert.equal(among('complete', 'seeding'), 0);
 });
 
 visit('the next words can be typed while results stream in', {}, async ({ page }) => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, count, day, figure, moment, named, percent, playing, plural, rate, span } from '../src/model/format';
+import { bytes, count, day, figure, moment, named, percent, playing, plural, rate, sentence, span } from '../src/model/format';
 
 const plain = (text: string) => text.replaceAll('\u202f', ' ');
 
@@ -40,3 +40,7 @@ test('a figure of a network has its unit', () => {
 test.each([[3, '3'], [5.97, '5.97'], [5.5, '5.5'], [0.01234, '0.0123'], [0.000012, '1.20e-5'], [1234.5, '1 235'], [101.26, '101.3'], [-4, '-4']])(
   'a figure of the lab, %s, reads %s', (number, text) => expect(plain(figure(number))).toBe(text),
 );
+
+test.each([
+  ['there is no run 7', 'There is no run 7.'], ['hexad search prints links', 'hexad search prints links.'], ['/srv/x is not there', '/srv/x is not there.'], ['Is it spelt right?', 'Is it spelt right?'], ['', ''],
+])('%s is said as %s', (text, said) => expect(sentence(text)).toBe(said));

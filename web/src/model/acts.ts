@@ -56,6 +56,37 @@ export async function removeDownload(download: Download): Promise<void> {
   });
 }
 
+export type Bulk = 'pause' | 'resume' | 'remove';
+
+const AT_A_TIME = 8;
+
+/** Does the same to many downloads; the first refusal stops it and is said. */
+export async function toAll(downloads: readonly Download[], what: Bulk): Promise<void> {
+  const waiting = [...downloads];
+  let done = 0;
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (what === 'remove') {
+        await api.removeDownload(next.id);
+        node.downloads.remove(next.id);
+      } else {
+        const after = await (what === 'pause' ? api.pause(next.id) : api.resume(next.id));
+        if (after) node.downloads.put(after);
+      }
+      done += 1;
+    }
+  };
+  await attempt(async () => {
+    try {
+      await Promise.all(Array.from({ length: AT_A_TIME }, work));
+    } finally {
+      waiting.length = 0;
+    }
+  });
+  const many = plural(done, 'download');
+  if (done > 0) notices.say(what === 'remove' ? `Removed ${many} from the list. Their files stay where they are.` : what === 'pause' ? `Paused ${many}.` : `Resumed ${many}.`);
+}
+
 export async function unshare(share: Share): Promise<void> {
   await attempt(async () => {
     await api.unshare(share.id);

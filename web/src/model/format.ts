@@ -85,6 +85,14 @@ export function plural(number: number, one: string, many = `${one}s`): string {
   return `${count(number)} ${number === 1 ? one : many}`;
 }
 
+/** A fragment of the node's as a sentence: `there is no run 7` → `There is no run 7.`; a command stays as it is typed. */
+export function sentence(text: string): string {
+  const line = text.trim();
+  if (line === '') return '';
+  const begun = /^[a-z][a-z']*([ ,.;:]|$)/.test(line) && !line.startsWith('hexad ') ? line.charAt(0).toUpperCase() + line.slice(1) : line;
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+}
+
 /** `nodes_estimated` → `nodes estimated`. */
 export function words(name: string): string {
   return name.replaceAll('_', ' ');

@@ -6,6 +6,7 @@ import {
   NETWORKS, type Change, type Download, type LabEvent, type NetworkName, type NetworkStatus, type Overlay, type RateAt, type Result,
   type Search, type Share, type Totals,
 } from '../api/types';
+import { sentence } from './format';
 import { Live } from './live.svelte';
 import { notices } from './notices.svelte';
 import { router } from './route.svelte';
@@ -84,7 +85,7 @@ export class Node {
       case 'share': this.shares.put(change.share); break;
       case 'share_removed': this.shares.remove(change.id); break;
       case 'lab': this.labEvents = { ...this.labEvents, [change.run]: change.event }; break;
-      case 'warning': notices.say(change.message); break;
+      case 'warning': notices.say(sentence(change.message)); break;
     }
   }
 
