@@ -25,6 +25,9 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
 
+/// What the page is tried in.
+pub const BROWSER: &[Foreign] = &[Foreign { package: "chromium", present: || find("chromium").is_some() }];
+
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
     succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
@@ -36,14 +39,14 @@ fn postgresql() -> bool {
     find("initdb").is_some() || installed.map(|entry| entry.path().join("bin").join("initdb")).any(|program| program.is_file())
 }
 
-/// The packages that are not here.
-pub fn missing() -> Vec<&'static str> {
-    FOREIGN.iter().filter(|foreign| !(foreign.present)()).map(|foreign| foreign.package).collect()
+/// The packages of `among` that are not here.
+pub fn missing(among: &[Foreign]) -> Vec<&'static str> {
+    among.iter().filter(|foreign| !(foreign.present)()).map(|foreign| foreign.package).collect()
 }
 
-/// Installs what is missing where apt and root are at hand, and says plainly what is still missing afterwards.
-pub fn install() -> Vec<&'static str> {
-    let wanted = missing();
+/// Installs what is missing of `among` where apt and root are at hand, and says plainly what is still missing afterwards.
+pub fn install(among: &[Foreign]) -> Vec<&'static str> {
+    let wanted = missing(among);
     if wanted.is_empty() {
         eprintln!("xtask: all foreign programs are here");
         return wanted;
@@ -56,7 +59,7 @@ pub fn install() -> Vec<&'static str> {
             }
         }
     }
-    let missing = missing();
+    let missing = missing(among);
     say_missing(&missing);
     missing
 }

@@ -20,9 +20,9 @@ pub struct Arguments {
 /// When something does not build or a test fails.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.no_install {
-        foreign::say_missing(&foreign::missing());
+        foreign::say_missing(&foreign::missing(foreign::FOREIGN));
     } else {
-        foreign::install();
+        foreign::install(foreign::FOREIGN);
     }
     let names_packages = arguments.arguments.iter().any(|word| word == "-p" || word.starts_with("--package"));
     if names_packages {
