@@ -37,7 +37,7 @@ visit('a search streams in, is narrowed, and a result is fetched until it is don
   await page.getByRole('textbox', { name: /Words to search for/ }).fill('blue film');
   await page.keyboard.press('Enter');
   await rows(page, 'Results').first().waitFor();
-  assert.match(await page.getByText(/^Searching/).innerText(), /results? so far/);
+  assert.match(await page.getByText(/^Searching,/).innerText(), /results? so far/);
   await page.getByText(/^\d+ results$/).waitFor();
   const all = Number(await page.getByRole('grid', { name: 'Results' }).getAttribute('aria-rowcount'));
   await shot(page, 'search');

@@ -2,6 +2,7 @@
 
 import { api, Refused, upload } from '../api/client';
 import type { Download, Result, Share } from '../api/types';
+import { nameOf } from './downloads';
 import { bytes, plural } from './format';
 import { wish } from './links';
 import { node } from './node.svelte';
@@ -50,8 +51,8 @@ export async function removeDownload(download: Download): Promise<void> {
   await attempt(async () => {
     await api.removeDownload(download.id);
     node.downloads.remove(download.id);
-    notices.say(`Removed ${quoted(download.name)} from the list. Its files stay where they are.`, {
-      name: 'Fetch again', run: () => void fetchLink(download.source, download.name, download.on),
+    notices.say(`Removed ${quoted(nameOf(download))} from the list. Its files stay where they are.`, {
+      name: 'Fetch again', run: () => void fetchLink(download.source, nameOf(download), download.on),
     });
   });
 }
