@@ -25,9 +25,6 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
 
-/// What the page is tried in.
-pub const BROWSER: &[Foreign] = &[Foreign { package: "chromium", present: || find("chromium").is_some() }];
-
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
     succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
@@ -39,14 +36,14 @@ fn postgresql() -> bool {
     find("initdb").is_some() || installed.map(|entry| entry.path().join("bin").join("initdb")).any(|program| program.is_file())
 }
 
-/// The packages of `among` that are not here.
-pub fn missing(among: &[Foreign]) -> Vec<&'static str> {
-    among.iter().filter(|foreign| !(foreign.present)()).map(|foreign| foreign.package).collect()
+/// The packages that are not here.
+pub fn missing() -> Vec<&'static str> {
+    FOREIGN.iter().filter(|foreign| !(foreign.present)()).map(|foreign| foreign.package).collect()
 }
 
-/// Installs what is missing of `among` where apt and root are at hand, and says plainly what is still missing afterwards.
-pub fn install(among: &[Foreign]) -> Vec<&'static str> {
-    let wanted = missing(among);
+/// Installs what is missing where apt and root are at hand, and says plainly what is still missing afterwards.
+pub fn install() -> Vec<&'static str> {
+    let wanted = missing();
     if wanted.is_empty() {
         eprintln!("xtask: all foreign programs are here");
         return wanted;
@@ -59,7 +56,7 @@ pub fn install(among: &[Foreign]) -> Vec<&'static str> {
             }
         }
     }
-    let missing = missing(among);
+    let missing = missing();
     say_missing(&missing);
     missing
 }
@@ -76,6 +73,22 @@ pub fn say_missing(missing: &[&str]) {
 /// Whether CI=true, which turns a missing program into a failure.
 pub fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// Whether Chromium is here, in which the page is tried; gets it first where `may_install` and apt and root are at hand.
+pub fn browser(may_install: bool) -> bool {
+    let is_here = || find("chromium").is_some();
+    if !is_here() && may_install {
+        match installer() {
+            None => eprintln!("xtask: not installing chromium: needs apt-get and root (or sudo without a password)"),
+            Some(installer) => {
+                if let Err(error) = installer.install(&["chromium"]) {
+                    eprintln!("xtask: {error:#}");
+                }
+            }
+        }
+    }
+    is_here()
 }
 
 struct Installer {

@@ -20,9 +20,9 @@ pub struct Arguments {
 /// When something does not build or a test fails.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.no_install {
-        foreign::say_missing(&foreign::missing(foreign::FOREIGN));
+        foreign::say_missing(&foreign::missing());
     } else {
-        foreign::install(foreign::FOREIGN);
+        foreign::install();
     }
     let names_packages = arguments.arguments.iter().any(|word| word == "-p" || word.starts_with("--package"));
     if names_packages {

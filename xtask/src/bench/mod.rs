@@ -81,9 +81,9 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
         Network::Kazaa => return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "kazaa"])),
     };
     if wishes.no_install {
-        foreign::say_missing(&foreign::missing(foreign::FOREIGN));
+        foreign::say_missing(&foreign::missing());
     } else {
-        foreign::install(foreign::FOREIGN);
+        foreign::install();
     }
     let rows: Vec<Row> = rows().into_iter().filter(|row| wishes.want(&row.name()) && row.is_possible()).collect();
     if rows.is_empty() {
