@@ -24,7 +24,11 @@ const node = process.env.HEXAD_API;
 export default defineConfig({
   base: './',
   plugins: [svelte(), mocked()],
-  server: { host: '127.0.0.1', proxy: node ? { '/api': { target: node, changeOrigin: true } } : undefined },
+  server: {
+    host: '127.0.0.1',
+    // A node refuses pages of another origin, which the dev server is.
+    proxy: node ? { '/api': { target: node, changeOrigin: true, configure: (proxy) => proxy.on('proxyReq', (request) => request.removeHeader('origin')) } } : undefined,
+  },
   build: {
     target: 'es2022',
     sourcemap: false,

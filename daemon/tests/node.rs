@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{Home, await_that, kazaa_founder, quiet_bittorrent};
 use hexad_api::ProblemKind;
 use hexad_api::node::{
-    Change, Daemon, DownloadQuery, DownloadState, LibraryQuery, NetworkState, NewDownload, NewSearch, SearchState, ShareState,
+    Change, Daemon, DownloadQuery, DownloadState, LibraryQuery, NetworkState, NewDownload, NewSearch, OverlayKind, SearchState, ShareState,
 };
 use hexad_daemon::open_node;
 
@@ -94,6 +94,11 @@ fn a_file_is_shared_found_by_words_fetched_and_still_there_after_a_restart() {
     let settings = || bob_home.settings(vec![common::kazaa(&door)], &["kazaa"]);
     let bob = open_node(settings()).expect("a node");
     common::door(&*bob, "kazaa");
+    let draws = |node: &dyn Daemon, role: &str| {
+        let overlay = node.network("kazaa").expect("a network").overlay;
+        overlay.is_some_and(|overlay| overlay.kind == OverlayKind::Tiers && overlay.peers.iter().any(|peer| peer.role == role))
+    };
+    await_that("each to be drawn as what it is", || draws(&*alice, "leaf") && draws(&*bob, "supernode"));
     let search = bob.begin_search(NewSearch { words: vec!["Blue".into()], ..NewSearch::default() }).expect("a search");
     await_that("the search to be over", || bob.search(search.id, 0, 10).is_ok_and(|found| found.state != SearchState::Running));
     let found = bob.search(search.id, 0, 10).expect("it stays");

@@ -2,7 +2,7 @@
 
 const figure = (name, value, help) => ({ name, default: value, help });
 
-export const SCENARIOS = [
+const WHOLE = [
   { name: 'bittorrent/swarm', about: 'A swarm from one seed: how long until everybody has the file, and who gave it', claims: ['M-B9', 'M-B11'], parameters: [figure('nodes', '200', 'peers, the seed included'), figure('seed', '1', 'where all randomness comes from'), figure('pieces', '128', 'pieces of 256 KiB')] },
   { name: 'chord/hops', about: 'Hops of a lookup by the size of the ring', claims: ['M-C18'], parameters: [figure('nodes', '4096', 'nodes of the largest ring'), figure('seed', '1', 'where all randomness comes from'), figure('lookups', '4000', 'lookups for each size')] },
   { name: 'chord/failures', about: 'Half of the nodes die at once: lookups meanwhile and afterwards', claims: ['M-C17'], parameters: [figure('nodes', '1000', 'nodes'), figure('seed', '1', 'where all randomness comes from'), figure('dead', '0.1,0.3,0.5', 'shares that die')] },
@@ -11,6 +11,8 @@ export const SCENARIOS = [
   { name: 'kazaa/search', about: 'Messages of a search when only supernodes flood', claims: ['M-K5'], parameters: [figure('nodes', '5000', 'nodes'), figure('seed', '1', 'where all randomness comes from')] },
   { name: 'napster/scale', about: 'What one server holds and does by the number of users', claims: ['M-N7'], parameters: [figure('nodes', '1000', 'users'), figure('seed', '1', 'where all randomness comes from')] },
 ];
+
+export const SCENARIOS = WHOLE.map((one) => ({ ...one, small: { nodes: '512' } }));
 
 const PHASES = ['set-up', 'join', 'lookups', 'count'];
 

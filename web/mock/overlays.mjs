@@ -36,7 +36,7 @@ export class Networks {
     const peer = { id: dice.hex(16), address: `198.51.100.${1 + dice.below(250)}:${1024 + dice.below(60000)}`, role: dice.pick(shape.roles), latency_ms: Math.round(8 + 210 * dice.next() ** 2) };
     if (shape.kind === 'ring') {
       // Fingers stand at half the ring, a quarter, an eighth; the nearest are successors, and one is behind.
-      peer.place = (overlay.me.place + (at === 0 ? 0.975 : 0.5 ** (Math.floor(at / 2) + 1) * (0.9 + 0.1 * dice.next()))) % 1;
+      peer.place = (overlay.me.place + (at === 0 ? 0.975 : 0.5 ** ((at + 1) / 2) * (1 + 0.12 * dice.next()))) % 1;
       peer.role = at === 0 ? 'predecessor' : at === many - 1 ? 'successor' : 'finger';
       if (peer.role === 'successor') peer.place = (overlay.me.place + 0.02) % 1;
     }
@@ -50,6 +50,12 @@ export class Networks {
     const network = this.all.get(name);
     if (network.state !== 'joined') return undefined;
     const { overlay, dice, shape } = network;
+    if (shape.kind === 'ring') {
+      // Another node has joined where a finger pointed to: the same place, another peer.
+      const finger = dice.pick(overlay.peers.filter((peer) => peer.role === 'finger'));
+      Object.assign(finger, { id: dice.hex(16), place: (finger.place + 0.004) % 1, latency_ms: 10 + dice.below(160) });
+      return name;
+    }
     const movable = overlay.peers.filter((peer) => !['server', 'successor', 'predecessor'].includes(peer.role));
     if (movable.length > 4 && dice.next() < 0.5) overlay.peers.splice(overlay.peers.indexOf(dice.pick(movable)), 1);
     else if (overlay.peers.length < shape.many * 1.2) this.add(network, 2 + dice.below(10), shape.many);

@@ -168,10 +168,16 @@ function page(response, path) {
 }
 
 /** A mock on a free port of loopback (or `port`), its page and API below `prefix`. */
-export async function serve(world, { port = 0, prefix = '/' } = {}) {
+export async function serve(world, { port = 0, prefix = '/', token = undefined } = {}) {
   const answer = answers(world);
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url, 'http://localhost');
+    const { pathname, searchParams } = new URL(request.url, 'http://localhost');
+    // As a node beyond loopback: the page itself is for everybody, what it shows only for who has the token.
+    if (token !== undefined && searchParams.get('token') === token) response.setHeader('set-cookie', `hexad_token=${token}; HttpOnly; SameSite=Strict; Path=${prefix}`);
+    else if (token !== undefined && pathname.includes('/api') && !request.headers.cookie?.includes(`hexad_token=${token}`)) {
+      send(response, 401, { message: 'This node wants its token.' });
+      return;
+    }
     if (!pathname.startsWith(prefix)) {
       response.writeHead(404);
       response.end();

@@ -155,7 +155,8 @@ export class World {
     if (old) return { problem: { message: `“${old.name}” is already in the list.` }, status: 409 };
     const params = new URLSearchParams(source.slice(source.indexOf('?') + 1));
     const size = this.size ?? (Number(params.get('xl')) || Math.floor(this.dice.between(2e7, 9e8)));
-    const download = this.newDownload(params.get('dn') ?? source.split('/').at(-1), size, source, on);
+    const found = [...this.searches.values()].flatMap((one) => one.found).find((result) => result.link === source);
+    const download = this.newDownload(params.get('dn') ?? source.split('/').at(-1), size, source, on.length > 0 ? on : (found?.networks ?? this.dice.some(NAMES, 0.5)));
     if (into) download.into = into;
     this.tell({ kind: 'download', download: { ...download } });
     return download;
@@ -169,9 +170,11 @@ export class World {
     const search = { id: this.next++, words, on: asked, state: 'running', results: 0 };
     const dice = new Dice(digestOf(words.join(' '), 8).split('').reduce((sum, digit) => sum * 16 + parseInt(digit, 16), 0));
     const nothing = words.some((word) => word.startsWith('zzz'));
-    this.searches.set(search.id, { search, found: [], dice, left: nothing ? 0 : 60 + dice.below(90), until: this.ticks + 24 });
+    // What this node shares itself is found as well, as if another node had answered.
+    const ours = [...this.shares.values()].filter((share) => share.state === 'offered' && words.every((word) => share.name.toLowerCase().includes(word.toLowerCase())));
+    const found = ours.slice(0, 5).map((share, at) => ({ result: at, name: share.name, size_bytes: share.bytes, link: share.link, proven: true, networks: asked, sources: 90 - at, rank: -1 }));
+    this.searches.set(search.id, { search, found, dice, left: nothing ? 0 : 60 + dice.below(90), until: this.ticks + 24 });
     this.tell({ kind: 'search', search: { ...search } });
-    // Nothing that we share ourselves is left out of what is found.
     return search;
   }
 
@@ -195,31 +198,34 @@ export class World {
       if (again) {
         again.sources += 1 + dice.below(3);
         again.networks = [...new Set([...again.networks, dice.pick(search.on)])].sort();
-        this.tell({ kind: 'result', search: search.id, result: { ...again } });
+        again.rank = -1;
         continue;
       }
       const { name: named, size, kind, bitrate, seconds: length } = matching(dice, search.words);
       const proven = dice.next() < 0.7;
       const networks = [...new Set([dice.pick(search.on), ...dice.some(search.on, 0.25)])].sort();
       const sources = 1 + Math.floor(40 * dice.next() ** 4);
-      const result = { result: found.length, name: named, size_bytes: size, link: magnet(named, size), proven, networks, sources, kind, rank: 0 };
+      const result = { result: found.length, name: named, size_bytes: size, link: magnet(named, size), proven, networks, sources, kind, rank: -1 };
       if (bitrate) result.bitrate_kbps = bitrate;
       if (length) result.seconds = length;
       found.push(result);
-      this.tell({ kind: 'result', search: search.id, result: this.ranked(found).get(result) });
     }
+    this.rank(search, found);
     search.results = found.length;
     if (this.ticks >= one.until || (one.left === 0 && this.ticks >= one.until - 12)) {
       search.state = 'done';
-      const ranks = this.ranked(found);
-      for (const result of found) this.tell({ kind: 'result', search: search.id, result: ranks.get(result) });
     }
     this.tell({ kind: 'search', search: { ...search } });
   }
 
-  ranked(found) {
+  /** Proven first, then those with more sources; tells every result whose place or sources have changed. */
+  rank(search, found) {
     const order = [...found].sort((a, b) => Number(b.proven) - Number(a.proven) || b.sources - a.sources || a.result - b.result);
-    return new Map(order.map((result, rank) => [result, Object.assign(result, { rank })]));
+    order.forEach((result, rank) => {
+      if (result.rank === rank) return;
+      result.rank = rank;
+      this.tell({ kind: 'result', search: search.id, result: { ...result } });
+    });
   }
 
   // Library.

@@ -101,6 +101,22 @@ pub fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
+/// Whether Chromium is here, in which the page is tried; gets it first where `may_install` and apt and root are at hand.
+pub fn browser(may_install: bool) -> bool {
+    let is_here = || find("chromium").is_some();
+    if !is_here() && may_install {
+        match installer() {
+            None => eprintln!("xtask: not installing chromium: needs apt-get and root (or sudo without a password)"),
+            Some(installer) => {
+                if let Err(error) = installer.install(&["chromium"]) {
+                    eprintln!("xtask: {error:#}");
+                }
+            }
+        }
+    }
+    is_here()
+}
+
 struct Installer {
     sudo: bool,
 }

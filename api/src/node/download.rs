@@ -122,7 +122,7 @@ pub struct ByNetwork {
     pub name: String,
     /// Bytes of blocks received, over all runs.
     pub bytes: u64,
-    /// Of those of this run, bytes that turned out to be wrong; whoever sent them is asked no more.
+    /// Of those, bytes that turned out to be wrong; whoever sent them is asked no more.
     #[serde(default)]
     pub bad_bytes: u64,
     /// Peers connected, where the network says it.

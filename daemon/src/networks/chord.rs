@@ -103,7 +103,7 @@ fn standing(status: &Status<Endpoint>) -> Standing {
 /// The ring as we see it from our first virtual node.
 fn ring(status: &Status<Endpoint>) -> Overlay {
     let place = |key: Key| {
-        let (first, _) = key.0.split_first_chunk::<8>().map_or(([0; 8], &[][..]), |(first, rest)| (*first, rest));
+        let first = key.0.first_chunk::<8>().copied().unwrap_or_default();
         Some(on_circle(u64::from_be_bytes(first)))
     };
     let at = status.addr.as_ref();

@@ -36,6 +36,9 @@ pub(super) struct Kept {
     /// All bytes of the layout, wanted or not.
     total_bytes: u64,
     by_network: BTreeMap<String, u64>,
+    /// Of those bytes, what was wrong.
+    #[serde(default)]
+    bad_by_network: BTreeMap<String, u64>,
     uploaded_bytes: u64,
     added_s: u64,
     completed_s: Option<u64>,
@@ -145,33 +148,35 @@ impl Item {
     }
 
     fn by_network(&self) -> Vec<ByNetwork> {
-        let mut all: BTreeMap<&str, ByNetwork> = BTreeMap::new();
-        for (name, bytes) in &self.kept.by_network {
-            all.insert(name, ByNetwork { name: name.clone(), bytes: *bytes, bad_bytes: 0, peers: None, problem: None });
+        let (bytes, bad_bytes) = self.counted();
+        let networks = bytes.keys().cloned().chain(self.parts.iter().map(|part| part.network.to_owned())).collect::<BTreeSet<_>>();
+        let one = |name: String| {
+            let part = self.parts.iter().find(|part| part.network == name);
+            ByNetwork {
+                bytes: bytes.get(&name).copied().unwrap_or(0),
+                bad_bytes: bad_bytes.get(&name).copied().unwrap_or(0),
+                peers: part.and_then(|part| part.peers),
+                problem: part.and_then(|part| part.problem.clone()),
+                name,
+            }
+        };
+        networks.into_iter().map(one).collect()
+    }
+
+    /// Bytes from each network, and those of them that were wrong, the run that goes on included.
+    fn counted(&self) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+        let (mut bytes, mut bad_bytes) = (self.kept.by_network.clone(), self.kept.bad_by_network.clone());
+        for part in self.parts.iter().filter(|part| part.bytes > 0) {
+            *bytes.entry(part.network.to_owned()).or_default() += part.bytes;
+            *bad_bytes.entry(part.network.to_owned()).or_default() += part.bad_bytes;
         }
-        for part in &self.parts {
-            let one = all.entry(part.network).or_insert_with(|| ByNetwork {
-                name: part.network.to_owned(),
-                bytes: 0,
-                bad_bytes: 0,
-                peers: None,
-                problem: None,
-            });
-            one.bytes += part.bytes;
-            one.bad_bytes += part.bad_bytes;
-            one.peers = part.peers;
-            one.problem.clone_from(&part.problem);
-        }
-        all.into_values().collect()
+        (bytes, bad_bytes)
     }
 
     /// Its run is over: what it has brought is added up.
     fn fold(&mut self) {
-        for part in std::mem::take(&mut self.parts) {
-            if part.bytes > 0 {
-                *self.kept.by_network.entry(part.network.to_owned()).or_default() += part.bytes;
-            }
-        }
+        (self.kept.by_network, self.kept.bad_by_network) = self.counted();
+        self.parts.clear();
         self.kept.uploaded_bytes += std::mem::take(&mut self.uploaded_now);
         (self.down_bytes_per_s, self.up_bytes_per_s, self.peers, self.seeds) = (0, 0, None, None);
         self.op = None;
@@ -219,6 +224,7 @@ impl Downloads {
             verified_bytes: 0,
             total_bytes: 0,
             by_network: BTreeMap::new(),
+            bad_by_network: BTreeMap::new(),
             uploaded_bytes: 0,
             added_s: now_s(),
             completed_s: None,
@@ -451,9 +457,7 @@ impl Downloads {
         let kept = |id: u64| {
             let item = self.items.get(&id)?;
             let mut kept = item.kept.clone();
-            for part in item.parts.iter().filter(|part| part.bytes > 0) {
-                *kept.by_network.entry(part.network.to_owned()).or_default() += part.bytes;
-            }
+            (kept.by_network, kept.bad_by_network) = item.counted();
             kept.uploaded_bytes += item.uploaded_now;
             Some((id, kept))
         };

@@ -10,9 +10,10 @@ use hexad_api::node::{
 };
 use hexad_api::{Problem, ProblemKind, SearchRequest};
 
+use super::library::Kept;
 use super::scan::{stamp_of, unreadable};
 use super::searches::RESULTS_MAX;
-use super::store::{Keep, json};
+use super::store::{Keep, json, share_bytes};
 use super::work::Turn;
 use super::{House, Node, SETTINGS, SetBefore, State, up_settings};
 use crate::listener::Listener;
@@ -312,7 +313,12 @@ impl Daemon for Node {
             Some(id) => id,
             None => {
                 let watched = full.is_file() && state.library.is_watched(&full);
-                let id = state.library.add(full, stamp, watched)?;
+                let id = state.library.add(full.clone(), stamp, watched)?;
+                if !watched {
+                    // What is watched is found again by itself.
+                    let kept = Kept { path: full, stamp, watched, files: 1, link: String::new(), sounds: Vec::new() };
+                    state.keep.push(Keep::Share(id, share_bytes(&kept, None)));
+                }
                 state.moved = true;
                 let _ = house.turns.send(Turn::Rescan);
                 id

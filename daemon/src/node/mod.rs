@@ -212,19 +212,20 @@ impl Node {
         if house.ending.swap(true, std::sync::atomic::Ordering::AcqRel) {
             return;
         }
+        if let Some(hashing) = &house.state().hashing {
+            hashing.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
         // Networks are left while the worker still hears and keeps.
         let session = house.session.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(session);
         let _ = house.turns.send(Turn::End);
-        if let Some(hashing) = &house.state().hashing {
-            hashing.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
                 tracing::warn!("a thread of the node has panicked");
             }
         }
+        house.store.close();
     }
 }
 
@@ -284,8 +285,11 @@ impl House {
         let folders: Vec<PathBuf> = state.settings.shared_dirs.iter().map(PathBuf::from).collect();
         state.library.set_folders(&folders);
         for (id, kept, content) in shares {
-            let Some(content) = content else { continue };
             state.library.load(id, &kept);
+            let Some(content) = content else {
+                state.library.hash_again(id, Some(kept.stamp));
+                continue;
+            };
             let paths = hashing::paths_at(&content.shape.layout, &kept.path);
             offer.push((Key::Share(id), hashing::prepared(content, paths, sounds_of(&kept))));
         }

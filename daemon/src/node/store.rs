@@ -5,6 +5,7 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 use hexad_api::{Problem, ProblemKind};
@@ -25,8 +26,8 @@ const SETTINGS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("se
 /// What the database may keep of its file in memory.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// The node's own state.
-pub(super) struct Store(Database);
+/// The node's own state; closed when the node has ended, so that another one may have it.
+pub(super) struct Store(RwLock<Option<Database>>);
 
 /// What a share or a download is of, as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +97,7 @@ impl Store {
         builder.set_cache_size(CACHE_BYTES);
         let Some(folder) = folder else {
             let database = builder.create_with_backend(InMemoryBackend::new());
-            return database.map(Self).map_err(|wrong| Problem::new(wrong.to_string()).kind(ProblemKind::Internal));
+            return database.map(Self::of).map_err(|wrong| Problem::new(wrong.to_string()).kind(ProblemKind::Internal));
         };
         let trouble = |wrong: &dyn std::fmt::Display| {
             Problem::new(format!("what this node knows cannot be kept in {}: {wrong}", folder.display()))
@@ -105,12 +106,25 @@ impl Store {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|wrong| trouble(&plain(&wrong)))?;
         match builder.create(folder.join("node.redb")) {
-            Ok(database) => Ok(Self(database)),
+            Ok(database) => Ok(Self::of(database)),
             Err(DatabaseError::DatabaseAlreadyOpen) => Err(Problem::new(format!("another node runs with {}", folder.display()))
                 .hint("stop it first, or choose another folder with --state DIR")
                 .kind(ProblemKind::Conflict)),
             Err(wrong) => Err(trouble(&wrong)),
         }
+    }
+
+    fn of(database: Database) -> Self {
+        Self(RwLock::new(Some(database)))
+    }
+
+    /// Lets go of the file; nothing is kept or known from here on.
+    pub(super) fn close(&self) {
+        drop(self.0.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Database) -> T) -> Option<T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(act)
     }
 
     /// Keeps these changes, all of them or none.
@@ -121,13 +135,14 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
-        self.write(changes).map_err(|wrong| {
+        let ended = || Problem::new("the node has ended").hint("start it again").kind(ProblemKind::Unavailable);
+        self.with(|database| Self::write(database, changes)).ok_or_else(ended)?.map_err(|wrong| {
             Problem::new(format!("what this node knows cannot be kept: {wrong}")).hint("is the disk full?").kind(ProblemKind::Internal)
         })
     }
 
-    fn write(&self, changes: &[Keep]) -> Result<(), redb::Error> {
-        let mut write = self.0.begin_write()?;
+    fn write(database: &Database, changes: &[Keep]) -> Result<(), redb::Error> {
+        let mut write = database.begin_write()?;
         // After a kill nothing has to be looked through before the next start.
         write.set_quick_repair(true);
         {
@@ -181,14 +196,18 @@ impl Store {
 
     /// Something that was set.
     pub(super) fn setting<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let table = self.0.begin_read().ok()?.open_table(SETTINGS).ok()?;
-        let value = table.get(name).ok()??;
-        serde_json::from_slice(value.value()).ok()
+        self.with(|database| {
+            let table = database.begin_read().ok()?.open_table(SETTINGS).ok()?;
+            let value = table.get(name).ok()??;
+            serde_json::from_slice(value.value()).ok()
+        })?
     }
 
     fn one(&self, table: TableDefinition<'static, u64, &'static [u8]>, id: u64) -> Option<Vec<u8>> {
-        let table = self.0.begin_read().ok()?.open_table(table).ok()?;
-        table.get(id).ok()?.map(|value| value.value().to_vec())
+        self.with(|database| {
+            let table = database.begin_read().ok()?.open_table(table).ok()?;
+            table.get(id).ok()?.map(|value| value.value().to_vec())
+        })?
     }
 
     fn all<T>(
@@ -201,8 +220,8 @@ impl Store {
                 .hint("put node.redb in the folder of its state aside, and it begins anew")
                 .kind(ProblemKind::Internal)
         };
-        let open = || -> Result<Vec<T>, redb::Error> {
-            let table = match self.0.begin_read()?.open_table(table) {
+        let open = |database: &Database| -> Result<Vec<T>, redb::Error> {
+            let table = match database.begin_read()?.open_table(table) {
                 Ok(table) => table,
                 Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
                 Err(wrong) => return Err(wrong.into()),
@@ -217,6 +236,6 @@ impl Store {
             }
             Ok(found)
         };
-        open().map_err(trouble)
+        self.with(open).unwrap_or_else(|| Ok(Vec::new())).map_err(trouble)
     }
 }

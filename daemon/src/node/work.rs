@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hexad_api::node::{Change, DownloadState, NetworkState, SearchResult, Totals};
+use hexad_api::node::{Change, NetworkState, SearchResult, Totals};
 use hexad_api::{Event, FetchRequest, Problem, Selection};
 use hexad_core::{OpId, Source, What};
 
@@ -222,12 +222,8 @@ impl Worker {
         let mut state = self.house.state();
         match word {
             Word::Event(event) => {
-                let is_of_run = state.downloads.find(id).is_ok_and(|item| item.run == run);
-                if is_of_run && state.downloads.on_event(id, run, event) == Follows::Stop {
-                    let op = match state.downloads.find(id) {
-                        Ok(item) => item.op,
-                        Err(_) => None,
-                    };
+                let op = state.downloads.find(id).ok().filter(|item| item.run == run).and_then(|item| item.op);
+                if state.downloads.on_event(id, run, event) == Follows::Stop {
                     if state.downloads.find(id).is_ok_and(|item| item.is_complete()) {
                         let _ = state.downloads.rest(id, None);
                     }
@@ -286,7 +282,7 @@ impl Worker {
 
     /// Gives the hasher the next file, when it has none.
     fn hash_next(&self, state: &mut State) {
-        if state.hashing.is_some() {
+        if state.hashing.is_some() || self.house.ending.load(Ordering::Acquire) {
             return;
         }
         while let Some(id) = state.library.queue.pop_front() {
@@ -545,11 +541,7 @@ impl House {
         let listener = Listener::new(move |word| drop(turns.send(Turn::Download(id, run, word))));
         let begin = Begin::Fetch { request: fetch, found, on, patient: true };
         let op: OpId = self.with(|session| session.begin_heard(begin, listener))??;
-        let item = state.downloads.find(id)?;
-        item.op = Some(op);
-        if item.state() == DownloadState::Failed {
-            item.op = None;
-        }
+        state.downloads.find(id)?.op = Some(op);
         Ok(())
     }
 

@@ -126,7 +126,14 @@ export type UpSettings = {
 };
 
 export type LabParameter = { name: string; default: string; help: string };
-export type LabScenario = { name: string; about: string; parameters: LabParameter[]; claims: string[] };
+export type LabScenario = {
+  name: string;
+  about: string;
+  parameters: LabParameter[];
+  claims: string[];
+  /** What to set so that it takes seconds, where the lab says so. */
+  small?: Record<string, string>;
+};
 export type LabEvent =
   | { event: 'scenario'; name: string }
   | { event: 'phase'; name: string }

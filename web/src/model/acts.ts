@@ -2,6 +2,7 @@
 
 import { api, Refused, upload } from '../api/client';
 import type { Download, Result, Share } from '../api/types';
+import { nameOf } from './downloads';
 import { bytes, plural } from './format';
 import { wish } from './links';
 import { node } from './node.svelte';
@@ -20,7 +21,8 @@ export async function fetchLink(source: string, name: string, on: string[] = [])
   });
 }
 
-export const fetchResult = (result: Result) => fetchLink(result.link, result.name, result.networks);
+/** From wherever there are sources, and not only where it was found. */
+export const fetchResult = (result: Result) => fetchLink(result.link, result.name);
 
 /** A search by words; a link is fetched instead. */
 export async function searchOrFetch(text: string, on: string[]): Promise<void> {
@@ -49,10 +51,41 @@ export async function removeDownload(download: Download): Promise<void> {
   await attempt(async () => {
     await api.removeDownload(download.id);
     node.downloads.remove(download.id);
-    notices.say(`Removed ${quoted(download.name)} from the list. Its files stay where they are.`, {
-      name: 'Fetch again', run: () => void fetchLink(download.source, download.name, download.on),
+    notices.say(`Removed ${quoted(nameOf(download))} from the list. Its files stay where they are.`, {
+      name: 'Fetch again', run: () => void fetchLink(download.source, nameOf(download), download.on),
     });
   });
+}
+
+export type Bulk = 'pause' | 'resume' | 'remove';
+
+const AT_A_TIME = 8;
+
+/** Does the same to many downloads; the first refusal stops it and is said. */
+export async function toAll(downloads: readonly Download[], what: Bulk): Promise<void> {
+  const waiting = [...downloads];
+  let done = 0;
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (what === 'remove') {
+        await api.removeDownload(next.id);
+        node.downloads.remove(next.id);
+      } else {
+        const after = await (what === 'pause' ? api.pause(next.id) : api.resume(next.id));
+        if (after) node.downloads.put(after);
+      }
+      done += 1;
+    }
+  };
+  await attempt(async () => {
+    try {
+      await Promise.all(Array.from({ length: AT_A_TIME }, work));
+    } finally {
+      waiting.length = 0;
+    }
+  });
+  const many = plural(done, 'download');
+  if (done > 0) notices.say(what === 'remove' ? `Removed ${many} from the list. Their files stay where they are.` : what === 'pause' ? `Paused ${many}.` : `Resumed ${many}.`);
 }
 
 export async function unshare(share: Share): Promise<void> {

@@ -11,6 +11,9 @@ const GROUP: Record<DownloadState, DownloadFilter> = {
   looking: 'active', checking: 'active', fetching: 'active', seeding: 'complete', complete: 'complete', paused: 'paused', failed: 'failed',
 };
 
+/** Its name, or what it was asked for by, as long as nobody has told the name. */
+export const nameOf = (download: Download) => download.name || download.source;
+
 export const groupOf = (download: Download): DownloadFilter => GROUP[download.state];
 
 export function counts(downloads: Iterable<Download>): Record<DownloadFilter, number> {

@@ -65,9 +65,32 @@ export function moment(at_s: number, now = new Date()): string {
   return `${day} ${time}`;
 }
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** As short as it can be told apart: `14:05` today, `26 Nov` this year, `Nov 2025` before. */
+export function day(at_s: number, now = new Date()): string {
+  const at = new Date(at_s * 1000);
+  if (at.toDateString() === now.toDateString()) return moment(at_s, now);
+  const month = MONTHS[at.getMonth()];
+  return at.getFullYear() === now.getFullYear() ? `${at.getDate()}${THIN}${month}` : `${month} ${at.getFullYear()}`;
+}
+
+/** A figure of a network with its words: `214 items held`, `885 kB held`. */
+export function named(name: string, number: number): { number: string; words: string } {
+  return name.startsWith('bytes_') ? { number: bytes(number), words: words(name.slice(6)) } : { number: count(number), words: words(name) };
+}
+
 /** `1 source`, `3 sources`. */
 export function plural(number: number, one: string, many = `${one}s`): string {
   return `${count(number)} ${number === 1 ? one : many}`;
+}
+
+/** A fragment of the node's as a sentence: `there is no run 7` → `There is no run 7.`; a command stays as it is typed. */
+export function sentence(text: string): string {
+  const line = text.trim();
+  if (line === '') return '';
+  const begun = /^[a-z][a-z']*([ ,.;:]|$)/.test(line) && !line.startsWith('hexad ') ? line.charAt(0).toUpperCase() + line.slice(1) : line;
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
 }
 
 /** `nodes_estimated` → `nodes estimated`. */

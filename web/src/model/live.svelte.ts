@@ -55,8 +55,9 @@ export class Live<T> {
       this.#touch();
     });
     this.store.endLoad();
+    // Both at once: who hears that all is loaded must find it.
+    this.#version += 1;
     this.#loaded = true;
-    this.#touch();
   }
 
   #touch(): void {

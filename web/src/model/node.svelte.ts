@@ -6,8 +6,10 @@ import {
   NETWORKS, type Change, type Download, type LabEvent, type NetworkName, type NetworkStatus, type Overlay, type RateAt, type Result,
   type Search, type Share, type Totals,
 } from '../api/types';
+import { sentence } from './format';
 import { Live } from './live.svelte';
 import { notices } from './notices.svelte';
+import { router } from './route.svelte';
 
 /** How much of the node's own rates the page remembers, seconds. */
 const RATES_S = 300;
@@ -26,10 +28,17 @@ export class Node {
   readonly shares = new Live<Share>((one) => one.id);
   readonly searches = new Live<Search>((one) => one.id);
   readonly #results = new Map<number, Live<Result>>();
+  /** Computed when somebody asks, once for each look that has changed. */
+  readonly #bySource = $derived.by(() => {
+    void this.downloads.version;
+    return new Map(Array.from(this.downloads.store.values(), (download) => [download.source, download]));
+  });
 
   #stream = new Stream(address('events'), (change) => this.hear(change), (line) => this.#lineIs(line));
   /** Counts loads, so that the end of an earlier one does not speak for a later one. */
   #load = 0;
+  /** Networks that a change has spoken of since the running load began: what was asked for before is older. */
+  #heardOf = new Set<string>();
 
   begin(): void {
     this.#stream.open();
@@ -60,25 +69,23 @@ export class Node {
 
   /** The download that a link has begun. */
   downloadOf(link: string): Download | undefined {
-    void this.downloads.version;
-    for (const download of this.downloads.store.values()) if (download.source === link) return download;
-    return undefined;
+    return this.#bySource.get(link);
   }
 
   hear(change: Change): void {
     switch (change.kind) {
       case 'hello': void this.#loadAll(); break;
       case 'status': this.#statusIs(change.status); break;
-      case 'network': this.#networkIs(change.network); break;
+      case 'network': this.#heardOf.add(change.network.name); this.#networkIs(change.network); break;
       case 'overlay': this.overlays = { ...this.overlays, [change.name]: change.overlay }; break;
-      case 'download': this.downloads.put(change.download); break;
+      case 'download': this.#downloadIs(change.download); break;
       case 'download_removed': this.downloads.remove(change.id); break;
       case 'search': this.searches.put(change.search); break;
       case 'result': this.results(change.search).put(change.result); break;
       case 'share': this.shares.put(change.share); break;
       case 'share_removed': this.shares.remove(change.id); break;
       case 'lab': this.labEvents = { ...this.labEvents, [change.run]: change.event }; break;
-      case 'warning': notices.say(change.message); break;
+      case 'warning': notices.say(sentence(change.message)); break;
     }
   }
 
@@ -112,11 +119,12 @@ export class Node {
 
   async #loadAll(): Promise<void> {
     const load = ++this.#load;
+    this.#heardOf.clear();
     try {
       const { networks, ...totals } = await api.status();
       if (load !== this.#load) return;
       this.locked = false;
-      this.networks = networks;
+      this.networks = networks.map((network) => (this.#heardOf.has(network.name) ? (this.network(network.name) ?? network) : network));
       this.#statusIs(totals);
       await Promise.all([
         this.downloads.load((hear) => everyPage<Download>('downloads', hear)),
@@ -136,6 +144,13 @@ export class Node {
     const at_s = Date.now() / 1000;
     const rate = { at_s, down_bytes_per_s: totals.down_bytes_per_s, up_bytes_per_s: totals.up_bytes_per_s };
     this.rates = [...this.rates.filter((one) => one.at_s > at_s - RATES_S), rate];
+  }
+
+  #downloadIs(download: Download): void {
+    const before = this.downloads.store.get(download.id);
+    this.downloads.put(download);
+    const whole = download.state === 'complete' || download.state === 'seeding';
+    if (whole && before?.state === 'fetching') notices.say(`“${download.name}” is complete.`, { name: 'Show', run: () => router.go('downloads', download.id) });
   }
 
   #networkIs(network: NetworkStatus): void {

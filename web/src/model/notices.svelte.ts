@@ -2,11 +2,12 @@
 
 import { Refused } from '../api/client';
 import type { Problem } from '../api/types';
+import { sentence } from './format';
 
 export type Notice = { id: number; text: string; hint?: string; bad: boolean; action?: { name: string; run: () => void } };
 
 const STAYS_MS = 6000;
-const NOTICES_MAX = 4;
+const NOTICES_MAX = 3;
 
 class Notices {
   list = $state.raw<Notice[]>([]);
@@ -23,7 +24,7 @@ class Notices {
       problem instanceof Refused ? problem.problem
       : typeof problem === 'object' && problem !== null && 'message' in problem ? { message: String(problem.message) }
       : { message: String(problem) };
-    this.#add({ text: known.message, bad: true, ...(known.hint ? { hint: known.hint } : {}) });
+    this.#add({ text: sentence(known.message), bad: true, ...(known.hint ? { hint: sentence(known.hint) } : {}) });
   }
 
   drop(id: number): void {

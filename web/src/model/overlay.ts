@@ -5,8 +5,8 @@ import type { Neighbour, Overlay } from '../api/types';
 
 export type Point = { x: number; y: number };
 export type Mark = 'dot' | 'square' | 'hexagon' | 'self';
-export type DrawnNode = Point & { id: string; role: string; mark: Mark; size: number; peer: Neighbour; label: string };
-export type DrawnLink = { id: string; path: string; role: string };
+export type DrawnNode = Point & { key: string; id: string; role: string; mark: Mark; size: number; peer: Neighbour; label: string };
+export type DrawnLink = { key: string; id: string; path: string; role: string };
 export type Drawing = {
   width: number;
   height: number;
@@ -17,7 +17,6 @@ export type Drawing = {
   nodes: DrawnNode[];
 };
 
-const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 /** More than this many peers are not told apart in a drawing; the table has them all. */
 export const DRAWN_MAX = 160;
 
@@ -47,12 +46,13 @@ export function label(peer: Neighbour): string {
 }
 
 function node(peer: Neighbour, at: Point, mark: Mark, size: number): DrawnNode {
-  return { ...at, id: peer.id, role: peer.role, mark, size, peer, label: label(peer) };
+  return { ...at, key: '', id: peer.id, role: peer.role, mark, size, peer, label: label(peer) };
 }
 
 export function draw(overlay: Overlay, width: number, height: number): Drawing {
   const drawing: Drawing = { width, height, guides: [], texts: [], links: [], nodes: [] };
-  const peers = overlay.peers.slice(0, DRAWN_MAX);
+  // In an order of their own, so that one who leaves hardly moves the others.
+  const peers = overlay.peers.slice(0, DRAWN_MAX).sort((one, other) => dice(one.id) - dice(other.id));
   switch (overlay.kind) {
     case 'ring': ring(drawing, overlay.me, peers); break;
     case 'neighbourhood': neighbourhood(drawing, overlay.me, peers); break;
@@ -60,6 +60,16 @@ export function draw(overlay: Overlay, width: number, height: number): Drawing {
     case 'mesh': mesh(drawing, overlay.me, peers); break;
     case 'index': index(drawing, overlay.me, peers); break;
     case 'swarm': swarm(drawing, overlay.me, peers); break;
+  }
+  // One peer may stand in two places, as a finger and as the successor.
+  for (const list of [drawing.nodes, drawing.links]) {
+    const seen = new Map<string, number>();
+    for (const one of list) {
+      const name = `${one.role} ${one.id}`;
+      const times = seen.get(name) ?? 0;
+      seen.set(name, times + 1);
+      one.key = `${name} ${times}`;
+    }
   }
   return drawing;
 }
@@ -84,11 +94,11 @@ function ring(drawing: Drawing, me: Neighbour, peers: Neighbour[]): void {
       const clockwise = peer.role === 'successor' ? 1 : 0;
       const ahead = peer.role === 'successor' ? (place - mine + 1) % 1 : (mine - place + 1) % 1;
       drawing.links.push({
-        id: peer.id, role: peer.role,
+        key: '', id: peer.id, role: peer.role,
         path: `M${n(self.x)} ${n(self.y)}A${n(radius)} ${n(radius)} 0 ${ahead > 0.5 ? 1 : 0} ${clockwise} ${n(at.x)} ${n(at.y)}`,
       });
     } else {
-      drawing.links.push({ id: peer.id, role: peer.role, path: line(self, at) });
+      drawing.links.push({ key: '', id: peer.id, role: peer.role, path: line(self, at) });
     }
     drawing.nodes.push(node(peer, at, 'dot', near ? 4 : 3.2));
   }
@@ -109,9 +119,11 @@ function neighbourhood(drawing: Drawing, me: Neighbour, peers: Neighbour[]): voi
     const place = peer.place ?? dice(peer.id);
     const at = onCircle(centre, radius, place);
     const apart = Math.abs(place - mine);
-    // Neighbours nearby are joined by a shallow arc, those across by one through the middle.
-    const bend = onCircle(centre, radius * (1 - Math.min(1, 4 * Math.min(apart, 1 - apart))), (place + mine) / 2 + (apart > 0.5 ? 0.5 : 0));
-    drawing.links.push({ id: peer.id, role: peer.role, path: `M${n(self.x)} ${n(self.y)}Q${n(bend.x)} ${n(bend.y)} ${n(at.x)} ${n(at.y)}` });
+    const angle = Math.PI * Math.min(apart, 1 - apart);
+    // As far from the middle as the shortest way in a disc whose rim is infinitely far: shallow for neighbours nearby, straight across.
+    const out = angle > 1.5 ? 0 : (1 - Math.sin(angle)) / Math.cos(angle);
+    const bend = onCircle(centre, radius * out, (place + mine) / 2 + (apart > 0.5 ? 0.5 : 0));
+    drawing.links.push({ key: '', id: peer.id, role: peer.role, path: `M${n(self.x)} ${n(self.y)}Q${n(bend.x)} ${n(bend.y)} ${n(at.x)} ${n(at.y)}` });
     drawing.nodes.push(node(peer, at, 'dot', 3.4));
   }
   drawing.nodes.push(node(me, self, 'self', 6));
@@ -145,13 +157,13 @@ function tiers(drawing: Drawing, me: Neighbour, peers: Neighbour[]): void {
     const at = tops[index];
     if (peer === undefined || at === undefined) return;
     const bend = `M${n(self.x)} ${n(self.y)}Q${n((self.x + at.x) / 2)} ${n(Math.min(self.y, at.y) - 14 - Math.abs(self.x - at.x) * 0.12)} ${n(at.x)} ${n(at.y)}`;
-    drawing.links.push({ id: peer.id, role: peer.role, path: high ? bend : line(self, at) });
+    drawing.links.push({ key: '', id: peer.id, role: peer.role, path: high ? bend : line(self, at) });
     drawing.nodes.push(node(peer, at, 'hexagon', 7));
   });
   bottom.forEach((peer, index) => {
     const at = bottoms[index];
     if (peer === undefined || at === undefined) return;
-    drawing.links.push({ id: peer.id, role: peer.role, path: line(self, at) });
+    drawing.links.push({ key: '', id: peer.id, role: peer.role, path: line(self, at) });
     drawing.nodes.push(node(peer, at, 'dot', 3.4));
   });
   drawing.nodes.push(node(me, self, 'self', high ? 7.5 : 6));
@@ -171,14 +183,14 @@ function mesh(drawing: Drawing, me: Neighbour, peers: Neighbour[]): void {
       const end = { x: at.x + 19 * Math.cos(angle + turn), y: at.y + 19 * Math.sin(angle + turn) };
       drawing.guides.push(line(at, end));
     }
-    drawing.links.push({ id: peer.id, role: peer.role, path: line(centre, at) });
+    drawing.links.push({ key: '', id: peer.id, role: peer.role, path: line(centre, at) });
     drawing.nodes.push(node(peer, at, 'hexagon', 6.5));
   });
   leaves.forEach((peer, index) => {
     const angle = (index / leaves.length) * 2 * Math.PI + 0.3;
     const out = 0.3 + 0.16 * (index % 2);
     const at = { x: centre.x + rx * out * Math.cos(angle), y: centre.y + ry * out * Math.sin(angle) };
-    drawing.links.push({ id: peer.id, role: peer.role, path: line(centre, at) });
+    drawing.links.push({ key: '', id: peer.id, role: peer.role, path: line(centre, at) });
     drawing.nodes.push(node(peer, at, 'dot', 2.8));
   });
   drawing.nodes.push(node(me, centre, 'self', 7));
@@ -206,22 +218,22 @@ function index(drawing: Drawing, me: Neighbour, peers: Neighbour[]): void {
     drawing.nodes.push(node(peer, place, 'dot', 3.4));
   });
   for (const one of hubs) {
-    drawing.links.push({ id: one.peer.id, role: one.peer.role, path: line(self, one.at) });
+    drawing.links.push({ key: '', id: one.peer.id, role: one.peer.role, path: line(self, one.at) });
     drawing.nodes.push(node(one.peer, one.at, 'square', 10));
   }
   drawing.nodes.push(node(me, self, 'self', iServe ? 9 : 6));
 }
 
-/** BitTorrent: a crowd around us, the quickest to answer nearest; seeds are squares. */
+/** BitTorrent: a crowd around us, whoever answers sooner nearer; seeds are squares. */
 function swarm(drawing: Drawing, me: Neighbour, peers: Neighbour[]): void {
   const centre = middle(drawing);
   const [rx, ry] = [drawing.width / 2 - 14, drawing.height / 2 - 12];
-  const near = [...peers].sort((one, other) => (one.latency_ms ?? 999) - (other.latency_ms ?? 999) || one.id.localeCompare(other.id));
-  near.forEach((peer, at) => {
-    const out = 0.24 + 0.76 * Math.sqrt((at + 0.5) / near.length);
-    const angle = at * GOLDEN - Math.PI / 2;
+  const furthest = Math.max(60, ...peers.map((peer) => peer.latency_ms ?? 0));
+  peers.forEach((peer, at) => {
+    const out = 0.3 + 0.7 * Math.sqrt((peer.latency_ms ?? furthest * (0.3 + 0.7 * dice(`${peer.id}r`))) / furthest);
+    const angle = ((at + 0.5) / peers.length) * 2 * Math.PI - Math.PI / 2;
     const place = { x: centre.x + rx * out * Math.cos(angle), y: centre.y + ry * out * Math.sin(angle) };
-    drawing.links.push({ id: peer.id, role: peer.role, path: line(centre, place) });
+    drawing.links.push({ key: '', id: peer.id, role: peer.role, path: line(centre, place) });
     drawing.nodes.push(node(peer, place, peer.role === 'seed' ? 'square' : 'dot', peer.role === 'seed' ? 4.2 : 3.2));
   });
   drawing.nodes.push(node(me, centre, 'self', 7));

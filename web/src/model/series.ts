@@ -27,7 +27,7 @@ export function curves(table: LabTable): Curves | undefined {
   if (lines.length === 0) return undefined;
   const [low, high] = [xs[0] ?? 0, xs.at(-1) ?? 0];
   return {
-    x: { name: heading(first), values: xs, log: low > 0 && high / low >= 100 },
+    x: { name: heading(first), values: xs, log: low > 0 && high / low >= 30 },
     lines: lines.map(({ column, values }) => ({ name: heading(column), values })),
   };
 }
