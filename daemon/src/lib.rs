@@ -8,6 +8,8 @@ mod demo;
 mod desk;
 mod fcp;
 mod fetch;
+mod gateway;
+mod kept;
 mod laboratory;
 mod membership;
 mod networks;
