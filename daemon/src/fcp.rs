@@ -64,6 +64,8 @@ pub(crate) struct Desk {
     queue: Mutex<Queue>,
     /// Where those are written down that outlive us too.
     kept: Option<Kept>,
+    /// What follows from those of an earlier life, once we have joined.
+    resumed: Mutex<Vec<Queued>>,
     next: AtomicU64,
     over: AtomicBool,
 }
@@ -120,20 +122,6 @@ impl Desk {
         is_theirs
     }
 
-    /// Takes up the requests of an earlier life.
-    fn resume(&self) {
-        let Some(kept) = &self.kept else { return };
-        let mut queue = self.queue();
-        let mut effects = Vec::new();
-        for (number, bytes) in kept.all() {
-            if !queue.resume(number, &bytes, &mut effects) {
-                tracing::warn!(number, "a request that was written down cannot be read");
-                kept.set_aside(number);
-            }
-        }
-        self.perform(effects);
-    }
-
     fn fresh(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
@@ -169,8 +157,9 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
     let key = plan.host.key.as_ref().map(NodeKey::public);
     let (handle, from_host) = Host::<Freenet<Endpoint>>::start(node, plan.host, transfers.clone(), transfers.clone());
     let kept = plan.home.as_ref().and_then(|home| Kept::within(home.folder()).ok());
-    let (book, queue) = (Mutex::default(), Mutex::default());
-    let desk = Arc::new(Desk { handle, book, queue, kept, next: AtomicU64::new(1), over: AtomicBool::new(false) });
+    let (queue, resumed) = taken_up(kept.as_ref());
+    let (book, queue, resumed) = (Mutex::default(), Mutex::new(queue), Mutex::new(resumed));
+    let desk = Arc::new(Desk { handle, book, queue, kept, resumed, next: AtomicU64::new(1), over: AtomicBool::new(false) });
     for warning in plan.warnings {
         let _ = events.send(Event::Warning { message: warning });
     }
@@ -187,6 +176,20 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
         let _ = stop.events.send(Event::Listening { network: "freenet".into(), address: address.to_string(), purpose: "gateway".into() });
     }
     Ok(Task { events: watched, stop: Box::new(stop) })
+}
+
+/// The queue with the requests of an earlier life, and what follows from them.
+fn taken_up(kept: Option<&Kept>) -> (Queue, Vec<Queued>) {
+    let (mut queue, mut effects) = (Queue::default(), Vec::new());
+    for (number, bytes) in kept.map(Kept::all).unwrap_or_default() {
+        if !queue.resume(number, &bytes, &mut effects)
+            && let Some(kept) = kept
+        {
+            tracing::warn!(number, "a request that was written down cannot be read");
+            kept.set_aside(number);
+        }
+    }
+    (queue, effects)
 }
 
 struct StopFcp {
@@ -233,7 +236,9 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
                 let _ = events.send(Event::Listening { network: "freenet".into(), address, purpose: "network".into() });
             }
             HostEvent::Report(JOIN, Progress::Done) => {
-                desk.resume();
+                let resumed = std::mem::take(&mut *desk.resumed.lock().unwrap_or_else(PoisonError::into_inner));
+                let _queue = desk.queue();
+                desk.perform(resumed);
                 let _ = events.send(Event::Joined { network: "freenet".into() });
             }
             HostEvent::Report(JOIN, Progress::Failed(failure)) => {

@@ -18,10 +18,14 @@ struct Node {
 }
 
 fn node(bootstrap: Vec<String>) -> Node {
+    node_with(bootstrap, None)
+}
+
+fn node_with(bootstrap: Vec<String>, state_dir: Option<std::path::PathBuf>) -> Node {
     let found = bootstrap.is_empty();
     let freenet = FreenetSettings { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), bootstrap, found, friends: Vec::new() };
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let request = FcpRequest { fcp: anywhere, gateway: Some(anywhere), freenet, state_dir: None };
+    let request = FcpRequest { fcp: anywhere, gateway: Some(anywhere), freenet, state_dir };
     let task = hexad_daemon::roles().serve_fcp(request).expect("it can be served");
     let (mut fcp, mut gateway, mut network, mut joined) = (String::new(), String::new(), String::new(), false);
     while fcp.is_empty() || gateway.is_empty() || network.is_empty() || !joined {
@@ -138,4 +142,33 @@ fn a_browser_sees_pages_without_what_could_betray_it() {
     assert!(browse(&second.gateway, "/KSK@nobody-has-it", "").starts_with("HTTP/1.1 404"));
     assert!(browse(&second.gateway, "/no-key", "").starts_with("HTTP/1.1 400"));
     assert!(browse(&second.gateway, "/", "Host: evil.example\r\n").starts_with("HTTP/1.1 4"));
+}
+
+#[test]
+fn a_request_that_lasts_forever_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = || Some(folder.path().to_owned());
+    let other = node(Vec::new());
+    let first = node_with(vec![other.network.clone()], state());
+    let mut alice = Program::greets(&first.fcp);
+    alice.says("ClientPut\nURI=KSK@kept\nIdentifier=a\nPersistence=forever\nDataLength=5\nData\nhello");
+    assert_eq!(alice.hears().name, "PersistentPut");
+    alice.hears_until("PutSuccessful");
+    alice.says("ClientGet\nURI=KSK@kept\nIdentifier=b\nPersistence=forever\nEndMessage\n");
+    alice.hears_until("DataFound");
+    drop((alice, first));
+    let again = node_with(vec![other.network.clone()], state());
+    let mut alice = Program::greets(&again.fcp);
+    assert_eq!(alice.hears().name, "PersistentPut");
+    alice.hears_until("PutSuccessful");
+    assert_eq!(alice.hears().name, "PersistentGet");
+    alice.hears_until("DataFound");
+    alice.says("GetRequestStatus\nIdentifier=b\nOnlyData=true\nEndMessage\n");
+    assert_eq!(alice.hears_until("AllData").data.as_deref(), Some(&b"hello"[..]));
+    for request in ["a", "b"] {
+        alice.says(&format!("RemoveRequest\nIdentifier={request}\nEndMessage\n"));
+        assert_eq!(alice.hears().name, "PersistentRequestRemoved");
+    }
+    alice.says("ListPersistentRequests\nEndMessage\n");
+    assert_eq!(alice.hears().name, "EndListPersistentRequests");
 }

@@ -187,10 +187,10 @@ pub fn found(want: &Want, uri: &Uri, mime: Option<&str>, bytes: &Bytes) -> Page 
         return page.with("content-disposition", format!("attachment; filename=\"{}\"", file_name(uri)));
     }
     let kind = mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    // Links of a default document are relative to the folder that it stands for.
-    let is_folder = uri.path.is_empty() && !want.folder && matches!(kind.as_str(), "text/html" | "application/xhtml+xml");
-    if is_folder && (uri.kind == Kind::Usk || uri.kind == Kind::Ssk) {
-        return Page::redirect(format!("/{uri}/"));
+    // Links of a default document are relative to the folder that it stands for, which begins behind the key.
+    let is_html = matches!(kind.as_str(), "text/html" | "application/xhtml+xml");
+    if is_html && want.uri.path.is_empty() && !want.folder && want.uri.kind != Kind::Ksk {
+        return Page::redirect(format!("/{}/", want.uri));
     }
     let shown = |mime: &str, body: Bytes| Page::new(200, mime, pages::POLICY_OF_OTHERS, body);
     let image = |clean: Option<Vec<u8>>| match clean {
