@@ -1,13 +1,16 @@
 //! The foreign programs that tests speak with: which are here, and how to get the others where apt and root are at hand.
 
-use crate::shell::{find, run, succeeds};
+use crate::shell::{find, root, run, succeeds};
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One Debian package and how to see that it is here.
+/// pyFreenet3 as PyPI has it.
+const PYFREENET: &str = "pyfreenet3==0.7.0";
+
+/// One program and how to see that it is here.
 pub struct Foreign {
-    /// Its name for apt.
+    /// Its name for apt; with a version, its name for pip.
     pub package: &'static str,
     present: fn() -> bool,
 }
@@ -21,6 +24,9 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "opentracker", present: || find("opentracker").is_some() },
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
     Foreign { package: "postgresql", present: postgresql },
+    Foreign { package: "tshark", present: || find("tshark").is_some() },
+    Foreign { package: "python3-venv", present: || succeeds(Command::new("/usr/bin/python3").args(["-c", "import ensurepip"])) },
+    Foreign { package: PYFREENET, present: || succeeds(Command::new(pyfreenet().join("bin/python")).args(["-c", "import fcp3"])) },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
@@ -28,6 +34,17 @@ pub const FOREIGN: &[Foreign] = &[
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
     succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
+}
+
+/// A Python with pyFreenet3, beside what cargo builds.
+fn pyfreenet() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("pyfreenet")
+}
+
+/// Installs what Debian does not have, which needs no root.
+fn install_from_pypi() -> Result<()> {
+    run(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(pyfreenet()))?;
+    run(Command::new(pyfreenet().join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", PYFREENET]))
 }
 
 /// Debian keeps it apart from PATH.
@@ -48,13 +65,20 @@ pub fn install() -> Vec<&'static str> {
         eprintln!("xtask: all foreign programs are here");
         return wanted;
     }
+    let debian: Vec<&str> = wanted.iter().copied().filter(|package| *package != PYFREENET).collect();
     match installer() {
-        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", wanted.join(", ")),
+        _ if debian.is_empty() => {}
+        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", debian.join(", ")),
         Some(installer) => {
-            if let Err(error) = installer.install(&wanted) {
+            if let Err(error) = installer.install(&debian) {
                 eprintln!("xtask: {error:#}");
             }
         }
+    }
+    if wanted.contains(&PYFREENET)
+        && let Err(error) = install_from_pypi()
+    {
+        eprintln!("xtask: {error:#}");
     }
     let missing = missing();
     say_missing(&missing);
