@@ -61,7 +61,9 @@ pub(crate) fn serve(desk: Arc<Desk>, address: SocketAddr) -> Result<(SocketAddr,
 
 async fn answer(State(gateway): State<Arc<Gateway>>, method: Method, target: Uri, headers: HeaderMap) -> Response<Body> {
     let said = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let page = if !said(header::HOST).is_some_and(gateway::is_our_host) {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let one = hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| host.to_str().ok());
+    let page = if !one.is_some_and(gateway::is_our_host) {
         gateway::refused(421, "This gateway is for this machine, by its address or as localhost.")
     } else if method != Method::GET && method != Method::HEAD {
         gateway::refused(405, "Pages are read here, by GET.")

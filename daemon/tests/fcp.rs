@@ -114,9 +114,14 @@ fn what_one_program_puts_another_gets() {
 
 /// What a browser is answered, head and all.
 fn browse(gateway: &str, target: &str, more: &str) -> String {
+    browse_at(gateway, gateway, target, more)
+}
+
+/// The same by another name of the gateway.
+fn browse_at(gateway: &str, host: &str, target: &str, more: &str) -> String {
     let mut stream = TcpStream::connect(gateway).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket has deadlines");
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n{more}\r\n");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n");
     stream.write_all(request.as_bytes()).expect("it listens");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers in time, in UTF-8");
@@ -141,7 +146,10 @@ fn a_browser_sees_pages_without_what_could_betray_it() {
     assert!(kept.starts_with("HTTP/1.1 206") && kept.ends_with("<title>"), "{kept}");
     assert!(browse(&second.gateway, "/KSK@nobody-has-it", "").starts_with("HTTP/1.1 404"));
     assert!(browse(&second.gateway, "/no-key", "").starts_with("HTTP/1.1 400"));
-    assert!(browse(&second.gateway, "/", "Host: evil.example\r\n").starts_with("HTTP/1.1 4"));
+    assert!(browse_at(&second.gateway, "localhost", "/", "").starts_with("HTTP/1.1 200"));
+    for (host, more) in [("evil.example", ""), (second.gateway.as_str(), "Host: evil.example\r\n")] {
+        assert!(browse_at(&second.gateway, host, "/", more).starts_with("HTTP/1.1 421"), "{host}");
+    }
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn styles_are_written_from_what_was_understood() {
     );
     assert_eq!(css("p{content:'</style><script>'} q{color:red}"), "q{color:red;}\n");
     assert_eq!(css("p{color:red;background:u\\72l(http://evil/)}"), "p{color:red;}\n");
+    assert_eq!(css("p{margin:a.5 1px} li:nth-child(2n+1){top:0}"), "p{margin:a 0.5 1px;}\nli:nth-child(2n +1){top:0;}\n");
     // A comment that goes must not leave one that begins.
     assert_eq!(css("p{margin://**/*;content:'*/} q{color:red}'}"), "p{margin:/ *;content:\"*/} q{color:red}\";}\n");
     check(

@@ -55,6 +55,11 @@ impl Written {
     }
 
     fn token(&mut self, token: &Token<'_>) {
+        // `.5` is written as `0.5`, which must not run into a name before it.
+        let is_number = matches!(token, Token::Number { .. } | Token::Percentage { .. } | Token::Dimension { .. });
+        if is_number && self.text.ends_with(|letter: char| letter.is_alphanumeric() || !letter.is_ascii() || "._-#%\\".contains(letter)) {
+            self.text.push(' ');
+        }
         if token.to_css(&mut self.text).is_err() {
             self.sound = false;
         }
