@@ -71,8 +71,7 @@ fn converse(scene: &Scene) -> Result<()> {
     let kinds = [("Ping", 0x00), ("Pong", 0x01), ("Query", 0x80), ("QueryHit", 0x81)];
     until(Duration::from_secs(30), "tshark sees a ping, a pong, a query and a hit", || {
         let seen = read(&["-Y", "gnutella.header", "-T", "fields", "-e", "gnutella.header.payload"])?;
-        let seen: Vec<u8> =
-            seen.split([',', '\n']).filter_map(|kind| u8::from_str_radix(kind.trim().trim_start_matches("0x"), 16).ok()).collect();
+        let seen: Vec<u8> = seen.split([',', '\n']).filter_map(|kind| kind.trim().parse().ok()).collect();
         Ok(kinds.iter().all(|(_, kind)| seen.contains(kind)).then_some(()))
     })?;
     tshark.stop()?;

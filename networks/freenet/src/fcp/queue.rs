@@ -271,7 +271,7 @@ impl Queue {
         let room = KEPT_BYTES_MAX.saturating_sub(self.bytes());
         let progress = match progress {
             Progress::Own(Reply::Got { bytes, .. }) if bytes.len() > room => {
-                Progress::Failed(Failure::Full("too much is kept already; remove requests that are over".into()))
+                Progress::Failed(Failure::Full("too much is kept already; remove requests that are over"))
             }
             progress => progress,
         };
