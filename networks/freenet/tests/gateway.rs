@@ -64,7 +64,7 @@ fn what_a_path_asks_for() {
 fn what_is_not_found_is_404() {
     assert_eq!(failed(&Failure::NotFound("nobody has it".into())).status, 404);
     assert_eq!(failed(&Failure::TimedOut(60)).status, 404);
-    assert_eq!(failed(&Failure::Full("busy".into())).status, 503);
+    assert_eq!(failed(&Failure::Full("busy")).status, 503);
     assert_eq!(failed(&Failure::Unusable("it has more than 7 bytes".into())).status, 413);
     let page = failed(&Failure::NotFound("<script>alert(1)</script>".into()));
     assert!(!text(&page).contains("<script"));
