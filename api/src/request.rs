@@ -158,6 +158,9 @@ impl Own {
 pub struct FcpRequest {
     /// Where programs connect; whoever reaches it can use the node.
     pub fcp: SocketAddr,
+    /// Where browsers connect; nowhere when absent.
+    #[serde(default)]
+    pub gateway: Option<SocketAddr>,
     /// How to take part.
     pub freenet: crate::FreenetSettings,
     /// Where the node keeps its key, its peers and the blocks that it stores; nowhere when absent.

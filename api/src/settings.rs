@@ -170,6 +170,9 @@ pub struct GnutellaSettings {
     pub firewalled: bool,
     /// Addresses of web caches (GWebCache) to ask for hosts where nobody else is known.
     pub web_caches: Vec<String>,
+    /// Let links be as they are, not deflated: tools that look at packets can read them.
+    #[serde(default)]
+    pub plain: bool,
 }
 
 /// Whether a node of Kazaa may be a supernode.

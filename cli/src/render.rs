@@ -62,6 +62,7 @@ impl Screen {
             Event::Listening { address, purpose, .. } => match purpose.as_str() {
                 "tracker-http" => eprintln!("HTTP tracker at http://{address}/announce, statistics at http://{address}/"),
                 "tracker-udp" => eprintln!("UDP tracker at udp://{address}"),
+                "gateway" => eprintln!("http://{address}/ shows what is under a key"),
                 "fcp" => eprintln!("FCP at {address}; stop with Ctrl-C"),
                 "clients" => eprintln!("Napster server at {address}; stop with Ctrl-C"),
                 // Others join by this line.

@@ -10,6 +10,8 @@ mod desk;
 mod fcp;
 mod fetch;
 mod http;
+mod gateway;
+mod kept;
 mod laboratory;
 mod listener;
 mod membership;

@@ -13,9 +13,9 @@ pub struct Foreign {
     present: fn() -> bool,
 }
 
-/// The one program that comes from PyPI, with the release that tests know.
-const SCHEMATHESIS: &str = "schemathesis";
-const SCHEMATHESIS_RELEASE: &str = "4.32.5";
+/// Names on PyPI, each with the release that tests know.
+const PYFREENET: &str = "pyfreenet3==0.7.0";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// Everything that tests and benchmarks start.
 pub const FOREIGN: &[Foreign] = &[
@@ -26,27 +26,32 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "opentracker", present: || find("opentracker").is_some() },
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
     Foreign { package: "postgresql", present: postgresql },
+    Foreign { package: "tshark", present: || find("tshark").is_some() },
+    Foreign { package: "python3-venv", present: || succeeds(Command::new("/usr/bin/python3").args(["-c", "import ensurepip"])) },
+    Foreign { package: PYFREENET, present: || succeeds(Command::new(environment(PYFREENET).join("bin/python")).args(["-c", "import fcp3"])) },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
-    Foreign { package: SCHEMATHESIS, present: || schemathesis().is_file() || find(SCHEMATHESIS).is_some() },
+    Foreign { package: SCHEMATHESIS, present: || environment(SCHEMATHESIS).join("bin/schemathesis").is_file() || find("schemathesis").is_some() },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
-
-/// Ours, in an environment of its own.
-fn schemathesis() -> PathBuf {
-    root().join("target/tools/schemathesis/bin/schemathesis")
-}
-
-/// Gets schemathesis from PyPI; needs no root.
-fn install_schemathesis() -> Result<()> {
-    let home = root().join("target/tools/schemathesis");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    let package = format!("{SCHEMATHESIS}=={SCHEMATHESIS_RELEASE}");
-    run(Command::new(home.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", &package]))
-}
 
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
     succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
+}
+
+/// Where a package of PyPI has a Python of its own, beside what cargo builds.
+fn environment(package: &str) -> PathBuf {
+    match package {
+        PYFREENET => std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("pyfreenet"),
+        _ => root().join("target/tools/schemathesis"),
+    }
+}
+
+/// Installs what Debian does not have, which needs no root.
+fn install_from_pypi(package: &str) -> Result<()> {
+    let home = environment(package);
+    run(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&home))?;
+    run(Command::new(home.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", package]))
 }
 
 /// Debian keeps it apart from PATH.
@@ -62,24 +67,24 @@ pub fn missing() -> Vec<&'static str> {
 
 /// Installs what is missing where apt and root are at hand, and says plainly what is still missing afterwards.
 pub fn install() -> Vec<&'static str> {
-    let mut wanted = missing();
+    let wanted = missing();
     if wanted.is_empty() {
         eprintln!("xtask: all foreign programs are here");
         return wanted;
     }
-    if let Some(at) = wanted.iter().position(|package| *package == SCHEMATHESIS) {
-        wanted.remove(at);
-        if let Err(error) = install_schemathesis() {
-            eprintln!("xtask: {error:#}");
-        }
-    }
-    match installer().filter(|_| !wanted.is_empty()) {
-        None if wanted.is_empty() => {}
-        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", wanted.join(", ")),
+    let (pypi, debian): (Vec<&str>, Vec<&str>) = wanted.iter().partition(|package| [PYFREENET, SCHEMATHESIS].contains(package));
+    match installer() {
+        _ if debian.is_empty() => {}
+        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", debian.join(", ")),
         Some(installer) => {
-            if let Err(error) = installer.install(&wanted) {
+            if let Err(error) = installer.install(&debian) {
                 eprintln!("xtask: {error:#}");
             }
+        }
+    }
+    for package in pypi {
+        if let Err(error) = install_from_pypi(package) {
+            eprintln!("xtask: {error:#}");
         }
     }
     let missing = missing();

@@ -38,7 +38,7 @@ pub(super) fn plan(settings: &GnutellaSettings, state_dir: Option<&Path>) -> Res
         GnutellaMode::Leaf => Mode::Leaf,
         GnutellaMode::Flat => Mode::Flat,
     };
-    let node = Settings { mode, web_caches: settings.web_caches.clone(), ..Settings::default() };
+    let node = Settings { mode, web_caches: settings.web_caches.clone(), deflate: !settings.plain, ..Settings::default() };
     let first = settings.bootstrap.first().cloned().unwrap_or_default();
     Ok(Plan {
         nodes: listens.into_iter().map(|listen| Settings { listen, ..node.clone() }.into()).collect(),

@@ -82,6 +82,16 @@ impl<A: Place> Node<A> {
         self.lines.parent_lines().map(|line| &line.peer)
     }
 
+    /// The other supernodes to which it is linked.
+    pub fn links(&self) -> impl Iterator<Item = &A> {
+        self.lines.peer_lines().map(|line| &line.peer)
+    }
+
+    /// Its leaves that are to be supernodes when it is lost, in this order.
+    pub fn heirs(&self) -> impl Iterator<Item = &A> {
+        self.heirs.iter()
+    }
+
     /// How many leaves it has.
     #[must_use]
     pub fn leaves(&self) -> usize {
