@@ -60,6 +60,17 @@ pub enum Event {
         /// How many offer it, as far as the networks say.
         sources: usize,
     },
+    /// Who somebody is.
+    User {
+        /// Where.
+        network: String,
+        /// The name by which the network knows him.
+        name: String,
+        /// Whether he is there; else what is told is from when he was.
+        here: bool,
+        /// What else is known, by what it is called.
+        facts: BTreeMap<String, String>,
+    },
     /// A value is stored.
     Stored {
         /// Where.

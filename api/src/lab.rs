@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Problem;
 
@@ -32,7 +33,7 @@ pub trait Laboratory: Send + Sync {
 }
 
 /// A world worth running.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LabScenario {
     /// What it is called.
     pub name: String,
@@ -45,7 +46,7 @@ pub struct LabScenario {
 }
 
 /// Something that can be set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LabParameter {
     /// Its name.
     pub name: String,
@@ -104,7 +105,7 @@ pub struct LabClaimsRequest {
 }
 
 /// How a run goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum LabEvent {
     /// A scenario begins, or begins again with another seed.
@@ -127,7 +128,7 @@ pub enum LabEvent {
 }
 
 /// What a run came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LabReport {
     /// The line that repeats it.
     pub line: String,
@@ -162,6 +163,7 @@ pub struct LabReport {
     /// What a reader should know beside the figures.
     pub remarks: Vec<String>,
     /// Files that were written.
+    #[schema(value_type = Vec<String>)]
     pub written: Vec<PathBuf>,
     /// Whether the digest is the one of the line; only of a run from a line that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,7 +171,7 @@ pub struct LabReport {
 }
 
 /// What a phase of a run took.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LabPhase {
     /// Which.
     pub name: String,
@@ -184,7 +186,7 @@ pub struct LabPhase {
 }
 
 /// Figures in rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LabTable {
     /// Of what.
     pub name: String,
@@ -197,7 +199,7 @@ pub struct LabTable {
 }
 
 /// A column of a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LabColumn {
     /// What stands in it.
     pub name: String,
@@ -206,7 +208,7 @@ pub struct LabColumn {
 }
 
 /// One figure or word.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum LabCell {
     /// A whole number.
@@ -220,7 +222,7 @@ pub enum LabCell {
 }
 
 /// What was found about a figure of a claim.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LabVerdict {
     /// The claim's id.
     pub claim: String,
@@ -248,4 +250,48 @@ pub struct LabVerdict {
     /// What a reader should know about the claim beside its figures; with its first figure only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+}
+
+/// A run to be begun beside a node that runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLabRun {
+    /// Which scenario.
+    pub scenario: String,
+    /// Parameters by name.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LabRunState {
+    /// It goes on.
+    Running,
+    /// It came to something.
+    Done,
+    /// It came to nothing.
+    Failed,
+}
+
+/// A run beside a node that runs on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LabRun {
+    /// Its number.
+    pub id: u64,
+    /// How it stands.
+    pub state: LabRunState,
+    /// What is being done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// How much of the phase is done, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
+    /// What it came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<LabReport>,
+    /// Why it came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }

@@ -5,6 +5,7 @@
 mod event;
 mod how;
 mod lab;
+pub mod node;
 mod problem;
 mod request;
 mod selection;
@@ -16,11 +17,11 @@ use std::sync::mpsc::Receiver;
 pub use event::Event;
 pub use how::{How, Limits};
 pub use lab::{
-    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
-    LabVerdict, Laboratory,
+    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabRun, LabRunState,
+    LabScenario, LabTable, LabVerdict, Laboratory, NewLabRun,
 };
-pub use problem::Problem;
-pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest};
+pub use problem::{Problem, ProblemKind};
+pub use request::{Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,

@@ -101,6 +101,60 @@ pub enum Own {
         /// Whether `name` is a key.
         is_key: bool,
     },
+    /// Napster: files by words and by what servers know of them; answered by [`Event::Found`](crate::Event::Found).
+    NapsterSearch {
+        /// All of them must occur.
+        words: Vec<String>,
+        /// And all of this must hold.
+        filter: NapsterFilter,
+        /// How many results are enough.
+        results_max: usize,
+        /// The search ends after so many seconds.
+        timeout_s: u64,
+    },
+    /// Napster: all that a user offers.
+    NapsterBrowse {
+        /// Who.
+        name: String,
+    },
+    /// Napster: who somebody is; answered by [`Event::User`](crate::Event::User).
+    NapsterWhois {
+        /// Who.
+        name: String,
+    },
+    /// Napster: says something to a user.
+    NapsterSay {
+        /// To whom.
+        name: String,
+        /// What.
+        text: String,
+    },
+}
+
+/// From where to where, both ends included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// No less.
+    pub at_least: Option<u64>,
+    /// No more.
+    pub at_most: Option<u64>,
+}
+
+/// What the files of a Napster search must be like. Servers know it as the sharers have told it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NapsterFilter {
+    /// `mp3`, `audio`, `video`, `text`, `image` or `application`; any when absent.
+    pub kind: Option<String>,
+    /// Bytes.
+    pub size_bytes: Bounds,
+    /// Of the sound, kilobits a second.
+    pub bitrate_kbps: Bounds,
+    /// Of the sound, hertz.
+    pub frequency_hz: Bounds,
+    /// How long it sounds.
+    pub seconds: Bounds,
+    /// The sharer's link, from 0 (unknown) and 1 (14.4 kbit/s) to 10 (T3 or better).
+    pub link: Bounds,
 }
 
 impl Own {
@@ -109,6 +163,7 @@ impl Own {
     pub fn network(&self) -> &'static str {
         match self {
             Self::ChordPut { .. } | Self::ChordGet { .. } => "chord",
+            Self::NapsterSearch { .. } | Self::NapsterBrowse { .. } | Self::NapsterWhois { .. } | Self::NapsterSay { .. } => "napster",
         }
     }
 }
@@ -118,6 +173,9 @@ impl Own {
 pub struct FcpRequest {
     /// Where programs connect; whoever reaches it can use the node.
     pub fcp: SocketAddr,
+    /// Where browsers connect; nowhere when absent.
+    #[serde(default)]
+    pub gateway: Option<SocketAddr>,
     /// How to take part.
     pub freenet: crate::FreenetSettings,
     /// Where the node keeps its key, its peers and the blocks that it stores; nowhere when absent.

@@ -86,6 +86,7 @@ pub enum Utp {
 
 /// How a session takes part in BitTorrent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct BittorrentSettings {
     /// Where peers reach us; port 0 lets the system choose. When absent, the first usual port that is free.
     pub listen: Option<SocketAddr>,
@@ -130,6 +131,7 @@ impl Default for BittorrentSettings {
 
 /// How a session takes part in a Chord ring.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ChordSettings {
     /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
     /// bootstrap node.
@@ -142,6 +144,7 @@ pub struct ChordSettings {
 
 /// How a session takes part in Freenet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FreenetSettings {
     /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
     /// bootstrap node.
@@ -171,6 +174,7 @@ pub enum GnutellaMode {
 
 /// How a session takes part in Gnutella.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct GnutellaSettings {
     /// Where others reach us; port 0 lets the system choose. When absent, port 6346 where it is free, else any.
     pub listen: Option<SocketAddr>,
@@ -182,6 +186,9 @@ pub struct GnutellaSettings {
     pub firewalled: bool,
     /// Addresses of web caches (GWebCache) to ask for hosts where nobody else is known.
     pub web_caches: Vec<String>,
+    /// Let links be as they are, not deflated: tools that look at packets can read them.
+    #[serde(default)]
+    pub plain: bool,
 }
 
 /// Whether a node of Kazaa may be a supernode.
@@ -199,6 +206,7 @@ pub enum Supernode {
 
 /// How a session takes part in Kazaa.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct KazaaSettings {
     /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
     /// bootstrap node.
@@ -215,6 +223,7 @@ pub struct KazaaSettings {
 
 /// How a session is a client of Napster servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct NapsterSettings {
     /// `HOST:PORT` of servers.
     pub servers: Vec<String>,

@@ -8,6 +8,7 @@ use hexad_api::{BittorrentSettings, Encryption, Problem, Settings, Utp};
 
 use crate::how::{GoalArgs, LimitArgs, OrderArgs};
 use crate::networks::{EntryArgs, NetworkName};
+use crate::node::ByNodeArgs;
 
 /// One peer that speaks many peer-to-peer networks: BitTorrent, Chord, Freenet, Gnutella, Kazaa, Napster.
 #[derive(Debug, Parser)]
@@ -24,6 +25,24 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Be a node that runs on: all networks, one library, downloads that stay, a page in the browser
+    #[command(after_help = crate::up::EXAMPLES)]
+    Up(crate::up::UpArgs),
+    /// Say how the node that runs here stands
+    #[command(after_help = crate::status::STATUS_EXAMPLES)]
+    Status(crate::status::StatusArgs),
+    /// Show, join and leave the node's networks
+    #[command(after_help = crate::status::NETWORKS_EXAMPLES)]
+    Networks(crate::status::NetworksArgs),
+    /// Show and change what the node offers
+    #[command(after_help = crate::library::EXAMPLES)]
+    Library(crate::library::LibraryArgs),
+    /// Show and change what the node fetches
+    #[command(after_help = crate::downloads::EXAMPLES)]
+    Downloads(crate::downloads::DownloadsArgs),
+    /// Watch the node live in this terminal
+    #[command(after_help = crate::top::EXAMPLES)]
+    Top(crate::top::TopArgs),
     /// Take part in a network until stopped
     Join(crate::join::JoinArgs),
     /// Offer files on networks, print the link that leads to them, seed until stopped
@@ -42,6 +61,8 @@ pub enum Command {
     Torrent(TorrentArgs),
     /// What only Chord can do: put and get values
     Chord(crate::chord::ChordArgs),
+    /// What only Napster can do: search by sound and link, browse a user, ask who somebody is
+    Napster(crate::napster::NapsterArgs),
     /// What only Freenet can do: make keys
     Freenet(crate::freenet::FreenetArgs),
     /// Run a central role
@@ -50,6 +71,15 @@ pub enum Command {
     Lab(crate::lab::LabArgs),
     /// Run small networks on loopback and move a real folder through each
     Demo(DemoArgs),
+    /// Write and show the configuration of hexad up
+    #[command(after_help = crate::config::EXAMPLES)]
+    Config(crate::config::ConfigCommandArgs),
+    /// Print what lets a shell complete commands and options
+    #[command(after_help = crate::shell::COMPLETIONS_EXAMPLES)]
+    Completions(crate::shell::CompletionsArgs),
+    /// Print the manual page
+    #[command(after_help = crate::shell::MAN_EXAMPLES)]
+    Man(crate::shell::ManArgs),
 }
 
 const FETCH_EXAMPLES: &str = "\
@@ -60,7 +90,8 @@ Examples:
   hexad fetch album.torrent --sequential --first '*.cue' --max-up 200k --seed-ratio 1.5
   hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json
   hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000
-  hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000";
+  hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000
+  hexad fetch 'magnet:?xt=urn:btih:…' --daemon";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -70,7 +101,8 @@ Examples:
   hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881
   hexad publish film.mkv --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad publish film.mkv --on freenet --bootstrap 5f0c…@192.0.2.1:4000
-  hexad publish ~/album --on bittorrent --on napster --server index.example.org:8888 --nick alice";
+  hexad publish ~/album --on bittorrent --on napster --server index.example.org:8888 --nick alice
+  hexad publish ~/album --daemon";
 
 /// How to take part in the network.
 #[derive(Debug, Args)]
@@ -85,28 +117,28 @@ pub struct NetworkArgs {
     #[arg(long = "peer", value_name = "IP:PORT")]
     pub peers: Vec<String>,
     /// Do not use the distributed hash table
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemon")]
     pub no_dht: bool,
     /// Do not exchange peers with peers
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemon")]
     pub no_pex: bool,
     /// Do not look for peers in the local network
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemon")]
     pub no_lsd: bool,
     /// Do not obfuscate connections
-    #[arg(long, conflicts_with = "require_encryption")]
+    #[arg(long, conflicts_with_all = ["require_encryption", "daemon"])]
     pub no_encryption: bool,
     /// Refuse connections that are not obfuscated
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemon")]
     pub require_encryption: bool,
     /// Use uTP (connections over UDP that yield to other traffic) as well: accept it, and dial by it where TCP fails
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemon")]
     pub utp: bool,
     /// The same, and dial by uTP first, by TCP where that fails
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemon")]
     pub utp_first: bool,
     /// A DHT node to begin with, in place of the usual ones; may be repeated
-    #[arg(long = "dht-node", value_name = "HOST:PORT")]
+    #[arg(long = "dht-node", value_name = "HOST:PORT", conflicts_with = "daemon")]
     pub dht_nodes: Vec<String>,
     /// Ask the router to let others in to BitTorrent (by PCP, NAT-PMP or UPnP)
     #[arg(long)]
@@ -183,9 +215,9 @@ fn is_freenet_key(source: &str) -> bool {
 pub struct FetchArgs {
     /// A .torrent file, a magnet link, the http(s) address of a .torrent, a Freenet key, or a link that hexad search has printed
     pub source: String,
-    /// Target folder; nothing is written outside of it
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub into: PathBuf,
+    /// Target folder; nothing is written outside of it [default: the current one; with --daemon, that of the node]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
     /// Only these files: an index (3), a range (2-5), a list of them (0,2-5) or a glob ('*.flac'); may be repeated
     #[arg(long, value_name = "FILES")]
     pub select: Vec<String>,
@@ -201,6 +233,9 @@ pub struct FetchArgs {
     /// One JSON object per line on stdout: started, progress, verified, complete, failed …
     #[arg(long)]
     pub json: bool,
+    /// Whether a node is to do it
+    #[command(flatten)]
+    pub by_node: ByNodeArgs,
     /// Network settings
     #[command(flatten, next_help_heading = "Network")]
     pub network: NetworkArgs,
@@ -236,6 +271,9 @@ pub struct PublishArgs {
     /// One JSON object per line on stdout: seeding, progress …
     #[arg(long)]
     pub json: bool,
+    /// Whether a node is to do it
+    #[command(flatten)]
+    pub by_node: ByNodeArgs,
     /// Network settings
     #[command(flatten, next_help_heading = "Network")]
     pub network: NetworkArgs,

@@ -10,6 +10,8 @@ use crate::signals::Stopper;
 pub enum Until {
     /// Over as soon as everything is there.
     Complete,
+    /// The same, while a node does it that goes on whether somebody watches or not.
+    ByNode,
     /// Goes on until the user stops it, and is in effect when others can fetch.
     Seeding,
     /// Goes on until the user stops it, and is in effect when players can connect.
@@ -44,18 +46,22 @@ pub fn follow(begun: Result<Task, Problem>, mut screen: Screen, until: Until) ->
             break Err(problem);
         }
         match event {
-            Event::Complete { .. } if until == Until::Complete => break Ok(()),
+            Event::Complete { .. } if matches!(until, Until::Complete | Until::ByNode) => break Ok(()),
             Event::Done => break Ok(()),
             Event::Seeding { .. } => in_effect = true,
             Event::Listening { purpose, .. } if purpose == "stream" => in_effect = true,
             Event::Joined { .. } if until == Until::Joined => in_effect = true,
-            Event::Failed { message, hint } => break Err(Problem { message, hint }),
+            Event::Failed { message, hint } => break Err(Problem { hint, ..Problem::new(message) }),
             Event::Stopped if in_effect => break Ok(()),
             Event::Stopped if until == Until::Done => {
                 break Err(Problem::new("stopped before all answers were there").hint("run the same command again"));
             }
             Event::Stopped if until == Until::Joined => {
                 break Err(Problem::new("stopped before the network was joined").hint("run the same command again, and leave it more time"));
+            }
+            Event::Stopped if until == Until::ByNode => {
+                break Err(Problem::new("stopped watching before it was complete; the node goes on with it")
+                    .hint("`hexad downloads` says how it stands, and pauses or removes it"));
             }
             Event::Stopped => {
                 break Err(Problem::new("stopped before it was complete").hint("run the same command again to go on where it stopped"));

@@ -140,6 +140,9 @@ pub struct GnutellaArgs {
     /// A web cache (GWebCache) to ask for hosts where nobody else is known; may be repeated
     #[arg(long = "web-cache", value_name = "URL")]
     pub web_caches: Vec<String>,
+    /// Do not deflate what goes over links, so that tools that look at packets can read it
+    #[arg(long)]
+    pub plain: bool,
     /// Where the node keeps the hosts that it knows
     #[command(flatten)]
     pub state: StateArgs,
@@ -242,6 +245,7 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
                 },
                 firewalled: given.firewalled,
                 web_caches: given.web_caches,
+                plain: given.plain,
             };
             (NetworkSettings::Gnutella(settings), given.state.folder(), given.json)
         }

@@ -315,7 +315,7 @@ fn verdict_lines(verdicts: &[LabVerdict]) -> Result<(), Problem> {
 }
 
 /// Columns side by side, as wide as their widest; numbers to the right.
-fn lines(heads: &[&str], rows: &[Vec<String>]) -> Result<(), Problem> {
+pub fn lines(heads: &[&str], rows: &[Vec<String>]) -> Result<(), Problem> {
     let letters = |text: &str| text.chars().count();
     let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
     let widths: Vec<usize> = heads

@@ -3,23 +3,33 @@
 //! Data goes to stdout, everything else to stderr. An error is one sentence, then a hint.
 
 mod args;
+mod by_node;
 mod chord;
+mod config;
 mod demo;
+mod downloads;
 mod fetch;
 mod follow;
 mod freenet;
 mod how;
 mod join;
 mod lab;
+mod library;
+mod napster;
 mod networks;
+mod node;
 mod out;
 mod publish;
 mod render;
 mod search;
 mod serve;
+mod shell;
 mod signals;
+mod status;
 mod stream;
+mod top;
 mod torrent;
+mod up;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -37,6 +47,15 @@ fn main() -> ExitCode {
     };
     let logs = start_logging(arguments.verbose);
     let outcome = match arguments.command {
+        Command::Up(given) => up::run(given),
+        Command::Status(given) => status::status(&given),
+        Command::Networks(given) => status::networks(&given),
+        Command::Library(given) => library::run(&given),
+        Command::Downloads(given) => downloads::run(&given),
+        Command::Top(given) => top::run(&given),
+        Command::Config(given) => config::run(given.command),
+        Command::Completions(given) => shell::completions(&given),
+        Command::Man(given) => shell::man(&given),
         Command::Join(given) => join::run(given.command, logs),
         Command::Publish(given) => publish::run(given, logs),
         Command::Search(given) => search::run(given, logs),
@@ -44,6 +63,7 @@ fn main() -> ExitCode {
         Command::Stream(given) => stream::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
         Command::Chord(given) => chord::run(given.command, logs),
+        Command::Napster(given) => napster::run(given.command, logs),
         Command::Freenet(given) => freenet::run(given.command),
         Command::Serve(given) => serve::run(given.command, logs),
         Command::Lab(given) => lab::run(given.command),

@@ -49,7 +49,7 @@ fn usual_state_dir() -> Option<PathBuf> {
 
 impl NetworkName {
     /// As it is written on the command line.
-    fn word(self) -> String {
+    pub fn word(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }

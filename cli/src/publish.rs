@@ -3,6 +3,7 @@
 use hexad_api::{How, Problem, PublishRequest, Session as _};
 
 use crate::args::{PublishArgs, tiers};
+use crate::by_node;
 use crate::follow::{Until, follow};
 use crate::render::Screen;
 
@@ -11,6 +12,15 @@ use crate::render::Screen;
 /// # Errors
 /// When it cannot, or is stopped before it seeds.
 pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
+    if let Some(node) = given.by_node.open() {
+        if given.torrent.is_some() || given.out.is_some() || given.force || !given.trackers.is_empty() {
+            return Err(Problem::new(
+                "a node offers files as they are: --torrent, --out, --force and --tracker are for a publish without --daemon",
+            )
+            .hint("leave them away, or leave --daemon away"));
+        }
+        return by_node::publish(&node?, &given.paths, given.json);
+    }
     let session = given.network.settings("").and_then(|settings| hexad_daemon::open(&settings));
     let request = PublishRequest {
         paths: given.paths,

@@ -62,6 +62,7 @@ impl Screen {
             Event::Listening { address, purpose, .. } => match purpose.as_str() {
                 "tracker-http" => eprintln!("HTTP tracker at http://{address}/announce, statistics at http://{address}/"),
                 "tracker-udp" => eprintln!("UDP tracker at udp://{address}"),
+                "gateway" => eprintln!("http://{address}/ shows what is under a key"),
                 "fcp" => eprintln!("FCP at {address}; stop with Ctrl-C"),
                 "clients" => eprintln!("Napster server at {address}; stop with Ctrl-C"),
                 "stream" => return out::line(address),
@@ -85,6 +86,12 @@ impl Screen {
                 self.found.insert(*result, event.clone());
                 self.work_in_progress(&counted(self.found.len(), "result"));
             }
+            Event::User { name, here, facts, .. } => {
+                out::line(&format!("{}{}", tame(name), if *here { "" } else { "   (not here)" }))?;
+                for (fact, value) in facts {
+                    out::line(&format!("    {fact}: {}", tame(value)))?;
+                }
+            }
             Event::Stored { key, copies, .. } => {
                 eprintln!("stored in {}", if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
                 return out::line(key);
@@ -105,7 +112,9 @@ impl Screen {
                 self.work_in_progress(&format!("asking what the link stands for: {peers} of {peers_known} known peers connected"));
             }
             Event::Started { name, files, wanted_bytes, .. } => {
-                self.say(&format!("{}: {}, {}", tame(name), counted(*files, "file"), HumanBytes(*wanted_bytes)));
+                // A node that runs elsewhere does not say of how many.
+                let files = if *files == 0 { String::new() } else { format!("{}, ", counted(*files, "file")) };
+                self.say(&format!("{}: {files}{}", tame(name), HumanBytes(*wanted_bytes)));
                 self.open_bar(*wanted_bytes);
             }
             Event::Checking { checked_bytes, total_bytes } => {

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use hexad_api::node::NewSearch;
 use hexad_api::{BittorrentSettings, Problem, SearchRequest, Session as _};
 
+use crate::by_node;
 use crate::follow::{Until, follow};
 use crate::networks::{EntryArgs, NetworkName};
+use crate::node::ByNodeArgs;
 use crate::render::Screen;
 
 /// Examples for its help.
@@ -14,7 +17,8 @@ pub const EXAMPLES: &str = "\
 Examples:
   hexad search blue ogg --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad search blue --server index.example.org:8888 --nick alice --limit 20
-  hexad search blue --on chord --on napster --server 192.0.2.1:8888 --json";
+  hexad search blue --on chord --on napster --server 192.0.2.1:8888 --json
+  hexad search blue --daemon";
 
 /// `hexad search`.
 #[derive(Debug, Args)]
@@ -34,6 +38,9 @@ pub struct SearchArgs {
     /// One JSON object per line on stdout: found, done, failed …
     #[arg(long)]
     pub json: bool,
+    /// Whether a node is to do it
+    #[command(flatten)]
+    pub by_node: ByNodeArgs,
     /// Where peers reach us; port 0 lets the system choose
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN", help_heading = "Network")]
     pub listen: Option<SocketAddr>,
@@ -47,6 +54,16 @@ pub struct SearchArgs {
 /// # Errors
 /// When it cannot, or nothing is found.
 pub fn run(given: SearchArgs, logs: bool) -> Result<(), Problem> {
+    if let Some(node) = given.by_node.open() {
+        let wanted = NewSearch {
+            words: given.words,
+            on: given.on.iter().map(|name| name.word()).collect(),
+            results_max: Some(given.limit as usize),
+            timeout_s: Some(given.timeout),
+            ..NewSearch::default()
+        };
+        return follow(node.and_then(|node| by_node::search(node, &wanted)), Screen::new(given.json, logs), Until::Done);
+    }
     let on = given.entry.chosen(&given.on);
     let request = SearchRequest { words: given.words, on: Vec::new(), results_max: given.limit as usize, timeout_s: given.timeout };
     let settings = if on.is_empty() {

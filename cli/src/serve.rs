@@ -69,6 +69,7 @@ pub struct NapsterServerArgs {
 pub const FCP_EXAMPLES: &str = "\
 Examples:
   hexad serve fcp --bootstrap 5f0c…@192.0.2.1:4000
+  hexad serve fcp --gateway 127.0.0.1:8888 --bootstrap 5f0c…@192.0.2.1:4000
   hexad serve fcp --fcp 127.0.0.1:9482 --listen 192.0.2.7:4000 --bootstrap 5f0c…@192.0.2.1:4000";
 
 /// `hexad serve fcp`.
@@ -77,6 +78,9 @@ pub struct FcpArgs {
     /// Where programs connect; whoever reaches it can use the node
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9481")]
     pub fcp: SocketAddr,
+    /// Where browsers connect: http://IP:PORT/KSK@greeting [default port: 8888]
+    #[arg(long, value_name = "IP:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8888")]
+    pub gateway: Option<SocketAddr>,
     /// A node to begin with; may be repeated. Without one, the peers of earlier runs are tried, and where there are none either, a network is begun
     #[arg(long, value_name = "KEY@IP:PORT")]
     pub bootstrap: Vec<String>,
@@ -107,7 +111,7 @@ pub fn run(command: ServeCommand, logs: bool) -> Result<(), Problem> {
         }
         ServeCommand::Fcp(given) => {
             let freenet = FreenetSettings { listen: given.listen, bootstrap: given.bootstrap, found: true, friends: Vec::new() };
-            let request = FcpRequest { fcp: given.fcp, freenet, state_dir: given.state.folder() };
+            let request = FcpRequest { fcp: given.fcp, gateway: given.gateway, freenet, state_dir: given.state.folder() };
             follow(hexad_daemon::roles().serve_fcp(request), Screen::new(given.json, logs).announcing(), Until::Serving)
         }
         ServeCommand::Napster(given) => {

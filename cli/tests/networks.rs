@@ -180,6 +180,54 @@ fn what_one_client_of_a_server_publishes_another_finds_and_fetches() {
     assert!(server.finish());
 }
 
+/// Ten seconds of MPEG-1 layer III, 128 kbit/s at 44,100 Hz: frames of 417 bytes and 1152 samples each.
+fn mp3() -> Vec<u8> {
+    let mut frame = vec![0; 417];
+    frame[..4].copy_from_slice(&[0xff, 0xfb, 0x90, 0x00]);
+    frame.repeat(383)
+}
+
+#[test]
+fn a_server_is_asked_for_the_sound_of_files_and_for_users() {
+    let scene = Scene::new();
+    let (_server, address) = scene.server(&[]);
+    fs::create_dir(scene.path().join("offered")).expect("a folder");
+    fs::write(scene.path().join("offered/blue song.mp3"), mp3()).expect("written");
+    let mut publisher =
+        scene.start("publisher", &["publish", "offered/blue song.mp3", "--on", "napster", "--server", &address, "--nick", "alice"]);
+    publisher.await_event("seeding");
+
+    let ask = |more: &[&str]| {
+        let whole = [&["napster"], more, &["--server", &address, "--json", "--state", "asker"]].concat();
+        run(scene.path(), whole)
+    };
+    let found = ask(&[
+        "search",
+        "blue",
+        "--kind",
+        "mp3",
+        "--bitrate",
+        "128",
+        "--frequency",
+        "44100-",
+        "--duration",
+        "-10",
+        "--size",
+        "100000-200000",
+    ]);
+    assert!(found.ok && found.out.contains("blue song.mp3"), "{}{}", found.out, found.err);
+    let said = ask(&["search", "blue", "--bitrate", "192-"]);
+    assert!(!said.ok && said.out.contains("nothing on napster"), "{}{}", said.out, said.err);
+
+    assert!(ask(&["browse", "alice"]).out.contains("blue song.mp3"));
+    let said = ask(&["whois", "alice"]);
+    let user = said.out.lines().find(|line| line.contains("\"user\"")).unwrap_or_else(|| panic!("{}{}", said.out, said.err));
+    assert!(user.contains("\"files\":\"1\"") && user.contains("\"here\":true"), "{user}");
+    let said = ask(&["whois", "nobody-of-that-name"]);
+    assert!(!said.ok, "{}", said.out);
+    assert!(ask(&["say", "alice", "thank you"]).ok);
+}
+
 #[test]
 fn what_one_leaf_publishes_another_finds_and_fetches_through_an_ultrapeer() {
     let scene = Scene::new();

@@ -13,6 +13,20 @@ fn every_help_text_is_as_reviewed() {
     let home = TempDir::new().expect("a temporary folder");
     for command in [
         "",
+        "up",
+        "status",
+        "networks",
+        "networks join",
+        "library",
+        "library list",
+        "downloads",
+        "downloads list",
+        "top",
+        "config",
+        "config init",
+        "config show",
+        "completions",
+        "man",
         "join",
         "join chord",
         "join freenet",
@@ -25,6 +39,11 @@ fn every_help_text_is_as_reviewed() {
         "chord",
         "chord put",
         "chord get",
+        "napster",
+        "napster search",
+        "napster browse",
+        "napster whois",
+        "napster say",
         "freenet",
         "freenet make-key",
         "torrent",
@@ -38,7 +57,7 @@ fn every_help_text_is_as_reviewed() {
         "demo",
     ] {
         let said = said(hexad(home.path()).args(command.split_whitespace()).arg("--help").env_remove("HEXAD_LISTEN"));
-        assert!(said.ok);
+        assert!(said.ok, "{command}: {}", said.err);
         assert_eq!(said.err, "");
         let name = if command.is_empty() { "help".to_owned() } else { format!("help {command}").replace(' ', "-") };
         insta::assert_snapshot!(name, said.out);
@@ -198,4 +217,37 @@ fn files_that_cannot_be_shared_are_one_sentence_and_a_hint() {
     );
     assert_eq!(fs::read_to_string(home.path().join("there.torrent")).expect("still there"), "kept");
     assert!(!home.path().join("x.torrent").exists());
+}
+
+#[test]
+fn what_a_node_cannot_be_told_is_one_sentence_and_a_hint() {
+    let home = TempDir::new().expect("a temporary folder");
+    fs::write(home.path().join("broken.toml"), "seed = true\n[http]\nlisten = \"nowhere\"\n").expect("written");
+    fs::write(home.path().join("unknown.toml"), "[networks.chord]\nbotstrap = []\n").expect("written");
+    write_file(&home.path().join("film.bin"), 1, 1000);
+    check(
+        "errors-node",
+        home.path(),
+        &[
+            "up --config ~/none.toml",
+            "up --config ~/broken.toml",
+            "up --config ~/unknown.toml",
+            "up --set seed=perhaps",
+            "up --set sead=true",
+            "up --set seed",
+            "up --set networks.join=usenet",
+            "up --http 127.0.0.1:0 --set http.token=short",
+            "up --http 127.0.0.1:0 --set http.base_path=/a?b",
+            "status --daemon http://127.0.0.1:1",
+            "status --daemon nonsense://x",
+            "networks join kazaa --daemon http://127.0.0.1:1",
+            "search blue --daemon=http://127.0.0.1:1",
+            "fetch film.bin --daemon=http://127.0.0.1:1 --bootstrap 127.0.0.1:1",
+            "publish film.bin --daemon=http://127.0.0.1:1 -o x.torrent",
+            "downloads pause first",
+            "top --daemon http://127.0.0.1:1",
+            "completions csh",
+            "config init --config ~/film.bin",
+        ],
+    );
 }

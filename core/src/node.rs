@@ -141,6 +141,9 @@ pub enum Verdict {
     Good,
     /// Not what the proof says. Whoever sent them lied or is broken. The range is missing again.
     Bad,
+    /// Not what the proof says, and several leases have given to it, so that nobody is to blame. The range is missing again, and comes from one of them
+    /// alone the next time.
+    Mixed,
     /// Already there; another source was faster.
     Duplicate,
 }

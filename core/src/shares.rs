@@ -63,6 +63,14 @@ impl Shares {
         Self { by_id }
     }
 
+    /// The same snapshot with all of these put in.
+    #[must_use]
+    pub fn with_all(&self, shares: impl IntoIterator<Item = (ShareId, Share)>) -> Self {
+        let mut by_id = self.by_id.clone();
+        by_id.extend(shares.into_iter().map(|(id, share)| (id, Arc::new(share))));
+        Self { by_id }
+    }
+
     /// The same snapshot without `id`.
     #[must_use]
     pub fn without(&self, id: ShareId) -> Self {

@@ -38,6 +38,13 @@ impl Books {
         self.shares = Arc::new(self.shares.with(id, share));
     }
 
+    /// Puts many there at once.
+    pub(crate) fn put_all(&mut self, shares: Vec<(ShareId, Share)>) {
+        if !shares.is_empty() {
+            self.shares = Arc::new(self.shares.with_all(shares));
+        }
+    }
+
     /// Takes it away.
     pub(crate) fn remove(&mut self, id: ShareId) {
         self.shares = Arc::new(self.shares.without(id));

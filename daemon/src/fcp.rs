@@ -1,4 +1,4 @@
-//! `hexad serve fcp`: a Freenet node to which programs talk by FCP 2.0.
+//! `hexad serve fcp`: a Freenet node to which programs talk by FCP 2.0, and browsers through the gateway.
 //!
 //! Two threads for a client: one reads, one has the session and writes. Another hears the node and tells each session what is its.
 
@@ -16,9 +16,11 @@ use hexad_api::{Event, FcpRequest, Problem, Stop, Task};
 use hexad_core::{Dice, Endpoint, OpId, Operation, Progress};
 use hexad_driver::host::{Events, Handle, Host, HostEvent, NodeKey};
 use hexad_driver::transfers::{Transfers, TransfersConfig};
-use hexad_freenet::fcp::{Codec, Effect, Message, Session, write};
-use hexad_freenet::{Freenet, Reply, doors};
+use hexad_freenet::fcp::{Codec, Effect, Message, Queue, Queued, Session, write};
+use hexad_freenet::{Freenet, Reply, Request, doors};
+use tokio::sync::oneshot;
 
+use crate::kept::Kept;
 use crate::networks::{self, Home};
 use crate::source::plain;
 
@@ -29,6 +31,8 @@ const AHEAD_MAX: usize = 16;
 /// A client that takes nothing for so long is given up.
 const WRITE_DEADLINE: Duration = Duration::from_secs(60);
 const JOIN: OpId = OpId(0);
+/// Under which the queue is known in the book, where clients have numbers from one on.
+const QUEUE: u64 = 0;
 
 /// What a client's session hears.
 enum Heard {
@@ -38,6 +42,8 @@ enum Heard {
     /// Another client of that name has come.
     Replaced,
     Told(u64, Progress<Reply>),
+    /// The queue has something to say.
+    Say(Message),
 }
 
 /// Who waits for what.
@@ -46,11 +52,20 @@ struct Book {
     ops: HashMap<OpId, (u64, u64)>,
     clients: HashMap<u64, Sender<Heard>>,
     names: HashMap<String, u64>,
+    /// Those who wait for one answer.
+    waiting: HashMap<OpId, oneshot::Sender<Progress<Reply>>>,
 }
 
-struct Desk {
+/// Where the node's answers come in and are handed out.
+pub(crate) struct Desk {
     handle: Handle<Freenet<Endpoint>>,
     book: Mutex<Book>,
+    /// Requests that outlive connections. Taken before the book, where both are.
+    queue: Mutex<Queue>,
+    /// Where those are written down that outlive us too.
+    kept: Option<Kept>,
+    /// What follows from those of an earlier life, once we have joined.
+    resumed: Mutex<Vec<Queued>>,
     next: AtomicU64,
     over: AtomicBool,
 }
@@ -60,8 +75,71 @@ impl Desk {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the queue's wishes done in their order.
+    fn perform(&self, effects: Vec<Queued>) {
+        for effect in effects {
+            match effect {
+                Queued::Say(client, message) => {
+                    if let Some(to) = self.book().clients.get(&client) {
+                        let _ = to.send(Heard::Say(message));
+                    }
+                }
+                Queued::Start(task, request) => {
+                    let op = OpId(self.fresh());
+                    self.book().ops.insert(op, (QUEUE, task));
+                    self.handle.start(op, Operation::Own(request));
+                }
+                Queued::Cancel(task) => cancel(self, QUEUE, task),
+                Queued::Keep(number, bytes) => {
+                    if let Some(Err(wrong)) = self.kept.as_ref().map(|kept| kept.write(number, &bytes)) {
+                        tracing::warn!(%wrong, "a request that is to last forever cannot be written down");
+                    }
+                }
+                Queued::Forget(number) => {
+                    if let Some(kept) = &self.kept {
+                        kept.forget(number);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands a message to the queue. `false` when it is not for that.
+    fn queues(&self, client: u64, session: &Session, message: &Message) -> bool {
+        // What is to be removed may be of the queue, or of the connection.
+        let removes = matches!(message.name.as_str(), "RemoveRequest" | "RemovePersistentRequest");
+        if !session.is_greeted() || !(removes || Queue::is_for(message)) {
+            return false;
+        }
+        let mut queue = self.queue();
+        let effects = queue.hears(client, message.clone());
+        let is_theirs = effects.is_some();
+        self.perform(effects.unwrap_or_default());
+        is_theirs
+    }
+
     fn fresh(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks the node something that has one answer.
+    pub(crate) fn ask(&self, request: Request) -> (OpId, oneshot::Receiver<Progress<Reply>>) {
+        let op = OpId(self.fresh());
+        let (to, told) = oneshot::channel();
+        self.book().waiting.insert(op, to);
+        self.handle.start(op, Operation::Own(request));
+        (op, told)
+    }
+
+    /// Nobody waits for this answer any more; if it has not come, the node need not look for it.
+    pub(crate) fn take_back(&self, op: OpId) {
+        if self.book().waiting.remove(&op).is_some() {
+            self.handle.cancel(op);
+        }
     }
 }
 
@@ -78,7 +156,10 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
     let transfers = Transfers::start(TransfersConfig { workers: 1, ..TransfersConfig::default() }, mpsc::channel().0);
     let key = plan.host.key.as_ref().map(NodeKey::public);
     let (handle, from_host) = Host::<Freenet<Endpoint>>::start(node, plan.host, transfers.clone(), transfers.clone());
-    let desk = Arc::new(Desk { handle, book: Mutex::default(), next: AtomicU64::new(1), over: AtomicBool::new(false) });
+    let kept = plan.home.as_ref().and_then(|home| Kept::within(home.folder()).ok());
+    let (queue, resumed) = taken_up(kept.as_ref());
+    let (book, queue, resumed) = (Mutex::default(), Mutex::new(queue), Mutex::new(resumed));
+    let desk = Arc::new(Desk { handle, book, queue, kept, resumed, next: AtomicU64::new(1), over: AtomicBool::new(false) });
     for warning in plan.warnings {
         let _ = events.send(Event::Warning { message: warning });
     }
@@ -88,7 +169,27 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
     let _ = events.send(Event::Listening { network: "freenet".into(), address: address.to_string(), purpose: "fcp".into() });
     let accepting = desk.clone();
     thread::spawn(move || accept(&accepting, &listener));
-    Ok(Task { events: watched, stop: Box::new(StopFcp { desk, transfers, events, address, _home: plan.home }) })
+    let mut stop = StopFcp { desk, transfers, events, address, gateway: None, _home: plan.home };
+    if let Some(gateway) = request.gateway {
+        let (address, quit) = crate::gateway::serve(stop.desk.clone(), gateway)?;
+        stop.gateway = Some(quit);
+        let _ = stop.events.send(Event::Listening { network: "freenet".into(), address: address.to_string(), purpose: "gateway".into() });
+    }
+    Ok(Task { events: watched, stop: Box::new(stop) })
+}
+
+/// The queue with the requests of an earlier life, and what follows from them.
+fn taken_up(kept: Option<&Kept>) -> (Queue, Vec<Queued>) {
+    let (mut queue, mut effects) = (Queue::default(), Vec::new());
+    for (number, bytes) in kept.map(Kept::all).unwrap_or_default() {
+        if !queue.resume(number, &bytes, &mut effects)
+            && let Some(kept) = kept
+        {
+            tracing::warn!(number, "a request that was written down cannot be read");
+            kept.set_aside(number);
+        }
+    }
+    (queue, effects)
 }
 
 struct StopFcp {
@@ -96,6 +197,7 @@ struct StopFcp {
     transfers: Arc<Transfers>,
     events: Sender<Event>,
     address: SocketAddr,
+    gateway: Option<oneshot::Sender<()>>,
     _home: Option<Home>,
 }
 
@@ -107,7 +209,13 @@ impl Stop for StopFcp {
         let _ = self.events.send(Event::Stopped);
         // Wakes whoever accepts.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
-        self.desk.book().clients.clear();
+        if let Some(quit) = self.gateway.take() {
+            let _ = quit.send(());
+        }
+        let mut book = self.desk.book();
+        book.clients.clear();
+        book.waiting.clear();
+        drop(book);
         self.desk.handle.shutdown();
         self.transfers.shutdown();
     }
@@ -128,6 +236,9 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
                 let _ = events.send(Event::Listening { network: "freenet".into(), address, purpose: "network".into() });
             }
             HostEvent::Report(JOIN, Progress::Done) => {
+                let resumed = std::mem::take(&mut *desk.resumed.lock().unwrap_or_else(PoisonError::into_inner));
+                let _queue = desk.queue();
+                desk.perform(resumed);
                 let _ = events.send(Event::Joined { network: "freenet".into() });
             }
             HostEvent::Report(JOIN, Progress::Failed(failure)) => {
@@ -137,9 +248,21 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
             HostEvent::Report(op, progress) => {
                 let over = matches!(progress, Progress::Done | Progress::Failed(_) | Progress::Ended);
                 let mut book = desk.book();
+                if let Some(to) = book.waiting.remove(&op) {
+                    drop(book);
+                    let _ = to.send(progress);
+                    continue;
+                }
                 let Some(&(client, task)) = book.ops.get(&op) else { continue };
                 if over {
                     book.ops.remove(&op);
+                }
+                if client == QUEUE {
+                    drop(book);
+                    let mut queue = desk.queue();
+                    let effects = queue.told(task, progress);
+                    desk.perform(effects);
+                    continue;
                 }
                 // What a session is told is bounded by what it has asked for.
                 if let Some(to) = book.clients.get(&client).cloned() {
@@ -182,6 +305,7 @@ fn client(desk: &Arc<Desk>, mut stream: TcpStream) -> std::io::Result<()> {
     let seed = NodeKey::generate().map(|key| key.seed()).map_err(std::io::Error::other)?;
     let mut session = Session::new(Dice::secure(seed).bytes());
     let outcome = converse(desk, number, &mut session, (&heard, &taken), &mut stream);
+    desk.queue().leaves(number);
     {
         let mut book = desk.book();
         book.clients.remove(&number);
@@ -240,10 +364,11 @@ fn converse(
         let effects = match heard {
             Heard::Message(message) => {
                 let _ = taken.try_recv();
-                session.hears(message)
+                if desk.queues(number, session, &message) { Vec::new() } else { session.hears(message) }
             }
             Heard::Garbled => session.garbled(),
             Heard::Told(task, progress) => session.told(task, progress),
+            Heard::Say(message) => vec![Effect::Say(message)],
             Heard::Replaced => vec![Effect::Say(Message::new("CloseConnectionDuplicateClientName")), Effect::Close],
             Heard::Gone => return Ok(()),
         };
@@ -259,11 +384,15 @@ fn converse(
                 Effect::Cancel(task) => cancel(desk, number, task),
                 Effect::Named(name) => {
                     let mut book = desk.book();
-                    let before = book.names.insert(name, number);
-                    if let Some(to) = before.and_then(|before| book.clients.get(&before).cloned()) {
-                        drop(book);
+                    let before = book.names.insert(name.clone(), number);
+                    let before = before.and_then(|before| book.clients.get(&before).cloned());
+                    drop(book);
+                    if let Some(to) = before {
                         let _ = to.send(Heard::Replaced);
                     }
+                    let mut queue = desk.queue();
+                    let effects = queue.arrives(number, &name);
+                    desk.perform(effects);
                 }
                 Effect::Close => close = true,
             }

@@ -5,20 +5,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hexad_api::{Event, FetchRequest, How, Problem, Selection};
-use hexad_content::{Digests, Layout, Proof, Ranges, safe_names};
+use hexad_content::{Digest, Digests, Layout, Proof, Ranges, safe_names};
 use hexad_core::{Description, LeaseId, OpId, Share, ShareId, Source};
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEvent};
 
 use crate::books::Books;
+use crate::listener::{Listener, PartLook, Word};
 use crate::networks::{Order, TransferStanding};
 use crate::pace::Pace;
 use crate::publish::{Identity, link_of};
 use crate::session::{Happening, Streaming, shown};
 use crate::source::{self, Found, unnumbered};
 use crate::stream::{self, Running};
+
+/// How long a part that has failed rests in a fetch that does not give up, at first and at most.
+const REST: Duration = Duration::from_secs(15);
+const REST_MAX: Duration = Duration::from_secs(600);
+/// How long a network may think that all is done before it is asked again.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// Below the target folder: what nothing proves.
 const UNPROVEN: &str = "unproven";
@@ -27,6 +34,8 @@ const UNPROVEN: &str = "unproven";
 pub(crate) struct Part {
     pub(crate) network: usize,
     pub(crate) network_name: &'static str,
+    /// Who takes part there does so by the .torrent.
+    pub(crate) is_swarm: bool,
     /// Who has it is being looked up.
     pub(crate) lookup: Option<OpId>,
     /// It is being fetched.
@@ -42,7 +51,20 @@ pub(crate) struct Part {
     /// The lease under which what is missing was lent.
     pub(crate) lent: Option<LeaseId>,
     /// Nothing more comes from there.
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
+    /// That is so because the network is not joined, which may change.
+    down: bool,
+    /// What came under leases that have ended, and what of it was wrong.
+    pub(crate) settled_bytes: u64,
+    pub(crate) settled_bad_bytes: u64,
+    /// Peers connected, where the network says it.
+    peers: Option<usize>,
+    /// Since when the network thinks that it has done its part.
+    pub(crate) idle_since: Option<Instant>,
+    /// When a part that has failed is tried again, and how long the pause after that is.
+    retry: Option<(Instant, Duration)>,
+    /// Wrong bytes that the user has been told of.
+    warned_bad_bytes: u64,
 }
 
 impl Part {
@@ -65,7 +87,11 @@ pub(crate) struct Fetch {
     pub(crate) share: ShareId,
     pub(crate) parts: Vec<Part>,
     request: FetchRequest,
-    events: Sender<Event>,
+    /// Where it comes from, for networks that take part later.
+    pub(crate) source: Source,
+    /// It waits for networks that are not joined, and for peers, however long that takes.
+    patient: bool,
+    events: Listener,
     began: Instant,
     name: String,
     description: Option<Description>,
@@ -74,8 +100,6 @@ pub(crate) struct Fetch {
     pub(crate) opened: bool,
     verified_bytes: u64,
     wanted_bytes: u64,
-    /// What came under leases that have ended.
-    pub(crate) settled_bytes: u64,
     pace: Pace,
     over: bool,
     /// Since when all is there and given on.
@@ -112,8 +136,9 @@ impl Fetch {
         books: &mut Books,
         mut request: FetchRequest,
         found: &Found,
+        patient: bool,
         streaming: Option<Streaming>,
-        events: Sender<Event>,
+        events: Listener,
     ) -> Self {
         if request.select.patterns.is_empty() {
             request.select = found.select.clone();
@@ -123,6 +148,8 @@ impl Fetch {
             share: books.share(),
             parts: Vec::new(),
             request,
+            source: found.source.clone(),
+            patient,
             events,
             began: Instant::now(),
             name: found.name.clone(),
@@ -131,7 +158,6 @@ impl Fetch {
             opened: false,
             verified_bytes: 0,
             wanted_bytes: 0,
-            settled_bytes: 0,
             pace: Pace::default(),
             over: false,
             seeds_since: None,
@@ -178,10 +204,11 @@ impl Fetch {
     }
 
     /// Lets a network take part.
-    pub(crate) fn add(&mut self, books: &mut Books, network: usize, network_name: &'static str) -> &mut Part {
+    pub(crate) fn add(&mut self, books: &mut Books, network: usize, network_name: &'static str, is_swarm: bool) -> &mut Part {
         self.parts.push(Part {
             network,
             network_name,
+            is_swarm,
             lookup: None,
             fetch: None,
             lease: books.lease(),
@@ -190,6 +217,13 @@ impl Fetch {
             described: false,
             lent: None,
             problem: None,
+            down: false,
+            settled_bytes: 0,
+            settled_bad_bytes: 0,
+            peers: None,
+            idle_since: None,
+            retry: None,
+            warned_bad_bytes: 0,
         });
         let last = self.parts.len() - 1;
         &mut self.parts[last]
@@ -207,7 +241,7 @@ impl Fetch {
 
     /// Tells whoever watches; nobody may.
     pub(crate) fn tell(&self, event: Event) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 
     /// Over without success, once.
@@ -217,10 +251,79 @@ impl Fetch {
         }
     }
 
+    /// Whether a network that is joined later is to take part.
+    pub(crate) fn takes_any_network(&self) -> bool {
+        self.patient && !self.over && self.request.on.is_empty()
+    }
+
+    /// That network is not joined, or no longer.
+    pub(crate) fn network_down(&mut self, network: usize, problem: &Problem) {
+        self.parts.iter_mut().filter(|part| part.network == network).for_each(|part| {
+            part.down = true;
+            part.retry = None;
+            (part.lookup, part.fetch, part.publishing) = (None, None, None);
+            part.untried.clear();
+        });
+        self.part_failed(network, problem);
+    }
+
+    /// The parts that are to be begun again: of networks that are joined once more, and those that have rested.
+    pub(crate) fn due(&mut self, now: Instant, is_joined: impl Fn(usize) -> bool, is_complete: bool) -> Vec<usize> {
+        if self.over || is_complete {
+            return Vec::new();
+        }
+        let opened = self.opened;
+        let due = |part: &&mut Part| {
+            let failed = part.problem.is_some() && (part.down || part.retry.is_some_and(|(at, _)| at <= now));
+            let idle = opened && part.is_on() && part.idle_since.is_some_and(|since| now >= since + IDLE);
+            is_joined(part.network) && (failed || idle)
+        };
+        let patient = self.patient;
+        let parts = self.parts.iter_mut().filter(due).filter(|part| patient || part.problem.is_none());
+        parts
+            .map(|part| {
+                (part.problem, part.down, part.idle_since, part.described) = (None, false, None, false);
+                part.untried.clear();
+                part.network
+            })
+            .collect()
+    }
+
+    /// What the source says is nothing for that network: time changes nothing about it.
+    pub(crate) fn never_again(&mut self, network: usize) {
+        self.parts.iter_mut().filter(|part| part.network == network).for_each(|part| part.retry = None);
+    }
+
+    /// Nothing can come from that network, as it turned out at once.
+    pub(crate) fn part_useless(&mut self, network: usize, problem: &Problem) {
+        for part in self.parts.iter_mut().filter(|part| part.network == network) {
+            part.problem = Some(problem.clone());
+            part.retry = None;
+            let name = part.network_name;
+            let message = format!("nothing comes from {name}: {}", unnumbered(&problem.message));
+            self.events.send(Event::Warning { message });
+        }
+    }
+
+    /// Fails where no network is of any use.
+    pub(crate) fn fail_where_hopeless(&mut self) {
+        if let Some((network, problem)) = self.parts.iter().rev().find_map(|part| Some((part.network, part.problem.clone()?))) {
+            if !self.parts.iter().any(Part::is_on) {
+                self.part_failed(network, &problem);
+            }
+        } else if self.parts.is_empty() && !self.patient {
+            self.fail(&Problem::new("no network is joined").hint("join one first"));
+        }
+    }
+
     /// Nothing comes from that network any more; where nothing comes from any other either, the fetch has failed.
     pub(crate) fn part_failed(&mut self, network: usize, problem: &Problem) {
         for part in self.parts.iter_mut().filter(|part| part.network == network) {
-            part.problem.get_or_insert_with(|| problem.clone());
+            if part.problem.is_none() {
+                part.problem = Some(problem.clone());
+                let pause = part.retry.map_or(REST, |(_, pause)| (pause * 2).min(REST_MAX));
+                part.retry = Some((Instant::now() + pause, pause));
+            }
         }
         if self.parts.iter().any(Part::is_on) {
             if self.parts.iter().any(|part| part.network == network) && !self.over {
@@ -229,11 +332,15 @@ impl Fetch {
             }
             return;
         }
+        // What is known of it is kept, and whoever comes back is asked again.
+        if self.patient && (self.description.is_some() || self.parts.iter().any(|part| part.down)) {
+            return;
+        }
         let problem = match &self.parts[..] {
             [_, _, ..] => {
                 let say = |part: &Part| format!("{}: {}", part.network_name, part.problem.as_ref().map_or("", |problem| &problem.message));
                 let said: Vec<String> = self.parts.iter().map(say).collect();
-                Problem { message: said.join("; "), hint: problem.hint.clone() }
+                Problem { message: said.join("; "), ..problem.clone() }
             }
             _ => problem.clone(),
         };
@@ -253,12 +360,14 @@ impl Fetch {
         let opened = self.opened;
         let Some(part) = self.parts.iter_mut().find(|part| part.fetch == Some(op)) else { return Described::Leave };
         let network = part.network;
-        if let Some(known) = &self.description {
-            let same_proof = match (&known.proof, &description.proof) {
-                (Some(known), None) => !known.is_proof(),
-                (known, described) => known == described,
-            };
-            if known.layout == description.layout && same_proof {
+        if let Some(known) = &mut self.description {
+            if is_same(known, &description) {
+                // Each network knows names of its own.
+                description.digests.iter().for_each(|digest| known.digests.insert(*digest));
+                known.private |= description.private;
+                if known.torrent.is_empty() {
+                    known.torrent = description.torrent;
+                }
                 part.described = true;
                 return if opened { Described::Lend } else { Described::Preparing };
             }
@@ -320,7 +429,9 @@ impl Fetch {
             self.tell(Event::Renamed { from: renamed.from.clone(), to: renamed.to.clone(), reason: renamed.reason.to_string() });
         }
         let identity = identity_in_folder(&description.digests, &proof);
-        self.description = Some(Description { proof: Some(proof.clone()), ..description });
+        let description = Description { proof: Some(proof.clone()), ..description };
+        self.events.say(Word::Described(share, Box::new(description.clone())));
+        self.description = Some(description);
         let target = Target { share, layout, proof, names, wanted, folder: self.request.into.clone(), identity };
         let (transfers, happenings, op) = (transfers.clone(), happenings.clone(), self.task);
         thread::spawn(move || {
@@ -361,9 +472,8 @@ impl Fetch {
     }
 
     /// Whether what arrives may be given on there.
-    pub(crate) fn may_publish(&self, part: &Part) -> bool {
-        // A torrent's swarm is made of its .torrent; a private one (BEP 27) never leaves BitTorrent.
-        let is_swarm = part.network_name == "bittorrent";
+    pub(crate) fn may_publish(&self, is_swarm: bool) -> bool {
+        // A torrent's swarm is made of its .torrent; a private one (BEP 27) never leaves it.
         let proven = |known: &Description| known.proof.as_ref().is_some_and(Proof::is_proof);
         self.description
             .as_ref()
@@ -427,7 +537,7 @@ impl Fetch {
         {
             let Identity { info_hash, content_id } = Identity::of(&description.digests, description.proof.as_ref());
             let magnet = link_of(&description.torrent, &description.layout, &description.digests);
-            for part in self.parts.iter().filter(|part| part.is_on() && self.may_publish(part)) {
+            for part in self.parts.iter().filter(|part| part.is_on() && self.may_publish(part.is_swarm)) {
                 self.tell(Event::Seeding {
                     network: part.network_name.into(),
                     name: self.name.clone(),
@@ -444,10 +554,12 @@ impl Fetch {
 
     /// How the shares of a network are doing.
     pub(crate) fn on_standing(&mut self, network: usize, standings: &[TransferStanding], arrived_bytes: u64) {
-        let Some(lease) = self.parts.iter().find(|part| part.network == network).map(|part| part.lease) else { return };
+        let Some(part) = self.parts.iter_mut().find(|part| part.network == network) else { return };
+        let lease = part.lease;
         let Some(standing) = standings.iter().find(|standing| standing.lease == Some(lease) || standing.share == Some(self.share)) else {
             return;
         };
+        part.peers = Some(standing.peers);
         if self.over && !self.request.seed || self.done {
             return;
         }
@@ -461,6 +573,35 @@ impl Fetch {
             return self.tell(progress(&standing, self.verified_bytes, self.wanted_bytes, arrived_bytes));
         }
         self.tell(progress(standing, self.verified_bytes, self.wanted_bytes, arrived_bytes));
+    }
+
+    /// The share as networks are to see it, once its folder is prepared.
+    pub(crate) fn content(&self, held: Ranges) -> Option<Share> {
+        let Description { layout, digests, proof, torrent, .. } = self.description.clone().filter(|_| self.opened)?;
+        Some(Share { layout, digests, proof, held, torrent })
+    }
+
+    /// Says what has come from where; `came` is for the leases that go on: bytes, and bytes that were wrong.
+    pub(crate) fn tell_parts(&mut self, came: impl Fn(LeaseId) -> (u64, u64)) {
+        let mut warnings = Vec::new();
+        let mut looks = Vec::with_capacity(self.parts.len());
+        for part in &mut self.parts {
+            let (bytes, bad_bytes) = came(part.lease);
+            let (bytes, bad_bytes) = (bytes + part.settled_bytes, bad_bytes + part.settled_bad_bytes);
+            if bad_bytes > part.warned_bad_bytes {
+                let wrong = bad_bytes - part.warned_bad_bytes;
+                part.warned_bad_bytes = bad_bytes;
+                warnings.push(format!(
+                    "{wrong} bytes from {} were wrong and come again; who alone has sent them is asked no more",
+                    part.network_name
+                ));
+            }
+            looks.push(PartLook { network: part.network_name, bytes, bad_bytes, peers: part.peers, problem: part.problem.clone() });
+        }
+        if self.patient {
+            warnings.into_iter().for_each(|message| self.tell(Event::Warning { message }));
+        }
+        self.events.say(Word::Parts(looks));
     }
 
     /// Says how it goes where no network does.
@@ -481,6 +622,25 @@ impl Fetch {
             peers_known: None,
         });
     }
+}
+
+/// Whether a network describes what is known already. The proof that came first judges whatever comes, so another one of a single file, or none,
+/// takes nothing away: who has something else is found out by his first bytes.
+fn is_same(known: &Description, other: &Description) -> bool {
+    let proven = known.proof.as_ref().is_some_and(Proof::is_proof);
+    let same_proof = known.proof == other.proof || !proven && other.proof.is_none();
+    if known.layout == other.layout && same_proof {
+        return true;
+    }
+    let alike = known.layout.is_single() && other.layout.is_single() && known.layout.total_bytes() == other.layout.total_bytes();
+    let kind = std::mem::discriminant::<Digest>;
+    let contradicts = |digest: &Digest| known.digests.iter().any(|own| kind(own) == kind(digest) && own != digest && is_of_content(digest));
+    proven && alike && !other.digests.iter().any(contradicts)
+}
+
+/// Whether one content has only one of these: torrents of the same file differ by their names and piece lengths.
+fn is_of_content(digest: &Digest) -> bool {
+    !matches!(digest, Digest::TorrentV1(_) | Digest::TorrentV2(_))
 }
 
 /// How to see what can be selected.

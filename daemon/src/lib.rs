@@ -4,20 +4,28 @@
 //! transfers report and keeps the books of tasks; faces talk to it through `hexad_api` only.
 
 mod books;
+pub mod config;
 mod demo;
 mod desk;
 mod fcp;
 mod fetch;
+mod http;
+mod gateway;
+mod kept;
 mod laboratory;
+mod listener;
 mod membership;
 mod networks;
+mod node;
 mod pace;
 mod places;
 mod publish;
+pub mod remote;
 mod reports;
 mod search;
 mod session;
 mod session_loop;
+mod shelf;
 mod source;
 mod stream;
 mod tracker;
@@ -27,6 +35,8 @@ mod web;
 use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
+pub use http::{HttpFace, HttpSettings, kept_token};
+pub use node::{NodeSettings, open_node};
 
 /// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
 ///

@@ -1,15 +1,16 @@
 //! What a session remembers of one of its networks: whether it is joined, what waits for that, and what goes on there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use hexad_api::node::{DoorOf, NetworkState, Overlay};
 use hexad_api::{Event, Problem};
 use hexad_core::{Failure, OpId, Operation, Shares};
 use hexad_driver::mapping::{Gateway, Kind, Outcome, Running, Want, default_gateway, run};
 
-use crate::networks::{Ear, Member, Opening, Standing, Wish};
+use crate::networks::{Ear, Member, Opening, Standing, TransferStanding, Wish};
 use crate::session::Happening;
 
 /// Whether the network is joined.
@@ -19,6 +20,19 @@ enum Joined {
     Yes,
     /// It cannot be, or was left, and nothing that needs it can be done.
     Failed(Problem),
+}
+
+/// How a network stands, for whoever watches all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NetworkNews {
+    pub(crate) network: usize,
+    pub(crate) state: NetworkState,
+    pub(crate) problem: Option<Problem>,
+    pub(crate) peers: u64,
+    pub(crate) figures: BTreeMap<String, u64>,
+    pub(crate) doors: Vec<DoorOf>,
+    pub(crate) overlay: Option<Overlay>,
+    pub(crate) up_bytes_per_s: u64,
 }
 
 /// One network of a session.
@@ -31,6 +45,8 @@ pub(crate) struct Membership {
     attempt: u32,
     pub(crate) join: OpId,
     joined: Joined,
+    /// Somebody wants it left: nothing is wrong with it.
+    left: bool,
     /// Operations that it has begun and not ended: whose cancel it will confirm.
     live: BTreeSet<OpId>,
     /// Open doors, as they are told.
@@ -39,6 +55,9 @@ pub(crate) struct Membership {
     standing: Option<Event>,
     /// The router is asked to let others in.
     mapping: Option<Running>,
+    overlay: Option<Overlay>,
+    /// How its shares stand together.
+    swarms: (usize, u64),
 }
 
 impl Membership {
@@ -50,11 +69,34 @@ impl Membership {
             attempt: 0,
             join,
             joined: Joined::Waiting(Vec::new()),
+            left: false,
             live: BTreeSet::new(),
             doors: Vec::new(),
             standing: None,
             mapping: None,
+            overlay: None,
+            swarms: (0, 0),
         }
+    }
+
+    /// Puts another way in in place of the one before, which is over; its host goes.
+    pub(crate) fn reopen(&mut self, opening: Opening, join: OpId) {
+        self.close();
+        // A host of before says nothing that counts.
+        *self = Self { attempt: self.attempt + 1, ..Self::new(opening, self.number, join) };
+    }
+
+    /// Ends the host, wherever it stands.
+    pub(crate) fn close(&mut self) {
+        if let Some(before) = self.member.take() {
+            before.shutdown();
+            // What it says of its end is no news.
+            self.attempt += 1;
+        }
+        // The lock on what it keeps goes with it.
+        self.opening.home = None;
+        self.doors.clear();
+        (self.standing, self.overlay, self.swarms) = (None, None, (0, 0));
     }
 
     /// Starts a host with the next configuration and lets it join; false when all were tried.
@@ -82,6 +124,20 @@ impl Membership {
 
     pub(crate) fn is_joined(&self) -> bool {
         matches!(self.joined, Joined::Yes)
+    }
+
+    /// Whether it is not joined and nobody tries.
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self.joined, Joined::Failed(_))
+    }
+
+    /// Somebody wants it left.
+    pub(crate) fn want_left(&mut self) {
+        self.left = true;
+    }
+
+    pub(crate) fn is_wanted_left(&self) -> bool {
+        self.left
     }
 
     /// Why nothing can be done here.
@@ -166,11 +222,46 @@ impl Membership {
         if let Some(home) = &mut self.opening.home {
             home.keep_peers(&standing.known);
         }
+        self.overlay = standing.overlay;
         let figures = standing.figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
         let event = Event::Standing { network: self.name().into(), peers: standing.peers, figures };
         let is_news = self.standing.as_ref() != Some(&event);
         self.standing = Some(event.clone());
         is_news.then_some(event)
+    }
+
+    /// How its shares stand.
+    pub(crate) fn on_swarms(&mut self, standings: &[TransferStanding], overlay: Option<Overlay>) {
+        self.swarms = (standings.iter().map(|swarm| swarm.peers).sum(), standings.iter().map(|swarm| swarm.up_bytes_per_s).sum());
+        self.overlay = overlay;
+    }
+
+    /// All that is known of it.
+    pub(crate) fn news(&self) -> NetworkNews {
+        let (state, problem) = match &self.joined {
+            Joined::Waiting(_) => (NetworkState::Joining, None),
+            Joined::Yes => (NetworkState::Joined, None),
+            Joined::Failed(_) if self.left => (NetworkState::Left, None),
+            Joined::Failed(problem) => (NetworkState::Failed, Some(problem.clone())),
+        };
+        let (peers, figures) = match &self.standing {
+            Some(Event::Standing { peers, figures, .. }) => (*peers, figures.clone()),
+            _ => (self.swarms.0 as u64, BTreeMap::new()),
+        };
+        let door = |event: &Event| match event {
+            Event::Listening { address, purpose, .. } => Some(DoorOf { address: address.clone(), purpose: purpose.clone() }),
+            _ => None,
+        };
+        NetworkNews {
+            network: self.number,
+            state,
+            problem,
+            peers,
+            figures,
+            doors: self.doors.iter().filter_map(door).collect(),
+            overlay: self.overlay.clone(),
+            up_bytes_per_s: self.swarms.1,
+        }
     }
 
     /// Nothing can be done here any more.

@@ -17,6 +17,7 @@ use hexad_library::{Sound, Work, hash_tree, sound_of};
 use crate::books::Books;
 use crate::desk;
 use crate::fetch::progress;
+use crate::listener::Listener;
 use crate::networks::TransferStanding;
 use crate::session::{Happening, shown};
 use crate::source::{self, plain, unnumbered};
@@ -76,7 +77,7 @@ pub(crate) struct Publish {
     seeds_since: Option<Instant>,
     given: BTreeMap<ShareId, u64>,
     done: bool,
-    events: Sender<Event>,
+    events: Listener,
     offers: Vec<Offer>,
     seedings: Vec<Seeding>,
     over: bool,
@@ -88,7 +89,7 @@ impl Publish {
         books: &mut Books,
         request: PublishRequest,
         on: Vec<(usize, &'static str)>,
-        events: Sender<Event>,
+        events: Listener,
         happenings: Sender<Happening>,
     ) -> Self {
         let task = books.op();
@@ -119,7 +120,7 @@ impl Publish {
 
     /// Tells whoever watches; nobody may.
     pub(crate) fn tell(&self, event: Event) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 
     /// Over without success, once.
@@ -314,7 +315,7 @@ fn prepare(request: &PublishRequest, plan: Preparing, tell: &(dyn Fn(Event) + Sy
 }
 
 /// Whether a file is worth a look at how it sounds: of a hundred thousand pictures none is.
-fn may_sound(path: &Path) -> bool {
+pub(crate) fn may_sound(path: &Path) -> bool {
     const MUSIC: [&str; 12] = ["aac", "aif", "aiff", "ape", "flac", "m4a", "mp3", "mpc", "ogg", "opus", "wav", "wv"];
     path.extension().and_then(|suffix| suffix.to_str()).is_some_and(|suffix| MUSIC.iter().any(|music| suffix.eq_ignore_ascii_case(music)))
 }

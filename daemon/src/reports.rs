@@ -4,7 +4,7 @@ use hexad_api::{Event, Problem};
 use hexad_core::{Description, Failure, Hit, OpId, Operation, Progress, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, TransfersEvent};
 
-use crate::fetch::{Described, Next};
+use crate::fetch::{Described, Fetch, Next};
 use crate::networks::{Heard, Told, Wish};
 use crate::publish::Prepared;
 use crate::session_loop::{Loop, arrived_bytes};
@@ -27,6 +27,7 @@ impl Loop {
                 if let Some(event) = self.networks[network].on_open(address, purpose) {
                     self.tell_all(network, &event);
                 }
+                self.tell_network(network);
             }
             Heard::Warning(message) => self.tell_all(network, &Event::Warning { message }),
             Heard::Over => {
@@ -49,6 +50,8 @@ impl Loop {
                 for event in self.networks[network].greetings() {
                     self.tell_all(network, &event);
                 }
+                self.welcome(network);
+                self.tell_network(network);
             }
             // Somebody has the address: the next one, if there is one.
             Progress::Failed(Failure::Host(_)) if self.attempt(network) => {}
@@ -60,6 +63,10 @@ impl Loop {
                 let name = self.networks[network].name();
                 self.on_ended(network, self.networks[network].join);
                 self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+                if self.networks[network].is_wanted_left() {
+                    self.networks[network].close();
+                }
+                self.tell_network(network);
             }
             _ => {}
         }
@@ -81,7 +88,9 @@ impl Loop {
 
     fn on_told(&mut self, network: usize, op: OpId, told: Told) {
         match told {
-            Told::Transfers(standings) => {
+            Told::Transfers(standings, overlay) => {
+                self.networks[network].on_swarms(&standings, overlay);
+                self.tell_network(network);
                 for fetch in &mut self.fetches {
                     let arrived_bytes = arrived_bytes(&self.transfers, fetch);
                     fetch.on_standing(network, &standings, arrived_bytes);
@@ -91,7 +100,9 @@ impl Loop {
                 }
             }
             Told::Standing(standing) => {
-                if let Some(event) = self.networks[network].on_standing(standing) {
+                let news = self.networks[network].on_standing(standing);
+                self.tell_network(network);
+                if let Some(event) = news {
                     for watch in self.watches.iter().filter(|watch| watch.network == network && watch.asked.is_none()) {
                         watch.tell(event.clone());
                     }
@@ -130,14 +141,14 @@ impl Loop {
         let Some(source) = part.untried.pop_front() else { return false };
         let op = self.books.op();
         let spent = std::mem::replace(&mut part.lease, self.books.lease());
-        let settled_bytes = self.transfers.arrived_bytes(spent);
+        part.settled_bytes += self.transfers.arrived_bytes(spent);
+        part.settled_bad_bytes += self.transfers.bad_bytes(spent);
         self.transfers.end(spent);
         part.described = false;
         let (lease, before) = (part.lease, part.fetch.replace(op));
         self.limits.set_lease(spent, 0);
         let down_bytes_per_s = fetch.how().limits.down_bytes_per_s;
         self.limits.set_lease(lease, down_bytes_per_s);
-        fetch.settled_bytes += settled_bytes;
         if let Some(before) = before {
             self.networks[network].cancel(before);
         }
@@ -151,12 +162,18 @@ impl Loop {
         let task = fetch.task;
         match fetch.on_described(op, description, &transfers, &happenings) {
             Described::Preparing => {}
-            Described::Lend => self.lend(task),
+            Described::Lend => {
+                self.show_again(task);
+                self.lend(task);
+            }
             Described::Leave => self.networks[network].cancel(op),
         }
     }
 
     fn on_done(&mut self, network: usize, op: OpId) {
+        if self.shelf.owns(op) {
+            return self.tell_shelf(self.shelf.on_done(op).into_iter().collect());
+        }
         if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.owns(op)) {
             return publish.on_done(op);
         }
@@ -178,11 +195,17 @@ impl Loop {
                 fetch.part_failed(network, &nobody);
             }
         }
+        if let Some(part) = self.fetches.iter_mut().flat_map(|fetch| &mut fetch.parts).find(|part| part.fetch == Some(op)) {
+            part.idle_since = Some(std::time::Instant::now());
+        }
         self.on_ended(network, op);
     }
 
     fn on_failed(&mut self, network: usize, op: OpId, failure: &Failure) {
         let problem = self.networks[network].problem_of(failure);
+        if let Some(news) = self.shelf.on_failed(op, &problem) {
+            return self.tell_shelf(vec![news]);
+        }
         if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.owns(op)) {
             publish.on_failed(op, &problem);
         } else if let Some(search) = self.searches.iter_mut().find(|search| search.owns(op)) {
@@ -205,21 +228,56 @@ impl Loop {
                 && let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task)
             {
                 fetch.part_failed(network, &problem);
+                if matches!(failure, Failure::Unusable(_)) {
+                    fetch.never_again(network);
+                }
             }
         }
     }
 
+    /// A network is joined: what is offered is offered there too, and fetches that take any network take this one.
+    fn welcome(&mut self, network: usize) {
+        self.shelf.on_joined(network, &self.networks[network]);
+        let lacks = |fetch: &&Fetch| fetch.takes_any_network() && !fetch.parts.iter().any(|part| part.network == network);
+        let tasks: Vec<OpId> = self.fetches.iter().filter(lacks).map(|fetch| fetch.task).collect();
+        for task in tasks {
+            self.begin_part(task, network);
+        }
+    }
+
+    /// More is known of what a fetch is of: networks are to see it.
+    fn show_again(&mut self, task: OpId) {
+        let Some(fetch) = self.fetches.iter().find(|fetch| fetch.task == task) else { return };
+        let Some(held) = self.transfers.held(fetch.share) else { return };
+        if let Some(content) = fetch.content(held) {
+            self.books.put(fetch.share, content);
+            self.show_shares();
+        }
+    }
+
     /// Nothing that needs that network can be done any more.
-    fn give_up(&mut self, network: usize, problem: Problem) {
-        self.fetches.iter_mut().for_each(|fetch| {
-            if fetch.parts.iter().any(|part| part.network == network) {
-                fetch.part_failed(network, &problem);
+    pub(crate) fn give_up(&mut self, network: usize, problem: Problem) {
+        for fetch in &mut self.fetches {
+            let spent: Vec<_> = fetch.parts.iter_mut().filter(|part| part.network == network).collect();
+            for part in spent {
+                let lease = std::mem::replace(&mut part.lease, self.books.lease());
+                part.settled_bytes += self.transfers.arrived_bytes(lease);
+                part.settled_bad_bytes += self.transfers.bad_bytes(lease);
+                self.transfers.end(lease);
+                self.limits.set_lease(lease, 0);
             }
-        });
+            if fetch.parts.iter().any(|part| part.network == network) {
+                fetch.network_down(network, &problem);
+            }
+        }
+        let mut news = Vec::new();
+        self.shelf.on_down(network, &mut news);
+        self.tell_shelf(news);
         self.publishes.iter_mut().for_each(|publish| publish.network_failed(network, &problem));
         self.searches.iter_mut().for_each(|search| search.network_failed(network, &problem));
         self.watches.iter_mut().filter(|watch| watch.network == network).for_each(|watch| watch.fail(&problem));
         self.networks[network].give_up(problem);
+        self.tell_network(network);
     }
 
     pub(crate) fn on_transfers(&mut self, event: TransfersEvent) {
@@ -227,6 +285,10 @@ impl Loop {
         let transfers = self.transfers.clone();
         if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.share == share) {
             let arrived_bytes = arrived_bytes(&transfers, fetch);
+            if matches!(event, TransfersEvent::Complete { .. }) {
+                // Who has what from where is told before it is over.
+                fetch.tell_parts(|lease| (transfers.arrived_bytes(lease), transfers.bad_bytes(lease)));
+            }
             if fetch.on_transfers(event, arrived_bytes, &transfers) {
                 let ops: Vec<(usize, OpId)> =
                     fetch.parts.iter().flat_map(|part| part.ops().map(|op| (part.network, op)).collect::<Vec<_>>()).collect();
@@ -259,7 +321,7 @@ impl Loop {
         let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return };
         let share = fetch.share;
         for place in 0..fetch.parts.len() {
-            let may_publish = fetch.may_publish(&fetch.parts[place]);
+            let may_publish = fetch.may_publish(fetch.parts[place].is_swarm);
             let part = &mut fetch.parts[place];
             if !part.described || !part.is_on() || part.lent == Some(part.lease) {
                 continue;

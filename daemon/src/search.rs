@@ -3,20 +3,22 @@
 //! A result is what has one name, one size and one identity. Answers that name the same content by a digest that proves it are one result,
 //! whichever networks they come from; an answer with no such digest is a result of its own, and shown as unproven.
 
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use hexad_api::{Event, Problem, SearchRequest};
+use hexad_api::{Event, Own, Problem, SearchRequest};
 use hexad_content::{Digest, Digests, Magnet, Strength};
 use hexad_core::{Endpoint, Hit, OpId, Query, What};
 
 use crate::books::Books;
+use crate::listener::{Listener, Word};
 use crate::source::unnumbered;
 
 /// Results of one search at most, whatever is asked for.
 const RESULTS_MAX: usize = 10_000;
 /// Longer than this nobody waits.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// How long all that a user offers may take.
+const BROWSE_TIMEOUT_S: u64 = 60;
 /// Peers that a link names.
 const LINK_PEERS_MAX: usize = 3;
 
@@ -72,7 +74,7 @@ pub(crate) struct Search {
     /// The task's name.
     pub(crate) task: OpId,
     request: SearchRequest,
-    events: Sender<Event>,
+    events: Listener,
     parts: Vec<Part>,
     results: Vec<Found>,
     until: Instant,
@@ -81,7 +83,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// Books for `request`.
-    pub(crate) fn begin(books: &mut Books, request: SearchRequest, events: Sender<Event>) -> Self {
+    pub(crate) fn begin(books: &mut Books, request: SearchRequest, events: Listener) -> Self {
         let until = Instant::now() + Duration::from_secs(request.timeout_s).min(TIMEOUT_MAX);
         Self { task: books.op(), request, events, parts: Vec::new(), results: Vec::new(), until, over: false }
     }
@@ -92,6 +94,14 @@ impl Search {
         Query::Words { words, wanted: self.request.results_max.clamp(1, RESULTS_MAX) }
     }
 
+    /// Begins once more with these bounds; returns which networks took part. What was found stays.
+    pub(crate) fn again(&mut self, results_max: usize, timeout_s: u64) -> Vec<usize> {
+        (self.request.results_max, self.request.timeout_s) = (results_max, timeout_s);
+        self.until = Instant::now() + Duration::from_secs(timeout_s).min(TIMEOUT_MAX);
+        self.over = false;
+        std::mem::take(&mut self.parts).into_iter().map(|part| part.network).collect()
+    }
+
     /// Lets a network take part.
     pub(crate) fn add(&mut self, network: usize, network_name: &'static str, op: OpId) {
         self.parts.push(Part { network, network_name, op, pending: true, problem: None });
@@ -99,7 +109,7 @@ impl Search {
 
     /// Tells whoever watches; nobody may.
     pub(crate) fn tell(&self, event: Event) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 
     /// Whether `op` is one of this task's.
@@ -143,6 +153,7 @@ impl Search {
                 found.peers.push(peer.clone());
             }
         }
+        let sound = crate::networks::sound_of(&hit.source.what);
         let before = found.sources.len();
         for source in sources {
             if !found.sources.iter().any(|known| *known == (network, source.clone())) {
@@ -151,6 +162,9 @@ impl Search {
         }
         if found.sources.len() > before {
             self.tell_found(place);
+        }
+        if let Some((bitrate_kbps, seconds)) = sound {
+            self.events.say(Word::Sounds { result: place + 1, bitrate_kbps, seconds });
         }
     }
 
@@ -243,6 +257,16 @@ fn source_names(hit: &Hit, locator: Option<&str>) -> Vec<String> {
     }
 }
 
+/// A request that only one network understands, as a search, when hits answer it.
+pub(crate) fn of_own(own: &Own) -> Option<SearchRequest> {
+    let (words, results_max, timeout_s) = match own {
+        Own::NapsterSearch { words, results_max, timeout_s, .. } => (words.clone(), *results_max, *timeout_s),
+        Own::NapsterBrowse { name } => (vec![name.clone()], RESULTS_MAX, BROWSE_TIMEOUT_S),
+        _ => return None,
+    };
+    Some(SearchRequest { words, on: Vec::new(), results_max, timeout_s })
+}
+
 /// What is wrong with a request.
 pub(crate) fn validate(request: &SearchRequest, on: &[&str]) -> Result<(), Problem> {
     if request.words.iter().all(|word| word.trim().is_empty()) {
@@ -277,7 +301,7 @@ mod tests {
     fn search() -> (Search, mpsc::Receiver<Event>) {
         let (events, heard) = mpsc::channel();
         let request = SearchRequest { words: vec!["A".into()], on: Vec::new(), results_max: 2, timeout_s: 60 };
-        let mut search = Search::begin(&mut Books::default(), request, events);
+        let mut search = Search::begin(&mut Books::default(), request, events.into());
         search.add(0, "chord", OpId(1));
         search.add(1, "napster", OpId(2));
         (search, heard)

@@ -7,16 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use hexad_api::{
-    Event, FetchRequest, JoinRequest, Own, Problem, PublishRequest, SearchRequest, Session, Settings, Stop, StreamRequest, Task,
+    Event, FetchRequest, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop, StreamRequest, Task,
 };
 use hexad_core::{OpId, ShareId};
-use hexad_driver::limits::Limits;
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
+use crate::listener::Listener;
 use crate::networks::{self, Heard, Opening, Outside};
 use crate::publish::{self, Prepared};
 use crate::search;
-use crate::session_loop::{GOODBYE, Loop};
+use crate::session_loop::{GOODBYE, Loop, News};
+use crate::shelf::Key;
 use crate::source;
 use crate::stream;
 
@@ -28,7 +29,7 @@ pub(crate) enum Happening {
     /// A network says something: which, and which of the hosts that were started for it.
     Heard(usize, u32, Heard),
     Transfers(TransfersEvent),
-    Begin(Begin, Sender<Event>, Sender<OpId>),
+    Begin(Begin, Listener, Sender<OpId>),
     /// A fetch's target folder is prepared, or cannot be.
     Opened {
         op: OpId,
@@ -49,6 +50,18 @@ pub(crate) enum Happening {
         op: OpId,
         done: Sender<()>,
     },
+    /// Join a network that is not joined.
+    Join(usize, Making),
+    Leave(usize),
+    /// Put on the shelf, and take from it.
+    Offer(Vec<(Key, Prepared)>),
+    Withdraw(Vec<Key>),
+    /// A search goes on.
+    More {
+        op: OpId,
+        results_max: usize,
+        timeout_s: u64,
+    },
     Close,
 }
 
@@ -58,9 +71,19 @@ pub(crate) struct Streaming {
     pub(crate) at: std::net::SocketAddr,
 }
 
+/// How a way into a network is made, on the loop's thread.
+pub(crate) type Making = Box<dyn FnOnce(&Arc<Transfers>) -> Result<Opening, Problem> + Send>;
+
 /// A task to begin, and on which networks.
 pub(crate) enum Begin {
-    Fetch(FetchRequest, source::Found, Vec<usize>, Option<Streaming>),
+    Fetch {
+        request: FetchRequest,
+        found: source::Found,
+        on: Vec<usize>,
+        /// Wait for networks and peers, however long that takes.
+        patient: bool,
+        streaming: Option<Streaming>,
+    },
     Publish(PublishRequest, Vec<usize>),
     Search(SearchRequest, Vec<usize>),
     Join(usize),
@@ -69,9 +92,9 @@ pub(crate) enum Begin {
 
 /// A session in this process.
 pub(crate) struct LocalSession {
-    happenings: Sender<Happening>,
-    transfers: Arc<Transfers>,
-    outside: Outside,
+    pub(crate) happenings: Sender<Happening>,
+    pub(crate) transfers: Arc<Transfers>,
+    pub(crate) outside: Outside,
     /// What its networks are called.
     names: Vec<&'static str>,
     /// Closed when the loop has ended.
@@ -84,11 +107,17 @@ impl LocalSession {
         let (events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), events);
         let state_dir = settings.state_dir.as_deref();
-        let limits = Arc::new(Limits::new());
-        limits.set(settings.limits.down_bytes_per_s, settings.limits.up_bytes_per_s);
-        let outside = Outside { limits, interface: settings.interface.clone() };
+        let outside = Outside::of(settings);
         let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers, &outside));
         Self::begin(openings.collect::<Result<_, _>>()?, transfers, outside, from_transfers)
+    }
+
+    /// A session over all networks that joins those that it is told to, and says how everything stands.
+    pub(crate) fn watched(config: TransfersConfig, outside: Outside, news: Sender<News>) -> Result<Self, Problem> {
+        let (events, from_transfers) = mpsc::channel();
+        let transfers = Transfers::start(config, events);
+        let openings = networks::NAMES.iter().filter_map(|name| networks::closed(name)).collect();
+        Self::begin_with(openings, transfers, outside, from_transfers, Some(news))
     }
 
     /// The same with networks that are ready to be joined.
@@ -97,6 +126,16 @@ impl LocalSession {
         transfers: Arc<Transfers>,
         outside: Outside,
         from_transfers: Receiver<TransfersEvent>,
+    ) -> Result<Self, Problem> {
+        Self::begin_with(openings, transfers, outside, from_transfers, None)
+    }
+
+    fn begin_with(
+        openings: Vec<Opening>,
+        transfers: Arc<Transfers>,
+        outside: Outside,
+        from_transfers: Receiver<TransfersEvent>,
+        news: Option<Sender<News>>,
     ) -> Result<Self, Problem> {
         let (happenings, heard) = mpsc::channel();
         let to_loop = happenings.clone();
@@ -109,12 +148,12 @@ impl LocalSession {
         });
         let names = openings.iter().map(|opening| opening.name).collect();
         let own = happenings.clone();
-        let (lent, own_limits) = (transfers.clone(), outside.limits.clone());
+        let (for_loop, own_limits) = (transfers.clone(), outside.limits.clone());
         let (ends, over) = mpsc::channel();
         thread::Builder::new()
             .name("hexad-session".into())
             .spawn(move || {
-                Loop::new(openings, lent, own_limits, own).run(&heard);
+                Loop::new(openings, for_loop, own_limits, own, news).run(&heard);
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;
@@ -126,12 +165,28 @@ impl LocalSession {
     }
 
     fn begin_task(&self, begin: Begin) -> Result<(OpId, Task), Problem> {
-        let gone = || Problem::new("the session has ended");
         let (events, watched) = mpsc::channel();
+        let op = self.begin_heard(begin, events.into())?;
+        Ok((op, Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) }))
+    }
+
+    /// Begins a task and returns its name; `events` hears how it goes.
+    pub(crate) fn begin_heard(&self, begin: Begin, events: Listener) -> Result<OpId, Problem> {
+        let gone = || Problem::new("the session has ended").kind(ProblemKind::Unavailable);
         let (op_to, op_from) = mpsc::channel();
         self.happenings.send(Happening::Begin(begin, events, op_to)).map_err(|_| gone())?;
-        let op = op_from.recv().map_err(|_| gone())?;
-        Ok((op, Task { events: watched, stop: Box::new(StopTask { op: Some(op), happenings: self.happenings.clone() }) }))
+        op_from.recv().map_err(|_| gone())
+    }
+
+    /// Asks for something that is not answered.
+    pub(crate) fn tell(&self, happening: Happening) {
+        let _ = self.happenings.send(happening);
+    }
+
+    /// Stops a task without waiting for it.
+    pub(crate) fn stop_soon(&self, op: OpId) {
+        let (done, _) = mpsc::channel();
+        self.tell(Happening::Stop { op, done });
     }
 
     /// The networks of these names; all when none is named.
@@ -169,7 +224,7 @@ impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
         let on = self.chosen(&request.on)?;
         let found = source::find(&request.source, &request.peers, &self.names_of(&on), self.outside.interface.as_deref())?;
-        self.start(Begin::Fetch(request, found, on, None))
+        self.start(Begin::Fetch { request, found, on, patient: false, streaming: None })
     }
 
     fn stream(&self, request: StreamRequest) -> Result<Task, Problem> {
@@ -180,7 +235,7 @@ impl Session for LocalSession {
         let (listener, at) = stream::bind(http)?;
         let stage = stream::Stage::new();
         let streaming = Streaming { stage: stage.clone(), at };
-        let (op, task) = self.begin_task(Begin::Fetch(fetch, found, on, Some(streaming)))?;
+        let (op, task) = self.begin_task(Begin::Fetch { request: fetch, found, on, patient: false, streaming: Some(streaming) })?;
         let running = stream::serve(listener, stage, self.transfers.clone(), self.happenings.clone(), op)?;
         let _ = self.happenings.send(Happening::Streams(op, running));
         Ok(task)

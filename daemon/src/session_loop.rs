@@ -12,11 +12,13 @@ use hexad_driver::transfers::Transfers;
 
 use crate::books::Books;
 use crate::fetch::Fetch;
-use crate::membership::Membership;
-use crate::networks::{Opening, Wish};
+use crate::listener::Listener;
+use crate::membership::{Membership, NetworkNews};
+use crate::networks::{Opening, Wish, closed};
 use crate::publish::Publish;
-use crate::search::Search;
-use crate::session::{Begin, Happening, Streaming};
+use crate::search::{Search, of_own};
+use crate::session::{Begin, Happening, Making, Streaming};
+use crate::shelf::{Shelf, ShelfNews};
 use crate::source::Found;
 use crate::watch::Watch;
 
@@ -34,6 +36,12 @@ struct Goodbye {
     done: Sender<()>,
 }
 
+/// What who watches a whole session hears, beside what tasks say.
+pub(crate) enum News {
+    Network(Box<NetworkNews>),
+    Shelf(Vec<ShelfNews>),
+}
+
 /// All that a session remembers.
 pub(crate) struct Loop {
     pub(crate) networks: Vec<Membership>,
@@ -45,12 +53,24 @@ pub(crate) struct Loop {
     pub(crate) publishes: Vec<Publish>,
     pub(crate) searches: Vec<Search>,
     pub(crate) watches: Vec<Watch>,
+    pub(crate) shelf: Shelf,
+    /// Who watches all of it, where somebody does.
+    news: Option<Sender<News>>,
+    /// Networks that were told to go, and how long that may take.
+    leaving: Vec<(usize, Instant)>,
+    ticks: u64,
     goodbyes: Vec<Goodbye>,
     next_tick: Instant,
 }
 
 impl Loop {
-    pub(crate) fn new(openings: Vec<Opening>, transfers: Arc<Transfers>, limits: Arc<Limits>, happenings: Sender<Happening>) -> Self {
+    pub(crate) fn new(
+        openings: Vec<Opening>,
+        transfers: Arc<Transfers>,
+        limits: Arc<Limits>,
+        happenings: Sender<Happening>,
+        news: Option<Sender<News>>,
+    ) -> Self {
         let mut books = Books::default();
         let networks = openings.into_iter().enumerate().map(|(number, opening)| Membership::new(opening, number, books.op())).collect();
         Self {
@@ -63,6 +83,10 @@ impl Loop {
             publishes: Vec::new(),
             searches: Vec::new(),
             watches: Vec::new(),
+            shelf: Shelf::default(),
+            news,
+            leaving: Vec::new(),
+            ticks: 0,
             goodbyes: Vec::new(),
             next_tick: Instant::now() + TICK,
         }
@@ -71,7 +95,14 @@ impl Loop {
     /// Joins all networks, and goes on until the session is closed.
     pub(crate) fn run(mut self, heard: &Receiver<Happening>) {
         for network in 0..self.networks.len() {
-            self.attempt(network);
+            // A session that is watched is told which networks to join.
+            if self.news.is_some() {
+                self.networks[network].want_left();
+                let problem = Problem::new(format!("{} is not joined", self.networks[network].name()));
+                self.networks[network].give_up(problem);
+            } else {
+                self.attempt(network);
+            }
         }
         loop {
             match heard.recv_timeout(self.next_tick.saturating_duration_since(Instant::now())) {
@@ -114,9 +145,11 @@ impl Loop {
             Happening::Transfers(event) => self.on_transfers(event),
             Happening::Begin(begin, events, op) => {
                 let task = match begin {
-                    Begin::Fetch(request, found, on, streaming) => self.begin_fetch(request, found, &on, streaming, events),
+                    Begin::Fetch { request, found, on, patient, streaming } => {
+                        self.begin_fetch(request, &found, &on, patient, streaming, events)
+                    }
                     Begin::Publish(request, on) => self.begin_publish(request, &on, events),
-                    Begin::Search(request, on) => self.begin_search(request, &on, events),
+                    Begin::Search(request, on) => self.begin_search(request, &on, None, events),
                     Begin::Join(network) => self.begin_join(network, events),
                     Begin::Own(own, network) => self.begin_own(own, network, events),
                 };
@@ -134,18 +167,36 @@ impl Loop {
                 }
             }
             Happening::Stop { op, done } => self.stop(op, done),
+            Happening::Join(network, make) => self.join(network, make),
+            Happening::Leave(network) => self.leave(network),
+            Happening::Offer(prepared) => {
+                let mut news = Vec::new();
+                self.shelf.put(prepared, &mut self.books, &self.transfers, &mut self.networks, &mut news);
+                self.show_shares();
+                self.tell_shelf(news);
+            }
+            Happening::Withdraw(keys) => {
+                let mut any = false;
+                for key in keys {
+                    any |= self.shelf.take(key, &mut self.books, &self.transfers, &mut self.networks);
+                }
+                if any {
+                    self.show_shares();
+                }
+            }
+            Happening::More { op, results_max, timeout_s } => self.search_more(op, results_max, timeout_s),
             Happening::Close => {}
         }
     }
 
     /// What is known of these networks, for a task that has just begun; then which of them cannot be used, and why.
-    fn greet(&self, on: &[usize], events: &Sender<Event>) -> Vec<(usize, Problem)> {
+    fn greet(&self, on: &[usize], events: &Listener) -> Vec<(usize, Problem)> {
         for network in on {
             for event in self.networks[*network].greetings() {
-                let _ = events.send(event);
+                events.send(event);
             }
             for warning in &self.networks[*network].opening.warnings {
-                let _ = events.send(Event::Warning { message: warning.clone() });
+                events.send(Event::Warning { message: warning.clone() });
             }
         }
         on.iter().filter_map(|&network| Some((network, self.networks[network].problem()?.clone()))).collect()
@@ -154,41 +205,78 @@ impl Loop {
     fn begin_fetch(
         &mut self,
         request: FetchRequest,
-        found: Found,
+        found: &Found,
         on: &[usize],
+        patient: bool,
         streaming: Option<Streaming>,
-        events: Sender<Event>,
+        events: Listener,
     ) -> OpId {
         let failed = self.greet(on, &events);
-        let mut fetch = Fetch::begin(&mut self.books, request, &found, streaming, events);
+        let fetch = Fetch::begin(&mut self.books, request, found, patient, streaming, events);
         let task = fetch.task;
         self.limits.set_share(fetch.share, fetch.how().limits.up_bytes_per_s);
-        let mut useless = Vec::new();
-        for &network in on {
-            let membership = &mut self.networks[network];
-            let part = fetch.add(&mut self.books, network, membership.name());
-            if (membership.opening.takes)(&found.source.what) {
-                let (op, lease) = (self.books.op(), part.lease);
-                part.fetch = Some(op);
-                self.limits.set_lease(lease, fetch.how().limits.down_bytes_per_s);
-                membership.start(op, Operation::Fetch { source: found.source.clone(), lease, share: fetch.share });
-            } else if let Some(digest) = lookup_digest(&found.source).filter(|_| membership.opening.abilities.search_digest) {
-                let op = self.books.op();
-                part.lookup = Some(op);
-                membership.start(op, Operation::Search { query: Query::Digest { digest, wanted: LOOKUP_HITS } });
-            } else {
-                let problem = Problem::new(format!("{} cannot look that up", membership.name()));
-                useless.push((network, problem.hint("hexad search prints links that can be fetched")));
-            }
-        }
-        for (network, problem) in failed.into_iter().chain(useless) {
-            fetch.part_failed(network, &problem);
-        }
         self.fetches.push(fetch);
+        for &network in on {
+            self.begin_part(task, network);
+        }
+        if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) {
+            for (network, problem) in failed {
+                fetch.network_down(network, &problem);
+            }
+            fetch.fail_where_hopeless();
+        }
         task
     }
 
-    fn begin_publish(&mut self, request: PublishRequest, on: &[usize], events: Sender<Event>) -> OpId {
+    /// Lets a network take part in a fetch, or once more.
+    pub(crate) fn begin_part(&mut self, task: OpId, network: usize) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return };
+        let membership = &mut self.networks[network];
+        let (source, share) = (fetch.source.clone(), fetch.share);
+        let down_bytes_per_s = fetch.how().limits.down_bytes_per_s;
+        let part = match fetch.parts.iter().position(|part| part.network == network) {
+            None => fetch.add(&mut self.books, network, membership.name(), membership.opening.is_swarm),
+            Some(place) => {
+                let part = &mut fetch.parts[place];
+                // Its lease has served.
+                let spent = std::mem::replace(&mut part.lease, self.books.lease());
+                part.settled_bytes += self.transfers.arrived_bytes(spent);
+                part.settled_bad_bytes += self.transfers.bad_bytes(spent);
+                self.transfers.end(spent);
+                self.limits.set_lease(spent, 0);
+                [part.fetch.take(), part.lookup.take()].into_iter().flatten().for_each(|before| membership.cancel(before));
+                part
+            }
+        };
+        if (membership.opening.takes)(&source.what) {
+            let (op, lease) = (self.books.op(), part.lease);
+            part.fetch = Some(op);
+            self.limits.set_lease(lease, down_bytes_per_s);
+            membership.start(op, Operation::Fetch { source, lease, share });
+        } else if let Some(digest) = lookup_digest(&source).filter(|_| membership.opening.abilities.search_digest) {
+            let op = self.books.op();
+            part.lookup = Some(op);
+            membership.start(op, Operation::Search { query: Query::Digest { digest, wanted: LOOKUP_HITS } });
+        } else {
+            let problem = Problem::new(format!("{} cannot look that up", membership.name()));
+            fetch.part_useless(network, &problem.hint("hexad search prints links that can be fetched"));
+        }
+    }
+
+    /// Begins the parts of fetches that are to be tried once more.
+    fn begin_due_parts(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        for fetch in &mut self.fetches {
+            let complete = self.transfers.progress(fetch.share).is_some_and(|progress| progress.verified_bytes == progress.wanted_bytes);
+            let networks = fetch.due(now, |network| self.networks[network].is_joined(), complete);
+            due.extend(networks.into_iter().map(|network| (fetch.task, network)));
+        }
+        for (task, network) in due {
+            self.begin_part(task, network);
+        }
+    }
+
+    fn begin_publish(&mut self, request: PublishRequest, on: &[usize], events: Listener) -> OpId {
         let failed = self.greet(on, &events);
         let named = on.iter().map(|&network| (network, self.networks[network].name())).collect();
         let mut publish = Publish::begin(&mut self.books, request, named, events, self.happenings.clone());
@@ -200,14 +288,17 @@ impl Loop {
         task
     }
 
-    fn begin_search(&mut self, request: SearchRequest, on: &[usize], events: Sender<Event>) -> OpId {
+    /// Asks for the words of the request, or for `own`, which says more than that in the words of a single network.
+    fn begin_search(&mut self, request: SearchRequest, on: &[usize], own: Option<Own>, events: Listener) -> OpId {
         let failed = self.greet(on, &events);
         let mut search = Search::begin(&mut self.books, request, events);
         let mut useless = Vec::new();
         for &network in on {
             let (op, membership) = (self.books.op(), &mut self.networks[network]);
             search.add(network, membership.name(), op);
-            if membership.opening.abilities.search_words {
+            if let Some(own) = &own {
+                membership.start(op, Operation::Own(Wish::Own(own.clone())));
+            } else if membership.opening.abilities.search_words {
                 membership.start(op, Operation::Search { query: search.query() });
             } else {
                 let problem = Problem::new("it has no search by words");
@@ -222,7 +313,87 @@ impl Loop {
         task
     }
 
-    fn begin_join(&mut self, network: usize, events: Sender<Event>) -> OpId {
+    /// Asks once more, and for more.
+    fn search_more(&mut self, task: OpId, results_max: usize, timeout_s: u64) {
+        let Some(search) = self.searches.iter_mut().find(|search| search.task == task) else { return };
+        let asked = search.again(results_max, timeout_s);
+        let query = search.query();
+        for network in asked {
+            let (op, membership) = (self.books.op(), &mut self.networks[network]);
+            search.add(network, membership.name(), op);
+            match membership.problem().cloned() {
+                Some(problem) => search.network_failed(network, &problem),
+                None => membership.start(op, Operation::Search { query: query.clone() }),
+            }
+        }
+    }
+
+    /// Puts another way into a network in place of the one before, and joins.
+    fn join(&mut self, network: usize, make: Making) {
+        if !self.networks[network].is_down() {
+            return;
+        }
+        let join = self.books.op();
+        if let Some(opening) = closed(self.networks[network].name()) {
+            // What the one before has locked must be free.
+            self.networks[network].reopen(opening, join);
+        }
+        match make(&self.transfers) {
+            Ok(opening) => {
+                self.networks[network].reopen(opening, join);
+                if !self.attempt(network) {
+                    self.networks[network].give_up(Problem::new("there is no address to listen at"));
+                }
+            }
+            Err(problem) => self.networks[network].give_up(problem),
+        }
+        self.tell_network(network);
+    }
+
+    /// Leaves a network in order.
+    fn leave(&mut self, network: usize) {
+        self.networks[network].want_left();
+        if self.networks[network].is_joined() {
+            let join = self.networks[network].join;
+            self.networks[network].cancel(join);
+            self.leaving.push((network, Instant::now() + GOODBYE));
+        } else {
+            let name = self.networks[network].name();
+            self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+            self.networks[network].close();
+            self.tell_network(network);
+        }
+    }
+
+    /// Does not wait for ever for a network that does not say goodbye.
+    fn see_who_left(&mut self, now: Instant) {
+        let late: Vec<usize> = self.leaving.iter().filter(|(_, until)| *until <= now).map(|(network, _)| *network).collect();
+        self.leaving.retain(|(_, until)| *until > now);
+        for network in late {
+            if self.networks[network].is_joined() && self.networks[network].is_wanted_left() {
+                let name = self.networks[network].name();
+                self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+                self.networks[network].close();
+                self.tell_network(network);
+            }
+        }
+    }
+
+    /// Tells who watches how a network stands.
+    pub(crate) fn tell_network(&self, network: usize) {
+        if let Some(news) = &self.news {
+            let _ = news.send(News::Network(Box::new(self.networks[network].news())));
+        }
+    }
+
+    /// Tells who watches what has become of things on the shelf.
+    pub(crate) fn tell_shelf(&self, all: Vec<ShelfNews>) {
+        if let Some(news) = self.news.as_ref().filter(|_| !all.is_empty()) {
+            let _ = news.send(News::Shelf(all));
+        }
+    }
+
+    fn begin_join(&mut self, network: usize, events: Listener) -> OpId {
         let failed = self.greet(&[network], &events);
         let mut watch = Watch::join(&mut self.books, network, events);
         if let Some(standing) = self.networks[network].last_standing() {
@@ -236,7 +407,10 @@ impl Loop {
         task
     }
 
-    fn begin_own(&mut self, own: Own, network: usize, events: Sender<Event>) -> OpId {
+    fn begin_own(&mut self, own: Own, network: usize, events: Listener) -> OpId {
+        if let Some(request) = of_own(&own) {
+            return self.begin_search(request, &[network], Some(own), events);
+        }
         let failed = self.greet(&[network], &events);
         let mut watch = Watch::ask(&mut self.books, network, events);
         if let Some(op) = watch.asked {
@@ -330,18 +504,30 @@ impl Loop {
         let now = Instant::now();
         self.next_tick = now + TICK;
         self.settle_goodbyes();
+        self.ticks += 1;
         let moves = !(self.fetches.is_empty() && self.publishes.is_empty());
+        // Who only watches is content with a look every two seconds.
+        let seldom = self.news.is_some() && !self.ticks.is_multiple_of(4);
         for membership in &self.networks {
             // How shares stand concerns nobody where there are none.
-            if moves || !membership.opening.tells_transfers {
+            let concerns = if membership.opening.tells_transfers { moves || !(self.shelf.is_empty() || seldom) } else { !seldom };
+            if concerns {
                 membership.ask(self.books.op(), Wish::Standing);
             }
         }
+        self.shelf.tick(&mut self.books, &mut self.networks);
+        self.begin_due_parts(now);
+        self.see_who_left(now);
         for fetch in &mut self.fetches {
-            if !fetch.parts.iter().any(|part| self.networks[part.network].opening.tells_transfers) {
+            let tells = |part: &crate::fetch::Part| {
+                let membership = &self.networks[part.network];
+                membership.opening.tells_transfers && membership.is_joined() && part.is_on()
+            };
+            if !fetch.parts.iter().any(tells) {
                 let arrived_bytes = arrived_bytes(&self.transfers, fetch);
                 fetch.on_tick(arrived_bytes);
             }
+            fetch.tell_parts(|lease| (self.transfers.arrived_bytes(lease), self.transfers.bad_bytes(lease)));
         }
         self.end_those_who_gave_enough(now);
         let late: Vec<(usize, OpId)> = self.searches.iter_mut().flat_map(|search| search.on_tick(now)).collect();
@@ -384,7 +570,7 @@ impl Loop {
 
 /// What has come for a fetch, under all its leases.
 pub(crate) fn arrived_bytes(transfers: &Transfers, fetch: &Fetch) -> u64 {
-    fetch.settled_bytes + fetch.parts.iter().map(|part| transfers.arrived_bytes(part.lease)).sum::<u64>()
+    fetch.parts.iter().map(|part| part.settled_bytes + transfers.arrived_bytes(part.lease)).sum::<u64>()
 }
 
 /// By which digest a source is looked up: the one that proves most of it.

@@ -49,7 +49,7 @@ pub(crate) fn find(text: &str, peers: &[String], on: &[&str], interface: Option<
             select: Selection::default(),
         });
     }
-    let (bytes, hint) = if begins(text, "http://") || begins(text, "https://") {
+    let (bytes, hint) = if is_address(text) {
         let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE, interface).map_err(|wrong| {
             Problem::new(format!("{text}: {}", plain(&wrong))).hint("check the address, and that this machine is online")
         })?;
@@ -90,6 +90,16 @@ fn find_magnet(text: &str, mut peers: Vec<Endpoint>, on: &[&str]) -> Result<Foun
 pub(crate) fn info_hash_of(digests: &Digests) -> Option<String> {
     let v1 = digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.to_string()) } else { None });
     v1.or_else(|| digests.iter().find_map(|digest| if let Digest::TorrentV2(hash) = digest { Some(hash.to_string()) } else { None }))
+}
+
+/// Whether a text is the address of a .torrent.
+pub(crate) fn is_address(text: &str) -> bool {
+    begins(text, "http://") || begins(text, "https://")
+}
+
+/// Whether a text is a link that one network reads.
+pub(crate) fn is_link(text: &str) -> bool {
+    LINK_SCHEMES.iter().any(|(scheme, _)| begins(text, scheme))
 }
 
 fn begins(text: &str, scheme: &str) -> bool {

@@ -1,11 +1,10 @@
 //! Two small tasks: one that only takes part in a network, and one that asks for what a single network can do.
 
-use std::sync::mpsc::Sender;
-
 use hexad_api::{Event, Problem};
 use hexad_core::OpId;
 
 use crate::books::Books;
+use crate::listener::Listener;
 use crate::source::unnumbered;
 
 /// The books of such a task.
@@ -15,25 +14,25 @@ pub(crate) struct Watch {
     pub(crate) network: usize,
     /// What was asked for; without it, the task is to take part.
     pub(crate) asked: Option<OpId>,
-    events: Sender<Event>,
+    events: Listener,
     over: bool,
 }
 
 impl Watch {
     /// Takes part in a network.
-    pub(crate) fn join(books: &mut Books, network: usize, events: Sender<Event>) -> Self {
+    pub(crate) fn join(books: &mut Books, network: usize, events: Listener) -> Self {
         Self { task: books.op(), network, asked: None, events, over: false }
     }
 
     /// Asks for something.
-    pub(crate) fn ask(books: &mut Books, network: usize, events: Sender<Event>) -> Self {
+    pub(crate) fn ask(books: &mut Books, network: usize, events: Listener) -> Self {
         let task = books.op();
         Self { task, network, asked: Some(books.op()), events, over: false }
     }
 
     /// Tells whoever watches; nobody may.
     pub(crate) fn tell(&self, event: Event) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 
     /// What was asked for is complete.

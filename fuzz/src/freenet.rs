@@ -11,6 +11,7 @@ use hexad_core::{
     ShareId, Source, Span, Ticket, Verdict, Via, What, Why,
 };
 use hexad_freenet::document::Document;
+use hexad_freenet::gateway::{self, Asked};
 use hexad_freenet::keys::{ClientChk, Uri, ksk};
 use hexad_freenet::wire::{CELL_BYTES, Found, Message, read, write};
 use hexad_freenet::{Config, Node, PutFile, Request, Settings, doors};
@@ -43,6 +44,34 @@ pub fn freenet_texts(bytes: &[u8]) {
         assert_eq!(Document::read(&document.write()), Ok(document.clone()), "what is read is written so that it is read as the same");
         let _ = document.layout();
     }
+}
+
+/// What the gateway makes of a path, of any content under any type, and of a range.
+pub fn freenet_gateway(bytes: &[u8]) {
+    const TYPES: [&str; 8] =
+        ["text/html", "text/css", "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "text/plain; charset=iso-8859-1"];
+    let Some((&kind, rest)) = bytes.split_first() else { return };
+    if kind >= 128 {
+        if let Ok(target) = std::str::from_utf8(rest) {
+            let _ = (gateway::asked(target), gateway::is_our_host(target));
+        }
+        return;
+    }
+    let Asked::Key(want) = gateway::asked("/KSK@page") else { return };
+    let mime = TYPES[usize::from(kind % 8)];
+    let show = |bytes: &Bytes| gateway::found(&want, &want.uri, Some(mime), bytes);
+    let page = show(&Bytes::copy_from_slice(rest));
+    if page.status == 200 && mime != "text/html" && !mime.starts_with("text/plain") {
+        let again = show(&page.body);
+        assert_eq!((again.status, &again.body), (200, &page.body), "what has passed the filter passes it as it is");
+    }
+    if mime == "text/html" {
+        let body = std::str::from_utf8(&page.body).expect("a page is UTF-8");
+        let style = body.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).expect("a page has styles");
+        assert!(!style.contains('<'), "nothing ends the styles before their end");
+    }
+    let range = rest.get(..16).and_then(|text| std::str::from_utf8(text).ok());
+    let _ = page.part(range);
 }
 
 fn peer(number: u8) -> Endpoint {

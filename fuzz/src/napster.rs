@@ -246,6 +246,7 @@ impl Table {
             size_bytes: Some(100),
             hash: if which & 8 == 0 { "b" } else { "hxtaaaa" }.into(),
             server: None,
+            sound: (128, 0),
         };
         let peers = if which & 16 == 0 { vec![] } else { vec![Endpoint::Ip(SocketAddr::from(([127, 0, 0, 7], 6699)))] };
         let operation = match which & 3 {

@@ -71,6 +71,49 @@ impl Hexad {
         Ok(Self { process: Process::start(command, &job.logs, &job.name)?, ends: !job.stays })
     }
 
+    /// A node of Freenet that is joined and has FCP at a port of its loopback address; and how others join it.
+    ///
+    /// # Errors
+    /// When it does not join.
+    pub fn freenet(net: &Net, name: &str, fcp_port: u16, bootstrap: Option<&str>, logs: &Path) -> Result<(Process, String)> {
+        let mut command = command(net, logs)?;
+        command.args(["serve", "fcp", "--json", "--fcp", &format!("127.0.0.1:{fcp_port}")]);
+        command.arg("--listen").arg(SocketAddrV4::new(net.address(), 4001).to_string()).arg("--state").arg(logs.join(name));
+        command.args(bootstrap.iter().flat_map(|bootstrap| ["--bootstrap", bootstrap]));
+        Self::member(command, logs, name, "network")
+    }
+
+    /// A node of Gnutella that is joined, whose links are not deflated; and where others reach it.
+    ///
+    /// # Errors
+    /// When it does not join.
+    pub fn gnutella(net: &Net, at: SocketAddrV4, bootstrap: Option<SocketAddrV4>, logs: &Path, name: &str) -> Result<(Process, String)> {
+        let mut command = command(net, logs)?;
+        command.args(["join", "gnutella", "--json", "--plain", "--mode", "ultrapeer", "--listen", &at.to_string()]);
+        command.arg("--state").arg(logs.join(name));
+        command.args(bootstrap.iter().flat_map(|bootstrap| ["--bootstrap".to_owned(), bootstrap.to_string()]));
+        Self::member(command, logs, name, "peers")
+    }
+
+    /// `hexad` with other arguments, as everybody here runs it.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn command(net: &Net, logs: &Path) -> Result<Command> {
+        command(net, logs)
+    }
+
+    fn member(command: Command, logs: &Path, name: &str, purpose: &str) -> Result<(Process, String)> {
+        let mut process = Process::start(command, logs, name)?;
+        let address = process.hear(Duration::from_secs(60), "its address, and that it has joined", |said| {
+            event(said, "joined")?;
+            let listening = |event: &Value| event["event"] == "listening" && event["purpose"] == purpose;
+            let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            Some(events.into_iter().find(listening)?["address"].as_str()?.to_owned())
+        })?;
+        Ok((process, address))
+    }
+
     /// Serves as a tracker at `at`, HTTP and UDP.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Foreign BitTorrent programs (aria2, Transmission, libtorrent, opentracker, mktorrent) and the built `hexad`, each started in a
+//! Foreign programs (aria2, Transmission, libtorrent, opentracker, mktorrent; pyFreenet3; tshark) and the built `hexad`, each started in a
 //! network namespace that lives as long as its test. The interop tests and `cargo xtask bench` stand on this.
 //!
 //! A namespace holds 10.77.0.0/16 on its loopback device: Transmission refuses 127/8 peers, and fixed ports are free in it.
@@ -11,6 +11,7 @@ mod libtorrent;
 mod net;
 mod opentracker;
 mod process;
+mod pyfreenet;
 mod scene;
 mod torrent;
 mod transmission;
@@ -23,6 +24,7 @@ pub use libtorrent::{Libtorrent, LibtorrentTask, Version};
 pub use net::Net;
 pub use opentracker::{await_seed, start as start_opentracker};
 pub use process::{Cost, Process, until};
+pub use pyfreenet::PyFreenet;
 pub use scene::Scene;
 pub use torrent::Torrent;
 pub use transmission::Transmission;
@@ -30,7 +32,8 @@ pub use transmission::Transmission;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Programs that a test needs, by the name of the executable; `libtorrent` is the module that `/usr/bin/python3` sees. True when all are here.
+/// Programs that a test needs, by the name of the executable; `libtorrent` is the module that `/usr/bin/python3` sees, `pyfreenet3` that of
+/// [`PyFreenet`]. True when all are here.
 /// With CI=true a missing one is a failure, otherwise it is said on stderr and the test is to return.
 ///
 /// # Panics
@@ -58,6 +61,9 @@ fn is_here(program: &str) -> bool {
     if program == "libtorrent" {
         let mut python = std::process::Command::new("/usr/bin/python3");
         return python.args(["-c", "import libtorrent"]).output().is_ok_and(|output| output.status.success());
+    }
+    if program == "pyfreenet3" {
+        return PyFreenet::python().is_some();
     }
     find(program).is_some()
 }

@@ -172,7 +172,7 @@ struct Table<N: Network> {
     /// When each shard goes on at the earliest, microseconds.
     next: Vec<AtomicU64>,
     barrier: Barrier,
-    /// The first panic of a thread; all stop at the next barrier.
+    /// The first panic of a thread; all stop before the next window.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -214,9 +214,11 @@ fn run_windows<N: Network>(shard: &mut Shard<N>, until: Time, scene: &Scene<N>, 
         }
         let next = shard.queue.next_bound().map_or(NEVER, Time::as_micros);
         table.next[me].store(next, Ordering::Release);
+        // Asked between the barriers: behind the next one another thread may already fail in its next window, and a
+        // thread that stops one window earlier than the others leaves them waiting.
+        let failed = table.panic.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         table.barrier.wait();
         let first = table.next.iter().map(|next| next.load(Ordering::Acquire)).min().unwrap_or(NEVER);
-        let failed = table.panic.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let first = (first != NEVER && !failed).then(|| Time::from_micros(first));
         let Some(last) = window(first, until, &scene.world) else { return };
         // A node that fails an assertion must not leave the other threads waiting.

@@ -90,6 +90,15 @@ impl OpenPart {
     }
 }
 
+/// From whom a part is taken that several have spoiled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Alone {
+    /// Whoever has it; the first who comes where nobody does.
+    pub(crate) owner: Option<LeaseId>,
+    /// When he last gave something, by the engine's count of deliveries.
+    pub(crate) touched: u64,
+}
+
 /// One download.
 #[derive(Debug)]
 pub(crate) struct Download {
@@ -116,6 +125,8 @@ pub(crate) struct Download {
     /// Leases some of whose bytes found no room: they are told again what is missing.
     pub(crate) starved: Set<LeaseId>,
     pub(crate) paused: bool,
+    /// Parts that several leases have spoiled together: taken from one alone.
+    pub(crate) alone: Map<u32, Alone>,
     /// The number by which the lab calls the right content.
     pub(crate) content: Option<u64>,
     /// Bytes of one segment; as many as a part has where parts fit into memory.
@@ -169,6 +180,7 @@ impl Download {
             leases: Set::new(),
             starved: Set::new(),
             paused: false,
+            alone: Map::new(),
             content: None,
             segment_bytes: if fits { part_bytes } else { segment_bytes },
             fits,

@@ -10,7 +10,7 @@ use hexad_content::{Layout, Proof, Ranges};
 use hexad_core::{LeaseId, Map, Payload, ShareId, Verdict};
 use thiserror::Error;
 
-use crate::download::{Download, OpenPart, Stage};
+use crate::download::{Alone, Download, OpenPart, Stage};
 use crate::job::{Action, Finding, Job, JobId, Run};
 use crate::pool::Pool;
 
@@ -91,6 +91,7 @@ struct Out {
 struct Lease {
     share: ShareId,
     arrived_bytes: u64,
+    bad_bytes: u64,
 }
 
 /// All downloads of this machine. Feed it, then take its [`Action`]s with [`Engine::next_action`].
@@ -194,7 +195,7 @@ impl Engine {
         download.leases.insert(lease);
         let ranges = if download.paused { Ranges::new() } else { download.missing_ranges() };
         self.actions.push_back(Action::Leased(lease, ranges));
-        let lent = self.leases.entry(lease).or_insert(Lease { share, arrived_bytes: 0 });
+        let lent = self.leases.entry(lease).or_insert(Lease { share, arrived_bytes: 0, bad_bytes: 0 });
         let before = std::mem::replace(&mut lent.share, share);
         if before != share
             && let Some(other) = self.downloads.get_mut(&before)
@@ -361,6 +362,12 @@ impl Engine {
         self.leases.get(&lease).map_or(0, |lent| lent.arrived_bytes)
     }
 
+    /// Bytes of a lease in parts that it alone has given, and that turned out to be wrong.
+    #[must_use]
+    pub fn bad_bytes(&self, lease: LeaseId) -> u64 {
+        self.leases.get(&lease).map_or(0, |lent| lent.bad_bytes)
+    }
+
     /// What came for nothing.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -383,6 +390,7 @@ impl Engine {
                 self.close(share, part);
                 let download = self.downloads.get_mut(&share)?;
                 download.good.insert(part);
+                download.alone.remove(&part);
                 for &lease in &download.leases {
                     self.actions.push_back(Action::Judged(lease, range.clone(), Verdict::Good));
                 }
@@ -403,8 +411,20 @@ impl Engine {
                 let givers = self.close(share, part).map(|open| open.givers).unwrap_or_default();
                 let download = self.downloads.get_mut(&share)?;
                 self.counters.bad_bytes += range.end - range.start;
-                for lease in givers.into_iter().filter(|lease| download.leases.contains(lease)) {
-                    self.actions.push_back(Action::Judged(lease, range.clone(), Verdict::Bad));
+                let verdict = if givers.len() > 1 { Verdict::Mixed } else { Verdict::Bad };
+                if verdict == Verdict::Mixed || download.alone.contains_key(&part) {
+                    download.alone.insert(part, Alone::default());
+                }
+                for lease in givers.iter().filter(|lease| download.leases.contains(lease)) {
+                    if let Some(lent) = self.leases.get_mut(lease).filter(|_| verdict == Verdict::Bad) {
+                        lent.bad_bytes += range.end - range.start;
+                    }
+                    self.actions.push_back(Action::Judged(*lease, range.clone(), verdict));
+                }
+                // The others think that somebody else has it.
+                let others: Vec<LeaseId> = download.leases.iter().filter(|lease| !givers.contains(lease)).copied().collect();
+                for lease in others {
+                    self.lend(lease, share);
                 }
             }
         }

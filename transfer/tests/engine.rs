@@ -245,16 +245,23 @@ fn a_part_is_judged_good_to_every_lease() {
 }
 
 #[test]
-fn a_wrong_part_is_missing_again_and_only_its_givers_are_blamed() {
+fn a_wrong_part_is_missing_again_and_only_who_gave_all_of_it_is_blamed() {
     let mut world = World::new(small(1 << 16), 200, 100).begin(Ranges::of(0..200), &Ranges::new());
     (1..=3).for_each(|lease| world.lend(lease));
     world.deliver(1, 0..40, true);
     world.deliver(2, 40..100, false);
     world.work_all();
-    assert_eq!(
-        (world.verdicts(1, Verdict::Bad), world.verdicts(2, Verdict::Bad), world.verdicts(3, Verdict::Bad)),
-        (vec![0..100], vec![0..100], vec![])
-    );
+    let blamed = |world: &World| [1, 2, 3].map(|lease| world.verdicts(lease, Verdict::Bad).len());
+    let mixed = [1, 2, 3].map(|lease| world.verdicts(lease, Verdict::Mixed).len());
+    assert_eq!((mixed, blamed(&world), world.engine.bad_bytes(LeaseId(2))), ([1, 1, 0], [0, 0, 0], 0));
+    assert_eq!(world.leased[&LeaseId(3)], Ranges::of(0..200), "whoever gave nothing is told that it is missing");
+    // The second time it comes from one alone, which says who it was.
+    world.deliver(2, 0..30, false);
+    world.deliver(1, 30..100, true);
+    assert_eq!(world.verdicts(1, Verdict::Duplicate), [30..100]);
+    world.deliver(2, 30..100, false);
+    world.work_all();
+    assert_eq!((blamed(&world), world.engine.bad_bytes(LeaseId(2))), ([0, 1, 0], 100));
     world.deliver(3, 0..100, true);
     world.deliver(3, 100..200, true);
     world.work_all();

@@ -3,6 +3,7 @@
 
 use crate::shell::{cargo, find, root, run, succeeds};
 use crate::test;
+use crate::web;
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,11 +25,13 @@ pub struct Arguments {
 /// When at least one of them failed; names them.
 pub fn run_all(arguments: &Arguments) -> Result<()> {
     let tests = test::Arguments { no_install: arguments.no_install, arguments: vec!["--no-fail-fast".to_owned()] };
-    let stages: [(&str, &dyn Fn() -> Result<()>); 5] = [
+    let page = web::Arguments { no_install: arguments.no_install };
+    let stages: [(&str, &dyn Fn() -> Result<()>); 6] = [
         ("fmt", &|| run(cargo().args(["fmt", "--all", "--check"]))),
         ("clippy", &|| run(cargo().args(["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"]))),
         ("install cargo-deny", &|| cargo_deny().map(drop)),
         ("deny", &|| run(Command::new(cargo_deny()?).current_dir(root()).args(["check", "licenses", "bans", "sources"]))),
+        ("web", &|| web::run_all(&page)),
         ("test", &|| test::run(&tests)),
     ];
     let mut taken: Vec<(&str, Duration, bool)> = Vec::new();

@@ -1,16 +1,21 @@
-//! The foreign programs that tests speak with: which are here, and how to get the others where apt and root are at hand.
+//! The foreign programs that tests speak with: which are here, and how to get the others, with apt where root is at hand, and from PyPI into
+//! `target/tools`.
 
-use crate::shell::{find, run, succeeds};
+use crate::shell::{find, root, run, succeeds};
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One Debian package and how to see that it is here.
+/// One package and how to see that it is here.
 pub struct Foreign {
-    /// Its name for apt.
+    /// Its name for apt, or on PyPI.
     pub package: &'static str,
     present: fn() -> bool,
 }
+
+/// Names on PyPI, each with the release that tests know.
+const PYFREENET: &str = "pyfreenet3==0.7.0";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// Everything that tests and benchmarks start.
 pub const FOREIGN: &[Foreign] = &[
@@ -21,13 +26,32 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "opentracker", present: || find("opentracker").is_some() },
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
     Foreign { package: "postgresql", present: postgresql },
+    Foreign { package: "tshark", present: || find("tshark").is_some() },
+    Foreign { package: "python3-venv", present: || succeeds(Command::new("/usr/bin/python3").args(["-c", "import ensurepip"])) },
+    Foreign { package: PYFREENET, present: || succeeds(Command::new(environment(PYFREENET).join("bin/python")).args(["-c", "import fcp3"])) },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
+    Foreign { package: SCHEMATHESIS, present: || environment(SCHEMATHESIS).join("bin/schemathesis").is_file() || find("schemathesis").is_some() },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
 
 /// Only Debian's own Python sees python3-libtorrent; one of pyenv or conda in front of it does not.
 fn libtorrent() -> bool {
     succeeds(Command::new("/usr/bin/python3").args(["-c", "import libtorrent"]))
+}
+
+/// Where a package of PyPI has a Python of its own, beside what cargo builds.
+fn environment(package: &str) -> PathBuf {
+    match package {
+        PYFREENET => std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("pyfreenet"),
+        _ => root().join("target/tools/schemathesis"),
+    }
+}
+
+/// Installs what Debian does not have, which needs no root.
+fn install_from_pypi(package: &str) -> Result<()> {
+    let home = environment(package);
+    run(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&home))?;
+    run(Command::new(home.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", package]))
 }
 
 /// Debian keeps it apart from PATH.
@@ -48,12 +72,19 @@ pub fn install() -> Vec<&'static str> {
         eprintln!("xtask: all foreign programs are here");
         return wanted;
     }
+    let (pypi, debian): (Vec<&str>, Vec<&str>) = wanted.iter().partition(|package| [PYFREENET, SCHEMATHESIS].contains(package));
     match installer() {
-        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", wanted.join(", ")),
+        _ if debian.is_empty() => {}
+        None => eprintln!("xtask: not installing {}: needs apt-get and root (or sudo without a password)", debian.join(", ")),
         Some(installer) => {
-            if let Err(error) = installer.install(&wanted) {
+            if let Err(error) = installer.install(&debian) {
                 eprintln!("xtask: {error:#}");
             }
+        }
+    }
+    for package in pypi {
+        if let Err(error) = install_from_pypi(package) {
+            eprintln!("xtask: {error:#}");
         }
     }
     let missing = missing();
@@ -73,6 +104,22 @@ pub fn say_missing(missing: &[&str]) {
 /// Whether CI=true, which turns a missing program into a failure.
 pub fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// Whether Chromium is here, in which the page is tried; gets it first where `may_install` and apt and root are at hand.
+pub fn browser(may_install: bool) -> bool {
+    let is_here = || find("chromium").is_some();
+    if !is_here() && may_install {
+        match installer() {
+            None => eprintln!("xtask: not installing chromium: needs apt-get and root (or sudo without a password)"),
+            Some(installer) => {
+                if let Err(error) = installer.install(&["chromium"]) {
+                    eprintln!("xtask: {error:#}");
+                }
+            }
+        }
+    }
+    is_here()
 }
 
 struct Installer {

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | ci | bench | claims`. What CI runs and what a developer runs are the same words; `.ci/run`
+//! Development tasks: `cargo xtask test | web | ci | bench | claims`. What CI runs and what a developer runs are the same words; `.ci/run`
 //! calls `cargo xtask ci`.
 
 mod bench;
@@ -7,6 +7,7 @@ mod claims;
 mod foreign;
 mod shell;
 mod test;
+mod web;
 
 use clap::{Parser, Subcommand};
 
@@ -21,7 +22,9 @@ struct Arguments {
 enum Task {
     /// Run every test, with foreign programs to test against (installs them with apt where it may).
     Test(test::Arguments),
-    /// All that CI runs: fmt, clippy with warnings as errors, cargo-deny, test.
+    /// Checks, tests and builds the page in web/, and tries it in Chromium (installs that with apt where it may).
+    Web(web::Arguments),
+    /// All that CI runs: fmt, clippy with warnings as errors, cargo-deny, web, test.
     Ci(ci::Arguments),
     /// Times the release build beside the programs that people run.
     Bench(bench::Arguments),
@@ -32,6 +35,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
+        Task::Web(arguments) => web::run_all(&arguments),
         Task::Ci(arguments) => ci::run_all(&arguments),
         Task::Bench(arguments) => bench::run_bench(&arguments),
         Task::Claims(arguments) => claims::run_claims(&arguments),

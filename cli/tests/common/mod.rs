@@ -27,6 +27,10 @@ pub fn hexad(home: &Path) -> Command {
         .env("XDG_STATE_HOME", home.join("state"))
         .env("COLUMNS", "100")
         .env_remove("RUST_LOG")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("HEXAD_CONFIG")
+        .env_remove("HEXAD_DAEMON")
+        .env_remove("HEXAD_TOKEN")
         // Nothing listens beyond this machine.
         .env("HEXAD_LISTEN", "127.0.0.1:0");
     command.current_dir(home).stdin(Stdio::null());

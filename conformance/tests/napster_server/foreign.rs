@@ -91,6 +91,7 @@ fn take(server: SocketAddr, into: &Path) -> Option<Proof> {
         path: PATH.into(),
         size_bytes: Some(content().len() as u64),
         hash: "0123456789abcdef0123456789abcdef".into(),
+        sound: (0, 0),
     };
     let mut described = None;
     loop {

@@ -42,8 +42,7 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     ];
     for (network, run) in demos {
         let below = scratch.join(network);
-        let told =
-            run(&below, &folder).map_err(|problem| Problem { message: format!("{network}: {}", problem.message), hint: problem.hint })?;
+        let told = run(&below, &folder).map_err(|problem| Problem { message: format!("{network}: {}", problem.message), ..problem })?;
         writeln!(out, "{network:<12} {told}   ok").map_err(|wrong| Problem::new(format!("stdout: {wrong}")))?;
         // Whoever has little room has it again for the next.
         let _ = fs::remove_dir_all(&below);
@@ -134,7 +133,7 @@ fn await_event(task: &Task, what: &str, wanted: impl Fn(&Event) -> bool) -> Resu
     loop {
         match task.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(event) if wanted(&event) => return Ok(event),
-            Ok(Event::Failed { message, hint }) => return Err(Problem { message, hint }),
+            Ok(Event::Failed { message, hint }) => return Err(Problem { hint, ..Problem::new(message) }),
             Ok(_) => {}
             Err(_) => return Err(Problem::new(format!("waited {} s in vain for {what}", DEADLINE.as_secs()))),
         }

@@ -4,11 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use hexad_api::node::OverlayKind;
 use hexad_api::{BittorrentSettings, Encryption, Problem, Utp};
 use hexad_bittorrent::{BitTorrent, Config, IpFilter, Reply, Request, doors};
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
 
+use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Order, Plan, ReplyOf, RequestOf, Told, TransferStanding, Wish};
 use crate::source;
 
@@ -90,6 +92,7 @@ fn config(settings: &BittorrentSettings, listen: SocketAddr) -> Config {
 
 impl InSession for BitTorrent {
     const TELLS_TRANSFERS: bool = true;
+    const IS_SWARM: bool = true;
 
     fn takes(what: &What) -> bool {
         matches!(what, What::Torrent(_) | What::Magnet(_))
@@ -125,7 +128,10 @@ impl InSession for BitTorrent {
             down_bytes_per_s: swarm.down_bytes_per_s,
             up_bytes_per_s: swarm.up_bytes_per_s,
         };
-        Told::Transfers(swarms.into_iter().map(standing).collect())
+        let peers = swarms.iter().flat_map(|swarm| &swarm.peers);
+        let peers = peers.map(|(at, has_all)| neighbour(at, if *has_all { "seed" } else { "peer" }, None));
+        let overlay = overlay(OverlayKind::Swarm, me(None, None), peers);
+        Told::Transfers(swarms.into_iter().map(standing).collect(), Some(overlay))
     }
 
     fn hint(failure: &Failure) -> &'static str {

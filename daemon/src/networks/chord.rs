@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{ChordSettings, Event, Own, Problem};
 use hexad_chord::wire::Value;
-use hexad_chord::{Chord, Contact as _, Key, Place as _, Reply, Request, Settings, Status, doors};
+use hexad_chord::{Chord, Contact as _, Key, Place as _, Reply, Request, RingId as _, Settings, Status, doors};
 use hexad_core::{Door, Endpoint, Failure, What};
 use hexad_driver::host::HostConfig;
 
 use super::keyed::{Wanted, shown};
+use super::overlay::{me, neighbour, on_circle, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 
 const NAME: &str = "chord";
@@ -36,10 +38,10 @@ impl InSession for Chord<Endpoint> {
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
             Wish::Standing => Some(Request::Status),
-            Wish::Meet(..) | Wish::Sounds(..) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
             Wish::Own(Own::ChordPut { name, value }) => Some(Request::Put { name, value: value.into() }),
             Wish::Own(Own::ChordGet { name, is_key: false }) => Some(Request::Get(Key::of_name(&name))),
             Wish::Own(Own::ChordGet { name, is_key: true }) => Key::of_hex(&name).map(Request::Get),
+            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) => None,
         }
     }
 
@@ -94,5 +96,21 @@ fn standing(status: &Status<Endpoint>) -> Standing {
     let nodes = status.size_estimate.round() as u64;
     let (items, bytes) = status.stored;
     let figures = vec![("nodes_estimated", nodes), ("items_held", items as u64), ("bytes_held", bytes as u64)];
-    Standing { peers: known.len() as u64, known, figures }
+    let overlay = Some(ring(status));
+    Standing { peers: known.len() as u64, known, figures, overlay }
+}
+
+/// The ring as we see it from our first virtual node.
+fn ring(status: &Status<Endpoint>) -> Overlay {
+    let place = |key: Key| {
+        let first = key.0.first_chunk::<8>().copied().unwrap_or_default();
+        Some(on_circle(u64::from_be_bytes(first)))
+    };
+    let at = status.addr.as_ref();
+    let Some(ring) = status.rings.first() else { return overlay(OverlayKind::Ring, me(at, None), []) };
+    let roles = [("predecessor", ring.prdc.as_slice()), ("successor", &ring.succ), ("finger", &ring.fingers)];
+    let peers = roles.into_iter().flat_map(|(role, contacts)| {
+        contacts.iter().map(move |contact| neighbour(&contact.addr().to_endpoint(), role, place(contact.id().to_key())))
+    });
+    overlay(OverlayKind::Ring, me(at, place(ring.me.id().to_key())), peers)
 }

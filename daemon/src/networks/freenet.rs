@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{Event, FreenetSettings, Problem};
 use hexad_core::{Door, Endpoint, Failure, Set, What};
 use hexad_driver::host::HostConfig;
 use hexad_freenet::keys::{KeyPair, Uri};
-use hexad_freenet::{Freenet, Mode, Reply, Request, Settings, doors};
+use hexad_freenet::{Freenet, Mode, Reply, Request, Settings, Status, doors};
 
 use super::keyed::{Wanted, fresh_key, shown};
+use super::overlay::{me, neighbour, on_circle, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 
 const NAME: &str = "freenet";
@@ -67,6 +69,7 @@ impl InSession for Freenet<Endpoint> {
         match reply {
             Reply::Put(uri) => Told::Answers(vec![Event::Inserted { network: NAME.into(), key: uri.to_string() }]),
             Reply::Status(status) => Told::Standing(Standing {
+                overlay: Some(neighbourhood(&status)),
                 peers: status.peers as u64,
                 known: status.known,
                 figures: vec![("blocks_held", status.blocks as u64), ("requests", status.walks as u64)],
@@ -84,4 +87,10 @@ impl InSession for Freenet<Endpoint> {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// The circle as we see it.
+fn neighbourhood(status: &Status) -> Overlay {
+    let peers = status.neighbours.iter().map(|(at, place)| neighbour(at, "neighbour", place.map(|place| on_circle(place.0))));
+    overlay(OverlayKind::Neighbourhood, me(None, status.location.map(|place| on_circle(place.0))), peers)
 }

@@ -3,11 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{GnutellaMode, GnutellaSettings, Problem};
 use hexad_core::{Door, Endpoint, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
-use hexad_gnutella::{Gnutella, Mode, Reply, Request, Settings, doors};
+use hexad_gnutella::{Gnutella, Kind, Mode, Reply, Request, Settings, Status, doors};
 
+use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 use crate::source;
 
@@ -36,7 +38,7 @@ pub(super) fn plan(settings: &GnutellaSettings, state_dir: Option<&Path>) -> Res
         GnutellaMode::Leaf => Mode::Leaf,
         GnutellaMode::Flat => Mode::Flat,
     };
-    let node = Settings { mode, web_caches: settings.web_caches.clone(), ..Settings::default() };
+    let node = Settings { mode, web_caches: settings.web_caches.clone(), deflate: !settings.plain, ..Settings::default() };
     let first = settings.bootstrap.first().cloned().unwrap_or_default();
     Ok(Plan {
         nodes: listens.into_iter().map(|listen| Settings { listen, ..node.clone() }.into()).collect(),
@@ -82,7 +84,7 @@ impl InSession for Gnutella {
             ("ways_back", status.routes as u64),
         ];
         let peers = (status.ultrapeers + status.leaves + status.flats) as u64;
-        Told::Standing(Standing { peers, known: Vec::new(), figures })
+        Told::Standing(Standing { peers, known: Vec::new(), figures, overlay: Some(mesh(&status)) })
     }
 
     fn hint(failure: &Failure) -> &'static str {
@@ -93,4 +95,15 @@ impl InSession for Gnutella {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// Neighbours by what they are.
+fn mesh(status: &Status) -> Overlay {
+    let own = status.own.map(|own| Endpoint::Ip(own.into()));
+    let role = |kind: &Kind| match kind {
+        Kind::Ultrapeer => "ultrapeer",
+        Kind::Leaf => "leaf",
+        Kind::Flat => "peer",
+    };
+    overlay(OverlayKind::Mesh, me(own.as_ref(), None), status.neighbours.iter().map(|(at, kind)| neighbour(at, role(kind), None)))
 }

@@ -47,6 +47,11 @@ impl Home {
         }
     }
 
+    /// Where everything is kept.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The node's key pair, made when there is none.
     ///
     /// # Errors

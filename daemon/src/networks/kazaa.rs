@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{KazaaSettings, Problem, Supernode};
 use hexad_core::{Door, Endpoint, Failure, What};
 use hexad_driver::host::HostConfig;
 use hexad_kazaa::{Kazaa, Reply, Request, Settings, Switch, doors};
 
 use super::keyed::{Wanted, shown};
+use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 
 const NAME: &str = "kazaa";
@@ -55,8 +57,9 @@ impl InSession for Kazaa<Endpoint> {
             ("links", count(standing.links)),
             ("records_held", count(standing.records)),
         ];
+        let overlay = Some(tiers(&standing));
         let peers = count(standing.parents.len() + standing.leaves + standing.links);
-        Told::Standing(Standing { peers, known: standing.supernodes, figures })
+        Told::Standing(Standing { peers, known: standing.supernodes, figures, overlay })
     }
 
     fn hint(failure: &Failure) -> &'static str {
@@ -68,4 +71,11 @@ impl InSession for Kazaa<Endpoint> {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// Those above us, those beside us, and those below us.
+fn tiers(standing: &hexad_kazaa::Standing<Endpoint>) -> Overlay {
+    let roles = [("supernode", &standing.parents), ("supernode", &standing.link_addrs), ("leaf", &standing.leaf_addrs)];
+    let peers = roles.into_iter().flat_map(|(role, addrs)| addrs.iter().map(move |at| neighbour(at, role, None)));
+    overlay(OverlayKind::Tiers, me(standing.addr.as_ref(), None), peers)
 }

@@ -11,13 +11,15 @@ mod home;
 mod kazaa;
 mod keyed;
 mod napster;
+mod overlay;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use hexad_api::{Event, NetworkSettings, Own, Problem};
+use hexad_api::node::Overlay;
+use hexad_api::{Event, NetworkSettings, Own, Problem, Settings};
 use hexad_content::Ranges;
 use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
 use hexad_driver::LeaseSink;
@@ -72,19 +74,21 @@ pub(crate) struct TransferStanding {
 }
 
 /// How a network stands as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Standing {
     pub(crate) peers: u64,
     /// Whom to begin with the next time.
     pub(crate) known: Vec<Endpoint>,
     pub(crate) figures: Vec<(&'static str, u64)>,
+    /// Who is whose neighbour, where the network says it.
+    pub(crate) overlay: Option<Overlay>,
 }
 
 /// What a network says beside the words that all have.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Told {
     /// How shares stand.
-    Transfers(Vec<TransferStanding>),
+    Transfers(Vec<TransferStanding>, Option<Overlay>),
     /// How it stands itself.
     Standing(Standing),
     /// Answers to whoever has asked for what only it can do.
@@ -132,6 +136,9 @@ pub(crate) trait InSession: Network {
     /// Whether [`Told::Transfers`] comes when it is asked how it stands.
     const TELLS_TRANSFERS: bool;
 
+    /// Whether who takes part in a share does so by its .torrent, and only there if that is private (BEP 27).
+    const IS_SWARM: bool = false;
+
     /// Whether a fetch of this can be begun at once. What cannot is looked up by its digest, and then fetched as the answers say.
     fn takes(what: &What) -> bool;
 
@@ -156,11 +163,21 @@ pub(crate) struct Outside {
     pub(crate) interface: Option<String>,
 }
 
+impl Outside {
+    /// As these settings say.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let limits = Arc::new(Limits::new());
+        limits.set(settings.limits.down_bytes_per_s, settings.limits.up_bytes_per_s);
+        Self { limits, interface: settings.interface.clone() }
+    }
+}
+
 /// A network that is to be joined.
 pub(crate) struct Opening {
     pub(crate) name: &'static str,
     pub(crate) abilities: Abilities,
     pub(crate) tells_transfers: bool,
+    pub(crate) is_swarm: bool,
     pub(crate) takes: fn(&What) -> bool,
     pub(crate) hint: fn(&Failure) -> &'static str,
     pub(crate) hint_address: String,
@@ -191,6 +208,43 @@ pub(crate) fn opening(
     })
 }
 
+/// What the networks of a running node are called, in the order of its books.
+pub(crate) const NAMES: [&str; 6] = ["bittorrent", "chord", "freenet", "gnutella", "kazaa", "napster"];
+
+/// A network that nobody wants to be joined, under that name.
+pub(crate) fn closed(name: &str) -> Option<Opening> {
+    Some(match name {
+        "bittorrent" => closed_as::<hexad_bittorrent::BitTorrent>("bittorrent"),
+        "chord" => closed_as::<hexad_chord::Chord<Endpoint>>("chord"),
+        "freenet" => closed_as::<hexad_freenet::Freenet<Endpoint>>("freenet"),
+        "gnutella" => closed_as::<hexad_gnutella::Gnutella>("gnutella"),
+        "kazaa" => closed_as::<hexad_kazaa::Kazaa<Endpoint>>("kazaa"),
+        "napster" => closed_as::<hexad_napster::Napster>("napster"),
+        _ => return None,
+    })
+}
+
+fn closed_as<N: InSession>(name: &'static str) -> Opening {
+    Opening {
+        name,
+        abilities: N::ABILITIES,
+        tells_transfers: N::TELLS_TRANSFERS,
+        is_swarm: N::IS_SWARM,
+        takes: N::takes,
+        hint: N::hint,
+        hint_address: String::new(),
+        hint_join: String::new(),
+        warnings: Vec::new(),
+        home: None,
+        attempt: Box::new(|_| None),
+    }
+}
+
+/// How what a hit leads to sounds, where its network says that: kilobits a second, and seconds.
+pub(crate) fn sound_of(what: &What) -> Option<(u32, u32)> {
+    if let What::Locator(locator) = what { napster::sound_of(locator) } else { None }
+}
+
 /// The schemes of links that only one network reads, with that network.
 pub(crate) const LINK_SCHEMES: &[(&str, &str)] = &[
     ("gnutella:", "gnutella"),
@@ -213,6 +267,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
         name,
         abilities: N::ABILITIES,
         tells_transfers: N::TELLS_TRANSFERS,
+        is_swarm: N::IS_SWARM,
         takes: N::takes,
         hint: N::hint,
         hint_address,

@@ -4,14 +4,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use hexad_api::{NapsterServerSettings, NapsterSettings, Problem};
-use hexad_core::{Door, Failure, Operation, What};
+use hexad_api::node::OverlayKind;
+use hexad_api::{Event, NapsterFilter, NapsterServerSettings, NapsterSettings, Own, Problem};
+use hexad_core::{Door, Endpoint, Failure, Operation, What};
 use hexad_driver::Catalogue;
 use hexad_driver::host::HostConfig;
 use hexad_library::Sound;
+use hexad_napster::wire::{Clause, Compare, Measure, Search, ToClient, kind_of};
 use hexad_napster::{Audio, ClientConfig, Config, Napster, Reply, Request, ServerConfig, SharedConfig, doors};
 use hexad_postgres::PostgresCatalogue;
 
+use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 use crate::source;
 
@@ -110,6 +113,60 @@ pub(super) fn server_plan(settings: &NapsterServerSettings, state_dir: Option<&P
     })
 }
 
+/// A search in the words of the protocol.
+fn search_of(words: &[String], filter: &NapsterFilter, results_max: usize) -> Search {
+    let mut search = Search::of_words(words);
+    // Nobody asks for a kind that there is not: the request was checked.
+    let kind = filter.kind.as_ref().and_then(|word| kind_of(word.as_bytes()));
+    search.clauses.retain(|clause| !matches!(clause, Clause::Type(_)));
+    search.clauses.extend([Clause::Type(kind), Clause::MaxResults(u32::try_from(results_max).unwrap_or(u32::MAX))]);
+    let NapsterFilter { kind: _, size_bytes, bitrate_kbps, frequency_hz, seconds, link } = filter;
+    for (measure, bounds) in [
+        (Measure::Size, size_bytes),
+        (Measure::Bitrate, bitrate_kbps),
+        (Measure::Freq, frequency_hz),
+        (Measure::Duration, seconds),
+        (Measure::LineSpeed, link),
+    ] {
+        search = match (bounds.at_least, bounds.at_most) {
+            (Some(low), Some(high)) if low == high => search.and(measure, Compare::EqualTo, low),
+            (low, high) => {
+                let ends = [(Compare::AtLeast, low), (Compare::AtBest, high)];
+                ends.into_iter()
+                    .filter_map(|(compare, end)| Some((compare, end?)))
+                    .fold(search, |search, (compare, end)| search.and(measure, compare, end))
+            }
+        };
+    }
+    search
+}
+
+/// Who somebody is, as a server has told it.
+fn user(answer: ToClient) -> Option<Event> {
+    let (name, here, facts) = match answer {
+        ToClient::WhoisAnswer { nick, level, seconds, channels, status, shared, downloads, uploads, speed, client, .. } => {
+            let facts = [
+                ("level", level.0.to_string()),
+                ("here for seconds", seconds.to_string()),
+                ("channels", channels.0.to_string().trim().to_owned()),
+                ("status", status.0.to_string()),
+                ("files", shared.to_string()),
+                ("downloads", downloads.to_string()),
+                ("uploads", uploads.to_string()),
+                ("link", speed.to_string()),
+                ("program", client.0.to_string()),
+            ];
+            (nick, true, facts.to_vec())
+        }
+        ToClient::Whowas { nick, level, lastseen } => {
+            (nick, false, vec![("level", level.0.to_string()), ("last seen, Unix seconds", lastseen.to_string())])
+        }
+        _ => return None,
+    };
+    let facts = facts.into_iter().filter(|(_, fact)| !fact.is_empty()).map(|(name, fact)| (name.to_owned(), fact)).collect();
+    Some(Event::User { network: "napster".into(), name: name.0.to_string(), here, facts })
+}
+
 impl InSession for Napster {
     const TELLS_TRANSFERS: bool = false;
 
@@ -127,25 +184,35 @@ impl InSession for Napster {
 
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
-            // A node that is no server says so, which is nothing that a session needs.
             Wish::Standing => Some(Request::ServerStatus),
             Wish::Sounds(share, sounds) => {
                 let audio = |(file, Sound { bitrate_kbps, frequency_hz, seconds })| (file, Audio { bitrate_kbps, frequency_hz, seconds });
                 Some(Request::Audio { share, files: sounds.into_iter().map(audio).collect() })
             }
+            Wish::Own(Own::NapsterSearch { words, filter, results_max, .. }) => {
+                Some(Request::Search { search: search_of(&words, &filter, results_max), wanted: results_max })
+            }
+            Wish::Own(Own::NapsterBrowse { name }) => Some(Request::Browse(name)),
+            Wish::Own(Own::NapsterWhois { name }) => Some(Request::Whois(name)),
+            Wish::Own(Own::NapsterSay { name, text }) => Some(Request::Say { nick: name, text }),
             Wish::Meet(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
         }
     }
 
     fn told(reply: ReplyOf<Self>) -> Told {
-        let Reply::ServerStatus(status) = reply else { return Told::Nothing };
+        let status = match reply {
+            Reply::ServerStatus(status) => status,
+            Reply::Whois(answer) => return Told::Answers(user(*answer).into_iter().collect()),
+            Reply::Servers(servers) => return Told::Standing(index(&servers)),
+            Reply::Serving(_) => return Told::Nothing,
+        };
         let figures = vec![
             ("connections", status.connections as u64),
             ("files", status.usage.files as u64),
             ("searches", status.searches),
             ("channels", status.channels as u64),
         ];
-        Told::Standing(Standing { peers: status.users as u64, known: Vec::new(), figures })
+        Told::Standing(Standing { peers: status.users as u64, known: Vec::new(), figures, overlay: None })
     }
 
     fn hint(failure: &Failure) -> &'static str {
@@ -156,4 +223,17 @@ impl InSession for Napster {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// How what a locator leads to sounds: kilobits a second, and seconds; 0 where nobody says it.
+pub(super) fn sound_of(locator: &str) -> Option<(u32, u32)> {
+    hexad_napster::Locator::read(locator).map(|locator| locator.sound).filter(|sound| *sound != (0, 0))
+}
+
+/// A client among its servers.
+fn index(servers: &[(Endpoint, bool)]) -> Standing {
+    let logged_in = servers.iter().filter(|(_, logged_in)| *logged_in);
+    let peers = logged_in.clone().count() as u64;
+    let overlay = overlay(OverlayKind::Index, me(None, None), logged_in.map(|(at, _)| neighbour(at, "server", None)));
+    Standing { peers, known: Vec::new(), figures: vec![("servers", servers.len() as u64)], overlay: Some(overlay) }
 }

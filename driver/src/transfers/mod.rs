@@ -268,6 +268,12 @@ impl Transfers {
         self.house.state().engine.arrived_bytes(lease)
     }
 
+    /// Bytes of a lease in parts that it alone has given, and that turned out to be wrong.
+    #[must_use]
+    pub fn bad_bytes(&self, lease: LeaseId) -> u64 {
+        self.house.state().engine.bad_bytes(lease)
+    }
+
     /// Bytes that came for nothing, over all shares.
     #[must_use]
     pub fn counters(&self) -> Counters {

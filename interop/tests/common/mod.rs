@@ -99,10 +99,21 @@ impl Case {
             }
             self.leech.0.leech(&leech)?
         };
-        let taken = leecher.complete(PATIENCE)?;
+        let taken = leecher.complete(PATIENCE).map_err(|error| clients.iter_mut().fold(error, died))?;
         scene.arrived(&torrent, &leech)?;
         eprintln!("{:5.1} s  {}", taken.as_secs_f64(), self.spell());
         Ok(())
+    }
+}
+
+/// Says as well whether `client` has ended, which it was not to.
+fn died(error: anyhow::Error, client: &mut Box<dyn Client>) -> anyhow::Error {
+    match client.process().ended() {
+        Ok(Some((status, after))) => {
+            error.context(format!("the other end has ended by itself, with {status}, {:.1} s after its start", after.as_secs_f64()))
+        }
+        Ok(None) => error,
+        Err(unknown) => error.context(unknown),
     }
 }
 

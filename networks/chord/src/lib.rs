@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use bytes::BytesMut;
 use hexad_core::{Abilities, Dial, Dice, Door, Malformed, Network, Role};
 
-pub use id::Key;
+pub use id::{Key, RingId};
 pub use node::model;
 pub use node::{Config, Fill, Found, Node, Reply, Request, Ring, Rules, Settings, Stage, Status, Style, Table, Timer, doors};
 pub use place::{Contact, Packed, Place, Small};

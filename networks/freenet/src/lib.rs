@@ -4,6 +4,7 @@
 
 pub mod document;
 pub mod fcp;
+pub mod gateway;
 pub mod keys;
 pub mod node;
 pub mod place;

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use hexad_core::{Failure, Progress};
-use hexad_freenet::fcp::{Codec, Effect, Message, Session};
+use hexad_freenet::fcp::{Codec, Effect, Message, Queue, Queued, Session};
 use hexad_freenet::keys::Uri;
 use hexad_freenet::{Reply, Request};
 
@@ -115,4 +115,92 @@ fn requests_of_a_connection_end_with_it() {
     assert_eq!(session.ends(), [Effect::Cancel(1), Effect::Cancel(2)]);
     assert_eq!(session.hears(message("Void\nEndMessage\n")), []);
     assert_eq!(greeted().garbled().last(), Some(&Effect::Close));
+}
+
+/// What the queue says, and to whom.
+fn queued(effects: &[Queued]) -> Vec<(u64, &str)> {
+    let word = |effect| if let &Queued::Say(client, ref message) = effect { Some((client, message.name.as_str())) } else { None };
+    effects.iter().filter_map(word).collect()
+}
+
+fn got(bytes: &'static [u8]) -> Progress<Reply> {
+    Progress::Own(Reply::Got { uri: Uri::parse("KSK@x").expect("a URI"), mime: None, bytes: Bytes::from_static(bytes) })
+}
+
+#[test]
+fn a_request_may_outlive_its_connection() {
+    let mut queue = Queue::default();
+    assert_eq!(queue.arrives(1, "alice"), []);
+    let get = message("ClientGet\nURI=KSK@x\nIdentifier=a\nPersistence=reboot\nClientToken=blue\nEndMessage\n");
+    assert!(Queue::is_for(&get) && !Queue::is_for(&message("ClientGet\nURI=KSK@x\nIdentifier=a\nEndMessage\n")));
+    let effects = queue.hears(1, get.clone()).expect("it is for the queue");
+    assert_eq!(queued(&effects), [(1, "PersistentGet")]);
+    let Some(Queued::Start(task, Request::Get { .. })) = effects.last() else { panic!("{effects:?}") };
+    assert_eq!(queued(&queue.hears(1, get).expect("it is for the queue")), [(1, "IdentifierCollision")]);
+    queue.leaves(1);
+    assert_eq!(queue.told(*task, got(b"data")), [], "nobody is there");
+    assert_eq!(queue.arrives(2, "bob"), []);
+    let effects = queue.arrives(3, "alice");
+    assert_eq!(queued(&effects), [(3, "PersistentGet"), (3, "DataFound")]);
+    let Queued::Say(_, echo) = &effects[0] else { panic!("an echo") };
+    assert_eq!((echo.field("ClientToken"), echo.field("Global"), echo.field("Persistence")), (Some("blue"), Some("false"), Some("reboot")));
+    let status = message("GetRequestStatus\nIdentifier=a\nOnlyData=true\nEndMessage\n");
+    let effects = queue.hears(3, status.clone()).expect("it is for the queue");
+    let [Queued::Say(3, all)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((all.name.as_str(), all.data.as_deref()), ("AllData", Some(&b"data"[..])));
+    let effects = queue.hears(2, status.clone()).expect("it is for the queue");
+    let [Queued::Say(2, refused)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((refused.name.as_str(), refused.field("Code")), ("ProtocolError", Some("15")), "it is not bob's");
+    let effects = queue.hears(3, message("RemoveRequest\nIdentifier=a\nEndMessage\n")).expect("it is for the queue");
+    assert_eq!(queued(&effects), [(3, "PersistentRequestRemoved")]);
+    assert_eq!(queue.arrives(4, "alice"), []);
+    assert_eq!(queue.hears(4, message("RemoveRequest\nIdentifier=b\nEndMessage\n")), None, "it may be one of the connection");
+}
+
+#[test]
+fn the_global_queue_is_heard_by_who_watches_it() {
+    let mut queue = Queue::default();
+    for (client, name) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        assert_eq!(queue.arrives(client, name), []);
+    }
+    assert_eq!(queue.hears(2, message("WatchGlobal\nEnabled=true\nEndMessage\n")), Some(Vec::new()));
+    let put = "ClientPut\nURI=KSK@x\nIdentifier=a\nGlobal=true\nPersistence=forever\nDataLength=5\nData\nhello";
+    let effects = queue.hears(1, message(put)).expect("it is for the queue");
+    assert!(matches!(effects[0], Queued::Keep(..)), "it is written down before anything is said");
+    assert_eq!(queued(&effects), [(1, "PersistentPut"), (2, "PersistentPut")]);
+    let Some(Queued::Start(task, _)) = effects.last() else { panic!("{effects:?}") };
+    let said = queue.told(*task, Progress::Own(Reply::Put(Uri::parse("KSK@x").expect("a URI"))));
+    let [Queued::Say(2, word)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((word.name.as_str(), word.field("Global")), ("URIGenerated", Some("true")));
+    let refused = queue.hears(3, message("ClientGet\nURI=KSK@x\nIdentifier=b\nGlobal=true\nEndMessage\n")).expect("it is for the queue");
+    let [Queued::Say(3, refused)] = &refused[..] else { panic!("{refused:?}") };
+    assert_eq!(refused.field("Code"), Some("16"), "a global request is never one of a connection");
+    let list = queue.hears(3, message("ListPersistentRequests\nEndMessage\n")).expect("it is for the queue");
+    assert_eq!(queued(&list), [(3, "PersistentPut"), (3, "URIGenerated"), (3, "EndListPersistentRequests")]);
+}
+
+#[test]
+fn what_lasts_forever_is_begun_again_until_its_end_is_written_down() {
+    let mut queue = Queue::default();
+    let _ = queue.arrives(1, "alice");
+    let put = "ClientPut\nURI=KSK@x\nIdentifier=a\nPersistence=forever\nDataLength=5\nData\nhello";
+    let effects = queue.hears(1, message(put)).expect("it is for the queue");
+    let Queued::Keep(number, written) = &effects[0] else { panic!("{effects:?}") };
+    let mut later = Queue::default();
+    let mut begun = Vec::new();
+    assert!(later.resume(*number, written, &mut begun));
+    let [Queued::Start(task, Request::Put { files, .. })] = &begun[..] else { panic!("{begun:?}") };
+    assert_eq!(files[0].bytes.as_ref(), b"hello");
+    let _ = later.told(*task, Progress::Own(Reply::Put(Uri::parse("KSK@x").expect("a URI"))));
+    let over = later.told(*task, Progress::Done);
+    let [Queued::Keep(kept, written)] = &over[..] else { panic!("{over:?}") };
+    assert_eq!((kept, written.windows(5).any(|part| part == b"hello")), (number, false));
+    let mut last = Queue::default();
+    let mut begun = Vec::new();
+    assert!(last.resume(*number, written, &mut begun));
+    assert_eq!(begun, []);
+    assert_eq!(queued(&last.arrives(1, "alice")), [(1, "PersistentPut"), (1, "URIGenerated"), (1, "PutSuccessful")]);
+    for broken in [&b""[..], b"X", b"ClientPut\nEndMessage\n", &written[..written.len() - 3]] {
+        assert!(!Queue::default().resume(1, broken, &mut Vec::new()));
+    }
 }

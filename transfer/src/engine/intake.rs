@@ -6,8 +6,11 @@ use hexad_content::Ranges;
 use hexad_core::{LeaseId, ShareId, Token, Verdict};
 
 use super::{Engine, Spill};
-use crate::download::{Download, OpenPart, Segment, Stage};
+use crate::download::{Alone, Download, OpenPart, Segment, Stage};
 use crate::job::{Action, Finding, Run};
+
+/// Deliveries that go by without one to a part before another lease may have it.
+const OWNER_PATIENCE: u64 = 64;
 
 impl Engine {
     /// Whether bytes for this part are of use; otherwise says so and counts them.
@@ -19,11 +22,38 @@ impl Engine {
             self.actions.push_back(Action::Judged(lease, range, Verdict::Duplicate));
             return None;
         }
+        if !self.may_give(share, lease, part) {
+            self.counters.duplicate_bytes += bytes;
+            self.actions.push_back(Action::Judged(lease, range, Verdict::Duplicate));
+            return None;
+        }
+        let download = self.downloads.get_mut(&share)?;
         if download.paused || !download.wanted_parts.contains(part) {
             self.counters.outside_bytes += bytes;
             return None;
         }
         Some(download)
+    }
+
+    /// Whether a part may be given to under this lease: one that several have spoiled comes from one alone. Who has it and gives nothing while much else
+    /// comes loses it to the next.
+    fn may_give(&mut self, share: ShareId, lease: LeaseId, part: u32) -> bool {
+        let now = self.deliveries;
+        let Some(download) = self.downloads.get_mut(&share) else { return false };
+        let Some(alone) = download.alone.get_mut(&part) else { return true };
+        if alone.owner != Some(lease) {
+            let alive = alone.owner.is_some_and(|owner| download.leases.contains(&owner));
+            // What is on its way to the disk must arrive there before others follow.
+            let settled = download.open.get(&part).is_none_or(|open| open.spills == 0);
+            if alive && now < alone.touched + OWNER_PATIENCE || !settled {
+                return false;
+            }
+            *alone = Alone { owner: Some(lease), touched: now };
+            self.close(share, part);
+            return true;
+        }
+        alone.touched = now;
+        true
     }
 
     /// Says what of `range` has come before, and returns the rest.

@@ -86,6 +86,8 @@ pub struct SwarmStatus {
     pub peers_connected: usize,
     /// Of those, peers that have everything.
     pub seeds_connected: usize,
+    /// Some of the connected peers: where they are, and whether they have everything.
+    pub peers: Vec<(Endpoint, bool)>,
     /// Peers known, connected or not.
     pub peers_known: usize,
     /// Bytes of blocks received, good or not.

@@ -366,7 +366,7 @@ impl<A: Place> Node<A> {
                 givers.push(giver);
             }
         }
-        if verdict != Verdict::Bad {
+        if !matches!(verdict, Verdict::Bad | Verdict::Mixed) {
             fetch.missing.remove(range.clone());
         }
         let over = fetch.missing.is_empty();
@@ -377,6 +377,10 @@ impl<A: Place> Node<A> {
                 }
             }
             Verdict::Duplicate => fetch.wanted.remove(range),
+            Verdict::Mixed => {
+                fetch.wanted.insert(range);
+                self.ask_more(op, cx, out);
+            }
             Verdict::Bad => {
                 fetch.wanted.insert(range);
                 let alone = givers.len() == 1;

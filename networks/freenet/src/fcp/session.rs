@@ -64,6 +64,17 @@ impl Session {
         Self { connection, greeted: false, over: false, tasks: Map::new(), last_task: 0 }
     }
 
+    /// One that hears a single request, which is kept for longer than a connection.
+    pub(super) const fn kept() -> Self {
+        Self { connection: [0; 16], greeted: true, over: false, tasks: Map::new(), last_task: 0 }
+    }
+
+    /// Whether it has been greeted, and what it hears may be for the queue.
+    #[must_use]
+    pub const fn is_greeted(&self) -> bool {
+        self.greeted && !self.over
+    }
+
     /// What is to be cancelled when the client has gone: requests of a connection end with it.
     #[must_use]
     pub fn ends(&mut self) -> Vec<Effect> {
@@ -451,7 +462,7 @@ fn on_test_dda(message: &Message) -> Vec<Effect> {
     vec![Effect::Say(Message::new("TestDDAReply").with("Directory", directory))]
 }
 
-fn protocol_error(code: ProtocolError, extra: Option<&str>, identifier: Option<&str>, fatal: bool) -> Message {
+pub(super) fn protocol_error(code: ProtocolError, extra: Option<&str>, identifier: Option<&str>, fatal: bool) -> Message {
     let mut message = Message::new("ProtocolError").with("Code", code.number()).with("CodeDescription", code.words());
     if let Some(extra) = extra {
         message = message.with("ExtraDescription", extra);

@@ -143,6 +143,8 @@ pub struct Status {
     pub walks: usize,
     /// Neighbours, for the next time.
     pub known: Vec<Endpoint>,
+    /// Neighbours, and where on the circle those stand that have said so.
+    pub neighbours: Vec<(Endpoint, Option<Location>)>,
 }
 
 /// What an answer of the host is for.
@@ -309,6 +311,7 @@ impl<A: Place> Node<A> {
                     blocks: self.store.len(),
                     walks: self.walks.len(),
                     known: self.links.open().filter_map(|(addr, _)| addr.endpoint()).collect(),
+                    neighbours: self.links.open().filter_map(|(addr, peer)| Some((addr.endpoint()?, peer.location))).collect(),
                 };
                 return done(op, Reply::Status(status), out);
             }

@@ -391,7 +391,9 @@ impl<A: Place> Node<A> {
                 _ => self.miss(uid, Miss::RouteNotFound, cx, out),
             };
         }
-        self.miss(uid, Miss::RouteNotFound, cx, out);
+        // Whoever began it has learnt that those who could be asked do not have it. That there were few is for those on the way to know, who go on.
+        let looked = walk.failed.is_some() && !matches!(walk.whose, Whose::Peer(_));
+        self.miss(uid, if looked { Miss::NotFound } else { Miss::RouteNotFound }, cx, out);
     }
 
     /// Ends a walk without what it was for.

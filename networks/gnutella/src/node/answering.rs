@@ -8,7 +8,7 @@ use hexad_core::{ConnId, Context, Level, Time};
 
 use super::{Node, Out};
 use crate::wire::ggep::Block;
-use crate::wire::{Body, Guid, Packet, Query, QueryHit, Record, Trailer, flags};
+use crate::wire::{Body, Guid, Media, Packet, Query, QueryHit, Record, Trailer, flags};
 
 /// Who made this servent.
 pub(crate) const VENDOR: [u8; 4] = *b"HEXA";
@@ -45,11 +45,15 @@ impl Node {
         let asked = usize::from(query.flags & flags::WANTED);
         let modern = query.flags & flags::MARK != 0;
         let wanted = if modern && asked > 0 { asked.min(RESULTS_MAX) } else { RESULTS_MAX };
-        let found = offers.matching(&query.text, digests, self.config.fuzzy, wanted);
-        if found.is_empty() {
+        let media = Media::wanted(&query.extensions());
+        // Some of what matches may not be of the kind that is wanted.
+        let looked_at = if media.is_some() { RESULTS_MAX } else { wanted };
+        let found = offers.matching(&query.text, digests, self.config.fuzzy, looked_at);
+        let records = found.iter().filter_map(|&index| offers.record(index));
+        let records: Vec<Record> = records.filter(|record| media.is_none_or(|media| media.takes(&record.name))).take(wanted).collect();
+        if records.is_empty() {
             return false;
         }
-        let records: Vec<Record> = found.iter().filter_map(|&index| offers.record(index)).collect();
         let hits = self.hits_of(records);
         self.counts.answered += hits.len() as u64;
         if query.has(flags::OUT_OF_BAND) && packet.hops > 0 && self.indicate(packet.muid, &hits, cx, out) {

@@ -627,6 +627,10 @@ impl Node {
                 fetch.missing.remove(range.clone());
                 fetch.wanted.remove(range);
             }
+            Verdict::Mixed => {
+                fetch.wanted.insert(range);
+                self.feed(op, cx, out);
+            }
             Verdict::Bad => {
                 fetch.wanted.insert(range);
                 let mut guilty = givers.iter();

@@ -109,6 +109,8 @@ pub struct Status {
     pub routes: usize,
     /// Where others reach us, as far as we know.
     pub own: Option<SocketAddrV4>,
+    /// Whose links are up, and what they are.
+    pub neighbours: Vec<(Endpoint, Kind)>,
 }
 
 /// What a node has counted since it was made.
@@ -234,6 +236,7 @@ impl Node {
             hosts: self.hosts.len(),
             routes: self.queries.len() + self.servents.len(),
             own: self.own(),
+            neighbours: self.links.up().map(|(_, neighbour)| (neighbour.peer.clone(), neighbour.kind)).collect(),
         }
     }
 

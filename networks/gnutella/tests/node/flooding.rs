@@ -68,6 +68,25 @@ fn what_is_offered_is_answered_and_a_stopping_node_passes_nothing_on() {
 }
 
 #[test]
+fn a_searcher_can_want_some_kinds_of_files_only() {
+    let mut stage = Stage::new(settings(Mode::Flat));
+    let [a, _b] = [(); 2].map(|()| stage.neighbour(None));
+    stage.offers("A Blue Song.ogg");
+    // GGEP `M`: sounds, pictures, sounds or pictures in two bytes, and a kind that nobody knows, which narrows nothing.
+    let cases: [(&[u8], usize); 4] = [(&[0x04], 1), (&[0x20], 0), (&[0x24, 0x00], 1), (&[0x00, 0x02], 1)];
+    for (number, (mask, hits)) in (1..).zip(cases) {
+        let mut packet = query(number, 7, 2, "blue song");
+        let Body::Query(asked) = &packet.body else { panic!("a query") };
+        let block = hexad_gnutella::wire::ggep::Block::default().with("M", Bytes::copy_from_slice(mask));
+        let ext = hexad_gnutella::wire::Extensions { ggep: block, ..Default::default() }.bytes();
+        packet.body = Body::Query(Query { ext, ..(**asked).clone() }.into());
+        let said = stage.hears_packet(a, packet);
+        assert_eq!(packets(&said, a).len(), hits, "{mask:?}");
+        assert!(!queries(&said).is_empty(), "it is passed on in any case");
+    }
+}
+
+#[test]
 fn only_leaves_that_may_have_it_are_asked() {
     let mut stage = Stage::new(settings(Mode::Ultrapeer));
     let up = stage.neighbour(Some(true));

@@ -18,6 +18,8 @@ const PRESSED_EVERY: Span = Span::from_secs(5);
 const OTHERS_MIN: usize = 3;
 /// Supernodes that are named to leaves that have to go.
 const NAMED: usize = 8;
+/// Heirs of a supernode.
+const HEIRS: usize = 4;
 
 impl<A: Place> Node<A> {
     /// Whether we would be a supernode.
@@ -80,7 +82,6 @@ impl<A: Place> Node<A> {
                 return self.begin_demotion(cx, out);
             }
         }
-        self.heir = self.fittest(Span::ZERO, cx.now).and_then(|conn| self.lines.get(conn)).map(|line| line.peer.clone());
         self.share_out(all / count, cx, out);
     }
 
@@ -96,6 +97,22 @@ impl<A: Place> Node<A> {
             (able && settled).then(|| (u64::from(leaf.card.uplink_kbps) * u64::from(uptime_s.clamp(60, 4 * 3600)), conn))
         };
         self.lines.iter().filter_map(fit).max().map(|(_, conn)| conn)
+    }
+
+    /// Those of our leaves around whom the others are to gather when we are lost, the fittest first; those that can be reached, as far as is known,
+    /// before those of which it is not known.
+    pub(super) fn succession(&self, now: Time) -> Vec<A> {
+        let uplink_min = self.config.0.uplink_kbps_min;
+        let able = |line: &Line<A>| -> Option<(bool, u64)> {
+            let Kind::Leaf(leaf) = &line.kind else { return None };
+            let fit = leaf.card.willing && leaf.card.uplink_kbps >= uplink_min && leaf.tested != Some(false);
+            let here = u32::try_from(now.since(line.since).as_secs()).unwrap_or(u32::MAX);
+            let minutes = u64::from(leaf.card.uptime_s.saturating_add(here).clamp(60, 4 * 3600) / 60);
+            fit.then(|| (leaf.tested == Some(true), u64::from(leaf.card.uplink_kbps) * minutes))
+        };
+        let mut able: Vec<_> = self.lines.iter().filter_map(|(conn, line)| able(line).map(|fitness| (fitness, conn, &line.peer))).collect();
+        able.sort_by_key(|(fitness, conn, _)| (std::cmp::Reverse(*fitness), *conn));
+        able.into_iter().take(HEIRS).map(|(.., peer)| peer.clone()).collect()
     }
 
     /// Asks the fittest leaf to be a supernode.
@@ -195,7 +212,7 @@ impl<A: Place> Node<A> {
             self.lines.remove(conn);
             close(conn, "a leaf again", out);
         }
-        self.heir = None;
+        self.heirs.clear();
         self.end_floods(out);
         self.close_door(out);
         self.index = None;

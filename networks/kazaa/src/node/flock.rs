@@ -69,8 +69,8 @@ impl<A: Place> Node<A> {
                 let status = self.status(cx.now);
                 // A few each time: what a leaf knows stays fresh without being asked for.
                 let mut others = self.known.few(2, cx.now, cx);
-                let heir = self.heir.iter().filter(|heir| heir.name() != name).cloned();
-                others.extend(heir.map(|addr| Entry { addr, load: 0, age_min: 0, heir: true }));
+                let heirs = (0..).zip(&self.heirs);
+                others.extend(heirs.map(|(load, heir)| Entry { addr: heir.clone(), load, age_min: 0, heir: true }));
                 out.send_to(conn, Message::Pong(nonce, status, others));
             }
             Message::AskList => {
@@ -148,6 +148,7 @@ impl<A: Place> Node<A> {
         if let Some(index) = &mut self.index {
             index.sweep(cx.now);
         }
+        self.heirs = self.succession(cx.now);
         self.test_leaves(cx, out);
     }
 }

@@ -1,5 +1,6 @@
 //! Joining, and the supernodes of a leaf: found, asked every now and then whether they are there, replaced when they are not.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use hexad_core::{Answer, Ask, ConnId, Context, Endpoint, Failure, Level, Link, Map, OpId, Payload, Progress, Span, Time};
@@ -26,6 +27,18 @@ const LEFT_FOR: Span = Span::from_secs(360);
 const ASKED_FOR: Span = Span::from_secs(120);
 /// How many of those are remembered.
 const ASKED_MAX: usize = 256;
+/// An heir that was not named for so long is none any more.
+const HEIR_FOR: Span = Span::from_secs(60);
+/// Heirs that are written down for the next life.
+const HEIRS_KEPT: usize = 8;
+/// An heir that is not yet a supernode is asked again after so long.
+const HEIR_AGAIN: Span = Span::from_secs(2);
+/// Places that are remembered for the day on which we know nobody else.
+const MET_MAX: usize = 16;
+/// A supernode without links dials one of them so often, at first; and at least so often later on.
+const LONELY_EVERY: Span = Span::from_secs(10);
+/// See [`LONELY_EVERY`].
+const LONELY_EVERY_MAX: Span = Span::from_secs(120);
 /// Supernodes that are named in one datagram.
 const NAMED: usize = 16;
 
@@ -61,6 +74,10 @@ pub(super) struct Home<A: Place> {
     pub(super) demoting: bool,
     asked: Map<A::Name, Time>,
     saved_at: Time,
+    /// Those to begin with, supernodes that we had, heirs: whatever becomes of them, they may be where others are.
+    met: VecDeque<A>,
+    /// Which of them is dialled next, when, and after how long the next one.
+    lonely: (usize, Time, Span),
 }
 
 impl<A: Place> Default for Home<A> {
@@ -74,6 +91,8 @@ impl<A: Place> Default for Home<A> {
             demoting: false,
             asked: Map::new(),
             saved_at: Time::ZERO,
+            met: VecDeque::new(),
+            lonely: (0, Time::ZERO, LONELY_EVERY),
         }
     }
 }
@@ -90,6 +109,17 @@ impl<A: Place> Home<A> {
     /// Whether we have asked somebody something lately.
     pub(super) fn has_asked(&self, name: &A::Name, now: Time) -> bool {
         self.asked.get(name).is_some_and(|&at| now.since(at) < ASKED_FOR)
+    }
+
+    /// Remembers somebody for the day on which we know nobody else.
+    fn meet(&mut self, place: &A) {
+        if self.met.iter().any(|met| met.name() == place.name()) {
+            return;
+        }
+        if self.met.len() >= MET_MAX {
+            self.met.pop_front();
+        }
+        self.met.push_back(place.clone());
     }
 
     fn ask(&mut self, name: A::Name, now: Time) {
@@ -139,6 +169,7 @@ impl<A: Place> Node<A> {
                 }
                 let bootstrap = joining.bootstrap.clone();
                 for addr in &bootstrap {
+                    self.home.meet(addr);
                     self.known.add(&Entry { addr: addr.clone(), load: 0, age_min: 0, heir: false }, cx.now);
                 }
                 self.tick_soon(cx, out);
@@ -158,12 +189,25 @@ impl<A: Place> Node<A> {
         let Answer::Loaded(Some(Payload::Bytes(bytes))) = answer else { return };
         if let Ok(Message::List(entries)) = crate::wire::read_datagram::<A>(&bytes) {
             self.hear_of(&entries, cx.now);
+            self.hear_of_heirs(&entries, cx.now);
             self.seek(cx, out);
         }
     }
 
-    /// Somebody names supernodes.
+    /// Somebody names supernodes. Heirs are believed of a supernode of ours only.
     pub(super) fn hear_of(&mut self, entries: &[Entry<A>], now: Time) {
+        self.add_known(entries.iter().filter(|entry| !entry.heir), now);
+    }
+
+    /// A supernode of ours names its heirs, or we have written down who they were.
+    fn hear_of_heirs(&mut self, entries: &[Entry<A>], now: Time) {
+        self.add_known(entries.iter().filter(|entry| entry.heir).take(HEIRS_KEPT), now);
+    }
+
+    fn add_known<'a>(&mut self, entries: impl Iterator<Item = &'a Entry<A>>, now: Time)
+    where
+        A: 'a,
+    {
         let (own, keyed) = (self.addr.as_ref().map(Place::name), self.config.0.identity.is_some());
         for entry in entries {
             if Some(entry.addr.name()) != own && entry.addr.fits(keyed) {
@@ -218,8 +262,11 @@ impl<A: Place> Node<A> {
             .map(|known| (known.heir, known.addr.clone()))
             .collect();
         if candidates.is_empty() && first {
-            // Better somebody who was full or did not answer than nobody.
+            // Better somebody who was full or did not answer, or was left long ago, than nobody.
             self.known.forgive();
+            for addr in &self.home.met {
+                self.known.add_absent(addr, cx.now);
+            }
             candidates = self
                 .known
                 .usable(cx.now)
@@ -265,7 +312,7 @@ impl<A: Place> Node<A> {
             self.known.answered(from, status.load(), Some(rtt), cx.now);
         } else if self.home.is_joining() || self.known.get(&name).is_some_and(|known| known.heir) {
             // A bootstrap node may be one later, and an heir when it is needed.
-            self.known.avoid(&name, cx.now + Span::from_secs(2));
+            self.known.avoid(&name, cx.now + HEIR_AGAIN);
         } else {
             self.known.remove(&name);
         }
@@ -293,10 +340,18 @@ impl<A: Place> Node<A> {
     fn choose(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(mut probe) = self.home.probe.take() else { return };
         probe.answers.sort_by_key(|(_, rtt, status)| rtt.as_micros() * u128::from(50 + status.load()));
-        probe.answers.sort_by_key(|(_, _, status)| !status.supernode);
+        // Heirs in their order, so that all come to the same one.
+        let place_of = |addr: &A| self.known.get(&addr.name()).map_or(u8::MAX, |known| known.load);
+        probe.answers.sort_by_key(|(addr, _, status)| if status.supernode { (false, 0) } else { (true, place_of(addr)) });
         let card = self.card(cx.now);
         while self.parents_in_sight() < self.parents_wanted() && !probe.answers.is_empty() {
-            let at = if self.parents_in_sight() == 0 { 0 } else { cx.dice.index(probe.answers.len()).unwrap_or(0) };
+            let first = self.parents_in_sight() == 0;
+            if !first {
+                // One heir is enough: each that is asked becomes a supernode.
+                probe.answers.retain(|(_, _, status)| status.supernode);
+            }
+            let at = if first { Some(0) } else { cx.dice.index(probe.answers.len()) };
+            let Some(at) = at else { break };
             let (addr, ..) = probe.answers.remove(at);
             if self.role == Role::Supernode {
                 // What we were to each other ends with what we are.
@@ -332,8 +387,9 @@ impl<A: Place> Node<A> {
         self.known.answered(peer, status.load(), None, cx.now);
         self.home.refused = 0;
         self.home.orphan_since = None;
+        self.home.meet(peer);
         if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Parent(Box::new(Parent { status, pinged: None, moving: false, sync: Sync::default() }));
+            line.kind = Kind::Parent(Box::new(Parent { status, pinged: None, moving: false, heir_after: None, sync: Sync::default() }));
         }
         self.joined(out);
         match self.role {
@@ -360,7 +416,10 @@ impl<A: Place> Node<A> {
         self.hear_of(others, cx.now);
         self.lines.remove(conn);
         close(conn, "refused", out);
+        let heir = self.known.get(&peer.name()).is_some_and(|known| known.heir);
         match reason {
+            // It has not yet seen that its supernode is lost.
+            Reason::NotSupernode if heir => self.known.avoid(&peer.name(), cx.now + HEIR_AGAIN),
             Reason::NotSupernode if !self.home.is_joining() => self.known.remove(&peer.name()),
             _ => self.known.avoid(&peer.name(), cx.now + FULL_FOR),
         }
@@ -388,16 +447,20 @@ impl<A: Place> Node<A> {
                 let Some((_, at)) = parent.pinged.filter(|(asked, _)| *asked == nonce) else { return };
                 parent.pinged = None;
                 parent.status = status;
+                let own = self.addr.as_ref().map(Place::name);
+                parent.heir_after = others.iter().find(|other| other.heir && Some(other.addr.name()) == own).map(|other| other.load);
                 self.known.answered(peer, status.load(), Some(cx.now.since(at)), cx.now);
                 self.hear_of(&others, cx.now);
+                self.hear_of_heirs(&others, cx.now);
             }
             Message::List(others) => self.hear_of(&others, cx.now),
             Message::Leave(others) => {
                 self.hear_of(&others, cx.now);
                 self.known.remove(&peer.name());
+                let heir_after = self.lines.parent_mut(conn).and_then(|parent| parent.heir_after);
                 self.lines.remove(conn);
                 close(conn, "it leaves", out);
-                self.on_parent_lost(conn, cx, out);
+                self.on_parent_lost(conn, heir_after, cx, out);
             }
             Message::Move(others) => {
                 self.hear_of(&others, cx.now);
@@ -420,13 +483,42 @@ impl<A: Place> Node<A> {
         }
     }
 
-    /// A supernode of ours is no more.
-    pub(super) fn on_parent_lost(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
+    /// A supernode of ours is no more, of which we are an heir after so many.
+    pub(super) fn on_parent_lost(&mut self, conn: ConnId, heir_after: Option<u8>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.on_asked_lost(conn, cx, out);
         if self.lines.parents() == 0 && self.role == Role::Leaf {
             self.home.orphan_since.get_or_insert(cx.now);
+            for heir in self.known.heirs() {
+                self.home.meet(&heir);
+            }
+            if heir_after == Some(0) && self.is_orphan() && self.known.alive().next().is_none() {
+                out.note(Level::Info, "heir_becomes_supernode", None, "");
+                return self.become_supernode(cx, out);
+            }
         }
-        self.on_asked_lost(conn, cx, out);
         self.seek(cx, out);
+    }
+
+    /// A supernode without any link dials those whom it has met, one after the other: its network may be elsewhere.
+    pub(super) fn look_for_others(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let busy = self.lines.count(|kind| matches!(kind, Kind::Peer(_) | Kind::AskedPeer | Kind::Opening(Purpose::Supernode(_))));
+        let (at, when, every) = self.home.lonely;
+        if self.lines.peers() > 0 {
+            self.home.lonely = (0, Time::ZERO, LONELY_EVERY);
+        }
+        if busy > 0 || cx.now < when {
+            return;
+        }
+        let ours = |met: &&A| self.lines.has(&met.name(), |kind| matches!(kind, Kind::Leaf(_)));
+        let own = self.addr.as_ref().map(Place::name);
+        let others: Vec<&A> = self.home.met.iter().filter(|met| Some(met.name()) != own && !ours(met)).collect();
+        // The latest first: heirs of the supernode that was lost.
+        let Some(&next) = others.len().checked_sub(1 + at).and_then(|at| others.get(at)).or(others.last()) else { return };
+        let (next, around) = (next.clone(), at + 1 >= others.len());
+        let every = if around { (every * 2).min(LONELY_EVERY_MAX) } else { every };
+        self.home.lonely = (if around { 0 } else { at + 1 }, cx.now + every, every);
+        let status = self.status(cx.now);
+        self.dial(&next, Purpose::Supernode(status), cx, out);
     }
 
     pub(super) fn look_after_home(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -456,6 +548,9 @@ impl<A: Place> Node<A> {
             }
         }
         self.part_from_movers(cx, out);
+        if self.lines.parents() > 0 {
+            self.known.forget_heirs(Time::from_micros(cx.now.as_micros().saturating_sub(u64::try_from(HEIR_FOR.as_micros()).unwrap_or(0))));
+        }
         self.seek(cx, out);
         if self.role == Role::Leaf && self.member.is_some() && self.lines.parents() == 0 {
             let since = *self.home.orphan_since.get_or_insert(cx.now);
@@ -495,7 +590,9 @@ impl<A: Place> Node<A> {
             return;
         }
         self.home.saved_at = cx.now;
-        let entries = self.known.list(crate::wire::LIST_MAX, false, cx.now, cx);
+        let mut entries = self.known.list(crate::wire::LIST_MAX - HEIRS_KEPT, false, cx.now, cx);
+        let heirs = (0..).zip(self.known.heirs()).take(HEIRS_KEPT);
+        entries.extend(heirs.map(|(load, addr)| Entry { addr, load, age_min: 0, heir: true }));
         if entries.is_empty() {
             return;
         }

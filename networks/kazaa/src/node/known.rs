@@ -14,7 +14,7 @@ const FAILS_MAX: u8 = 4;
 #[derive(Clone, Debug)]
 pub struct Candidate<A> {
     pub(super) addr: A,
-    /// Percent.
+    /// Percent; of an heir, how many come before it.
     pub(super) load: u8,
     /// When it was last heard of, by us or by who told us.
     pub(super) seen: Time,
@@ -84,6 +84,13 @@ impl<A: Place> Known<A> {
         self.all.insert(name, candidate);
     }
 
+    /// Somebody who may be a supernode, as far as anybody remembers.
+    pub(super) fn add_absent(&mut self, addr: &A, now: Time) {
+        if !self.all.contains_key(&addr.name()) {
+            self.add(&Entry { addr: addr.clone(), load: 0, age_min: 0, heir: false }, now);
+        }
+    }
+
     /// It has answered.
     pub(super) fn answered(&mut self, addr: &A, load: u8, rtt: Option<Span>, now: Time) {
         self.add(&Entry { addr: addr.clone(), load, age_min: 0, heir: false }, now);
@@ -135,12 +142,25 @@ impl<A: Place> Known<A> {
         self.all.values().filter(move |known| known.avoid_until <= now)
     }
 
-    /// Some for others, the newest first, with chance among those of one minute; the least loaded first where `free`.
+    /// The heirs of our supernodes, the first ones first.
+    pub(super) fn heirs(&self) -> Vec<A> {
+        let mut heirs: Vec<&Candidate<A>> = self.all.values().filter(|known| known.heir).collect();
+        heirs.sort_by_key(|known| known.load);
+        heirs.into_iter().map(|known| known.addr.clone()).collect()
+    }
+
+    /// Forgets heirs that nobody has named since then.
+    pub(super) fn forget_heirs(&mut self, since: Time) {
+        self.all.retain(|_, known| !known.heir || known.seen >= since);
+    }
+
+    /// Some for others, the newest first, with chance among those of one minute; the least loaded first where `free`. Heirs are nobody's business
+    /// but that of the leaves who were told of them.
     pub(super) fn list(&self, count: usize, free: bool, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
-        let mut some: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0).collect();
+        let mut some: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0 && !known.heir).collect();
         cx.dice.shuffle(&mut some);
         if free {
-            some.sort_by_key(|known| (known.heir, known.load, std::cmp::Reverse(known.seen)));
+            some.sort_by_key(|known| (known.load, std::cmp::Reverse(known.seen)));
         } else {
             some.sort_by_key(|known| std::cmp::Reverse(known.seen.as_micros() / 60_000_000));
         }
@@ -151,7 +171,7 @@ impl<A: Place> Known<A> {
     pub(super) fn few(&self, count: usize, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
         let from = cx.dice.index(self.all.len()).unwrap_or(0);
         let around = self.all.values().skip(from).chain(self.all.values().take(from));
-        around.filter(|known| known.fails == 0).take(count).map(|known| known.entry(now)).collect()
+        around.filter(|known| known.fails == 0 && !known.heir).take(count).map(|known| known.entry(now)).collect()
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Parent {
     pub(super) pinged: Option<(u32, Time)>,
     /// It has asked us to go elsewhere.
     pub(super) moving: bool,
+    /// We are one of its heirs, and so many come before us.
+    pub(super) heir_after: Option<u8>,
     pub(super) sync: Sync,
 }
 
@@ -152,12 +154,24 @@ impl<A: Place> Lines<A> {
         self.count(|kind| matches!(kind, Kind::Relay(_))) / 2
     }
 
+    pub(super) fn leaf_lines(&self) -> impl Iterator<Item = &Line<A>> {
+        self.0.values().filter(|line| matches!(line.kind, Kind::Leaf(_)))
+    }
+
+    pub(super) fn peer_lines(&self) -> impl Iterator<Item = &Line<A>> {
+        self.0.values().filter(|line| matches!(line.kind, Kind::Peer(_)))
+    }
+
     pub(super) fn parent_lines(&self) -> impl Iterator<Item = &Line<A>> {
         self.0.values().filter(|line| matches!(line.kind, Kind::Parent(_)))
     }
 
+    pub(super) fn peer_lines(&self) -> impl Iterator<Item = &Line<A>> {
+        self.0.values().filter(|line| matches!(line.kind, Kind::Peer(_)))
+    }
+
     pub(super) fn peer_ages(&self, now: Time) -> impl Iterator<Item = Span> {
-        self.0.values().filter(|line| matches!(line.kind, Kind::Peer(_))).map(move |line| now.since(line.since))
+        self.peer_lines().map(move |line| now.since(line.since))
     }
 
     pub(super) fn parent_mut(&mut self, conn: ConnId) -> Option<&mut Parent> {
@@ -331,9 +345,9 @@ impl<A: Place> Node<A> {
             }
             Kind::Calling(nonce, asked_by) => self.tell_called(nonce, asked_by, false, out),
             Kind::Opening(Purpose::Fetch | Purpose::Relay(_)) | Kind::Source => self.on_source_closed(conn, cx, out),
-            Kind::Parent(_) => {
+            Kind::Parent(parent) => {
                 self.known.failed(&name, cx.now);
-                self.on_parent_lost(conn, cx, out);
+                self.on_parent_lost(conn, parent.heir_after, cx, out);
             }
             Kind::Leaf(_) => self.on_leaf_lost(conn, &name, cx, out),
             Kind::Peer(_) => {

@@ -130,8 +130,8 @@ pub struct Node<A: Place> {
     uploads: Map<ConnId, Upload>,
     pushing: Pushing<A>,
     elected_at: Time,
-    /// The leaf that is to be a supernode when we are lost.
-    heir: Option<A>,
+    /// The leaves that are to be supernodes when we are lost, in this order.
+    heirs: Vec<A>,
     pressed: bool,
     shuffle_at: Time,
     ticking: bool,
@@ -168,7 +168,7 @@ impl<A: Place> Node<A> {
             uploads: Map::new(),
             pushing: Pushing::default(),
             elected_at: Time::ZERO,
-            heir: None,
+            heirs: Vec::new(),
             pressed: false,
             shuffle_at: Time::ZERO,
             ticking: false,

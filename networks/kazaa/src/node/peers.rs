@@ -154,6 +154,7 @@ impl<A: Place> Node<A> {
                 self.open_link(cx, out);
             }
         }
+        self.look_for_others(cx, out);
         if self.shuffle_at <= cx.now {
             let first = self.shuffle_at == Time::ZERO;
             let span = u64::try_from(settings.shuffle_min.as_micros()).unwrap_or(u64::MAX);

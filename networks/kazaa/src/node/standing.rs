@@ -7,6 +7,8 @@ use crate::place::Place;
 
 /// Supernodes that are named to a user.
 const NAMED: usize = 32;
+/// Leaves and links that are shown to a user.
+const SHOWN: usize = 64;
 
 /// How a node stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,8 +25,12 @@ pub struct Standing<A> {
     pub parents: Vec<A>,
     /// Our leaves.
     pub leaves: usize,
+    /// Where some of them are.
+    pub leaf_addrs: Vec<A>,
     /// Links to other supernodes.
     pub links: usize,
+    /// Where they lead.
+    pub link_addrs: Vec<A>,
     /// Records of leaves and our own.
     pub records: usize,
     /// Supernodes of which we know.
@@ -48,7 +54,9 @@ impl<A: Place> Node<A> {
             reachable: self.reachable,
             parents: self.parents().cloned().collect(),
             leaves: self.lines.leaves(),
+            leaf_addrs: self.lines.leaf_lines().take(SHOWN).map(|line| line.peer.clone()).collect(),
             links: self.lines.peers(),
+            link_addrs: self.lines.peer_lines().take(SHOWN).map(|line| line.peer.clone()).collect(),
             records: self.index.as_ref().map_or(0, |index| index.len()),
             known: self.known.len(),
             supernodes: self.parents().chain(self.known.alive()).take(NAMED).cloned().collect(),
@@ -72,6 +80,16 @@ impl<A: Place> Node<A> {
     /// Its supernodes, as far as it knows.
     pub fn parents(&self) -> impl Iterator<Item = &A> {
         self.lines.parent_lines().map(|line| &line.peer)
+    }
+
+    /// The other supernodes to which it is linked.
+    pub fn links(&self) -> impl Iterator<Item = &A> {
+        self.lines.peer_lines().map(|line| &line.peer)
+    }
+
+    /// Its leaves that are to be supernodes when it is lost, in this order.
+    pub fn heirs(&self) -> impl Iterator<Item = &A> {
+        self.heirs.iter()
     }
 
     /// How many leaves it has.

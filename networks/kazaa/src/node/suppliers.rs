@@ -101,9 +101,15 @@ impl<A> Supplier<A> {
     }
 }
 
-/// Assigns the next part to a source: whole parts, so that a bad one has one giver.
+/// From so many parts on a file is long.
+const MANY_PARTS: usize = 16;
+
+/// Assigns the next part to a source: whole parts, so that a bad one has one giver. Long files from the middle on, since other networks that feed the
+/// same download begin at the front.
 pub(super) fn assign<A>(wanted: &mut Ranges, supplier: &mut Supplier<A>, proof: &Proof) -> bool {
-    let Some(first) = wanted.iter().next() else { return false };
+    let middle = if proof.part_count() >= MANY_PARTS { proof.part_range(proof.part_count() / 2).start } else { 0 };
+    let behind = wanted.iter().find(|range| range.end > middle).map(|range| range.start.max(middle)..range.end);
+    let Some(first) = behind.or_else(|| wanted.iter().next()) else { return false };
     let part = proof.part_range(proof.part_at(first.start));
     let end = first.end.min(part.end.max(first.start + 1));
     wanted.remove(first.start..end);

@@ -153,7 +153,7 @@ pub struct Status {
 pub struct Entry<A> {
     /// Where it is.
     pub addr: A,
-    /// Percent of the leaves that it takes.
+    /// Percent of the leaves that it takes; of an heir, how many come before it.
     pub load: u8,
     /// How long ago it was heard of, minutes.
     pub age_min: u16,

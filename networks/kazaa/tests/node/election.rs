@@ -172,3 +172,52 @@ fn a_leaf_moves_where_it_is_asked_to_and_leaves_when_the_other_has_it() {
     assert_eq!(sent(&said, parents[0]).last(), Some(&&Message::Leave(Vec::new())));
     assert!(closed(&said, parents[0]) && stage.node.node.is_at_home());
 }
+
+#[test]
+fn the_first_heir_takes_over_at_once_and_the_others_come_to_it() {
+    let heir = |addr, load| Entry { addr, load, age_min: 0, heir: true };
+    // We are the first of the heirs.
+    let (mut stage, parents) = Stage::leaf(Settings::default(), &[10]);
+    let said = stage.pass(2600);
+    let pinged = |said: &[hexad_core::Outbound<hexad_kazaa::Node<u32>>], parent| {
+        sent(said, parent).into_iter().find_map(|message| if let Message::Ping(nonce) = message { Some(*nonce) } else { None })
+    };
+    let nonce = pinged(&said, parents[0]).expect("a leaf asks whether its supernode is there");
+    stage.says(parents[0], Message::Pong(nonce, supernode(), vec![heir(crate::stage::US, 0), heir(21, 1)]));
+    let said = stage.hears(Input::Closed(parents[0], Why::Broken));
+    assert!(stage.node.node.is_supernode() && noted(&said).contains(&"heir_becomes_supernode"));
+
+    // We are none of them: the first that answers is dialled, though it is not a supernode yet.
+    let (mut stage, parents) = Stage::leaf(Settings::default(), &[10]);
+    let said = stage.pass(2600);
+    let nonce = pinged(&said, parents[0]).expect("a leaf asks whether its supernode is there");
+    stage.says(parents[0], Message::Pong(nonce, supernode(), vec![heir(20, 0), heir(21, 1)]));
+    let said = stage.hears(Input::Closed(parents[0], Why::Broken));
+    assert!(!stage.node.node.is_supernode());
+    let asked: Vec<(u32, u32)> = said
+        .iter()
+        .filter_map(|output| match output {
+            hexad_core::Output::Send(hexad_core::Link::Datagram(_, to), Message::Ping(nonce)) => Some((*to, *nonce)),
+            _ => None,
+        })
+        .collect();
+    let mut said = Vec::new();
+    for heir in [21, 20] {
+        let nonce = asked.iter().find(|(to, _)| *to == heir).expect("both heirs are asked").1;
+        let leaf = Status { supernode: false, leaves: 0, ..supernode() };
+        said.extend(stage.datagram(heir, Message::Pong(nonce, leaf, Vec::new())));
+    }
+    said.extend(stage.pass(1000));
+    assert!(matches!(opened(&said)[..], [(_, 20)]), "{said:?}");
+}
+
+#[test]
+fn heirs_are_believed_of_ones_own_supernode_only() {
+    let (mut stage, parents) = Stage::leaf(Settings::default(), &[10]);
+    let stranger = Entry { addr: 66, load: 0, age_min: 0, heir: true };
+    stage.says(parents[0], Message::List(vec![stranger]));
+    let said = stage.hears(Input::Closed(parents[0], Why::Broken));
+    let asked =
+        |to| said.iter().any(|output| matches!(output, hexad_core::Output::Send(hexad_core::Link::Datagram(_, who), _) if *who == to));
+    assert!(!asked(66));
+}

@@ -38,7 +38,7 @@ pub enum Timer {
 pub enum Request {
     /// Be a server, at the address of [`Config::server`]. `Done` when the door is open; `Cancel` stops.
     Serve,
-    /// How is our server? Answered by [`Reply::ServerStatus`].
+    /// How is our server? Answered by [`Reply::ServerStatus`], and where we are none by [`Reply::Servers`].
     ServerStatus,
     /// Search with all that the grammar has; answered by hits.
     Search {
@@ -74,6 +74,8 @@ pub enum Reply {
     Serving(SocketAddr),
     /// How the server is.
     ServerStatus(ServerStatus),
+    /// The servers that we want to be logged in at, and whether we are.
+    Servers(Vec<(Endpoint, bool)>),
     /// Who somebody is or was: message 604 or 605.
     Whois(Box<ToClient>),
 }
@@ -112,7 +114,10 @@ impl Node {
                     out.report(op, Progress::Own(Reply::ServerStatus(status)));
                     out.report(op, Progress::Done);
                 }
-                None => out.report(op, Progress::Failed(Failure::NotReady("this node is no server".into()))),
+                None => {
+                    out.report(op, Progress::Own(Reply::Servers(self.client.servers())));
+                    out.report(op, Progress::Done);
+                }
             },
             Request::Search { search, wanted } => self.client.start_own_search(op, search, wanted, cx, out),
             Request::Browse(nick) => self.client.start_browse(op, &nick, cx, out),

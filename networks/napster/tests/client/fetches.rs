@@ -20,6 +20,7 @@ fn locator(hash: &str) -> Locator {
         path: PATH.into(),
         size_bytes: Some(8340),
         hash: hash.into(),
+        sound: (0, 0),
     }
 }
 

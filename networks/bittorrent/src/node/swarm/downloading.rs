@@ -268,7 +268,10 @@ impl Swarm {
             let was_needed = self.picker.needed().get(piece);
             let givers = self.picker.judged(piece, good);
             if !good {
-                self.on_bad_piece(&givers, t);
+                match verdict {
+                    Verdict::Mixed => self.stir(t),
+                    _ => self.on_bad_piece(&givers, t),
+                }
                 continue;
             }
             for giver in self.blame.passed(&givers) {

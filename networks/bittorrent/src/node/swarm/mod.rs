@@ -56,6 +56,8 @@ pub(crate) type SwarmId = u32;
 
 /// How often a swarm that has anything to do looks around.
 const BEAT: Span = Span::from_secs(1);
+/// Connected peers that a status names.
+const STATUS_PEERS_MAX: usize = 40;
 /// What is wanted is at least this while it is not known.
 const LEFT_UNKNOWN: u64 = 16 << 10;
 
@@ -434,6 +436,7 @@ impl Swarm {
             lease: fetch.map(|fetch| fetch.lease),
             peers_connected: self.connected,
             seeds_connected: seeds,
+            peers: self.peers.iter().flatten().take(STATUS_PEERS_MAX).map(|peer| (peer.remote.clone(), peer.is_seed())).collect(),
             peers_known: self.candidates.len(),
             downloaded_bytes: self.down.total(),
             uploaded_bytes: self.up.total(),

@@ -1,4 +1,4 @@
-//! Where a file is, as one text: `napster:server=…&nick=…&path=…&size=…&hash=…`, each value percent-encoded, since names are bytes.
+//! Where a file is, as one text: `napster:server=…&nick=…&path=…&size=…&hash=…&kbps=…&seconds=…`, each value percent-encoded, since names are bytes.
 
 use std::net::SocketAddr;
 
@@ -20,6 +20,8 @@ pub struct Locator {
     pub size_bytes: Option<u64>,
     /// What he says stands for its content.
     pub hash: Text,
+    /// How it sounds, as he says: kilobits a second, and seconds; 0 where he does not.
+    pub sound: (u32, u32),
 }
 
 const SCHEME: &str = "napster:";
@@ -50,6 +52,9 @@ impl Locator {
         put("path", self.path.bytes());
         put("size", self.size_bytes.map(|size| size.to_string()).unwrap_or_default().as_bytes());
         put("hash", self.hash.bytes());
+        let known = |number: u32| Some(number).filter(|number| *number > 0).map(|number| number.to_string()).unwrap_or_default();
+        put("kbps", known(self.sound.0).as_bytes());
+        put("seconds", known(self.sound.1).as_bytes());
         out
     }
 
@@ -66,6 +71,8 @@ impl Locator {
                 "path" => locator.path = value.into(),
                 "size" => locator.size_bytes = Some(std::str::from_utf8(&value).ok()?.parse().ok()?),
                 "hash" => locator.hash = value.into(),
+                "kbps" => locator.sound.0 = std::str::from_utf8(&value).ok()?.parse().ok()?,
+                "seconds" => locator.sound.1 = std::str::from_utf8(&value).ok()?.parse().ok()?,
                 // What a later version adds is not in the way of this one.
                 _ => {}
             }
@@ -168,6 +175,7 @@ mod tests {
             path: b"C:\\Bj\xf6rk & Co\\100%=\xff.mp3".as_slice().into(),
             size_bytes: Some(5_000_000_000),
             hash: "nomd5computed".into(),
+            sound: (192, 0),
         };
         assert_eq!(Locator::read(&locator.write()), Some(locator.clone()));
         let named = Locator { server: Some(Endpoint::Name(Name { host: "index.example".into(), port: 7777 })), ..locator };

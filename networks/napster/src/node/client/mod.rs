@@ -182,6 +182,11 @@ fn invented_nick(cx: &mut Context<'_>) -> Text {
 }
 
 impl Client {
+    /// The servers that we want to be logged in at, and whether we are.
+    pub(crate) fn servers(&self) -> Vec<(Endpoint, bool)> {
+        self.servers.values().map(|server| (server.endpoint.clone(), matches!(server.phase, Phase::In(..)))).collect()
+    }
+
     pub(crate) fn new(config: ClientConfig) -> Self {
         Self {
             nick: config.nick.as_str().into(),

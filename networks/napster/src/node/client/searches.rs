@@ -112,11 +112,12 @@ impl Client {
     /// A server names a file.
     pub(super) fn on_found(&mut self, id: ServerId, message: ToClient, cx: &mut Context<'_>, out: &mut Out) {
         let Some((op, _)) = self.asked(id) else { return };
-        let (nick, path, hash, size, place) = match message {
-            ToClient::SearchResult { nick, path, hash, size, .. } | ToClient::BrowseEntry { nick, path, hash, size, .. } => {
-                (nick.0, path.0, hash.0, size, None)
+        let (nick, path, hash, size, place, sound) = match message {
+            ToClient::SearchResult { nick, path, hash, size, bitrate, seconds, .. }
+            | ToClient::BrowseEntry { nick, path, hash, size, bitrate, seconds, .. } => {
+                (nick.0, path.0, hash.0, size, None, (bitrate, seconds))
             }
-            ToClient::ResumeResult { nick, path, hash, size, ip, port, .. } => (nick.0, path.0, hash.0, size, Some((ip, port))),
+            ToClient::ResumeResult { nick, path, hash, size, ip, port, .. } => (nick.0, path.0, hash.0, size, Some((ip, port)), (0, 0)),
             _ => return,
         };
         let place = place.and_then(|(ip, port)| endpoint_of(ip, port));
@@ -132,7 +133,7 @@ impl Client {
         let size_bytes = Some(size).filter(|&size| size != u64::from(u32::MAX) || is_ours(hash.bytes()));
         asking.hits += 1;
         let enough = asking.hits >= asking.wanted;
-        let locator = Locator { server, nick, path: path.clone(), size_bytes, hash: hash.clone() };
+        let locator = Locator { server, nick, path: path.clone(), size_bytes, hash: hash.clone(), sound };
         let hit = Hit {
             name: hexad_catalogue::text_of(base_name(path.bytes())).into_owned(),
             size_bytes,

@@ -1,0 +1,177 @@
+//! Downloads that stay.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Problem;
+
+/// A download to be begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDownload {
+    /// Path of a .torrent, a magnet link, an http(s) address of a .torrent, or a network's own link.
+    pub source: String,
+    /// From which networks; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<String>,
+    /// Target folder; that of the settings when absent. Nothing is ever written outside of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// `IP:PORT` (on our own overlays `KEY@IP:PORT`) of peers to ask at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<String>,
+    /// Which files: index, range like `2-5`, or glob; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
+    /// Go on seeding when complete; as the settings say when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<bool>,
+}
+
+/// How a download stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DownloadState {
+    /// Peers are asked what the source stands for.
+    Looking,
+    /// What is there already is compared with the proof.
+    Checking,
+    /// It comes.
+    Fetching,
+    /// It is complete, and others can fetch it from us.
+    Seeding,
+    /// It is complete.
+    Complete,
+    /// It rests.
+    Paused,
+    /// It cannot go on by itself.
+    Failed,
+}
+
+/// A download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Download {
+    /// Its number; it stays the same over restarts.
+    pub id: u64,
+    /// Name of the file or folder.
+    pub name: String,
+    /// How it stands.
+    pub state: DownloadState,
+    /// Where it comes from, as it was asked for.
+    pub source: String,
+    /// From which networks.
+    pub on: Vec<String>,
+    /// Target folder.
+    pub into: String,
+    /// Selected bytes; 0 until that is known.
+    pub wanted_bytes: u64,
+    /// Selected bytes proven and on disk.
+    pub verified_bytes: u64,
+    /// Received, bytes a second.
+    pub down_bytes_per_s: u64,
+    /// Sent, bytes a second.
+    pub up_bytes_per_s: u64,
+    /// Bytes of blocks received, good or not, over all runs.
+    pub downloaded_bytes: u64,
+    /// Bytes of blocks sent, over all runs.
+    pub uploaded_bytes: u64,
+    /// Peers connected, where a network says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<usize>,
+    /// Of those, peers that have everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<usize>,
+    /// How long it takes at this rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_s: Option<u64>,
+    /// When it was begun, seconds since 1970.
+    pub added_s: u64,
+    /// When it became complete, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_s: Option<u64>,
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Nothing proves it.
+    pub unproven: bool,
+    /// Why it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// A download and all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DownloadDetail {
+    /// What lists say.
+    #[serde(flatten)]
+    pub download: Download,
+    /// What came from which network.
+    pub by_network: Vec<ByNetwork>,
+    /// Up to 400 parts of the download in order, each 0 to 100: how much of it is verified.
+    pub blocks: Vec<u8>,
+    /// The last five minutes, one a second at most.
+    pub rates: Vec<RateAt>,
+    /// What the user should know; the latest last.
+    pub warnings: Vec<String>,
+}
+
+/// What came from one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ByNetwork {
+    /// Which.
+    pub name: String,
+    /// Bytes of blocks received, over all runs.
+    pub bytes: u64,
+    /// Of those, bytes that turned out to be wrong; whoever sent them is asked no more.
+    #[serde(default)]
+    pub bad_bytes: u64,
+    /// Peers connected, where the network says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<usize>,
+    /// Why nothing comes from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// How fast it went at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RateAt {
+    /// When, seconds since 1970.
+    pub at_s: u64,
+    /// Received, bytes a second.
+    pub down_bytes_per_s: u64,
+    /// Sent, bytes a second.
+    pub up_bytes_per_s: u64,
+}
+
+/// By what downloads are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DownloadSort {
+    /// The latest first.
+    #[default]
+    Added,
+    /// By name.
+    Name,
+    /// The least complete first.
+    Progress,
+    /// The fastest first.
+    Rate,
+}
+
+/// Which downloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct DownloadQuery {
+    /// The first one, from 0 on.
+    pub offset: usize,
+    /// How many at most; 100 when absent.
+    pub limit: Option<usize>,
+    /// Only in this state.
+    pub state: Option<DownloadState>,
+    /// Only with this in the name, in whatever case.
+    pub q: Option<String>,
+    /// In which order.
+    pub sort: DownloadSort,
+}

@@ -1,0 +1,23 @@
+//! What can be set while a node runs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What can be set while a node runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpSettings {
+    /// Where downloads go that say nothing else.
+    pub download_dir: String,
+    /// Folders whose files are offered.
+    pub shared_dirs: Vec<String>,
+    /// Whether downloads that say nothing else go on seeding when complete.
+    pub seed: bool,
+    /// Which networks are joined.
+    pub networks: BTreeMap<String, bool>,
+    /// What of it holds only after a restart. Only in answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart: Vec<String>,
+}

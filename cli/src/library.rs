@@ -1,0 +1,140 @@
+//! `hexad library`: what a node offers.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use hexad_api::node::{LibraryQuery, PAGE_MAX, Share, ShareState};
+use hexad_api::{Problem, json_line};
+use hexad_daemon::remote::Remote;
+use indicatif::HumanBytes;
+
+use crate::lab::lines;
+use crate::node::{NodeArgs, absolute};
+use crate::out::{self, tame};
+
+/// Examples for its help.
+pub const EXAMPLES: &str = "\
+Examples:
+  hexad library
+  hexad library list --matching blue --json
+  hexad library add film.mkv
+  hexad library watch ~/Music
+  hexad library remove 7";
+
+/// `hexad library`.
+#[derive(Debug, Args)]
+pub struct LibraryArgs {
+    /// What to do; lists what is offered when nothing is said
+    #[command(subcommand)]
+    pub command: Option<LibraryCommand>,
+    /// Which node
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// What to do with a library.
+#[derive(Debug, Subcommand)]
+pub enum LibraryCommand {
+    /// List what is offered
+    List {
+        /// Only what has this in its path, in whatever case
+        #[arg(long, value_name = "TEXT")]
+        matching: Option<String>,
+    },
+    /// Offer files and folders of the node's machine
+    Add {
+        /// Which
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Offer it no longer; no file is deleted
+    Remove {
+        /// Its number in the list
+        id: u64,
+    },
+    /// List watched folders
+    Folders,
+    /// Offer every file of a folder, and those that come into it later
+    Watch {
+        /// Which
+        folder: PathBuf,
+    },
+    /// Watch it no longer; no file is deleted
+    Unwatch {
+        /// Which
+        folder: PathBuf,
+    },
+}
+
+/// Shows and changes what a node offers.
+///
+/// # Errors
+/// When the node does not do it.
+pub fn run(given: &LibraryArgs) -> Result<(), Problem> {
+    let node = given.node.open()?;
+    let json = given.node.json;
+    match &given.command {
+        None => list(&node, None, json),
+        Some(LibraryCommand::List { matching }) => list(&node, matching.clone(), json),
+        Some(LibraryCommand::Add { paths }) => paths.iter().try_for_each(|path| {
+            let share = node.share(&absolute(path)?)?;
+            if json { out::line(&json_line(&share)?) } else { table(&[share]) }
+        }),
+        Some(LibraryCommand::Remove { id }) => node.unshare(*id),
+        Some(LibraryCommand::Folders) => {
+            let folders = node.folders()?;
+            if json {
+                return folders.iter().try_for_each(|folder| out::line(&json_line(folder)?));
+            }
+            let row = |folder: &hexad_api::node::Folder| {
+                let problem = folder.problem.as_ref().map(|problem| tame(&problem.message)).unwrap_or_default();
+                vec![folder.shares.to_string(), tame(&folder.path), problem]
+            };
+            lines(&["shares", "folder", ""], &folders.iter().map(row).collect::<Vec<_>>())
+        }
+        Some(LibraryCommand::Watch { folder }) => {
+            let folder = node.add_folder(&absolute(folder)?)?;
+            if json { out::line(&json_line(&folder)?) } else { out::line(&tame(&folder.path)) }
+        }
+        Some(LibraryCommand::Unwatch { folder }) => node.remove_folder(&absolute(folder)?),
+    }
+}
+
+fn list(node: &Remote, matching: Option<String>, json: bool) -> Result<(), Problem> {
+    let mut query = LibraryQuery { offset: 0, limit: Some(PAGE_MAX), q: matching };
+    let mut all = Vec::new();
+    loop {
+        let page = node.library(&query)?;
+        query.offset += page.items.len();
+        let is_last = page.items.is_empty() || query.offset >= page.total;
+        if json {
+            page.items.iter().try_for_each(|share| out::line(&json_line(share)?))?;
+        } else {
+            all.extend(page.items);
+        }
+        if is_last {
+            return if json { Ok(()) } else { table(&all) };
+        }
+    }
+}
+
+fn table(shares: &[Share]) -> Result<(), Problem> {
+    let row = |share: &Share| {
+        let name = Path::new(&share.path).file_name().map_or_else(|| share.name.clone(), |name| name.to_string_lossy().into_owned());
+        vec![share.id.to_string(), state(share), HumanBytes(share.bytes).to_string(), share.networks.join(", "), tame(&name)]
+    };
+    lines(&["id", "state", "size", "networks", "name"], &shares.iter().map(row).collect::<Vec<_>>())
+}
+
+fn state(share: &Share) -> String {
+    match (share.state, &share.problem) {
+        (ShareState::Hashing, _) if share.bytes > 0 => {
+            format!("hashing {} %", u128::from(share.hashed_bytes) * 100 / u128::from(share.bytes))
+        }
+        (ShareState::Hashing, _) => "hashing".into(),
+        (ShareState::Offered, _) => "offered".into(),
+        (ShareState::Missing, _) => "missing".into(),
+        (ShareState::Failed, Some(problem)) => format!("failed: {}", tame(&problem.message)),
+        (ShareState::Failed, None) => "failed".into(),
+    }
+}

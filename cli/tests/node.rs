@@ -1,0 +1,141 @@
+//! A node that runs on, and the commands that speak to it.
+
+mod common;
+
+use std::fs;
+
+use common::{Running, Said, hexad, run, said, start, text, write_file};
+use tempfile::TempDir;
+
+/// A node without networks, unless `more` names some; returns where its page is.
+fn up(home: &TempDir, more: &[&str]) -> (Running, String) {
+    let mut words = vec!["up", "--json", "--http", "127.0.0.1:0", "--downloads", "downloads", "--set", "networks.join="];
+    words.extend(more);
+    let mut node = start(home.path(), words);
+    let url = text(&node.await_event("listening"), "address").to_owned();
+    (node, url)
+}
+
+/// Runs a command that speaks to the node.
+fn ask(home: &TempDir, url: &str, words: &[&str]) -> Said {
+    said(hexad(home.path()).args(words).args(["--daemon", url]))
+}
+
+#[test]
+fn a_node_says_how_it_stands_and_stops_in_order() {
+    let home = TempDir::new().expect("a temporary folder");
+    let (mut node, url) = up(&home, &[]);
+    let status = ask(&home, &url, &["status"]);
+    assert!(status.ok && status.out.contains("0 downloads") && status.out.contains("bittorrent"), "{}{}", status.out, status.err);
+    assert!(ask(&home, &url, &["status", "--json"]).out.contains("\"uptime_s\":"));
+    assert_eq!(ask(&home, &url, &["networks", "--json"]).out.lines().count(), 6);
+    let nowhere = ask(&home, &url, &["networks", "join", "usenet"]);
+    assert!(!nowhere.ok && nowhere.err.contains("hint: "), "{}", nowhere.err);
+    assert!(ask(&home, &url, &["downloads"]).ok);
+
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let second = run(home.path(), ["up", "--http", address, "--state", "other"]);
+    assert!(!second.ok && second.err.contains("cannot be listened at"), "{}", second.err);
+
+    node.terminate();
+    assert!(node.finish(), "a node that is told to stop ends well");
+    assert!(node.seen.last().is_some_and(|line| line.contains("\"stopped\"")), "{:?}", node.seen.last());
+    let gone = ask(&home, &url, &["status"]);
+    assert!(!gone.ok && gone.err.contains("no node answers"), "{}", gone.err);
+}
+
+#[test]
+fn what_is_shared_is_still_offered_after_a_restart() {
+    let home = TempDir::new().expect("a temporary folder");
+    write_file(&home.path().join("film.bin"), 1, 300_000);
+    let (mut node, url) = up(&home, &[]);
+    let by = format!("--daemon={url}");
+    let published = run(home.path(), ["publish", "film.bin", &by]);
+    assert!(published.ok, "{}", published.err);
+    assert!(published.out.starts_with("magnet:"), "{}", published.out);
+    node.kill();
+    let (_node, url) = up(&home, &[]);
+    let library = ask(&home, &url, &["library"]);
+    assert!(library.out.contains("film.bin") && library.out.contains("offered"), "{}", library.out);
+    let line = ask(&home, &url, &["library", "list", "--matching", "FILM", "--json"]).out;
+    let id = common::number(&line, "id").to_string();
+    assert!(ask(&home, &url, &["library", "remove", &id]).ok);
+    assert!(home.path().join("film.bin").exists(), "no file is deleted");
+    fs::create_dir(home.path().join("music")).expect("a folder");
+    assert!(ask(&home, &url, &["library", "watch", "music"]).ok);
+    assert!(ask(&home, &url, &["library", "folders"]).out.contains("music"));
+}
+
+#[test]
+fn a_node_fetches_what_a_command_tells_it_to() {
+    let home = TempDir::new().expect("a temporary folder");
+    write_file(&home.path().join("film.bin"), 2, 700_000);
+    let quiet = ["--no-dht", "--no-lsd"];
+    let mut seed = start(home.path(), ["publish", "film.bin", "--json", "-v"].iter().chain(&quiet));
+    let peer = seed.address("peers").to_string();
+    seed.await_event("seeding");
+    let loopback = "networks.bittorrent.listen=127.0.0.1:0";
+    let (_node, url) = up(
+        &home,
+        &[
+            "--set",
+            "networks.join=bittorrent",
+            "--set",
+            loopback,
+            "--set",
+            "networks.bittorrent.dht=false",
+            "--set",
+            "networks.bittorrent.lsd=false",
+        ],
+    );
+    let by = format!("--daemon={url}");
+    let fetched = run(home.path(), ["fetch", "film.bin.torrent", "--peer", &peer, &by]);
+    assert!(fetched.ok, "{}", fetched.err);
+    let path = home.path().join("downloads/film.bin");
+    assert_eq!(fetched.out.trim(), path.display().to_string());
+    assert_eq!(fs::read(path).ok(), fs::read(home.path().join("film.bin")).ok());
+    let list = ask(&home, &url, &["downloads"]);
+    assert!(list.out.contains("100 %") && list.out.contains("film.bin"), "{}", list.out);
+    let line = ask(&home, &url, &["downloads", "list", "--json"]).out;
+    let id = common::number(&line, "id").to_string();
+    assert!(ask(&home, &url, &["downloads", "show", &id]).out.contains("film.bin"));
+    assert!(ask(&home, &url, &["downloads", "remove", &id]).ok);
+    assert!(home.path().join("downloads/film.bin").exists(), "files stay where they are");
+}
+
+#[test]
+fn who_does_not_know_the_token_is_told_where_it_is() {
+    let home = TempDir::new().expect("a temporary folder");
+    let (_node, url) = up(&home, &["--set", "http.token=a-token-of-some-letters"]);
+    let shut = ask(&home, &url, &["status"]);
+    assert!(!shut.ok && shut.err.contains("hint: give its token"), "{}", shut.err);
+    let open = ask(&home, &url, &["status", "--token", "a-token-of-some-letters"]);
+    assert!(open.ok, "{}", open.err);
+}
+
+#[test]
+fn a_configuration_is_written_once_and_shown_as_it_holds() {
+    let home = TempDir::new().expect("a temporary folder");
+    let written = run(home.path(), ["config", "init"]);
+    assert!(written.ok, "{}", written.err);
+    let path = written.out.trim().to_owned();
+    assert!(!run(home.path(), ["config", "init"]).ok, "what somebody has written is not written over");
+    let text = fs::read_to_string(&path).expect("a file");
+    fs::write(&path, text.replace("#base_path = \"/\"", "base_path = \"/hexad\"")).expect("written");
+    let shown = said(hexad(home.path()).args(["config", "show", "--set", "seed=false"]).env("HEXAD_NETWORKS_CHORD_FOUND", "true"));
+    for line in ["base_path = \"/hexad\"", "seed = false", "found = true"] {
+        assert!(shown.out.lines().any(|found| found == line), "{line} is missing in\n{}{}", shown.out, shown.err);
+    }
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let home = TempDir::new().expect("a temporary folder");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(home.path(), ["completions", shell]).out;
+        assert!(script.contains("downloads") && script.contains("--daemon"), "{shell}");
+    }
+    assert!(run(home.path(), ["man"]).out.starts_with(".ie"), "a page in roff");
+    assert!(run(home.path(), ["man", "--out", "man"]).ok);
+    assert!(home.path().join("man/hexad-downloads-list.1").exists());
+}

@@ -1,0 +1,509 @@
+//! Downloads that stay: what was asked for, how far it is, and what came from where, over all runs.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+
+use hexad_api::node::{
+    ByNetwork, Download, DownloadCounts, DownloadDetail, DownloadQuery, DownloadSort, DownloadState, NewDownload, Page, RateAt,
+};
+use hexad_api::{Event, Problem, ProblemKind};
+use hexad_content::Ranges;
+use hexad_core::{OpId, ShareId};
+use serde::{Deserialize, Serialize};
+
+use super::{cut, not_found, now_s};
+use crate::listener::PartLook;
+
+/// Downloads that are remembered.
+const DOWNLOADS_MAX: usize = 10_000;
+/// Seconds of rates that are remembered.
+const RATES_MAX: usize = 300;
+/// Warnings that are remembered.
+const WARNINGS_MAX: usize = 50;
+/// Parts of a block map.
+const BLOCKS_MAX: u64 = 400;
+/// Shorter parts tell nobody more.
+const BLOCK_BYTES_MIN: u64 = 16 << 10;
+
+/// What is kept of a download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) request: NewDownload,
+    pub(super) name: String,
+    state: DownloadState,
+    wanted_bytes: u64,
+    verified_bytes: u64,
+    /// All bytes of the layout, wanted or not.
+    total_bytes: u64,
+    by_network: BTreeMap<String, u64>,
+    /// Of those bytes, what was wrong.
+    #[serde(default)]
+    bad_by_network: BTreeMap<String, u64>,
+    uploaded_bytes: u64,
+    added_s: u64,
+    completed_s: Option<u64>,
+    path: Option<String>,
+    unproven: bool,
+    problem: Option<Problem>,
+    blocks: Vec<u8>,
+}
+
+/// One download.
+pub(super) struct Item {
+    pub(super) kept: Kept,
+    /// Under which it runs in the session.
+    pub(super) op: Option<OpId>,
+    pub(super) share: Option<ShareId>,
+    /// Which of its runs counts.
+    pub(super) run: u64,
+    /// It is offered from the shelf, which needs no task.
+    pub(super) shelved: bool,
+    parts: Vec<PartLook>,
+    uploaded_now: u64,
+    down_bytes_per_s: u64,
+    up_bytes_per_s: u64,
+    peers: Option<usize>,
+    seeds: Option<usize>,
+    rates: VecDeque<RateAt>,
+    warnings: Vec<String>,
+}
+
+/// All downloads.
+#[derive(Default)]
+pub(super) struct Downloads {
+    items: BTreeMap<u64, Item>,
+    last: u64,
+    runs: u64,
+    changed: BTreeSet<u64>,
+    unkept: BTreeSet<u64>,
+}
+
+/// What follows from an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    Nothing,
+    /// Its task has nothing left to do.
+    Stop,
+}
+
+impl Item {
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.kept.state, DownloadState::Complete | DownloadState::Paused | DownloadState::Failed)
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.kept.completed_s.is_some()
+    }
+
+    pub(super) fn seeds(&self) -> bool {
+        self.kept.request.seed == Some(true) && !self.kept.unproven
+    }
+
+    pub(super) fn state(&self) -> DownloadState {
+        self.kept.state
+    }
+
+    /// Where its files are being written.
+    pub(super) fn target(&self) -> PathBuf {
+        PathBuf::from(self.kept.request.into.clone().unwrap_or_default()).join(&self.kept.name)
+    }
+
+    fn downloaded_bytes(&self) -> u64 {
+        self.kept.by_network.values().sum::<u64>() + self.parts.iter().map(|part| part.bytes).sum::<u64>()
+    }
+
+    fn view(&self, id: u64) -> Download {
+        let kept = &self.kept;
+        let left = kept.wanted_bytes.saturating_sub(kept.verified_bytes);
+        let eta_s = (kept.state == DownloadState::Fetching).then(|| left.checked_div(self.down_bytes_per_s)).flatten();
+        let mut on: Vec<String> = kept.request.on.clone();
+        if on.is_empty() {
+            on = self.parts.iter().map(|part| part.network.to_owned()).collect();
+        }
+        if on.is_empty() {
+            on = kept.by_network.keys().cloned().collect();
+        }
+        Download {
+            id,
+            name: kept.name.clone(),
+            state: kept.state,
+            source: kept.request.source.clone(),
+            on,
+            into: kept.request.into.clone().unwrap_or_default(),
+            wanted_bytes: kept.wanted_bytes,
+            verified_bytes: kept.verified_bytes,
+            down_bytes_per_s: self.down_bytes_per_s,
+            up_bytes_per_s: self.up_bytes_per_s,
+            downloaded_bytes: self.downloaded_bytes(),
+            uploaded_bytes: kept.uploaded_bytes + self.uploaded_now,
+            peers: self.peers,
+            seeds: self.seeds,
+            eta_s,
+            added_s: kept.added_s,
+            completed_s: kept.completed_s,
+            path: kept.path.clone(),
+            unproven: kept.unproven,
+            problem: kept.problem.clone(),
+        }
+    }
+
+    fn by_network(&self) -> Vec<ByNetwork> {
+        let (bytes, bad_bytes) = self.counted();
+        let networks = bytes.keys().cloned().chain(self.parts.iter().map(|part| part.network.to_owned())).collect::<BTreeSet<_>>();
+        let one = |name: String| {
+            let part = self.parts.iter().find(|part| part.network == name);
+            ByNetwork {
+                bytes: bytes.get(&name).copied().unwrap_or(0),
+                bad_bytes: bad_bytes.get(&name).copied().unwrap_or(0),
+                peers: part.and_then(|part| part.peers),
+                problem: part.and_then(|part| part.problem.clone()),
+                name,
+            }
+        };
+        networks.into_iter().map(one).collect()
+    }
+
+    /// Bytes from each network, and those of them that were wrong, the run that goes on included.
+    fn counted(&self) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+        let (mut bytes, mut bad_bytes) = (self.kept.by_network.clone(), self.kept.bad_by_network.clone());
+        for part in self.parts.iter().filter(|part| part.bytes > 0) {
+            *bytes.entry(part.network.to_owned()).or_default() += part.bytes;
+            *bad_bytes.entry(part.network.to_owned()).or_default() += part.bad_bytes;
+        }
+        (bytes, bad_bytes)
+    }
+
+    /// Its run is over: what it has brought is added up.
+    fn fold(&mut self) {
+        (self.kept.by_network, self.kept.bad_by_network) = self.counted();
+        self.parts.clear();
+        self.kept.uploaded_bytes += std::mem::take(&mut self.uploaded_now);
+        (self.down_bytes_per_s, self.up_bytes_per_s, self.peers, self.seeds) = (0, 0, None, None);
+        self.op = None;
+        self.share = None;
+    }
+}
+
+impl Downloads {
+    /// A download of an earlier run.
+    pub(super) fn load(&mut self, id: u64, kept: Kept) {
+        self.last = self.last.max(id);
+        self.items.insert(id, Self::item_of(kept));
+    }
+
+    fn item_of(kept: Kept) -> Item {
+        Item {
+            kept,
+            op: None,
+            share: None,
+            run: 0,
+            shelved: false,
+            parts: Vec::new(),
+            uploaded_now: 0,
+            down_bytes_per_s: 0,
+            up_bytes_per_s: 0,
+            peers: None,
+            seeds: None,
+            rates: VecDeque::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A download that is to be begun.
+    pub(super) fn add(&mut self, request: NewDownload) -> Result<u64, Problem> {
+        if self.items.len() >= DOWNLOADS_MAX {
+            let problem = Problem::new(format!("there are {DOWNLOADS_MAX} downloads already")).hint("remove some");
+            return Err(problem.kind(ProblemKind::Unavailable));
+        }
+        self.last += 1;
+        let kept = Kept {
+            name: request.source.chars().take(200).collect(),
+            request,
+            state: DownloadState::Looking,
+            wanted_bytes: 0,
+            verified_bytes: 0,
+            total_bytes: 0,
+            by_network: BTreeMap::new(),
+            bad_by_network: BTreeMap::new(),
+            uploaded_bytes: 0,
+            added_s: now_s(),
+            completed_s: None,
+            path: None,
+            unproven: false,
+            problem: None,
+            blocks: Vec::new(),
+        };
+        self.items.insert(self.last, Self::item_of(kept));
+        self.touch(self.last);
+        Ok(self.last)
+    }
+
+    pub(super) fn find(&mut self, id: u64) -> Result<&mut Item, Problem> {
+        self.items.get_mut(&id).ok_or_else(|| not_found("download", id))
+    }
+
+    pub(super) fn ids(&self) -> Vec<u64> {
+        self.items.keys().copied().collect()
+    }
+
+    pub(super) fn view(&self, id: u64) -> Result<Download, Problem> {
+        self.items.get(&id).map(|item| item.view(id)).ok_or_else(|| not_found("download", id))
+    }
+
+    pub(super) fn detail(&self, id: u64, held: Option<&Ranges>) -> Result<DownloadDetail, Problem> {
+        let item = self.items.get(&id).ok_or_else(|| not_found("download", id))?;
+        let blocks = match held {
+            Some(held) => blocks_of(held, item.kept.total_bytes),
+            None if item.is_complete() => blocks_of(&Ranges::of(0..item.kept.total_bytes), item.kept.total_bytes),
+            None => item.kept.blocks.clone(),
+        };
+        Ok(DownloadDetail {
+            download: item.view(id),
+            by_network: item.by_network(),
+            blocks,
+            rates: item.rates.iter().copied().collect(),
+            warnings: item.warnings.clone(),
+        })
+    }
+
+    pub(super) fn page(&self, query: &DownloadQuery) -> Page<Download> {
+        let wanted = query.q.as_ref().map(|q| q.to_lowercase()).filter(|q| !q.is_empty());
+        let fits = |item: &Item| {
+            query.state.is_none_or(|state| state == item.kept.state)
+                && wanted.as_ref().is_none_or(|wanted| item.kept.name.to_lowercase().contains(wanted))
+        };
+        let mut found: Vec<(&u64, &Item)> = self.items.iter().filter(|(_, item)| fits(item)).collect();
+        let done = |item: &Item| u128::from(item.kept.verified_bytes) * 1_000_000 / u128::from(item.kept.wanted_bytes.max(1));
+        match query.sort {
+            DownloadSort::Added => found.reverse(),
+            DownloadSort::Name => found.sort_by_cached_key(|(id, item)| (item.kept.name.to_lowercase(), **id)),
+            DownloadSort::Progress => found.sort_by_key(|(id, item)| (done(item), **id)),
+            DownloadSort::Rate => found.sort_by_key(|(id, item)| (std::cmp::Reverse(item.down_bytes_per_s + item.up_bytes_per_s), **id)),
+        }
+        let limit = cut(query.limit.unwrap_or(100));
+        let items = found.iter().skip(query.offset).take(limit).map(|(id, item)| item.view(**id)).collect();
+        Page { total: found.len(), offset: query.offset, items }
+    }
+
+    pub(super) fn counts(&self) -> DownloadCounts {
+        let count = |fits: &dyn Fn(&Item) -> bool| self.items.values().filter(|item| fits(item)).count();
+        DownloadCounts {
+            active: count(&|item| !item.is_over()),
+            complete: count(&|item| item.is_complete()),
+            failed: count(&|item| item.kept.state == DownloadState::Failed),
+            total: self.items.len(),
+        }
+    }
+
+    /// Bytes a second that come.
+    pub(super) fn down_bytes_per_s(&self) -> u64 {
+        self.items.values().map(|item| item.down_bytes_per_s).sum()
+    }
+
+    /// A run begins; returns its number, by which what it says is told from what an earlier one says late.
+    pub(super) fn begin_run(&mut self, id: u64) -> Result<u64, Problem> {
+        self.runs += 1;
+        let run = self.runs;
+        let item = self.find(id)?;
+        item.fold();
+        item.run = run;
+        item.shelved = false;
+        (item.kept.state, item.kept.problem) = (DownloadState::Looking, None);
+        self.touch(id);
+        Ok(run)
+    }
+
+    /// It is given on without a task.
+    pub(super) fn set_shelved(&mut self, id: u64) {
+        if let Ok(item) = self.find(id) {
+            item.shelved = true;
+            (item.kept.state, item.kept.problem) = (DownloadState::Seeding, None);
+            self.touch(id);
+        }
+    }
+
+    /// It rests; returns the task to stop.
+    pub(super) fn rest(&mut self, id: u64, held: Option<&Ranges>) -> Result<Option<OpId>, Problem> {
+        let item = self.find(id)?;
+        if let Some(held) = held {
+            item.kept.blocks = blocks_of(held, item.kept.total_bytes);
+        }
+        let op = item.op;
+        item.fold();
+        item.run = 0;
+        item.shelved = false;
+        item.kept.state = if item.is_complete() { DownloadState::Complete } else { DownloadState::Paused };
+        self.touch(id);
+        Ok(op)
+    }
+
+    pub(super) fn fail(&mut self, id: u64, problem: Problem) {
+        if let Ok(item) = self.find(id) {
+            item.fold();
+            (item.kept.state, item.kept.problem) = (DownloadState::Failed, Some(problem));
+            self.touch(id);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Result<Item, Problem> {
+        self.changed.remove(&id);
+        self.unkept.remove(&id);
+        self.items.remove(&id).ok_or_else(|| not_found("download", id))
+    }
+
+    pub(super) fn on_described(&mut self, id: u64, run: u64, share: ShareId, total_bytes: u64) {
+        if let Some(item) = self.items.get_mut(&id).filter(|item| item.run == run) {
+            item.share = Some(share);
+            item.kept.total_bytes = total_bytes;
+        }
+    }
+
+    pub(super) fn on_parts(&mut self, id: u64, run: u64, parts: Vec<PartLook>) {
+        if let Some(item) = self.items.get_mut(&id).filter(|item| item.run == run && item.parts != parts) {
+            item.parts = parts;
+            self.changed.insert(id);
+        }
+    }
+
+    /// A task says something.
+    pub(super) fn on_event(&mut self, id: u64, run: u64, event: Event) -> Follows {
+        let Some(item) = self.items.get_mut(&id).filter(|item| item.run == run) else { return Follows::Nothing };
+        let kept = &mut item.kept;
+        let mut matters = false;
+        match event {
+            Event::Looking { peers, .. } => item.peers = Some(peers),
+            Event::Started { name, wanted_bytes, .. } => {
+                (kept.name, kept.wanted_bytes) = (name, wanted_bytes);
+                matters = true;
+            }
+            Event::Checking { .. } if kept.completed_s.is_none() => kept.state = DownloadState::Checking,
+            Event::Verified { verified_bytes, wanted_bytes } => {
+                (kept.verified_bytes, kept.wanted_bytes) = (verified_bytes, wanted_bytes);
+                if matches!(kept.state, DownloadState::Looking | DownloadState::Checking) {
+                    kept.state = DownloadState::Fetching;
+                    matters = true;
+                }
+            }
+            Event::Progress { down_bytes_per_s, up_bytes_per_s, uploaded_bytes, peers, seeds, .. } => {
+                item.down_bytes_per_s = if item.kept.state == DownloadState::Fetching { down_bytes_per_s } else { 0 };
+                item.up_bytes_per_s = up_bytes_per_s;
+                item.uploaded_now = uploaded_bytes;
+                (item.peers, item.seeds) = (peers, seeds);
+            }
+            Event::Complete { name, path, bytes, unproven, .. } => {
+                (kept.name, kept.path, kept.verified_bytes, kept.unproven) = (name, Some(path), bytes, unproven);
+                kept.completed_s.get_or_insert_with(now_s);
+                item.down_bytes_per_s = 0;
+                let seeds = item.seeds();
+                item.kept.state = if seeds { DownloadState::Seeding } else { DownloadState::Complete };
+                self.touch(id);
+                return if seeds { Follows::Nothing } else { Follows::Stop };
+            }
+            Event::Failed { message, hint } => {
+                self.fail(id, Problem { hint, ..Problem::new(message) });
+                return Follows::Stop;
+            }
+            Event::Warning { message } => {
+                if !item.warnings.contains(&message) {
+                    item.warnings.push(message);
+                    if item.warnings.len() > WARNINGS_MAX {
+                        item.warnings.remove(0);
+                    }
+                }
+            }
+            Event::Renamed { from, to, reason } => item.warnings.push(format!("'{from}' is stored as '{to}': {reason}")),
+            _ => return Follows::Nothing,
+        }
+        self.changed.insert(id);
+        if matters {
+            self.unkept.insert(id);
+        }
+        Follows::Nothing
+    }
+
+    /// A second has gone by.
+    pub(super) fn on_second(&mut self) {
+        let at_s = now_s();
+        for item in self.items.values_mut().filter(|item| item.op.is_some()) {
+            let last = RateAt { at_s, down_bytes_per_s: item.down_bytes_per_s, up_bytes_per_s: item.up_bytes_per_s };
+            // A clock that was set back must not make two of one second.
+            if item.rates.back().is_none_or(|before| before.at_s != at_s) {
+                item.rates.push_back(last);
+            }
+            while item.rates.len() > RATES_MAX {
+                item.rates.pop_front();
+            }
+        }
+    }
+
+    /// Everything about one that is running is to be kept.
+    pub(super) fn mark_running_unkept(&mut self) {
+        self.unkept.extend(self.items.iter().filter(|(_, item)| item.op.is_some()).map(|(id, _)| *id));
+    }
+
+    fn touch(&mut self, id: u64) {
+        self.changed.insert(id);
+        self.unkept.insert(id);
+    }
+
+    pub(super) fn take_changed(&mut self) -> Vec<Download> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().filter_map(|id| self.view(id).ok()).collect()
+    }
+
+    /// What is to be kept: with what the runs that go on have brought so far.
+    pub(super) fn take_unkept(&mut self) -> Vec<(u64, Kept)> {
+        let unkept = std::mem::take(&mut self.unkept);
+        let kept = |id: u64| {
+            let item = self.items.get(&id)?;
+            let mut kept = item.kept.clone();
+            (kept.by_network, kept.bad_by_network) = item.counted();
+            kept.uploaded_bytes += item.uploaded_now;
+            Some((id, kept))
+        };
+        unkept.into_iter().filter_map(kept).collect()
+    }
+}
+
+/// Parts of `total_bytes` in order, each 0 to 100: how much of it is in `held`.
+fn blocks_of(held: &Ranges, total_bytes: u64) -> Vec<u8> {
+    let count = total_bytes.div_ceil(BLOCK_BYTES_MIN).min(BLOCKS_MAX);
+    let edge = |part: u64| u64::try_from(u128::from(total_bytes) * u128::from(part) / u128::from(count.max(1))).unwrap_or(u64::MAX);
+    (0..count)
+        .map(|part| {
+            let range = edge(part)..edge(part + 1);
+            let bytes = (range.end - range.start).max(1);
+            u8::try_from(held.within(range).total() * 100 / bytes).unwrap_or(100)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_map_has_a_part_for_each_block_up_to_four_hundred() {
+        let block = BLOCK_BYTES_MIN;
+        assert_eq!(blocks_of(&Ranges::of(0..block + block / 2), 3 * block), [100, 50, 0]);
+        assert!(blocks_of(&Ranges::new(), 0).is_empty());
+        let long = blocks_of(&Ranges::of(0..1 << 39), 1 << 40);
+        assert_eq!((long.len(), long[199], long[200]), (400, 100, 0));
+    }
+
+    #[test]
+    fn what_came_from_a_network_adds_up_over_runs() {
+        let mut downloads = Downloads::default();
+        let id = downloads.add(NewDownload { source: "magnet:?".into(), ..NewDownload::default() }).expect("a download");
+        for (bytes, expected) in [(5, 5), (7, 12)] {
+            let run = downloads.begin_run(id).expect("there");
+            let part = PartLook { network: "chord", bytes, bad_bytes: 1, peers: None, problem: None };
+            downloads.on_parts(id, run, vec![part]);
+            downloads.on_parts(id, run + 1, Vec::new());
+            let detail = downloads.detail(id, None).expect("there");
+            assert_eq!((detail.by_network[0].bytes, detail.download.downloaded_bytes), (expected, expected));
+            downloads.rest(id, None).expect("there");
+        }
+        assert_eq!(downloads.view(id).map(|download| download.state), Ok(DownloadState::Paused));
+    }
+}

@@ -1,0 +1,465 @@
+//! What faces can ask of a node: everything is answered from its books.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use hexad_api::node::{
+    Change, Changes, Daemon, Download, DownloadDetail, DownloadQuery, DownloadState, Folder, LibraryQuery, NetworkState, NetworkStatus,
+    NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, Totals, UpSettings,
+};
+use hexad_api::{Problem, ProblemKind, SearchRequest};
+
+use super::library::Kept;
+use super::scan::{stamp_of, unreadable};
+use super::searches::RESULTS_MAX;
+use super::store::{Keep, json, share_bytes};
+use super::work::Turn;
+use super::{House, Node, SETTINGS, SetBefore, State, up_settings};
+use crate::listener::Listener;
+use crate::networks::{NAMES, closed};
+use crate::session::{Begin, Happening};
+use crate::shelf::Key;
+
+/// Peers and selections that a request may name.
+const NAMED_MAX: usize = 1000;
+/// Folders that are watched.
+const FOLDERS_MAX: usize = 1000;
+
+impl House {
+    pub(super) fn totals(&self, state: &State) -> Totals {
+        Totals {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.since.elapsed().as_secs(),
+            down_bytes_per_s: state.downloads.down_bytes_per_s(),
+            up_bytes_per_s: state.networks.iter().map(|book| book.news.up_bytes_per_s).sum(),
+            downloads: state.downloads.counts(),
+            library: {
+                let mut counts = state.library.counts();
+                counts.hashing += usize::from(state.hashing.is_some());
+                counts
+            },
+            memory_bytes: memory_bytes(),
+            download_dir: state.settings.download_dir.clone(),
+        }
+    }
+
+    pub(super) fn hello(&self) -> Change {
+        Change::Hello { version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    fn number_of(&self, name: &str) -> Result<usize, Problem> {
+        NAMES.iter().position(|known| *known == name).ok_or_else(|| {
+            Problem::new(format!("there is no network '{name}'"))
+                .hint(format!("there are {}", NAMES.join(", ")))
+                .kind(ProblemKind::NotFound)
+        })
+    }
+
+    /// Names of networks in a request.
+    fn check_names(&self, on: &[String]) -> Result<(), Problem> {
+        for name in on {
+            self.number_of(name).map_err(|problem| problem.kind(ProblemKind::BadRequest))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what is set from now on.
+    fn keep_settings(&self, state: &State) -> Result<(), Problem> {
+        let set = SetBefore { given: up_settings(&self.given), holds: state.settings.clone() };
+        self.store.keep(&[Keep::Setting(SETTINGS, json(&set))])
+    }
+
+    /// Watches these folders and no others.
+    fn set_folders(&self, state: &mut State, folders: Vec<String>) {
+        let paths: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
+        state.settings.shared_dirs = folders;
+        state.library.set_folders(&paths);
+        let _ = self.turns.send(Turn::Rescan);
+    }
+
+    fn want(&self, state: &mut State, network: usize, wanted: bool) {
+        let book = &mut state.networks[network];
+        let before = std::mem::replace(&mut book.wanted, wanted);
+        let name = book.name.to_owned();
+        let failed = book.news.state == NetworkState::Failed;
+        state.settings.networks.insert(name, wanted);
+        if wanted && (!before || failed) {
+            self.join(state, network);
+        } else if !wanted && before {
+            state.networks[network].retry = None;
+            self.tell(Happening::Leave(network));
+        }
+    }
+
+    /// A folder that can be watched, by its full name.
+    fn folder(&self, path: &Path) -> Result<PathBuf, Problem> {
+        let full = fs::canonicalize(path).map_err(|wrong| unreadable(path, &wrong))?;
+        if full.to_str().is_none() {
+            return Err(Problem::new(format!("the name of {} is no text", path.display())).hint("rename it"));
+        }
+        fs::read_dir(&full).map_err(|wrong| unreadable(&full, &wrong))?;
+        Ok(full)
+    }
+}
+
+impl Daemon for Node {
+    fn status(&self) -> Status {
+        let state = self.house.state();
+        Status { totals: self.house.totals(&state), networks: state.networks.iter().map(|book| book.view(false)).collect() }
+    }
+
+    fn networks(&self) -> Vec<NetworkStatus> {
+        self.house.state().networks.iter().map(|book| book.view(false)).collect()
+    }
+
+    fn network(&self, name: &str) -> Result<NetworkStatus, Problem> {
+        let network = self.house.number_of(name)?;
+        Ok(self.house.state().networks[network].view(true))
+    }
+
+    fn join(&self, name: &str) -> Result<NetworkStatus, Problem> {
+        let network = self.house.number_of(name)?;
+        let mut state = self.house.state();
+        self.house.want(&mut state, network, true);
+        self.house.keep_settings(&state)?;
+        Ok(state.networks[network].view(true))
+    }
+
+    fn leave(&self, name: &str) -> Result<NetworkStatus, Problem> {
+        let network = self.house.number_of(name)?;
+        let mut state = self.house.state();
+        self.house.want(&mut state, network, false);
+        self.house.keep_settings(&state)?;
+        Ok(state.networks[network].view(true))
+    }
+
+    fn begin_search(&self, search: NewSearch) -> Result<Search, Problem> {
+        let house = &self.house;
+        house.check_names(&search.on)?;
+        let mut state = house.state();
+        let can = |network: &usize| closed(state.networks[*network].name).is_some_and(|opening| opening.abilities.search_words);
+        let mut on = house.chosen(&state, &search.on);
+        if search.on.is_empty() {
+            on.retain(|network| can(network) && state.networks[*network].news.state != NetworkState::Failed);
+        } else if let Some(name) = search.on.iter().find(|name| !on.iter().any(|network| NAMES[*network] == name.as_str())) {
+            return Err(Problem::new(format!("{name} is not joined")).hint("join it first").kind(ProblemKind::Unavailable));
+        }
+        if on.is_empty() {
+            let problem = Problem::new("no network is joined that can search by words").hint("join one first");
+            return Err(problem.kind(ProblemKind::Unavailable));
+        }
+        let names = on.iter().map(|network| NAMES[*network].to_owned()).collect();
+        let id = state.searches.add(search, names)?;
+        let asked = state.searches.find(id)?;
+        let request = SearchRequest {
+            words: asked.request.words.clone(),
+            on: asked.on.clone(),
+            results_max: asked.results_max(),
+            timeout_s: asked.timeout_s(),
+        };
+        let turns = house.turns.clone();
+        let listener = Listener::new(move |word| drop(turns.send(Turn::Search(id, word))));
+        let begun = house.with(|session| session.begin_heard(Begin::Search(request, on), listener)).and_then(|begun| begun);
+        match begun {
+            Ok(op) => state.searches.find(id)?.op = Some(op),
+            Err(problem) => {
+                drop(state.searches.remove(id));
+                return Err(problem);
+            }
+        }
+        state.searches.view(id)
+    }
+
+    fn searches(&self, offset: usize, limit: usize) -> Page<Search> {
+        self.house.state().searches.page(offset, limit)
+    }
+
+    fn search(&self, id: u64, offset: usize, limit: usize) -> Result<SearchDetail, Problem> {
+        self.house.state().searches.detail(id, offset, limit)
+    }
+
+    fn search_more(&self, id: u64) -> Result<Search, Problem> {
+        let mut state = self.house.state();
+        state.searches.view(id)?;
+        if state.searches.is_running(id) {
+            return Err(Problem::new("the search is still running").hint("wait until it is over").kind(ProblemKind::Conflict));
+        }
+        let asked = state.searches.again(id)?;
+        if let Some(op) = asked.op {
+            let (results_max, timeout_s) = (asked.results_max().min(RESULTS_MAX), asked.timeout_s());
+            self.house.tell(Happening::More { op, results_max, timeout_s });
+        }
+        state.searches.view(id)
+    }
+
+    fn end_search(&self, id: u64) -> Result<(), Problem> {
+        let asked = self.house.state().searches.remove(id)?;
+        self.house.stop_task(asked.op);
+        Ok(())
+    }
+
+    fn begin_download(&self, mut download: NewDownload) -> Result<Download, Problem> {
+        let house = &self.house;
+        house.check_names(&download.on)?;
+        if download.source.trim().is_empty() {
+            return Err(
+                Problem::new("expected a source, came none").hint("a magnet link, a .torrent, its address, or a network's own link")
+            );
+        }
+        if download.peers.len() > NAMED_MAX || download.select.len() > NAMED_MAX || download.source.len() > 1 << 20 {
+            return Err(Problem::new(format!("expected at most {NAMED_MAX} peers and selections, came more")).hint("name fewer"));
+        }
+        let mut state = house.state();
+        let base = PathBuf::from(&state.settings.download_dir);
+        let into = download.into.as_ref().map_or(base.clone(), |into| base.join(into));
+        download.into = Some(into.display().to_string());
+        download.seed = Some(download.seed.unwrap_or(state.settings.seed));
+        let id = state.downloads.add(download)?;
+        if let Err(problem) = house.begin_download(&mut state, id) {
+            drop(state.downloads.remove(id));
+            return Err(problem);
+        }
+        let view = state.downloads.view(id);
+        drop(state);
+        // Whoever is told that it has begun finds it after a power cut.
+        house.flush();
+        view
+    }
+
+    fn downloads(&self, query: &DownloadQuery) -> Page<Download> {
+        self.house.state().downloads.page(query)
+    }
+
+    fn download(&self, id: u64) -> Result<DownloadDetail, Problem> {
+        let mut state = self.house.state();
+        let share = state.downloads.find(id)?.share;
+        let held = share.and_then(|share| self.house.with(|session| session.transfers.held(share)).ok().flatten());
+        state.downloads.detail(id, held.as_ref())
+    }
+
+    fn pause(&self, id: u64) -> Result<Download, Problem> {
+        let house = &self.house;
+        let mut state = house.state();
+        let item = state.downloads.find(id)?;
+        if item.state() == DownloadState::Failed {
+            return Err(Problem::new("it has failed, and does nothing").hint("resume it, or remove it").kind(ProblemKind::Conflict));
+        }
+        if item.state() == DownloadState::Complete || item.state() == DownloadState::Paused {
+            return state.downloads.view(id);
+        }
+        let (share, shelved) = (item.share, item.shelved);
+        let held = share.and_then(|share| house.with(|session| session.transfers.held(share)).ok().flatten());
+        let op = state.downloads.rest(id, held.as_ref())?;
+        house.stop_task(op);
+        if shelved {
+            house.tell(Happening::Withdraw(vec![Key::Download(id)]));
+        }
+        let view = state.downloads.view(id);
+        drop(state);
+        house.flush();
+        view
+    }
+
+    fn resume(&self, id: u64) -> Result<Download, Problem> {
+        let house = &self.house;
+        let mut state = house.state();
+        let item = state.downloads.find(id)?;
+        if item.op.is_some() || item.shelved || item.state() == DownloadState::Complete && !item.seeds() {
+            return state.downloads.view(id);
+        }
+        if let Err(problem) = house.begin_download(&mut state, id) {
+            state.downloads.fail(id, problem);
+        }
+        let view = state.downloads.view(id);
+        drop(state);
+        house.flush();
+        view
+    }
+
+    fn remove(&self, id: u64) -> Result<(), Problem> {
+        let house = &self.house;
+        let mut state = house.state();
+        let item = state.downloads.remove(id)?;
+        house.stop_task(item.op);
+        if item.shelved {
+            house.tell(Happening::Withdraw(vec![Key::Download(id)]));
+        }
+        state.keep.push(Keep::ForgetDownload(id));
+        state.moved = true;
+        drop(state);
+        house.feed.tell(Change::DownloadRemoved { id });
+        house.flush();
+        Ok(())
+    }
+
+    fn library(&self, query: &LibraryQuery) -> Page<Share> {
+        self.house.state().library.page(query)
+    }
+
+    fn share(&self, path: &Path) -> Result<Share, Problem> {
+        let house = &self.house;
+        if path.is_relative() {
+            return Err(Problem::new(format!("expected a full path, came '{}'", path.display())).hint("begin it with /"));
+        }
+        let full = fs::canonicalize(path).map_err(|wrong| unreadable(path, &wrong).kind(ProblemKind::NotFound))?;
+        if full.to_str().is_none() || full.file_name().is_none() {
+            return Err(Problem::new(format!("{} has no name that could be told to others", path.display())).hint("rename it"));
+        }
+        let stamp =
+            stamp_of(&full).ok_or_else(|| Problem::new(format!("{} cannot be read", path.display())).hint("may this program read it?"))?;
+        let mut state = house.state();
+        let id = match state.library.at(&full) {
+            Some(id) => id,
+            None => {
+                let watched = full.is_file() && state.library.is_watched(&full);
+                let id = state.library.add(full.clone(), stamp, watched)?;
+                if !watched {
+                    // What is watched is found again by itself.
+                    let kept = Kept { path: full, stamp, watched, files: 1, link: String::new(), sounds: Vec::new() };
+                    state.keep.push(Keep::Share(id, share_bytes(&kept, None)));
+                }
+                state.moved = true;
+                let _ = house.turns.send(Turn::Rescan);
+                id
+            }
+        };
+        state.library.view(id)
+    }
+
+    fn unshare(&self, id: u64) -> Result<(), Problem> {
+        let house = &self.house;
+        let mut state = house.state();
+        let share = state.library.view(id)?;
+        if state.library.item(id).is_some_and(|item| item.watched) {
+            return Err(Problem::new(format!("{} stands in a watched folder, and would come back", share.path))
+                .hint("watch the folder no longer, or move the file")
+                .kind(ProblemKind::Conflict));
+        }
+        state.library.forget(id);
+        if let Some(hashing) = state.hashing.as_ref().filter(|hashing| hashing.share == id) {
+            hashing.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        state.keep.push(Keep::ForgetShare(id));
+        state.moved = true;
+        house.tell(Happening::Withdraw(vec![Key::Share(id)]));
+        drop(state);
+        house.flush();
+        Ok(())
+    }
+
+    fn place_for(&self, name: &str) -> Result<PathBuf, Problem> {
+        let mut parts = Path::new(name).components();
+        let single = matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == name);
+        if !single || name.starts_with('.') || name.len() > 255 || name.chars().any(char::is_control) {
+            return Err(Problem::new(format!("expected the name of a file, came '{}'", name.escape_debug())).hint("leave folders away"));
+        }
+        let state = self.house.state();
+        let Some(folder) = state.settings.shared_dirs.first() else {
+            return Err(Problem::new("there is no shared folder for it").hint("share a folder first").kind(ProblemKind::Unavailable));
+        };
+        let place = Path::new(folder).join(name);
+        if fs::symlink_metadata(&place).is_ok() {
+            return Err(Problem::new(format!("{} is already there", place.display()))
+                .hint("choose another name")
+                .kind(ProblemKind::Conflict));
+        }
+        Ok(place)
+    }
+
+    fn folders(&self) -> Vec<Folder> {
+        self.house.state().library.folder_views()
+    }
+
+    fn add_folder(&self, path: &Path) -> Result<Folder, Problem> {
+        if path.is_relative() {
+            return Err(Problem::new(format!("expected a full path, came '{}'", path.display())).hint("begin it with /"));
+        }
+        let full = self.house.folder(path)?.display().to_string();
+        let mut state = self.house.state();
+        let mut folders = state.settings.shared_dirs.clone();
+        if !folders.contains(&full) {
+            if folders.len() >= FOLDERS_MAX {
+                return Err(Problem::new(format!("{FOLDERS_MAX} folders are watched already")).hint("watch one above them"));
+            }
+            folders.push(full.clone());
+            self.house.set_folders(&mut state, folders);
+            self.house.keep_settings(&state)?;
+        }
+        let views = state.library.folder_views();
+        views.into_iter().find(|folder| folder.path == full).ok_or_else(|| Problem::new("the folder is gone").kind(ProblemKind::Internal))
+    }
+
+    fn remove_folder(&self, path: &Path) -> Result<(), Problem> {
+        let mut state = self.house.state();
+        let text = path.display().to_string();
+        let full = fs::canonicalize(path).map(|full| full.display().to_string()).unwrap_or_else(|_| text.clone());
+        let mut folders = state.settings.shared_dirs.clone();
+        let before = folders.len();
+        folders.retain(|folder| *folder != full && *folder != text);
+        if folders.len() == before {
+            return Err(Problem::new(format!("{text} is not watched")).kind(ProblemKind::NotFound));
+        }
+        self.house.set_folders(&mut state, folders);
+        self.house.keep_settings(&state)
+    }
+
+    fn settings(&self) -> UpSettings {
+        self.house.state().settings.clone()
+    }
+
+    fn set_settings(&self, settings: UpSettings) -> Result<UpSettings, Problem> {
+        let house = &self.house;
+        let UpSettings { download_dir, shared_dirs, seed, networks, .. } = settings;
+        for name in networks.keys() {
+            house.number_of(name).map_err(|problem| problem.kind(ProblemKind::BadRequest))?;
+        }
+        if !Path::new(&download_dir).is_absolute() {
+            return Err(Problem::new(format!("expected a full path for downloads, came '{download_dir}'")).hint("begin it with /"));
+        }
+        if shared_dirs.len() > FOLDERS_MAX {
+            return Err(
+                Problem::new(format!("expected at most {FOLDERS_MAX} folders, came {}", shared_dirs.len())).hint("watch one above them")
+            );
+        }
+        let known = house.state().settings.shared_dirs.clone();
+        let mut folders: Vec<String> = Vec::new();
+        for folder in shared_dirs {
+            // One that is watched may be away for a while.
+            let full = if known.contains(&folder) { folder } else { house.folder(Path::new(&folder))?.display().to_string() };
+            if !folders.contains(&full) {
+                folders.push(full);
+            }
+        }
+        let mut state = house.state();
+        (state.settings.download_dir, state.settings.seed) = (download_dir, seed);
+        if folders != state.settings.shared_dirs {
+            house.set_folders(&mut state, folders);
+        }
+        let networks: BTreeMap<String, bool> = networks;
+        for (name, wanted) in networks {
+            let network = house.number_of(&name)?;
+            if state.networks[network].wanted != wanted {
+                house.want(&mut state, network, wanted);
+            }
+        }
+        state.moved = true;
+        house.keep_settings(&state)?;
+        Ok(state.settings.clone())
+    }
+
+    fn changes(&self) -> Changes {
+        self.house.feed.changes()
+    }
+
+    fn close(&self) {
+        self.end();
+    }
+}
+
+/// Memory that this process has.
+fn memory_bytes() -> u64 {
+    const PAGE_BYTES: u64 = 4096;
+    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * PAGE_BYTES)
+}

@@ -1,0 +1,112 @@
+//! From files to what networks are told of them: each is read for its pieces and its tree, once, and then known by its stamp.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use hexad_api::{Problem, ProblemKind};
+use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
+use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest, Shape, TreeProof};
+use hexad_core::Share;
+use hexad_library::{ShareError, Sound, Work, hash_pieces_with, hash_tree, piece_bytes_for, scan, sound_of};
+
+use super::store::Content;
+use crate::desk::trouble;
+use crate::publish::{Prepared, may_sound};
+
+/// A share that was hashed.
+pub(super) struct Hashed {
+    pub(super) content: Content,
+    pub(super) paths: Vec<Option<PathBuf>>,
+    pub(super) sounds: Vec<(usize, Sound)>,
+}
+
+/// Reads all of what stands at `path`; `done` counts bytes, `cancel` ends it soon.
+///
+/// # Errors
+/// When it cannot be read, or was cancelled.
+pub(super) fn hash(path: &Path, done: &Arc<AtomicU64>, cancel: &AtomicBool) -> Result<Hashed, Problem> {
+    let wrong = |wrong: ShareError| trouble(&wrong);
+    let scanned = scan(path).map_err(wrong)?;
+    let (layout, paths) = (scanned.layout, scanned.paths);
+    let total = layout.total_bytes();
+    // One grid for pieces and tree: whatever proves a part, it is the same part.
+    let piece_bytes = if layout.is_single() { TreeProof::part_bytes_for(total) } else { piece_bytes_for(total) };
+    let rounds: u64 = if layout.is_single() { 2 } else { 1 };
+    let first = |bytes: u64, _: u64| done.store(bytes / rounds, Ordering::Relaxed);
+    let work = Work { threads: 1, progress: &first, cancel: Some(cancel) };
+    let hashes = hash_pieces_with(&layout, &paths, piece_bytes, &work).map_err(wrong)?;
+    let metainfo = MetainfoBuilder::new(layout.clone(), piece_bytes, hashes).build().map_err(|wrong| {
+        Problem::new(format!("{}: {wrong}", path.display())).hint("share the folders in it one by one").kind(ProblemKind::BadRequest)
+    })?;
+    let mut digests = metainfo.digests();
+    let mut proof = metainfo.proof();
+    if let (true, Some(Some(file))) = (layout.is_single(), paths.first()) {
+        let second = |bytes: u64, _: u64| done.store(total / 2 + bytes / 2, Ordering::Relaxed);
+        let tree = hash_tree(file, total, &Work { threads: 1, progress: &second, cancel: Some(cancel) }).map_err(wrong)?;
+        digests.insert(Digest::Content(tree.content()));
+        proof = Proof::Tree(tree);
+    }
+    let music = paths.iter().enumerate().filter_map(|(file, path)| Some((file, path.as_ref().filter(|path| may_sound(path))?)));
+    let sounds = music.filter_map(|(file, path)| Some((file, sound_of(path)?))).collect();
+    let torrent: Bytes = metainfo.encode().into();
+    Ok(Hashed {
+        content: Content { shape: Shape { layout: metainfo.info.layout.clone(), proof: Some(proof), digests }, torrent },
+        paths,
+        sounds,
+    })
+}
+
+/// The same content under the name of `path`: a rename costs no reading. `None` where it is no single file, which has its name in its .torrent only.
+pub(super) fn renamed(content: &Content, path: &Path) -> Option<Content> {
+    let name = path.file_name()?.to_str()?;
+    let metainfo = Metainfo::parse(&content.torrent).ok()?;
+    let before = metainfo.info.layout.clone();
+    let (Proof::V1Pieces { piece_bytes, hashes, .. }, true) = (metainfo.proof(), before.is_single()) else { return None };
+    let mut entry = before.files().first()?.clone();
+    entry.path = vec![name.to_owned()];
+    let layout = Arc::new(Layout::single_entry(name.to_owned(), entry).ok()?);
+    let hashes: Vec<Sha1Digest> = hashes.to_vec();
+    let metainfo = MetainfoBuilder::new(layout, piece_bytes, hashes).build().ok()?;
+    let of_file = |digest: &&Digest| !matches!(digest, Digest::TorrentV1(_) | Digest::TorrentV2(_));
+    let mut digests = metainfo.digests();
+    content.shape.digests.iter().filter(of_file).for_each(|digest| digests.insert(*digest));
+    let shape = Shape { layout: metainfo.info.layout.clone(), proof: content.shape.proof.clone(), digests };
+    Some(Content { shape, torrent: metainfo.encode().into() })
+}
+
+/// What is put on the shelf.
+pub(super) fn prepared(content: Content, paths: Vec<Option<PathBuf>>, sounds: Vec<(usize, Sound)>) -> Prepared {
+    let Shape { layout, proof, digests } = content.shape;
+    let held = Ranges::of(0..layout.total_bytes());
+    Prepared { share: Share { layout, digests, proof, held, torrent: content.torrent }, paths, torrent: None, sounds }
+}
+
+/// Where the files of a layout stand that was scanned at `path`.
+pub(super) fn paths_at(layout: &Layout, path: &Path) -> Vec<Option<PathBuf>> {
+    let place = |file: &hexad_content::FileEntry| {
+        if layout.is_single() { path.to_owned() } else { file.path.iter().fold(path.to_owned(), |path, element| path.join(element)) }
+    };
+    layout.files().iter().map(|file| (!file.padding).then(|| place(file))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renamed_file_is_the_same_content_under_another_name() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (old, new) = (home.path().join("old.bin"), home.path().join("new.bin"));
+        std::fs::write(&old, vec![7; 200_000]).expect("written");
+        let done = Arc::new(AtomicU64::new(0));
+        let before = hash(&old, &done, &AtomicBool::new(false)).expect("hashed");
+        assert_eq!(done.load(Ordering::Relaxed), 200_000);
+        std::fs::rename(&old, &new).expect("renamed");
+        let cheap = renamed(&before.content, &new).expect("a single file");
+        let dear = hash(&new, &done, &AtomicBool::new(false)).expect("hashed");
+        assert_eq!(cheap, dear.content);
+        assert_ne!(cheap, before.content);
+    }
+}

@@ -1,0 +1,445 @@
+//! What we offer, as a node remembers it: which file is which share, what is being hashed, and what has become of each.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use hexad_api::node::{Folder, LibraryCounts, LibraryQuery, Page, Share, ShareState};
+use hexad_api::{Problem, ProblemKind};
+use serde::{Deserialize, Serialize};
+
+use super::scan::{Scan, Stamp};
+use super::{cut, not_found};
+use crate::networks::NAMES;
+
+/// Shares at most.
+const SHARES_MAX: usize = 200_000;
+
+/// A share as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) path: PathBuf,
+    pub(super) stamp: Stamp,
+    /// It stands in a watched folder; otherwise it was named.
+    pub(super) watched: bool,
+    pub(super) files: usize,
+    pub(super) link: String,
+    /// How those of its files sound that are music: index, kilobits a second, samples a second, seconds.
+    pub(super) sounds: Vec<(usize, u32, u32, u32)>,
+}
+
+/// A share.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) path: PathBuf,
+    pub(super) stamp: Stamp,
+    pub(super) watched: bool,
+    files: usize,
+    state: ShareState,
+    /// What of it is hashed is known and kept.
+    pub(super) hashed: bool,
+    hashed_bytes: u64,
+    link: Option<String>,
+    /// On which networks it is offered, one bit each.
+    networks: u8,
+    problem: Option<Problem>,
+}
+
+/// What follows from looking at the disk.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Follows {
+    /// These are to be taken from the shelf.
+    pub(super) withdraw: Vec<u64>,
+    /// These were known before and are there again.
+    pub(super) offer: Vec<u64>,
+    /// These have another name.
+    pub(super) renamed: Vec<u64>,
+    /// These are to be forgotten.
+    pub(super) forget: Vec<u64>,
+}
+
+/// All shares.
+#[derive(Default)]
+pub(super) struct Library {
+    items: BTreeMap<u64, Item>,
+    by_path: BTreeMap<PathBuf, u64>,
+    last: u64,
+    /// What waits for being hashed, in order.
+    pub(super) queue: VecDeque<u64>,
+    folders: BTreeMap<PathBuf, Option<Problem>>,
+    bytes: u64,
+    changed: BTreeSet<u64>,
+    removed: Vec<u64>,
+}
+
+impl Item {
+    fn view(&self, id: u64) -> Share {
+        Share {
+            id,
+            name: self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: self.path.display().to_string(),
+            bytes: self.stamp.bytes,
+            files: self.files,
+            state: self.state,
+            hashed_bytes: self.hashed_bytes,
+            link: self.link.clone(),
+            networks: NAMES
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| self.networks & 1 << place != 0)
+                .map(|(_, name)| (*name).into())
+                .collect(),
+            problem: self.problem.clone(),
+        }
+    }
+}
+
+impl Library {
+    /// A share of an earlier run.
+    pub(super) fn load(&mut self, id: u64, kept: &Kept) {
+        let item = Item {
+            path: kept.path.clone(),
+            stamp: kept.stamp,
+            watched: kept.watched,
+            files: kept.files,
+            state: ShareState::Offered,
+            hashed: true,
+            hashed_bytes: kept.stamp.bytes,
+            link: Some(kept.link.clone()),
+            networks: 0,
+            problem: None,
+        };
+        self.bytes += item.stamp.bytes;
+        self.by_path.insert(item.path.clone(), id);
+        self.items.insert(id, item);
+        self.last = self.last.max(id);
+    }
+
+    pub(super) fn item(&self, id: u64) -> Option<&Item> {
+        self.items.get(&id)
+    }
+
+    pub(super) fn view(&self, id: u64) -> Result<Share, Problem> {
+        self.items.get(&id).map(|item| item.view(id)).ok_or_else(|| not_found("share", id))
+    }
+
+    pub(super) fn at(&self, path: &Path) -> Option<u64> {
+        self.by_path.get(path).copied()
+    }
+
+    pub(super) fn page(&self, query: &LibraryQuery) -> Page<Share> {
+        let LibraryQuery { offset, limit, q } = query;
+        let wanted = q.as_ref().map(|q| q.to_lowercase()).filter(|q| !q.is_empty());
+        let fits = |item: &Item| wanted.as_ref().is_none_or(|wanted| item.path.to_string_lossy().to_lowercase().contains(wanted));
+        let limit = cut(limit.unwrap_or(100));
+        if wanted.is_none() {
+            let items = self.items.iter().skip(*offset).take(limit).map(|(id, item)| item.view(*id)).collect();
+            return Page { total: self.items.len(), offset: *offset, items };
+        }
+        let (mut total, mut items) = (0, Vec::new());
+        for (id, item) in self.items.iter().filter(|(_, item)| fits(item)) {
+            if total >= *offset && items.len() < limit {
+                items.push(item.view(*id));
+            }
+            total += 1;
+        }
+        Page { total, offset: *offset, items }
+    }
+
+    pub(super) fn counts(&self) -> LibraryCounts {
+        LibraryCounts { shares: self.items.len(), bytes: self.bytes, hashing: self.queue.len() }
+    }
+
+    /// What was named, and not found in a folder.
+    pub(super) fn named(&self) -> Vec<PathBuf> {
+        self.items.values().filter(|item| !item.watched).map(|item| item.path.clone()).collect()
+    }
+
+    pub(super) fn set_folders(&mut self, folders: &[PathBuf]) {
+        self.folders.retain(|folder, _| folders.contains(folder));
+        for folder in folders {
+            self.folders.entry(folder.clone()).or_default();
+        }
+    }
+
+    pub(super) fn folder_views(&self) -> Vec<Folder> {
+        let view = |(path, problem): (&PathBuf, &Option<Problem>)| Folder {
+            path: path.display().to_string(),
+            shares: self.by_path.range(path.clone()..).take_while(|(below, _)| below.starts_with(path)).count(),
+            problem: problem.clone(),
+        };
+        self.folders.iter().map(view).collect()
+    }
+
+    /// Whether a path lies in a watched folder.
+    pub(super) fn is_watched(&self, path: &Path) -> bool {
+        self.folders.keys().any(|folder| path.starts_with(folder) && path != folder)
+    }
+
+    /// Something that is to be hashed.
+    pub(super) fn add(&mut self, path: PathBuf, stamp: Stamp, watched: bool) -> Result<u64, Problem> {
+        if self.items.len() >= SHARES_MAX {
+            return Err(Problem::new(format!("there are {SHARES_MAX} shares already"))
+                .hint("share folders as a whole")
+                .kind(ProblemKind::Unavailable));
+        }
+        self.last += 1;
+        let item = Item {
+            path: path.clone(),
+            stamp,
+            watched,
+            files: 1,
+            state: ShareState::Hashing,
+            hashed: false,
+            hashed_bytes: 0,
+            link: None,
+            networks: 0,
+            problem: None,
+        };
+        self.bytes += stamp.bytes;
+        self.by_path.insert(path, self.last);
+        self.items.insert(self.last, item);
+        self.queue.push_back(self.last);
+        self.changed.insert(self.last);
+        Ok(self.last)
+    }
+
+    /// It has other bytes than before.
+    fn rehash(&mut self, id: u64, stamp: Stamp) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        self.bytes = self.bytes - item.stamp.bytes + stamp.bytes;
+        (item.stamp, item.state, item.hashed, item.hashed_bytes) = (stamp, ShareState::Hashing, false, 0);
+        (item.link, item.problem, item.networks) = (None, None, 0);
+        if !self.queue.contains(&id) {
+            self.queue.push_back(id);
+        }
+        self.changed.insert(id);
+    }
+
+    pub(super) fn forget(&mut self, id: u64) -> Option<Item> {
+        let item = self.items.remove(&id)?;
+        self.bytes -= item.stamp.bytes;
+        self.by_path.remove(&item.path);
+        self.queue.retain(|other| *other != id);
+        self.changed.remove(&id);
+        self.removed.push(id);
+        Some(item)
+    }
+
+    /// How far hashing is.
+    pub(super) fn on_progress(&mut self, id: u64, hashed_bytes: u64) {
+        if let Some(item) = self.items.get_mut(&id).filter(|item| item.state == ShareState::Hashing && item.hashed_bytes != hashed_bytes) {
+            item.hashed_bytes = hashed_bytes;
+            self.changed.insert(id);
+        }
+    }
+
+    /// It is hashed; what is kept of it.
+    pub(super) fn on_hashed(&mut self, id: u64, files: usize, link: String, sounds: Vec<(usize, u32, u32, u32)>) -> Option<Kept> {
+        let item = self.items.get_mut(&id)?;
+        (item.state, item.hashed, item.hashed_bytes) = (ShareState::Offered, true, item.stamp.bytes);
+        (item.files, item.link) = (files, Some(link.clone()));
+        self.changed.insert(id);
+        Some(Kept { path: item.path.clone(), stamp: item.stamp, watched: item.watched, files, link, sounds })
+    }
+
+    /// It cannot be offered.
+    pub(super) fn on_failed(&mut self, id: u64, problem: Problem) {
+        if let Some(item) = self.items.get_mut(&id) {
+            (item.state, item.problem) = (ShareState::Failed, Some(problem));
+            self.changed.insert(id);
+        }
+    }
+
+    /// It has another stamp than when its hashing began.
+    pub(super) fn hash_again(&mut self, id: u64, stamp: Option<Stamp>) {
+        match stamp {
+            Some(stamp) => self.rehash(id, stamp),
+            None => self.set_missing(id),
+        }
+    }
+
+    /// It has another name.
+    pub(super) fn on_renamed(&mut self, id: u64, link: String) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.link = Some(link);
+            item.state = ShareState::Offered;
+            self.changed.insert(id);
+        }
+    }
+
+    pub(super) fn set_offered(&mut self, id: u64, network: usize, offered: bool) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        let before = item.networks;
+        if offered {
+            item.networks |= 1 << network;
+        } else {
+            item.networks &= !(1 << network);
+        }
+        if item.networks != before {
+            self.changed.insert(id);
+        }
+    }
+
+    fn set_missing(&mut self, id: u64) {
+        if let Some(item) = self.items.get_mut(&id).filter(|item| item.state != ShareState::Missing) {
+            (item.state, item.networks) = (ShareState::Missing, 0);
+            self.queue.retain(|other| *other != id);
+            self.changed.insert(id);
+        }
+    }
+
+    /// The disk was looked at.
+    pub(super) fn on_scan(&mut self, scan: &Scan) -> Follows {
+        let mut follows = Follows::default();
+        let mut broken: BTreeSet<&Path> = BTreeSet::new();
+        for (folder, problem) in &scan.folders {
+            if let Some(known) = self.folders.get_mut(folder) {
+                known.clone_from(problem);
+            }
+            if problem.is_some() {
+                broken.insert(folder);
+            }
+        }
+        // Who has gone may be who has come.
+        let gone: BTreeMap<Stamp, u64> = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.watched && item.hashed && !scan.files.contains_key(&item.path))
+            .map(|(id, item)| (item.stamp, *id))
+            .collect();
+        let mut moved = BTreeSet::new();
+        for (path, stamp) in &scan.files {
+            match self.by_path.get(path).copied() {
+                Some(id) => self.look(id, Some(*stamp), &mut follows),
+                None => match gone.get(stamp).filter(|id| !moved.contains(*id)) {
+                    Some(&id) => {
+                        moved.insert(id);
+                        self.rename(id, path);
+                        follows.renamed.push(id);
+                    }
+                    None => drop(self.add(path.clone(), *stamp, true)),
+                },
+            }
+        }
+        for (path, stamp) in &scan.named {
+            if let Some(id) = self.by_path.get(path).copied().filter(|id| self.items.get(id).is_some_and(|item| !item.watched)) {
+                self.look(id, *stamp, &mut follows);
+            }
+        }
+        let vanished: Vec<u64> = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.watched && !scan.files.contains_key(&item.path))
+            // What was named while folders were looked at, or is too fresh, is there all the same.
+            .filter(|(_, item)| !(self.is_watched(&item.path) && super::scan::stamp_of(&item.path).is_some()))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in vanished {
+            let Some(item) = self.items.get(&id) else { continue };
+            let unreadable = broken.iter().any(|folder| item.path.starts_with(folder));
+            follows.withdraw.push(id);
+            if unreadable {
+                // A disk that is not there comes back with the same files.
+                self.set_missing(id);
+            } else {
+                self.forget(id);
+                follows.forget.push(id);
+            }
+        }
+        follows
+    }
+
+    fn look(&mut self, id: u64, stamp: Option<Stamp>, follows: &mut Follows) {
+        let Some(item) = self.items.get(&id) else { return };
+        match stamp {
+            None if item.state != ShareState::Missing => {
+                follows.withdraw.push(id);
+                self.set_missing(id);
+            }
+            None => {}
+            Some(stamp) if stamp != item.stamp || item.state == ShareState::Missing && !item.hashed => {
+                follows.withdraw.push(id);
+                self.rehash(id, stamp);
+            }
+            Some(_) if item.state == ShareState::Missing => {
+                if let Some(item) = self.items.get_mut(&id) {
+                    item.state = ShareState::Offered;
+                }
+                self.changed.insert(id);
+                follows.offer.push(id);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn rename(&mut self, id: u64, path: &Path) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        self.by_path.remove(&item.path);
+        self.by_path.insert(path.to_owned(), id);
+        item.path = path.to_owned();
+        item.networks = 0;
+        self.changed.insert(id);
+    }
+
+    /// What has changed since this was last asked for: shares, and the numbers of those that are no more.
+    pub(super) fn take_changed(&mut self) -> (Vec<Share>, Vec<u64>) {
+        let changed = std::mem::take(&mut self.changed);
+        (changed.into_iter().filter_map(|id| self.view(id).ok()).collect(), std::mem::take(&mut self.removed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(inode: u64, mark: u64) -> Stamp {
+        Stamp { device: 1, inode, bytes: 10, mark }
+    }
+
+    fn scan(files: &[(&str, Stamp)]) -> Scan {
+        let files = files.iter().map(|(path, stamp)| (PathBuf::from(path), *stamp)).collect();
+        Scan { files, folders: vec![("/f".into(), None)], ..Scan::default() }
+    }
+
+    fn library() -> Library {
+        let mut library = Library::default();
+        library.set_folders(&["/f".into()]);
+        library.on_scan(&scan(&[("/f/a", stamp(1, 1)), ("/f/b", stamp(2, 1))]));
+        for id in [1, 2] {
+            library.on_hashed(id, 1, format!("link {id}"), Vec::new());
+        }
+        library.queue.clear();
+        library
+    }
+
+    #[test]
+    fn a_rename_is_no_new_file_and_a_removal_is_noticed() {
+        let mut library = library();
+        let follows = library.on_scan(&scan(&[("/f/c", stamp(1, 1))]));
+        assert_eq!(follows, Follows { withdraw: vec![2], renamed: vec![1], forget: vec![2], ..Follows::default() });
+        assert_eq!((library.at(Path::new("/f/c")), library.at(Path::new("/f/a")), library.queue.len()), (Some(1), None, 0));
+    }
+
+    #[test]
+    fn what_was_written_to_is_hashed_again() {
+        let mut library = library();
+        let follows = library.on_scan(&scan(&[("/f/a", stamp(1, 2)), ("/f/b", stamp(2, 1))]));
+        assert_eq!((follows.withdraw, library.queue.clone()), (vec![1], VecDeque::from([1])));
+        assert_eq!(library.view(1).map(|share| share.state), Ok(ShareState::Hashing));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_takes_nothing_away_for_good() {
+        let mut library = library();
+        let problem = Some(Problem::new("gone"));
+        let broken = Scan { folders: vec![("/f".into(), problem.clone())], ..Scan::default() };
+        let follows = library.on_scan(&broken);
+        assert_eq!((follows.withdraw, follows.forget), (vec![1, 2], vec![]));
+        assert_eq!(
+            (library.folder_views()[0].problem.clone(), library.view(1).map(|share| share.state)),
+            (problem, Ok(ShareState::Missing))
+        );
+        let follows = library.on_scan(&scan(&[("/f/a", stamp(1, 1)), ("/f/b", stamp(2, 1))]));
+        assert_eq!((follows.offer, library.queue.len()), (vec![1, 2], 0));
+    }
+}

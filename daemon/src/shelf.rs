@@ -1,0 +1,172 @@
+//! What a running node offers: files that are hashed already, on every network that is joined, and on those that are joined later.
+//!
+//! Publishing ten thousand files at once would fill every queue there is, so each tick begins some.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hexad_api::Problem;
+use hexad_core::{OpId, Operation, Share, ShareId};
+use hexad_driver::transfers::Transfers;
+use hexad_library::Sound;
+
+use crate::books::Books;
+use crate::membership::Membership;
+use crate::networks::Wish;
+use crate::publish::Prepared;
+
+/// What is begun in a tick on one network.
+const BEGUN_MAX: usize = 250;
+
+/// What tells one thing on the shelf from another: a share of the library, or a download that is given on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Share(u64),
+    Download(u64),
+}
+
+/// What became of something on the shelf.
+pub(crate) enum ShelfNews {
+    /// It is offered on that network.
+    Offered(Key, usize),
+    /// It is not, or no longer; why, where something went wrong.
+    Not(Key, usize, Option<Problem>),
+    /// It cannot be offered anywhere.
+    Unreadable(Key, Problem),
+}
+
+struct Item {
+    share: ShareId,
+    /// It never leaves a swarm (BEP 27), or a swarm has nothing for it.
+    private: bool,
+    has_torrent: bool,
+    sounds: Vec<(usize, Sound)>,
+    /// Where it is offered, or will be.
+    ops: BTreeMap<usize, OpId>,
+}
+
+/// All that is offered.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    items: BTreeMap<Key, Item>,
+    by_op: BTreeMap<OpId, (Key, usize)>,
+    /// What is yet to be begun, by network.
+    queues: BTreeMap<usize, VecDeque<Key>>,
+}
+
+impl Shelf {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Puts things on the shelf; what cannot be read is told in `news`.
+    pub(crate) fn put(
+        &mut self,
+        prepared: Vec<(Key, Prepared)>,
+        books: &mut Books,
+        transfers: &Transfers,
+        networks: &mut [Membership],
+        news: &mut Vec<ShelfNews>,
+    ) {
+        let mut shares: Vec<(ShareId, Share)> = Vec::with_capacity(prepared.len());
+        for (key, one) in prepared {
+            self.take(key, books, transfers, networks);
+            let share = books.share();
+            if let Err(wrong) = transfers.open_share(share, one.share.layout.clone(), one.paths) {
+                let hint = wrong.hint().unwrap_or_else(|| "wait until nothing writes to the files".to_owned());
+                news.push(ShelfNews::Unreadable(key, Problem::new(wrong.to_string()).hint(hint)));
+                continue;
+            }
+            let item = Item {
+                share,
+                private: one.share.is_private(),
+                has_torrent: !one.share.torrent.is_empty(),
+                sounds: one.sounds,
+                ops: BTreeMap::new(),
+            };
+            shares.push((share, one.share));
+            for (network, membership) in networks.iter().enumerate() {
+                if membership.is_joined() && item.suits(membership) {
+                    self.queues.entry(network).or_default().push_back(key);
+                }
+            }
+            self.items.insert(key, item);
+        }
+        books.put_all(shares);
+    }
+
+    /// Takes something off the shelf; whether it was there.
+    pub(crate) fn take(&mut self, key: Key, books: &mut Books, transfers: &Transfers, networks: &mut [Membership]) -> bool {
+        let Some(item) = self.items.remove(&key) else { return false };
+        for (network, op) in item.ops {
+            self.by_op.remove(&op);
+            networks[network].cancel(op);
+        }
+        transfers.close(item.share);
+        books.remove(item.share);
+        true
+    }
+
+    /// A network is joined: everything is to be offered there.
+    pub(crate) fn on_joined(&mut self, network: usize, membership: &Membership) {
+        let keys = self.items.iter().filter(|(_, item)| item.suits(membership)).map(|(key, _)| *key).collect();
+        self.queues.insert(network, keys);
+    }
+
+    /// A network is no more.
+    pub(crate) fn on_down(&mut self, network: usize, news: &mut Vec<ShelfNews>) {
+        self.queues.remove(&network);
+        for (key, item) in &mut self.items {
+            if let Some(op) = item.ops.remove(&network) {
+                self.by_op.remove(&op);
+                news.push(ShelfNews::Not(*key, network, None));
+            }
+        }
+    }
+
+    /// Begins some of what is yet to be begun.
+    pub(crate) fn tick(&mut self, books: &mut Books, networks: &mut [Membership]) {
+        for (network, queue) in &mut self.queues {
+            let Some(membership) = networks.get_mut(*network).filter(|membership| membership.is_joined()) else { continue };
+            for _ in 0..BEGUN_MAX {
+                let Some(key) = queue.pop_front() else { break };
+                let Some(item) = self.items.get_mut(&key).filter(|item| !item.ops.contains_key(network)) else { continue };
+                if !item.sounds.is_empty() {
+                    let tell = books.op();
+                    membership.ask(tell, Wish::Sounds(item.share, item.sounds.clone()));
+                }
+                let op = books.op();
+                item.ops.insert(*network, op);
+                self.by_op.insert(op, (key, *network));
+                membership.start(op, Operation::Publish { share: item.share });
+            }
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+    }
+
+    /// Whether `op` offers something of the shelf.
+    pub(crate) fn owns(&self, op: OpId) -> bool {
+        self.by_op.contains_key(&op)
+    }
+
+    /// An offer is in effect.
+    pub(crate) fn on_done(&self, op: OpId) -> Option<ShelfNews> {
+        self.by_op.get(&op).map(|(key, network)| ShelfNews::Offered(*key, *network))
+    }
+
+    /// An offer has failed.
+    pub(crate) fn on_failed(&mut self, op: OpId, problem: &Problem) -> Option<ShelfNews> {
+        let (key, network) = self.by_op.remove(&op)?;
+        if let Some(item) = self.items.get_mut(&key) {
+            item.ops.remove(&network);
+        }
+        Some(ShelfNews::Not(key, network, Some(problem.clone())))
+    }
+}
+
+impl Item {
+    /// Whether it can be offered there.
+    fn suits(&self, membership: &Membership) -> bool {
+        let opening = &membership.opening;
+        opening.abilities.publish && if opening.is_swarm { self.has_torrent } else { !self.private }
+    }
+}

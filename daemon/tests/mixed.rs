@@ -1,0 +1,140 @@
+//! One download that several networks feed at the same time, on real sockets, each source throttled or held back so that every one gives something.
+
+mod common;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use common::{Home, await_that, bytes, door, gnutella, kazaa, kazaa_founder, quiet_bittorrent};
+use hexad_api::node::{Daemon, DownloadState, LibraryQuery, NewDownload, ShareState};
+use hexad_api::{GnutellaMode, NetworkSettings};
+use hexad_daemon::open_node;
+
+const FILE_BYTES: usize = 8 << 20;
+/// What every source has given before the next comes in.
+const SOMETHING: u64 = 256 << 10;
+
+/// A way to `to` that lets so many bytes a second come back.
+fn slow_way(to: SocketAddr, bytes_per_s: usize) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let Ok(far) = TcpStream::connect(to) else { continue };
+            let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else { continue };
+            thread::spawn(move || pass_on(near_again, far_again, None));
+            thread::spawn(move || pass_on(far, near, Some(bytes_per_s)));
+        }
+    });
+    address
+}
+
+/// Passes on what comes, in slices of a twentieth of a second where there is a rate.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, bytes_per_s: Option<usize>) {
+    let slice = bytes_per_s.map_or(1 << 16, |rate| rate / 20).max(1);
+    let mut buffer = vec![0; slice];
+    while let Ok(count) = from.read(&mut buffer) {
+        if count == 0 || to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+        if bytes_per_s.is_some() {
+            thread::park_timeout(Duration::from_millis(50) * u32::try_from(count).unwrap_or(0) / u32::try_from(slice).unwrap_or(1));
+        }
+    }
+    let _ = (from.shutdown(std::net::Shutdown::Both), to.shutdown(std::net::Shutdown::Both));
+}
+
+/// A node that offers the film on one network; its home, where it is reached, and the link.
+fn source(network: NetworkSettings) -> (Home, Arc<dyn Daemon>, String, String) {
+    let (home, name) = (Home::new(), network.name());
+    fs::write(home.folder("shared").join("film.mkv"), bytes(FILE_BYTES, 7)).expect("written");
+    let settings = hexad_daemon::NodeSettings { rescan: Duration::from_secs(3600), ..home.settings(vec![network], &[name]) };
+    let node = open_node(settings).expect("a node");
+    let address = door(&*node, name);
+    let mut link = None;
+    await_that("the film to be offered", || {
+        let first = node.library(&LibraryQuery::default()).items.into_iter().next();
+        let offered = first.filter(|share| share.state == ShareState::Offered && share.networks == [name]);
+        link = offered.and_then(|share| share.link);
+        link.is_some()
+    });
+    (home, node, address, link.expect("a link"))
+}
+
+fn bytes_from(node: &dyn Daemon, id: u64, network: &str) -> (u64, u64) {
+    let detail = node.download(id).expect("a download");
+    let from = detail.by_network.into_iter().find(|from| from.name == network);
+    from.map_or((0, 0), |from| (from.bytes, from.bad_bytes))
+}
+
+fn state(node: &dyn Daemon, id: u64) -> DownloadState {
+    node.download(id).expect("a download").download.state
+}
+
+/// A node that fetches, from a seed and from a servent over slow ways; of Kazaa it only knows where it is.
+fn begun(home: &Home, seed: &str, servent: &str, kazaa_door: &str, link: &str) -> (Arc<dyn Daemon>, u64) {
+    let networks = vec![quiet_bittorrent(), gnutella(GnutellaMode::Ultrapeer, &[]), kazaa(kazaa_door)];
+    let node = open_node(home.settings(networks, &["bittorrent", "gnutella"])).expect("a node");
+    door(&*node, "bittorrent");
+    door(&*node, "gnutella");
+    let peers = [(seed, 1 << 20), (servent, 1 << 19)].map(|(at, rate)| slow_way(at.parse().expect("an address"), rate).to_string());
+    let request = NewDownload { source: link.to_owned(), peers: peers.to_vec(), ..NewDownload::default() };
+    let download = node.begin_download(request).expect("a download");
+    (node, download.id)
+}
+
+#[test]
+fn a_file_comes_from_three_networks_at_once_and_who_lies_is_dropped_and_counted() {
+    let (_seed_home, _seed, seed, link) = source(quiet_bittorrent());
+    let (servent_home, _servent, servent, same) = source(gnutella(GnutellaMode::Ultrapeer, &[]));
+    assert_eq!(link, same, "one content has one link");
+    let founder_home = Home::new();
+    let founder = open_node(founder_home.settings(vec![kazaa_founder()], &["kazaa"])).expect("a node");
+    let supernode = door(&*founder, "kazaa");
+    let (_leaf_home, _leaf, _, _) = source(kazaa(&supernode));
+    // What the servent has after its first MiB is something else than it has said.
+    let film = servent_home.folder("shared").join("film.mkv");
+    let mut lies = bytes(FILE_BYTES, 7);
+    lies[1 << 20..].fill(0xee);
+    fs::OpenOptions::new().write(true).open(&film).and_then(|mut file| file.write_all(&lies)).expect("written over");
+
+    let home = Home::new();
+    let (node, id) = begun(&home, &seed, &servent, &supernode, &link);
+    await_that("both to give", || ["bittorrent", "gnutella"].iter().all(|network| bytes_from(&*node, id, network).0 >= SOMETHING));
+    assert_ne!(state(&*node, id), DownloadState::Complete);
+    await_that("the liar to be found out", || bytes_from(&*node, id, "gnutella").1 > 0);
+    // A source that is found later joins in.
+    node.join("kazaa").expect("a network");
+    await_that("the film to be complete", || state(&*node, id) == DownloadState::Complete);
+
+    let detail = node.download(id).expect("a download");
+    let path = detail.download.path.clone().expect("a path");
+    assert!(fs::read(path).expect("readable") == bytes(FILE_BYTES, 7), "what has arrived is what was published");
+    for network in ["bittorrent", "gnutella", "kazaa"] {
+        assert!(bytes_from(&*node, id, network).0 >= SOMETHING, "{network} has given too little: {:?}", detail.by_network);
+    }
+    let bad: Vec<u64> = ["bittorrent", "gnutella", "kazaa"].map(|network| bytes_from(&*node, id, network).1).to_vec();
+    assert!(bad[0] == 0 && bad[1] > 0 && bad[2] == 0, "only one has lied: {bad:?}");
+    assert!(bad[1] <= 2 << 20, "it was not asked much longer: {bad:?}");
+    assert!(detail.warnings.iter().any(|warning| warning.contains("from gnutella were wrong")), "{:?}", detail.warnings);
+}
+
+#[test]
+fn a_network_that_goes_away_in_the_middle_does_not_stop_the_fetch() {
+    let (_seed_home, _seed, seed, link) = source(quiet_bittorrent());
+    let (_servent_home, _servent, servent, _) = source(gnutella(GnutellaMode::Ultrapeer, &[]));
+    let home = Home::new();
+    let (node, id) = begun(&home, &seed, &servent, &format!("{}@127.0.0.1:9", "ab".repeat(32)), &link);
+    await_that("both to give", || ["bittorrent", "gnutella"].iter().all(|network| bytes_from(&*node, id, network).0 >= SOMETHING));
+    node.leave("bittorrent").expect("a network");
+    await_that("the film to be complete", || state(&*node, id) == DownloadState::Complete);
+    let detail = node.download(id).expect("a download");
+    let path = detail.download.path.clone().expect("a path");
+    assert!(fs::read(path).expect("readable") == bytes(FILE_BYTES, 7), "what has arrived is what was published");
+    let (from_swarm, from_servent) = (bytes_from(&*node, id, "bittorrent").0, bytes_from(&*node, id, "gnutella").0);
+    assert!(from_swarm >= SOMETHING && from_servent >= SOMETHING && from_swarm < FILE_BYTES as u64, "{:?}", detail.by_network);
+}

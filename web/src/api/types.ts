@@ -1,0 +1,204 @@
+// The words between a node and this page, as hexad-api (module `node`) serialises them. Bytes and rates are whole numbers, times are
+// seconds since 1970, and what is not known is left out.
+
+export type Problem = { message: string; hint?: string };
+export type Page<T> = { total: number; offset: number; items: T[] };
+
+export const NETWORKS = ['bittorrent', 'chord', 'freenet', 'gnutella', 'kazaa', 'napster'] as const;
+export type NetworkName = (typeof NETWORKS)[number];
+
+export type Totals = {
+  version: string;
+  uptime_s: number;
+  down_bytes_per_s: number;
+  up_bytes_per_s: number;
+  downloads: { active: number; complete: number; failed: number; total: number };
+  library: { shares: number; bytes: number; hashing: number };
+  memory_bytes: number;
+  download_dir: string;
+};
+export type Status = Totals & { networks: NetworkStatus[] };
+
+export type NetworkState = 'joining' | 'joined' | 'failed' | 'left';
+export type NetworkStatus = {
+  name: NetworkName;
+  state: NetworkState;
+  peers: number;
+  figures: Record<string, number>;
+  doors: { address: string; purpose: string }[];
+  problem?: Problem;
+  abilities: { search: boolean; lookup: boolean; publish: boolean; fetch: boolean };
+  overlay?: Overlay;
+};
+
+export type OverlayKind = 'swarm' | 'ring' | 'neighbourhood' | 'mesh' | 'tiers' | 'index';
+export type Overlay = { kind: OverlayKind; me: Neighbour; peers: Neighbour[] };
+export type Neighbour = {
+  id: string;
+  address?: string;
+  /** finger, successor, predecessor, supernode, leaf, ultrapeer, neighbour, server, peer, seed or self. */
+  role: string;
+  /** 0 to 1, on a ring or a circle of locations. */
+  place?: number;
+  latency_ms?: number;
+};
+
+export type NewSearch = {
+  words: string[];
+  on?: string[];
+  results_max?: number;
+  timeout_s?: number;
+  at_least_bytes?: number;
+  at_most_bytes?: number;
+};
+export type SearchState = 'running' | 'done' | 'failed';
+export type Search = { id: number; words: string[]; on: string[]; state: SearchState; results: number; problem?: Problem };
+export type MediaKind = 'audio' | 'video' | 'image' | 'text' | 'archive' | 'program' | 'other';
+export type Result = {
+  result: number;
+  name: string;
+  size_bytes?: number;
+  link: string;
+  proven: boolean;
+  networks: string[];
+  sources: number;
+  kind?: MediaKind;
+  bitrate_kbps?: number;
+  seconds?: number;
+  rank: number;
+};
+export type SearchDetail = Omit<Search, 'results'> & { total?: number; offset?: number; results: Result[] };
+
+export type NewDownload = { source: string; on?: string[]; into?: string; peers?: string[]; select?: string[]; seed?: boolean };
+export type DownloadState = 'looking' | 'checking' | 'fetching' | 'seeding' | 'complete' | 'paused' | 'failed';
+export type Download = {
+  id: number;
+  name: string;
+  state: DownloadState;
+  source: string;
+  on: string[];
+  into: string;
+  wanted_bytes: number;
+  verified_bytes: number;
+  down_bytes_per_s: number;
+  up_bytes_per_s: number;
+  downloaded_bytes: number;
+  uploaded_bytes: number;
+  peers?: number;
+  seeds?: number;
+  eta_s?: number;
+  added_s: number;
+  completed_s?: number;
+  path?: string;
+  unproven: boolean;
+  problem?: Problem;
+};
+export type RateAt = { at_s: number; down_bytes_per_s: number; up_bytes_per_s: number };
+export type DownloadDetail = Download & {
+  by_network: { name: string; bytes: number; peers?: number; problem?: Problem }[];
+  /** Up to 400 parts in order, each 0 to 100: how much of it is verified. */
+  blocks: number[];
+  rates: RateAt[];
+  warnings: string[];
+};
+
+export type ShareState = 'hashing' | 'offered' | 'missing' | 'failed';
+export type Share = {
+  id: number;
+  name: string;
+  path: string;
+  bytes: number;
+  files: number;
+  state: ShareState;
+  hashed_bytes: number;
+  link?: string;
+  networks: string[];
+  problem?: Problem;
+};
+export type Folder = { path: string; shares: number; problem?: Problem };
+
+export type UpSettings = {
+  download_dir: string;
+  shared_dirs: string[];
+  seed: boolean;
+  networks: Record<string, boolean>;
+  restart?: string[];
+};
+
+export type LabParameter = { name: string; default: string; help: string };
+export type LabScenario = {
+  name: string;
+  about: string;
+  parameters: LabParameter[];
+  claims: string[];
+  /** What to set so that it takes seconds, where the lab says so. */
+  small?: Record<string, string>;
+};
+export type LabEvent =
+  | { event: 'scenario'; name: string }
+  | { event: 'phase'; name: string }
+  | { event: 'step'; done: number; events: number };
+export type LabCell = number | string | null;
+export type LabColumn = { name: string; unit: string };
+export type LabTable = { name: string; title: string; columns: LabColumn[]; rows: LabCell[][] };
+export type LabVerdict = {
+  claim: string;
+  source?: string;
+  row: string;
+  expected: string;
+  tolerance: string;
+  measured: number | null;
+  least: number | null;
+  most: number | null;
+  interval: number;
+  seeds: number;
+  holds: boolean;
+  remarks?: string[];
+};
+export type LabPhase = { name: string; events: number; wall_s: number; cpu_s: number; events_per_cpu_s: number };
+export type LabReport = {
+  line: string;
+  scenario: string;
+  seed: number;
+  nodes: number;
+  events: number;
+  virtual_s: number;
+  wall_s: number;
+  cpu_s: number;
+  events_per_cpu_s: number;
+  peak_memory_bytes: number;
+  memory_before_bytes: number;
+  digest: string;
+  phases: LabPhase[];
+  tables: LabTable[];
+  findings: LabVerdict[];
+  remarks: string[];
+  written: string[];
+  same?: boolean;
+};
+export type LabRun = {
+  id: number;
+  state: 'running' | 'done' | 'failed';
+  phase?: string;
+  progress?: number;
+  report?: LabReport;
+  problem?: Problem;
+};
+
+export type Change =
+  | { kind: 'hello'; version: string }
+  | { kind: 'status'; status: Totals }
+  | { kind: 'network'; network: NetworkStatus }
+  | { kind: 'overlay'; name: NetworkName; overlay: Overlay }
+  | { kind: 'download'; download: Download }
+  | { kind: 'download_removed'; id: number }
+  | { kind: 'search'; search: Search }
+  | { kind: 'result'; search: number; result: Result }
+  | { kind: 'share'; share: Share }
+  | { kind: 'share_removed'; id: number }
+  | { kind: 'lab'; run: number; event: LabEvent }
+  | { kind: 'warning'; message: string };
+
+export const CHANGES: Change['kind'][] = [
+  'hello', 'status', 'network', 'overlay', 'download', 'download_removed', 'search', 'result', 'share', 'share_removed', 'lab', 'warning',
+];

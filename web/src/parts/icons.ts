@@ -1,0 +1,38 @@
+// Our own icons, 16 by 16, one stroke; drawn so that they stand beside text of 13 pixels.
+
+export const ICONS = {
+  search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10ZM10.6 10.6 14 14',
+  downloads: 'M8 2v8M4.8 7 8 10.2 11.2 7M2.5 13.5h11',
+  library: 'M2.5 13V3.5h3.6l1.6 2h5.8V13ZM2.5 8h11',
+  networks: 'M8 1.8l5.4 3.1v6.2L8 14.2l-5.4-3.1V4.9ZM8 8V1.8M8 8l5.4 3.1M8 8l-5.4 3.1',
+  lab: 'M6 2h4M6.7 2v4.4L3 12.6c-.4.8.1 1.6 1 1.6h8c.9 0 1.4-.8 1-1.6L9.3 6.4V2M4.7 10h6.6',
+  settings: 'M2 4.5h7M12 4.5h2M2 11.5h2M7 11.5h7M10.5 6a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3ZM5.5 13a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3Z',
+  pause: 'M5.5 3v10M10.5 3v10',
+  play: 'M4.5 2.8v10.4L13 8Z',
+  close: 'M3.5 3.5l9 9M12.5 3.5l-9 9',
+  remove: 'M2.5 4.5h11M6 4.5V2.5h4v2M4 4.5l.6 9h6.8l.6-9M6.6 7v4M9.4 7v4',
+  copy: 'M5.5 5.5V2.5h8v8h-3M2.5 5.5h8v8h-8Z',
+  check: 'M2.8 8.6l3.4 3.4 7-7.6',
+  proven: 'M8 1.7l5 1.9v4c0 3.2-2 5.5-5 6.7-3-1.2-5-3.5-5-6.7v-4ZM5.6 7.9l1.8 1.8 3.1-3.4',
+  warning: 'M8 2.2 14.3 13.3H1.7ZM8 6.5v3.2M8 11.3v.4',
+  up: 'M8 13V3M4.5 6.5 8 3l3.5 3.5',
+  down: 'M8 3v10M4.5 9.5 8 13l3.5-3.5',
+  plus: 'M8 3v10M3 8h10',
+  more: 'M13 8a5 5 0 1 1-1.5-3.6M13 2.2v2.6h-2.6',
+  light: 'M8 10.8a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6ZM8 1.5v1.4M8 13.1v1.4M1.5 8h1.4M13.1 8h1.4M3.4 3.4l1 1M11.6 11.6l1 1M3.4 12.6l1-1M11.6 4.4l1-1',
+  dark: 'M13.3 9.7A5.7 5.7 0 0 1 6.3 2.7a5.7 5.7 0 1 0 7 7Z',
+  system: 'M2 3h12v8H2ZM6 13.5h4',
+  keys: 'M1.5 4h13v8h-13ZM4 6.7h.1M6.7 6.7h.1M9.4 6.7h.1M12 6.7h.1M5 9.5h6',
+  back: 'M10 3 5 8l5 5',
+  file: 'M4 1.8h5l3 3v9.4H4ZM9 1.8v3h3',
+  folder: 'M1.8 12.8V3.5h4l1.5 1.7h6.9v7.6Z',
+  audio: 'M6 12V3.2l7-1.4v8.8M6 12a1.9 1.9 0 1 1-3.8 0A1.9 1.9 0 0 1 6 12ZM13 10.6a1.9 1.9 0 1 1-3.8 0 1.9 1.9 0 0 1 3.8 0Z',
+  video: 'M1.8 3.5h12.4v9H1.8ZM6.5 6v4l3.5-2Z',
+  image: 'M2 2.8h12v10.4H2ZM2 11l3.5-3.5 3 3 2-2L14 11.5M10.5 6.2h.1',
+  text: 'M4 1.8h5l3 3v9.4H4ZM6 7.5h4M6 9.7h4M6 11.9h2.5',
+  archive: 'M2 3h12v3H2ZM3 6v7.5h10V6M6.5 9h3',
+  program: 'M1.8 3h12.4v10H1.8ZM4.5 6.5l2 1.7-2 1.7M8 10.2h3',
+  other: 'M4 1.8h5l3 3v9.4H4ZM9 1.8v3h3',
+} as const;
+
+export type IconName = keyof typeof ICONS;
