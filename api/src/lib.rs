@@ -14,8 +14,8 @@ use std::sync::mpsc::Receiver;
 
 pub use event::Event;
 pub use lab::{
-    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
-    LabVerdict, Laboratory,
+    LabCell, LabClaimsRequest, LabColumn, LabCompareRequest, LabComparison, LabEvent, LabParameter, LabPhase, LabReplay, LabReport,
+    LabRequest, LabScenario, LabTable, LabVerdict, Laboratory,
 };
 pub use problem::Problem;
 pub use request::{FcpRequest, FetchRequest, JoinRequest, Own, PublishRequest, SearchRequest, TrackerRequest};

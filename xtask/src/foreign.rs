@@ -20,6 +20,7 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "python3-libtorrent", present: libtorrent },
     Foreign { package: "opentracker", present: || find("opentracker").is_some() },
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
+    Foreign { package: "parallel", present: || find("parallel").is_some() },
     Foreign { package: "postgresql", present: postgresql },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::jobs::Plan;
 use super::Comparison;
+use super::jobs::Plan;
 use crate::outcome::Table;
 
 /// Examples, which are run small by the tests: their names, and what stands in them.

@@ -5,12 +5,72 @@ use crate::outcome::{Cell, Table, figure};
 
 /// What the document and the designs' papers lead one to expect, in words: claims.md A.
 const EXPECTED: &[(&str, [&str; 6])] = &[
-    ("napster", ["2", "1 server", "2", "client O(1), server O(N·F)", "1 + F records", "all online files found; the server is the one point of failure"]),
-    ("gnutella", ["Σ C(C-1)^(t-1), at most 2E-N+1", "up to N", "up to D out, D back", "O(C)", "O(C) and pings", "none beyond the horizon; no single point"]),
-    ("kazaa", ["1 + flood among S", "up to S supernodes", "2 + 2D'", "leaf O(1), supernode O(N/S·F)", "1 + F records", "none; a supernode's loss hits its leaves"]),
-    ("bittorrent", ["O(log N) by DHT", "1 swarm", "2 (tracker)", "peer set 40–80", "1 announce and handshakes", "completes while one distributed copy exists"]),
-    ("freenet", ["at most HTL times a small factor", "at most HTL nodes", "O(log² N) in an ideal small world", "table and store", "O(1) and learning", "none; data may vanish"]),
-    ("chord", ["½ log2 N lookups' hops, there and back", "1 owner and copies", "½ log2 N", "O(log N) + r", "O(log² N)", "found if stored and the ring is whole"]),
+    (
+        "napster",
+        [
+            "2",
+            "1 server",
+            "2",
+            "client O(1), server O(N·F)",
+            "1 + F records",
+            "all online files found; the server is the one point of failure",
+        ],
+    ),
+    (
+        "gnutella",
+        [
+            "Σ C(C-1)^(t-1), at most 2E-N+1",
+            "up to N",
+            "up to D out, D back",
+            "O(C)",
+            "O(C) and pings",
+            "none beyond the horizon; no single point",
+        ],
+    ),
+    (
+        "kazaa",
+        [
+            "1 + flood among S",
+            "up to S supernodes",
+            "2 + 2D'",
+            "leaf O(1), supernode O(N/S·F)",
+            "1 + F records",
+            "none; a supernode's loss hits its leaves",
+        ],
+    ),
+    (
+        "bittorrent",
+        [
+            "O(log N) by DHT",
+            "1 swarm",
+            "2 (tracker)",
+            "peer set 40–80",
+            "1 announce and handshakes",
+            "completes while one distributed copy exists",
+        ],
+    ),
+    (
+        "freenet",
+        [
+            "at most HTL times a small factor",
+            "at most HTL nodes",
+            "O(log² N) in an ideal small world",
+            "table and store",
+            "O(1) and learning",
+            "none; data may vanish",
+        ],
+    ),
+    (
+        "chord",
+        [
+            "½ log2 N lookups' hops, there and back",
+            "1 owner and copies",
+            "½ log2 N",
+            "O(log N) + r",
+            "O(log² N)",
+            "found if stored and the ring is whole",
+        ],
+    ),
 ];
 
 pub(super) fn all(runs: &Runs<'_>) -> Vec<Table> {
@@ -47,7 +107,8 @@ const MAIN: &[(&str, &str, &str)] = &[
 
 /// The six-way table, each network at its largest.
 fn main(runs: &Runs<'_>) -> Table {
-    let columns: Vec<(&str, &str)> = [("network", ""), ("users", "")].into_iter().chain(MAIN.iter().map(|&(name, unit, _)| (name, unit))).collect();
+    let columns: Vec<(&str, &str)> =
+        [("network", ""), ("users", "")].into_iter().chain(MAIN.iter().map(|&(name, unit, _)| (name, unit))).collect();
     let mut table = Table::new("networks", "Networks in the same world: what was measured", &columns);
     for name in &runs.networks {
         let size = runs.largest(name);
@@ -85,7 +146,11 @@ fn slopes(runs: &Runs<'_>) -> Table {
         ("exponent of bytes of state", ""),
         ("exponent of messages of a join", ""),
     ];
-    let mut table = Table::new("growth", "How figures grow with the number of users N: the slope of log over log, 0 for constant, 1 for linear", &columns);
+    let mut table = Table::new(
+        "growth",
+        "How figures grow with the number of users N: the slope of log over log, 0 for constant, 1 for linear",
+        &columns,
+    );
     for name in &runs.networks {
         let sizes = runs.sizes(name);
         let points = |row: &str| -> Vec<(f64, f64)> {
@@ -111,7 +176,8 @@ fn slopes(runs: &Runs<'_>) -> Table {
 
 /// Under churn, failures and attacks.
 fn seldom(runs: &Runs<'_>) -> Table {
-    let columns = [("network", ""), ("trouble", ""), ("answered at once", "share"), ("answered after repair", "share"), ("bytes of a node", "B/s")];
+    let columns =
+        [("network", ""), ("trouble", ""), ("answered at once", "share"), ("answered after repair", "share"), ("bytes of a node", "B/s")];
     let mut table = Table::new("trouble", "Searches answered when users go and come, vanish, or are killed", &columns);
     for name in &runs.networks {
         let size = runs.largest(name);
@@ -133,7 +199,11 @@ fn seldom(runs: &Runs<'_>) -> Table {
 
 /// All figures of all runs.
 fn raw(runs: &Runs<'_>) -> Table {
-    let mut table = Table::new("figures", "All figures of all runs", &[("network", ""), ("users", ""), ("seed", ""), ("figure", ""), ("value", ""), ("unit", "")]);
+    let mut table = Table::new(
+        "figures",
+        "All figures of all runs",
+        &[("network", ""), ("users", ""), ("seed", ""), ("figure", ""), ("value", ""), ("unit", "")],
+    );
     for run in &runs.runs {
         let users = super::users(run).unwrap_or(0);
         for row in run.tables.iter().filter(|given| given.name == "figures").flat_map(|given| &given.rows) {

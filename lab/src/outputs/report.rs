@@ -138,7 +138,9 @@ fn compared_blocks(comparison: &Comparison, compared: &[Stored], blocks: &mut Ve
     blocks.push(Block::Part("How each network is put into the world".into()));
     blocks.push(Block::List(comparison.remarks.clone()));
     blocks.push(Block::Part("Figures side by side".into()));
-    blocks.extend(comparison.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX && table.name != "figures").cloned().map(Block::Table));
+    blocks.extend(
+        comparison.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX && table.name != "figures").cloned().map(Block::Table),
+    );
     blocks.push(Block::Part("Questions".into()));
     let caption = format!("seeds {seeds} · digest {:016x} · {}", comparison.digest, repeats(compared));
     for plot in &comparison.plots {
@@ -174,7 +176,8 @@ fn claimed_blocks(claims: Vec<Judged>, blocks: &mut Vec<Block>) {
     )));
     let mut remarks: Vec<String> = claims.iter().flat_map(|claim| claim.remarks.clone()).collect();
     remarks.dedup();
-    let mut lines: Vec<String> = claims.iter().filter(|claim| !claim.line.is_empty()).map(|claim| format!("hexad lab replay '{}'", claim.line)).collect();
+    let mut lines: Vec<String> =
+        claims.iter().filter(|claim| !claim.line.is_empty()).map(|claim| format!("hexad lab replay '{}'", claim.line)).collect();
     lines.dedup();
     blocks.push(Block::Claims(claims));
     if !remarks.is_empty() {

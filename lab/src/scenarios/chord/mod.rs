@@ -16,11 +16,7 @@ pub use load::{LOAD, SURVIVAL};
 pub use routing::{FAILURES, HOPS, STEADY, STRETCH, TABLES};
 
 /// The pointers of every node of an ideal ring, for a world that is about more than Chord.
-pub(super) fn ideal_rings(
-    hosts: u32,
-    settings: &hexad_chord::Settings,
-    lives: impl Fn(u32) -> bool,
-) -> Vec<hexad_chord::Ring<u32>> {
+pub(super) fn ideal_rings(hosts: u32, settings: &hexad_chord::Settings, lives: impl Fn(u32) -> bool) -> Vec<hexad_chord::Ring<u32>> {
     oracle::Oracle::new(hosts, settings, lives).rings(settings)
 }
 

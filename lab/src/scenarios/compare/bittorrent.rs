@@ -16,7 +16,7 @@ const PEER_BYTES: usize = 6;
 
 impl Settled for BitTorrent {
     const HOW: &'static str = "Everybody is in the distributed hash table, joined by four who came before; whoever has a file seeds it and says so there. \
-        Search is out of band in this network; what is measured is the lookup of a swarm's peers by info hash. No tracker.";
+        Search is out of band in this network; what is measured is the lookup of a swarm's peers by info hash. No tracker. A join is reported when the doors are open, before the table is filled.";
     const ASKED: &'static str = "by info hash";
     const SEARCHING: &'static [&'static str] = &["get_peers", "krpc answer", "krpc error"];
     const CONSULTING: &'static [&'static str] = &["get_peers"];

@@ -30,7 +30,11 @@ impl Settled for Chord<u32> {
         settle_rings(lab, rings);
         let from = Time::ZERO + Span::from_secs(1);
         for user in (0..society.users).filter(|&user| society.is_behind_nat(user)) {
-            lab.start_at(from + society.window.mul_f64(f64::from(user) / f64::from(society.users)), NodeIndex(user), Self::join(society, user, 0));
+            lab.start_at(
+                from + society.window.mul_f64(f64::from(user) / f64::from(society.users)),
+                NodeIndex(user),
+                Self::join(society, user, 0),
+            );
         }
         gauge.run_until("join", lab, from + society.window * 2);
     }
@@ -41,8 +45,7 @@ impl Settled for Chord<u32> {
 
     fn state(lab: &Lab<Self>, node: NodeIndex) -> State {
         let Some(node) = lab.node(node) else { return State::default() };
-        let contacts: usize =
-            node.rings().iter().map(|ring| ring.succ.len() + ring.fingers.len() + usize::from(ring.prdc.is_some())).sum();
+        let contacts: usize = node.rings().iter().map(|ring| ring.succ.len() + ring.fingers.len() + usize::from(ring.prdc.is_some())).sum();
         let (items, bytes) = node.stored();
         State { routing: contacts as u64, kept: items as u64, bytes: (contacts * CONTACT_BYTES + bytes) as u64 }
     }

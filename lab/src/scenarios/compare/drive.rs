@@ -3,7 +3,7 @@
 use std::cell::Cell as Counter;
 use std::rc::Rc;
 
-use hexad_core::{Address as _, Map, Network, OpId, Operation, Output, Progress, Set, ShareId, Span, Time};
+use hexad_core::{Map, Network, OpId, Operation, Output, Progress, Set, ShareId, Span, Time};
 
 use super::figures::{Counted, Figures, Rate, Searches};
 use super::settled::{Answer, Req, Settled};
@@ -182,6 +182,7 @@ impl<'a, N: Settled> Life<'a, N> {
             came: &came,
             quiet,
             kinds: N::SEARCHING,
+            parts: N::PARTS,
             elapsed: self.lab.now().since(from),
             delay,
             wanted: self.society.wanted,
@@ -427,11 +428,13 @@ impl<'a, N: Settled> Life<'a, N> {
             }
             Answer::Hit(hit) => {
                 let owners = &self.society.owners[asked.file as usize];
-                let there = |user: &u32| owners.contains(user) && !self.gone[*user as usize];
+                let there = |user: &u32| owners.binary_search(user).is_ok() && !self.gone[*user as usize];
                 let before = asked.named.len();
-                asked.named.extend(hit.source.peers.iter().filter_map(|peer| peer.lab_node()).filter(there));
+                let named = N::named(hit);
                 // Who names nobody may mean somebody behind a translator.
-                asked.named.len() > before || hit.source.peers.is_empty()
+                let anonymous = named.is_empty();
+                asked.named.extend(named.into_iter().filter(there));
+                asked.named.len() > before || anonymous
             }
         };
         if right {

@@ -64,6 +64,8 @@ pub(super) struct Searches<'a> {
     pub(super) came: &'a Counted,
     pub(super) quiet: &'a Rate,
     pub(super) kinds: &'a [&'static str],
+    /// Parts of answers, of which only bytes count.
+    pub(super) parts: &'a [&'static str],
     /// How long they were asked and waited for.
     pub(super) elapsed: Span,
     /// A mean delay between two users.
@@ -98,12 +100,12 @@ impl<'a> Figures<'a> {
                 "By the popularity of what was asked for",
                 &[("rank from", ""), ("questions", ""), ("answered", "share"), ("recall", "share")],
             ),
-            load: Table::new("load", "Bytes over a node's link while questions are asked, over their mean", &[("share of nodes", ""), ("bytes over mean", "")]),
-            churn: Table::new(
-                "churn",
-                "Users go and come",
-                &[("mean session", "s"), ("answered", "share"), ("bytes of a node", "B/s")],
+            load: Table::new(
+                "load",
+                "Bytes over a node's link while questions are asked, over their mean",
+                &[("share of nodes", ""), ("bytes over mean", "")],
             ),
+            churn: Table::new("churn", "Users go and come", &[("mean session", "s"), ("answered", "share"), ("bytes of a node", "B/s")]),
             failures: Table::new(
                 "failures",
                 "Users vanish",
@@ -133,10 +135,11 @@ impl<'a> Figures<'a> {
     }
 
     pub(super) fn searched(&mut self, searches: &Searches<'_>) {
-        let Searches { asked, came, quiet, kinds, elapsed, delay, wanted } = *searches;
+        let Searches { asked, came, quiet, kinds, parts, elapsed, delay, wanted } = *searches;
         // What would have been sent anyhow is not the questions'.
         let less = |all: u64, idle: u64| (all as f64 - idle as f64 / quiet.over * elapsed.as_secs_f64()).max(0.0);
         let ((messages, bytes), (idle_messages, idle_bytes)) = (came.of_kinds(kinds), quiet.counted.of_kinds(kinds));
+        let bytes = bytes + came.of_kinds(parts).1;
         let count = asked.len().max(1) as f64;
         let good = asked.iter().filter(|asked| asked.first.is_some()).count();
         let messages = less(messages, idle_messages);

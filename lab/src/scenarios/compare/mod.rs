@@ -22,11 +22,19 @@ const PARAMETERS: &[Parameter] = &[
     Parameter { name: "files-each", default: Preset::Number(1.0), help: "copies of files, for each user" },
     Parameter { name: "distinct-each", default: Preset::Number(0.2), help: "distinct files, for each user" },
     Parameter { name: "zipf", default: Preset::Number(0.8), help: "exponent of the popularity of files" },
-    Parameter { name: "ask", default: Preset::Choice(&["popular", "rare", "even"]), help: "for which files: by popularity, of one copy, any" },
+    Parameter {
+        name: "ask",
+        default: Preset::Choice(&["popular", "rare", "even"]),
+        help: "for which files: by popularity, of one copy, any",
+    },
     Parameter { name: "queries", default: Preset::Count(400), help: "questions in a world at rest; half as many in each other period" },
     Parameter { name: "window", default: Preset::Seconds(60.0), help: "of what all periods are made: longer is quieter, and costs more" },
     Parameter { name: "newcomers", default: Preset::Count(20), help: "whose joining is measured" },
-    Parameter { name: "leaves", default: Preset::Count(50), help: "one user in so many is fit to be a supernode, and never behind a translator" },
+    Parameter {
+        name: "leaves",
+        default: Preset::Count(50),
+        help: "one user in so many is fit to be a supernode, and never behind a translator",
+    },
     Parameter { name: "ttl", default: Preset::Count(7), help: "hops of a flood" },
     Parameter { name: "training", default: Preset::Count(5), help: "requests of every user before Freenet is measured, at most 20" },
     Parameter { name: "latency", default: Preset::Choice(&["space", "constant"]), help: "distances of a square, or 50 ms for all" },
@@ -51,14 +59,8 @@ const PARAMETERS: &[Parameter] = &[
 macro_rules! scenario {
     ($static:ident, $name:literal, $about:literal, $network:ty) => {
         #[doc = concat!("`", $name, "`: ", $about, ".")]
-        pub static $static: Scenario = Scenario {
-            name: $name,
-            about: $about,
-            nodes: 1000,
-            parameters: PARAMETERS,
-            run: drive::live::<$network>,
-            ..Scenario::PLAIN
-        };
+        pub static $static: Scenario =
+            Scenario { name: $name, about: $about, nodes: 1000, parameters: PARAMETERS, run: drive::live::<$network>, ..Scenario::PLAIN };
     };
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{Address as _, Endpoint, Operation, Span};
-use hexad_napster::{CatalogueConfig, ClientConfig, Config, Napster, Request, ServerConfig};
+use hexad_core::{Address as _, Endpoint, Hit, Operation, Span, What};
+use hexad_napster::{CatalogueConfig, ClientConfig, Config, Locator, Napster, Request, ServerConfig};
 
 use super::settled::{Settled, State};
 use super::society::Society;
@@ -12,16 +12,22 @@ use crate::{Lab, NodeIndex};
 const PORT: u16 = 6881;
 
 impl Settled for Napster {
-    const HOW: &'static str = "One index server beside the users, without bounds of its own; everybody logs in and hands it his list of files.";
+    const HOW: &'static str = "One index server beside the users, without bounds of its own; everybody logs in and hands it his list of files. \
+        The lines of an answer and its end are one message of a search here, as they are sent together; their bytes all count.";
     const ASKED: &'static str = "by words";
-    const SEARCHING: &'static [&'static str] = &["search", "search result", "search end"];
+    const SEARCHING: &'static [&'static str] = &["search", "search end"];
+    const PARTS: &'static [&'static str] = &["search result"];
     const CONSULTING: &'static [&'static str] = &["search"];
     const PATIENCE: Span = Span::from_secs(30);
 
     fn populate(society: &Society, lab: &mut Lab<Self>) {
         let listen = SocketAddr::from(([0, 0, 0, 0], PORT));
-        let client = ClientConfig { listen: Some(listen), retry_max: Span::from_secs(10), ..ClientConfig::default() };
-        lab.add_nodes(society.users + society.newcomers, Config { client, ..Config::default() });
+        for user in 0..society.users + society.newcomers {
+            // Hits name people.
+            let nick = format!("u{user}");
+            let client = ClientConfig { listen: Some(listen), nick, retry_max: Span::from_secs(10), ..ClientConfig::default() };
+            lab.add_node(Config { client, ..Config::default() });
+        }
         let server = ServerConfig {
             listen,
             connections_max: usize::MAX,
@@ -40,6 +46,12 @@ impl Settled for Napster {
     fn join(society: &Society, _: u32, _: u64) -> Operation<Request> {
         let server = society.users + society.newcomers;
         Operation::Join { bootstrap: vec![Endpoint::of_lab_node(server)] }
+    }
+
+    fn named(hit: &Hit) -> Vec<u32> {
+        let What::Locator(text) = &hit.source.what else { return Vec::new() };
+        let nick = Locator::read(text).and_then(|locator| std::str::from_utf8(locator.nick.bytes()).ok()?.strip_prefix('u')?.parse().ok());
+        nick.into_iter().collect()
     }
 
     fn state(lab: &Lab<Self>, node: NodeIndex) -> State {

@@ -46,6 +46,8 @@ pub(super) trait Settled: Network {
     const ASKED: &'static str;
     /// Kinds of messages that searches cause.
     const SEARCHING: &'static [&'static str];
+    /// Kinds of messages that are parts of one answer: their bytes count, and they do not.
+    const PARTS: &'static [&'static str] = &[];
     /// Kinds of messages whose arrival means that an index was consulted.
     const CONSULTING: &'static [&'static str];
     /// How long the last answer may take.
@@ -104,6 +106,11 @@ pub(super) trait Settled: Network {
             Progress::Hit(hit) => Some(Answer::Hit(hit)),
             _ => None,
         }
+    }
+
+    /// Whom a hit names.
+    fn named(hit: &Hit) -> Vec<u32> {
+        hit.source.peers.iter().filter_map(hexad_core::Address::lab_node).collect()
     }
 
     /// How often an index was consulted since the beginning.

@@ -32,7 +32,7 @@ pub(super) struct Society {
     /// Nodes `0..users`; newcomers have the numbers after theirs.
     pub(super) users: u32,
     pub(super) newcomers: u32,
-    /// Who has file number `r`; file 0 is the most popular.
+    /// Who has file number `r`, in the order of their numbers; file 0 is the most popular.
     pub(super) owners: Vec<Vec<u32>>,
     /// Of what all periods are made.
     pub(super) window: Span,
@@ -113,7 +113,9 @@ impl Society {
     }
 
     pub(super) fn is_behind_nat(&self, user: u32) -> bool {
-        self.nat_percent > 0 && !self.is_fit(user) && dice(self.seed, Purpose::Topology, HOMES, user.into()).below(100) < self.nat_percent.into()
+        self.nat_percent > 0
+            && !self.is_fit(user)
+            && dice(self.seed, Purpose::Topology, HOMES, user.into()).below(100) < self.nat_percent.into()
     }
 
     pub(super) fn is_slow(&self, user: u32) -> bool {
@@ -155,7 +157,7 @@ impl Society {
             let file = self.file(&mut dice);
             let owners = &self.owners[file as usize];
             let asker = below(&mut dice, self.users);
-            if up(asker) && !owners.contains(&asker) && owners.iter().any(|&owner| up(owner)) {
+            if up(asker) && owners.binary_search(&asker).is_err() && owners.iter().any(|&owner| up(owner)) {
                 return Some((asker, file));
             }
         }
