@@ -108,7 +108,11 @@ impl Laboratory for Lab {
             |question| question.plan.clone(),
         );
         let jobs = plan.jobs().map_err(|wrong| Problem::new(wrong).hint("`hexad lab list compare/chord` says what can be set"))?;
-        let shard: Shard = request.shard.as_deref().map_or(Ok(Shard::WHOLE), str::parse).map_err(Problem::new)?;
+        let shard: Shard = request
+            .shard
+            .as_deref()
+            .map_or(Ok(Shard::WHOLE), str::parse)
+            .map_err(|wrong| Problem::new(wrong).hint("of four parts write 1/4, 2/4, 3/4 and 4/4"))?;
         let heard = |done: Done| {
             let Done { line, kept, wall_s, done, of, left_s } = done;
             hear(LabEvent::Job { line, kept, wall_s, done, of, left_s });

@@ -324,7 +324,10 @@ impl Daemon for Node {
                 id
             }
         };
-        state.library.view(id)
+        drop(state);
+        // Who is told that it is shared can rely on it.
+        house.flush();
+        house.state().library.view(id)
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {
