@@ -324,10 +324,11 @@ impl Daemon for Node {
                 id
             }
         };
+        let view = state.library.view(id);
         drop(state);
-        // Who is told that it is shared can rely on it.
+        // Whoever is told that it is shared can rely on it.
         house.flush();
-        house.state().library.view(id)
+        view
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {
