@@ -55,7 +55,7 @@ pub(crate) struct Part {
     down: bool,
     /// What came under leases that have ended, and what of it was wrong.
     pub(crate) settled_bytes: u64,
-    pub(crate) settled_bad_bytes: u64,
+    settled_bad_bytes: u64,
     /// Peers connected, where the network says it.
     peers: Option<usize>,
     /// Since when the network thinks that it has done its part.
@@ -70,6 +70,14 @@ impl Part {
     /// The operations that go on.
     pub(crate) fn ops(&self) -> impl Iterator<Item = OpId> {
         [self.lookup, self.fetch, self.publishing].into_iter().flatten()
+    }
+
+    /// What comes from here on comes under a fresh lease; the one before has served.
+    pub(crate) fn renew_lease(&mut self, fresh: LeaseId, transfers: &Transfers) {
+        let spent = std::mem::replace(&mut self.lease, fresh);
+        self.settled_bytes += transfers.arrived_bytes(spent);
+        self.settled_bad_bytes += transfers.bad_bytes(spent);
+        transfers.end(spent);
     }
 
     /// Whether something may come from there.

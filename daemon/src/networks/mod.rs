@@ -221,12 +221,6 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
     let Plan { nodes, host, join, hint_address, hint_join, warnings, home } = plan;
     let (mut nodes, transfers) = (nodes.into_iter(), transfers.clone());
     Opening {
-        name,
-        abilities: N::ABILITIES,
-        tells_transfers: N::TELLS_TRANSFERS,
-        is_swarm: N::IS_SWARM,
-        takes: N::takes,
-        hint: N::hint,
         hint_address,
         hint_join,
         warnings,
@@ -237,6 +231,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
             thread::spawn(move || listen::<N>(events, key, &ear));
             Some(Box::new(Running::<N> { handle, join: join.clone() }))
         }),
+        ..closed_as::<N>(name)
     }
 }
 
