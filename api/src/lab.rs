@@ -1,7 +1,7 @@
 //! Words about the lab: scenarios under virtual time, and what runs of them come to.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,6 +30,24 @@ pub trait Laboratory: Send + Sync {
     /// # Errors
     /// When there are none, or a run of theirs cannot be run.
     fn test_claims(&self, request: LabClaimsRequest, hear: &mut dyn FnMut(LabEvent)) -> Result<Vec<LabVerdict>, Problem>;
+
+    /// Runs networks side by side in one world.
+    ///
+    /// # Errors
+    /// When a network is not known, a parameter cannot be used, or what is to be written cannot be written.
+    fn compare(&self, request: LabCompareRequest, hear: &mut dyn FnMut(LabEvent)) -> Result<LabComparison, Problem>;
+
+    /// Writes one report of all that a folder holds; returns its files, the page first.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written, or holds nothing to report.
+    fn report(&self, folder: &Path) -> Result<Vec<PathBuf>, Problem>;
+
+    /// Copies the runs of shards into one folder; returns how many.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or written, or the same run came to different outcomes.
+    fn merge(&self, from: &[PathBuf], into: &Path) -> Result<usize, Problem>;
 }
 
 /// A world worth running.
@@ -102,6 +120,58 @@ pub struct LabClaimsRequest {
     /// How many threads may run it.
     #[serde(default)]
     pub threads: usize,
+    /// Where what was found is kept for a report.
+    #[serde(default)]
+    pub out: Option<PathBuf>,
+}
+
+/// Networks to be run side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabCompareRequest {
+    /// The text of a file that asks a question; what stands in it takes the place of the next five.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// Which networks; all when empty.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// The largest number of users.
+    #[serde(default)]
+    pub nodes: Option<String>,
+    /// Numbers of users; a ladder up to `nodes` when empty.
+    #[serde(default)]
+    pub sizes: Vec<String>,
+    /// How many seeds.
+    #[serde(default)]
+    pub seeds: u32,
+    /// Parameters by name, for all of them.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// How many runs at a time; 0 and 1 are the same. Changes no outcome.
+    #[serde(default)]
+    pub jobs: usize,
+    /// Only a part of the runs, such as `1/4`.
+    #[serde(default)]
+    pub shard: Option<String>,
+    /// Where runs are kept as they end, and found again, and where the report goes.
+    #[serde(default)]
+    pub out: Option<PathBuf>,
+}
+
+/// What networks side by side came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabComparison {
+    /// How many runs it is made of.
+    pub runs: usize,
+    /// Hash over all of them, 16 hex digits.
+    pub digest: String,
+    /// Figures.
+    pub tables: Vec<LabTable>,
+    /// What a reader should know beside the figures.
+    pub remarks: Vec<String>,
+    /// The line that repeats each run.
+    pub lines: Vec<String>,
+    /// Files that were written.
+    pub written: Vec<PathBuf>,
 }
 
 /// How a run goes.
@@ -117,6 +187,21 @@ pub enum LabEvent {
     Phase {
         /// Which.
         name: String,
+    },
+    /// One of many runs has ended.
+    Job {
+        /// Its line.
+        line: String,
+        /// It was there already.
+        kept: bool,
+        /// By the clock on the wall.
+        wall_s: f64,
+        /// How many have ended.
+        done: usize,
+        /// Of how many.
+        of: usize,
+        /// About how long the rest takes, seconds.
+        left_s: Option<f64>,
     },
     /// It goes on.
     Step {
@@ -247,6 +332,12 @@ pub struct LabVerdict {
     pub seeds: usize,
     /// Whether the mean is as expected.
     pub holds: bool,
+    /// No scenario measures it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
+    /// The figure is from memory of a paper: a target, and no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_memory: bool,
     /// What a reader should know about the claim beside its figures; with its first figure only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,

@@ -17,8 +17,8 @@ use std::sync::mpsc::Receiver;
 pub use event::Event;
 pub use how::{How, Limits};
 pub use lab::{
-    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabRun, LabRunState,
-    LabScenario, LabTable, LabVerdict, Laboratory, NewLabRun,
+    LabCell, LabClaimsRequest, LabColumn, LabCompareRequest, LabComparison, LabEvent, LabParameter, LabPhase, LabReplay, LabReport,
+    LabRequest, LabRun, LabRunState, LabScenario, LabTable, LabVerdict, Laboratory, NewLabRun,
 };
 pub use problem::{Problem, ProblemKind};
 pub use request::{Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use hexad_api::{
-    LabCell, LabClaimsRequest, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabTable, LabVerdict, Laboratory as _, Problem,
-    json_line,
+    LabCell, LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
+    LabVerdict, Laboratory as _, Problem, json_line,
 };
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -17,7 +17,21 @@ use crate::out;
 const RUN_EXAMPLES: &str = "\
 Examples:
   hexad lab run bittorrent/swarm --nodes 500 --seed 7 --set free-riders=30
-  hexad lab run lab/hops --nodes 1M --threads 2 --out plots";
+  hexad lab run lab/hops --nodes 1M --threads 2 --out plots
+  hexad lab run my-question.toml --out answer
+
+A file that ends in .toml asks a question of your own: which networks, in which world, what is to
+be measured. Examples are in lab/examples/.";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  hexad lab compare --nodes 1000 --seeds 3 --out compared
+  hexad lab compare --nodes 100k --networks chord,kazaa --jobs 2 --out compared
+  parallel hexad lab compare --nodes 10k --seeds 8 --shard {}/4 --out part-{} ::: 1 2 3 4
+  hexad lab merge part-1 part-2 part-3 part-4 --into compared && hexad lab report compared
+
+What has ended is kept in the folder, and is not run again: a command that was stopped goes on
+where it was. The page is compared/report.html.";
 
 const REPLAY_EXAMPLES: &str = "\
 Example:
@@ -56,6 +70,63 @@ pub enum LabCommand {
     },
     /// Test what is claimed about a network against its scenarios
     Claims(ClaimsArgs),
+    /// Run networks side by side: one world, the same users, files, questions and failures
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
+    /// Write one page, Markdown, CSV and SVG of all that a folder holds
+    Report {
+        /// A folder that compare, claims or run have written to
+        folder: PathBuf,
+    },
+    /// Copy the runs of shards into one folder
+    Merge {
+        /// The folders of the shards
+        #[arg(required = true)]
+        from: Vec<PathBuf>,
+        /// Where they go
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+    },
+}
+
+/// `hexad lab compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// How many users at most: 1000, 10k, 1M
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<String>,
+    /// Numbers of users, with commas between [default: a ladder up to N]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub sizes: Vec<String>,
+    /// Which networks, with commas between [default: all six]
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub networks: Vec<String>,
+    /// How many seeds
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub seeds: u32,
+    /// Set a parameter of the world; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// How runs are carried out
+    #[command(flatten)]
+    pub sweep: SweepArgs,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How many runs are carried out; changes no outcome.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// So many runs at a time, each on a thread of its own
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub jobs: usize,
+    /// Only this part of the runs, for several machines or processes
+    #[arg(long, value_name = "I/N", requires = "out")]
+    pub shard: Option<String>,
+    /// Keep every run here as it ends, find it again, and write the report here
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `hexad lab run`.
@@ -109,6 +180,9 @@ pub struct ClaimsArgs {
     /// Run on so many threads; the outcome is the same
     #[arg(long, value_name = "K", default_value_t = 1)]
     pub threads: usize,
+    /// Keep what was found in this folder, for `hexad lab report`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// One JSON object per line on stdout
     #[arg(long)]
     pub json: bool,
@@ -122,6 +196,31 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
     let laboratory = hexad_daemon::laboratory();
     match command {
         LabCommand::List { name, json } => list(&laboratory.scenarios(), name.as_deref(), json),
+        LabCommand::Run(given) if is_question(&given.name) => {
+            let text = std::fs::read_to_string(&given.name)
+                .map_err(|wrong| Problem::new(format!("{}: {wrong}", given.name)).hint("give the path of a question's file"))?;
+            if given.nodes.is_some() || given.seed.is_some() || !given.set.is_empty() {
+                return Err(Problem::new("a question says all that is set in its file").hint("change the file"));
+            }
+            let HowArgs { threads, out, json } = given.how;
+            compare(&laboratory, LabCompareRequest { question: Some(text), jobs: threads, out, ..LabCompareRequest::default() }, json)
+        }
+        LabCommand::Compare(given) => {
+            let CompareArgs { nodes, sizes, networks, seeds, set, sweep: SweepArgs { jobs, shard, out }, json } = given;
+            let set = set.into_iter().collect();
+            compare(&laboratory, LabCompareRequest { question: None, networks, nodes, sizes, seeds, set, jobs, shard, out }, json)
+        }
+        LabCommand::Report { folder } => {
+            for path in laboratory.report(&folder)? {
+                out::line(&path.display().to_string())?;
+            }
+            Ok(())
+        }
+        LabCommand::Merge { from, into } => {
+            let copied = laboratory.merge(&from, &into)?;
+            eprintln!("copied {copied} files into {}", into.display());
+            Ok(())
+        }
         LabCommand::Run(given) => {
             let mut set: BTreeMap<String, String> = given.set.into_iter().collect();
             set.extend(given.nodes.map(|nodes| ("nodes".into(), nodes)));
@@ -146,13 +245,41 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             Ok(())
         }
         LabCommand::Claims(given) => {
-            let ClaimsArgs { about, full, seeds, only, threads, json } = given;
+            let ClaimsArgs { about, full, seeds, only, threads, out, json } = given;
             let mut screen = Screen::new();
-            let verdicts = laboratory.test_claims(LabClaimsRequest { about, full, seeds, only, threads }, &mut |event| screen.show(&event));
+            let verdicts =
+                laboratory.test_claims(LabClaimsRequest { about, full, seeds, only, threads, out }, &mut |event| screen.show(&event));
             screen.close();
             show_verdicts(&verdicts?, json)
         }
     }
+}
+
+fn is_question(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+}
+
+fn compare(laboratory: &impl hexad_api::Laboratory, request: LabCompareRequest, json: bool) -> Result<(), Problem> {
+    let mut screen = Screen::new();
+    let compared = laboratory.compare(request, &mut |event| screen.show(&event));
+    screen.close();
+    show_comparison(&compared?, json)
+}
+
+fn show_comparison(compared: &LabComparison, json: bool) -> Result<(), Problem> {
+    if json {
+        return out::line(&json_line(compared)?);
+    }
+    for table in compared.tables.iter().filter(|table| table.name != "figures") {
+        show_table(table)?;
+    }
+    for remark in &compared.remarks {
+        out::line(remark)?;
+    }
+    for path in &compared.written {
+        eprintln!("wrote {}", path.display());
+    }
+    out::line(&format!("{} runs · digest {}", compared.runs, compared.digest))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -280,11 +407,16 @@ fn show_verdicts(verdicts: &[LabVerdict], json: bool) -> Result<(), Problem> {
             out::line(remark)?;
         }
     }
-    let failed: Vec<&str> = verdicts.iter().filter(|verdict| !verdict.holds).map(|verdict| verdict.claim.as_str()).collect();
+    let absent = verdicts.iter().filter(|verdict| verdict.absent).count();
+    if absent > 0 {
+        eprintln!("{absent} claims are measured by no scenario");
+    }
+    let failed: Vec<&str> =
+        verdicts.iter().filter(|verdict| !verdict.holds && !verdict.absent).map(|verdict| verdict.claim.as_str()).collect();
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Problem::new(format!("{} of {} figures are not as claimed: {}", failed.len(), verdicts.len(), failed.join(" ")))
+    Err(Problem::new(format!("{} of {} figures are not as claimed: {}", failed.len(), verdicts.len() - absent, failed.join(" ")))
         .hint("`hexad lab list` says which scenario tests which claim"))
 }
 
@@ -298,9 +430,14 @@ fn verdict_lines(verdicts: &[LabVerdict]) -> Result<(), Problem> {
             };
             let measured = verdict.measured.map_or_else(|| "–".into(), figure);
             let measured = if verdict.interval > 0.0 { format!("{measured} ±{}", figure(verdict.interval)) } else { measured };
-            let holds = if verdict.holds { "holds" } else { "FAILS" };
+            let holds = match (verdict.holds, verdict.absent) {
+                (true, _) => "holds",
+                (_, true) => "absent",
+                _ => "FAILS",
+            };
             vec![
-                verdict.claim.clone(),
+                // A dagger stands for a figure from memory of a paper.
+                format!("{}{}", verdict.claim, if verdict.from_memory { " †" } else { "" }),
                 verdict.row.clone(),
                 verdict.expected.clone(),
                 measured,
@@ -366,6 +503,20 @@ impl Screen {
                 self.scenario = format!("{name} · ");
                 if self.bar.is_none() {
                     eprintln!("{name}");
+                }
+                return;
+            }
+            LabEvent::Job { line, kept, wall_s, done, of, left_s } => {
+                let name: Vec<&str> = line
+                    .split(' ')
+                    .filter(|word| !word.contains(['=', '#']) || word.starts_with("nodes=") || word.starts_with("seed="))
+                    .collect();
+                let how = if *kept { "was there".into() } else { format!("{wall_s:.1} s") };
+                let left = left_s.filter(|_| done < of).map_or_else(String::new, |left| format!(", about {:.0} s left", left.ceil()));
+                let told = format!("[{done}/{of}] {}: {how}{left}", name.join(" "));
+                match &self.bar {
+                    Some(bar) => bar.println(told),
+                    None => eprintln!("{told}"),
                 }
                 return;
             }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 #[test]
 fn every_help_text_of_the_lab_is_as_reviewed() {
     let home = TempDir::new().expect("a temporary folder");
-    for command in ["lab", "lab list", "lab run", "lab replay", "lab claims"] {
+    for command in ["lab", "lab list", "lab run", "lab replay", "lab claims", "lab compare", "lab report", "lab merge"] {
         let said = run(home.path(), command.split_whitespace().chain(["--help"]));
         assert!(said.ok);
         insta::assert_snapshot!(format!("help {command}").replace(' ', "-"), said.out);
@@ -50,13 +50,18 @@ fn a_script_can_read_what_a_run_came_to() {
 #[test]
 fn what_the_lab_cannot_do_is_one_sentence_and_a_hint() {
     let home = TempDir::new().expect("a temporary folder");
-    let lines: [&[&str]; 6] = [
+    let lines: [&[&str]; 11] = [
         &["lab", "run", "lab/nothing"],
         &["lab", "run", "lab/hops", "--set", "tokens=1"],
         &["lab", "run", "lab/hops", "--nodes", "many"],
         &["lab", "replay", "lab/hops nonsense"],
         &["lab", "list", "zebra"],
         &["lab", "claims", "zebra"],
+        &["lab", "compare", "--networks", "zebra"],
+        &["lab", "compare", "--shard", "5/4", "--out", "part"],
+        &["lab", "report", "."],
+        &["lab", "merge", "nowhere", "--into", "somewhere"],
+        &["lab", "run", "no-such-question.toml"],
     ];
     for words in lines {
         let said = run(home.path(), words.iter().copied());
@@ -65,4 +70,91 @@ fn what_the_lab_cannot_do_is_one_sentence_and_a_hint() {
         let told: Vec<&str> = said.err.lines().collect();
         assert!(matches!(told[..], [error, hint] if error.starts_with("error: ") && hint.starts_with("hint: ")), "{words:?}: {told:?}");
     }
+}
+
+#[test]
+fn shards_of_a_comparison_make_the_same_report_as_one_run() {
+    let home = TempDir::new().expect("a temporary folder");
+    let common = [
+        "lab",
+        "compare",
+        "--nodes",
+        "60",
+        "--sizes",
+        "40,60",
+        "--networks",
+        "napster,chord",
+        "--set",
+        "window=20s",
+        "--set",
+        "queries=20",
+    ];
+    let more = ["--set", "newcomers=2", "--set", "sessions=60", "--set", "failed=0.3"];
+    let command = |last: &[&'static str]| common.iter().chain(&more).chain(last).copied().collect::<Vec<_>>();
+    let whole = run(home.path(), command(&["--out", "whole", "--jobs", "2"]));
+    assert!(whole.ok, "{}", whole.err);
+    assert!(whole.err.contains("[4/4]") && whole.out.contains("messages of a search"), "{}{}", whole.err, whole.out);
+    for (shard, folder) in [("1/2", "part-1"), ("2/2", "part-2")] {
+        let part = run(home.path(), command(&["--shard", shard, "--out", folder]));
+        assert!(part.ok && part.err.contains("[2/2]"), "{}", part.err);
+    }
+    let merged = run(home.path(), ["lab", "merge", "part-1", "part-2", "--into", "merged"]);
+    assert!(merged.ok && merged.err.contains("copied 4 files"), "{}", merged.err);
+    let told = run(home.path(), ["lab", "report", "merged"]);
+    assert!(told.ok, "{}", told.err);
+    for file in ["report.md", "compare.networks.csv", "compare.x1-messages.csv", "compare.x1-messages.svg", "compare.x8-attacks.svg"] {
+        assert!(told.out.contains(&format!("merged/{file}")), "{file}: {}", told.out);
+    }
+    let page = |folder: &str| std::fs::read_to_string(home.path().join(folder).join("report.html")).expect("a page");
+    // Only the seconds that it took may differ.
+    let without_time = |page: String| page.lines().filter(|line| !line.contains("s of computing")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(without_time(page("merged")), without_time(page("whole")));
+    assert!(!page("whole").contains("<script") && !page("whole").contains("src=") && page("whole").matches("<svg").count() >= 13);
+
+    // What is there already is not run again.
+    let again = run(home.path(), command(&["--out", "whole"]));
+    assert!(again.ok && again.err.matches("was there").count() == 4, "{}", again.err);
+    assert_eq!(again.out, whole.out);
+}
+
+#[test]
+fn claims_that_nothing_measures_are_shown_and_kept() {
+    let home = TempDir::new().expect("a temporary folder");
+    let said = run(home.path(), ["lab", "claims", "--only", "NA1", "--only", "CH21", "--out", "kept"]);
+    assert!(said.ok, "{}", said.err);
+    assert!(said.out.contains("absent") && said.out.contains("CH21 †") && said.out.contains("holds"), "{}", said.out);
+    let told = run(home.path(), ["lab", "report", "kept"]);
+    assert!(told.ok && told.out.contains("kept/claims.csv"), "{}{}", told.out, told.err);
+}
+
+#[test]
+fn a_question_in_a_file_is_answered_with_what_it_asks_for() {
+    let home = TempDir::new().expect("a temporary folder");
+    let text = "question = 'Who finds more?'\nnetworks = ['napster', 'kazaa']\nmeasures = ['answered', 'join']\n\
+                [population]\nnodes = 60\nfit_each = 10\nnewcomers = 2\n[workload]\nqueries = 20\nwindow_s = 20\n";
+    std::fs::write(home.path().join("mine.toml"), text).expect("a file");
+    let said = run(home.path(), ["lab", "run", "mine.toml"]);
+    assert!(said.ok, "{}", said.err);
+    assert!(said.out.contains("Who finds more?") && said.out.contains("searches answered") && !said.out.contains("Gini"), "{}", said.out);
+}
+
+/// The line of `lab/README.md` that runs shards with GNU parallel.
+#[test]
+fn gnu_parallel_runs_the_shards_of_a_sweep() {
+    let found = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("parallel").is_file()));
+    if !found {
+        eprintln!("GNU parallel is not here: not tried");
+        return;
+    }
+    let home = TempDir::new().expect("a temporary folder");
+    let line = "parallel --will-cite \"$HEXAD\" lab compare --sizes 40,60 --networks napster --seeds 2 --set window=20s --set queries=20 \
+                --set newcomers=2 --set sessions=60 --set failed=0.3 --shard {}/3 --out part-{} ::: 1 2 3 && \
+                \"$HEXAD\" lab merge part-1 part-2 part-3 --into all && \"$HEXAD\" lab report all";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", line]).env("HEXAD", env!("CARGO_BIN_EXE_hexad")).env("HOME", home.path()).current_dir(home.path());
+    let ran = common::said(&mut shell);
+    assert!(ran.ok, "{}", ran.err);
+    assert!(ran.out.contains("all/report.html"), "{}", ran.out);
+    let runs = std::fs::read_dir(home.path().join("all")).expect("a folder").flatten();
+    assert_eq!(runs.filter(|entry| entry.path().extension().is_some_and(|end| end == "jsonl")).count(), 4);
 }

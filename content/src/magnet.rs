@@ -8,6 +8,7 @@ use std::str::FromStr;
 use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE, HEXLOWER_PERMISSIVE};
 use thiserror::Error;
 
+use crate::percent::{PercentEncoded, percent_decoded_leniently};
 use crate::{Digest, Digests, Sha1Digest, Sha256Digest};
 
 /// A magnet link.
@@ -110,18 +111,18 @@ impl Magnet {
     fn read(&mut self, kind: &str, value: &str) -> Result<(), MagnetError> {
         let push = |list: &mut Vec<String>| {
             if list.len() < Self::ADDRESSES_MAX {
-                list.push(decoded(value));
+                list.push(percent_decoded_leniently(value));
             }
         };
         match kind {
-            "xt" => self.read_name(&decoded(value))?,
+            "xt" => self.read_name(&percent_decoded_leniently(value))?,
             // Only in names a plus is a blank: an address may contain one.
-            "dn" => self.name = self.name.take().or_else(|| Some(decoded(&value.replace('+', " ")))),
+            "dn" => self.name = self.name.take().or_else(|| Some(percent_decoded_leniently(&value.replace('+', " ")))),
             "xl" => self.size_bytes = self.size_bytes.or_else(|| value.parse().ok()),
             "tr" => push(&mut self.trackers),
             "ws" => push(&mut self.web_seeds),
             "x.pe" => push(&mut self.peers),
-            "so" => self.read_selection(&decoded(value))?,
+            "so" => self.read_selection(&percent_decoded_leniently(value))?,
             _ => {}
         }
         Ok(())
@@ -193,19 +194,19 @@ impl fmt::Display for Magnet {
             pair(f, "xt", format_args!("{name}"))?;
         }
         if let Some(name) = &self.name {
-            pair(f, "dn", format_args!("{}", Encoded(name, "")))?;
+            pair(f, "dn", format_args!("{}", PercentEncoded(name, "")))?;
         }
         if let Some(size) = self.size_bytes {
             pair(f, "xl", format_args!("{size}"))?;
         }
         for (key, list) in [("tr", &self.trackers), ("ws", &self.web_seeds)] {
             for address in list {
-                pair(f, key, format_args!("{}", Encoded(address, "")))?;
+                pair(f, key, format_args!("{}", PercentEncoded(address, "")))?;
             }
         }
         for peer in &self.peers {
             // Some clients do not decode this one.
-            pair(f, "x.pe", format_args!("{}", Encoded(peer, ":[]")))?;
+            pair(f, "x.pe", format_args!("{}", PercentEncoded(peer, ":[]")))?;
         }
         if !self.selected.is_empty() {
             let mut list = String::new();
@@ -262,41 +263,4 @@ fn found<T>(digest: Option<T>, urn: &'static str, expected: &'static str, came: 
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
-}
-
-/// Percent-decodes; a percent sign that begins no pair of hex digits stands for itself, bytes that are not UTF-8 are replaced.
-fn decoded(text: &str) -> String {
-    let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match (byte, digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                plain.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                plain.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(plain).unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned())
-}
-
-/// Shows a text percent-encoded, all but RFC 3986's unreserved characters and those of the second text.
-struct Encoded<'a>(&'a str, &'static str);
-
-impl fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || self.1.as_bytes().contains(&byte) {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "%{byte:02X}")?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hexad_api::{Event, FetchRequest, How, Problem, Selection};
 use hexad_content::{Digest, Digests, Layout, Proof, Ranges, safe_names};
 use hexad_core::{Description, LeaseId, OpId, Share, ShareId, Source};
+use hexad_driver::limits::Limits;
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEvent};
 
 use crate::books::Books;
@@ -56,7 +57,7 @@ pub(crate) struct Part {
     down: bool,
     /// What came under leases that have ended, and what of it was wrong.
     pub(crate) settled_bytes: u64,
-    pub(crate) settled_bad_bytes: u64,
+    settled_bad_bytes: u64,
     /// Peers connected, where the network says it.
     peers: Option<usize>,
     /// Since when the network thinks that it has done its part.
@@ -71,6 +72,15 @@ impl Part {
     /// The operations that go on.
     pub(crate) fn ops(&self) -> impl Iterator<Item = OpId> {
         [self.lookup, self.fetch, self.publishing].into_iter().flatten()
+    }
+
+    /// What comes from here on comes under a fresh lease; the one before has served.
+    pub(crate) fn renew_lease(&mut self, fresh: LeaseId, transfers: &Transfers, limits: &Limits) {
+        let spent = std::mem::replace(&mut self.lease, fresh);
+        self.settled_bytes += transfers.arrived_bytes(spent);
+        self.settled_bad_bytes += transfers.bad_bytes(spent);
+        transfers.end(spent);
+        limits.set_lease(spent, 0);
     }
 
     /// Whether something may come from there.

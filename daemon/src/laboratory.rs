@@ -1,13 +1,14 @@
 //! The lab in the session's words.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hexad_api::{
-    LabCell, LabClaimsRequest, LabColumn, LabEvent, LabParameter, LabPhase, LabReplay, LabReport, LabRequest, LabScenario, LabTable,
-    LabVerdict, Laboratory, Problem,
+    LabCell, LabClaimsRequest, LabColumn, LabCompareRequest, LabComparison, LabEvent, LabParameter, LabPhase, LabReplay, LabReport,
+    LabRequest, LabScenario, LabTable, LabVerdict, Laboratory, Problem,
 };
+use hexad_lab::comparison::{self, Done, Plan, Question, Shard};
 use hexad_lab::scenarios::{SCENARIOS, claims_of};
-use hexad_lab::{Cell, Finding, Line, Run, Scenario, Size, Table, Verdict};
+use hexad_lab::{Cell, Finding, Line, Run, Scenario, Size, Table, Verdict, claims};
 
 /// Runs the scenarios that the lab names.
 pub struct Lab;
@@ -42,31 +43,145 @@ impl Laboratory for Lab {
         let wanted = |id: &str| request.only.is_empty() || request.only.iter().any(|only| only.eq_ignore_ascii_case(id));
         let mut scenarios = claims_of(&request.about);
         scenarios.retain(|scenario| scenario.claims.iter().any(|claim| wanted(claim.id)));
-        if scenarios.is_empty() {
-            let known: Vec<&str> = claims_of("all").iter().flat_map(|scenario| scenario.claims).map(|claim| claim.id).collect();
+        let tested = claims_of("all");
+        let is_tested = |id: &str| tested.iter().any(|scenario| scenario.claims.iter().any(|claim| claim.id == id));
+        let about = |claim: &&claims::Known| request.about == "all" || request.about == claim.network;
+        let absent: Vec<_> = claims::CLAIMS.iter().filter(about).filter(|claim| wanted(claim.id) && !is_tested(claim.id)).collect();
+        if scenarios.is_empty() && absent.is_empty() {
+            let known: Vec<&str> = tested.iter().flat_map(|scenario| scenario.claims).map(|claim| claim.id).collect();
             let known = if known.is_empty() { "no claim is registered".into() } else { format!("registered are {}", known.join(", ")) };
             return Err(Problem::new(format!("there is no claim to test about '{}'", request.about)).hint(known));
         }
         let size = if request.full { Size::Full } else { Size::Small };
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut kept) = (Vec::new(), Vec::new());
         for scenario in scenarios {
-            let report = hexad_lab::test_claims(scenario, size, request.seeds, request.threads.max(1), &mut Ear(hear))
-                .map_err(|wrong| Problem::new(format!("{}: {wrong}", scenario.name)))?;
             let source = |id: &str| scenario.claims.iter().find(|claim| claim.id == id).map_or("", |claim| claim.source);
-            let spoken = report.verdicts.iter().filter(|verdict| wanted(verdict.claim));
             let first = verdicts.len();
-            verdicts.extend(spoken.map(|verdict| judged(verdict, source(verdict.claim))));
-            for remark in report.remarks {
-                // A remark begins with the claim that it is about.
-                let about = |verdict: &&mut LabVerdict| remark.starts_with(&format!("{}:", verdict.claim));
-                if let Some(verdict) = verdicts[first..].iter_mut().find(about) {
-                    verdict.remarks.push(remark);
+            let mut line = String::new();
+            match hexad_lab::test_claims(scenario, size, request.seeds, request.threads.max(1), &mut Ear(hear)) {
+                Ok(report) => {
+                    let spoken = report.verdicts.iter().filter(|verdict| wanted(verdict.claim));
+                    verdicts.extend(spoken.map(|verdict| judged(verdict, source(verdict.claim))));
+                    for remark in report.remarks {
+                        // A remark begins with the claim that it is about.
+                        let about = |verdict: &&mut LabVerdict| remark.starts_with(&format!("{}:", verdict.claim));
+                        if let Some(verdict) = verdicts[first..].iter_mut().find(about) {
+                            verdict.remarks.push(remark);
+                        }
+                    }
+                    let silent = report.silent.iter().filter(|id| wanted(id));
+                    verdicts.extend(silent.map(|id| unmeasured(id, source(id), "the scenario found nothing about it".into(), false)));
+                    line = report.lines.into_iter().next().unwrap_or_default();
+                }
+                Err(wrong) => {
+                    let why = format!("{} could not be run: {wrong}", scenario.name);
+                    let ids = scenario.claims.iter().filter(|claim| wanted(claim.id));
+                    verdicts.extend(ids.map(|claim| unmeasured(claim.id, claim.source, why.clone(), false)));
                 }
             }
-            verdicts.extend(report.silent.iter().filter(|id| wanted(id)).map(|id| silence(id, source(id))));
+            kept.extend(verdicts[first..].iter().map(|verdict| kept_verdict(verdict, &line)));
+        }
+        for claim in absent {
+            let verdict = unmeasured(claim.id, claim.source, format!("no scenario measures it: {}", claim.says), true);
+            let verdict = LabVerdict { expected: claim.expected.into(), ..verdict };
+            kept.push(kept_verdict(&verdict, ""));
+            verdicts.push(verdict);
+        }
+        if let Some(folder) = &request.out {
+            hexad_lab::outputs::write_claims(folder, &kept).map_err(unwritable)?;
         }
         Ok(verdicts)
     }
+
+    fn compare(&self, request: LabCompareRequest, hear: &mut dyn FnMut(LabEvent)) -> Result<LabComparison, Problem> {
+        let question = request.question.as_deref().map(Question::read).transpose();
+        let question = question.map_err(|wrong| Problem::new(wrong).hint("lab/examples/ has files that can be read"))?;
+        let plan = question.as_ref().map_or_else(
+            || Plan {
+                networks: request.networks,
+                nodes: request.nodes,
+                sizes: request.sizes,
+                seeds: request.seeds,
+                first_seed: 1,
+                set: request.set.into_iter().collect(),
+            },
+            |question| question.plan.clone(),
+        );
+        let jobs = plan.jobs().map_err(|wrong| Problem::new(wrong).hint("`hexad lab list compare/chord` says what can be set"))?;
+        let shard: Shard = request
+            .shard
+            .as_deref()
+            .map_or(Ok(Shard::WHOLE), str::parse)
+            .map_err(|wrong| Problem::new(wrong).hint("of four parts write 1/4, 2/4, 3/4 and 4/4"))?;
+        let heard = |done: Done| {
+            let Done { line, kept, wall_s, done, of, left_s } = done;
+            hear(LabEvent::Job { line, kept, wall_s, done, of, left_s });
+        };
+        let runs = comparison::sweep(&jobs, shard, request.out.as_deref(), request.jobs, heard).map_err(|wrong| {
+            Problem::new(wrong).hint("what had ended by then is kept where --out was given; the same command goes on from there")
+        })?;
+        let mut comparison = comparison::compare(&runs);
+        if let Some(question) = &question {
+            comparison = question.show(comparison);
+        }
+        // A shard alone has nothing to report; whoever merges them has.
+        let written = match &request.out {
+            Some(folder) if shard == Shard::WHOLE => hexad_lab::outputs::write_report(folder).map_err(unwritable)?,
+            _ => Vec::new(),
+        };
+        Ok(LabComparison {
+            runs: comparison.runs,
+            digest: format!("{:016x}", comparison.digest),
+            tables: comparison.tables.into_iter().map(tabled).collect(),
+            remarks: comparison.remarks,
+            lines: comparison.lines,
+            written,
+        })
+    }
+
+    fn report(&self, folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+        hexad_lab::outputs::write_report(folder).map_err(|wrong| {
+            Problem::new(wrong).hint("give a folder that `hexad lab compare --out` or `hexad lab claims --out` has written")
+        })
+    }
+
+    fn merge(&self, from: &[PathBuf], into: &Path) -> Result<usize, Problem> {
+        comparison::merge(from, into).map_err(|wrong| Problem::new(wrong).hint("give the folders that shards have written"))
+    }
+}
+
+fn unwritable(wrong: String) -> Problem {
+    Problem::new(wrong).hint("choose a folder that can be written to")
+}
+
+/// A verdict as a report finds it.
+fn kept_verdict(verdict: &LabVerdict, line: &str) -> hexad_lab::outputs::Judged {
+    hexad_lab::outputs::Judged {
+        claim: verdict.claim.clone(),
+        says: claims::find(&verdict.claim).map_or_else(|| verdict.row.clone(), |known| known.says.into()),
+        source: verdict.source.clone(),
+        from_memory: verdict.from_memory,
+        row: verdict.row.clone(),
+        expected: verdict.expected.clone(),
+        tolerance: verdict.tolerance.clone(),
+        measured: verdict.measured,
+        interval: verdict.interval,
+        seeds: verdict.seeds,
+        verdict: if verdict.absent {
+            "absent"
+        } else if verdict.holds {
+            "holds"
+        } else {
+            "FAILS"
+        }
+        .into(),
+        line: line.into(),
+        remarks: verdict.remarks.clone(),
+    }
+}
+
+fn is_from_memory(id: &str) -> bool {
+    claims::find(id).is_some_and(|claim| claim.from_memory)
 }
 
 /// Passes on how a run goes.
@@ -174,6 +289,8 @@ fn found(finding: &Finding) -> LabVerdict {
         interval: 0.0,
         seeds: 1,
         holds: finding.holds(),
+        absent: false,
+        from_memory: is_from_memory(finding.claim),
         remarks: Vec::new(),
     }
 }
@@ -192,16 +309,18 @@ fn judged(verdict: &Verdict, source: &str) -> LabVerdict {
         interval: verdict.interval,
         seeds: verdict.seeds,
         holds: verdict.holds,
+        absent: false,
+        from_memory: is_from_memory(verdict.claim),
         remarks: Vec::new(),
     }
 }
 
-/// A claim of which its scenario said nothing is not shown.
-fn silence(id: &str, source: &str) -> LabVerdict {
+/// A claim of which nothing was measured is shown all the same.
+fn unmeasured(id: &str, source: &str, why: String, absent: bool) -> LabVerdict {
     LabVerdict {
         claim: id.into(),
         source: source.into(),
-        row: "the scenario found nothing about it".into(),
+        row: why,
         expected: String::new(),
         tolerance: String::new(),
         measured: None,
@@ -210,6 +329,8 @@ fn silence(id: &str, source: &str) -> LabVerdict {
         interval: 0.0,
         seeds: 0,
         holds: false,
+        absent,
+        from_memory: is_from_memory(id),
         remarks: Vec::new(),
     }
 }

@@ -60,9 +60,8 @@ impl Loop {
                 self.give_up(network, problem);
             }
             Progress::Ended => {
-                let name = self.networks[network].name();
                 self.on_ended(network, self.networks[network].join);
-                self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+                self.give_up_left(network);
                 if self.networks[network].is_wanted_left() {
                     self.networks[network].close();
                 }
@@ -140,13 +139,9 @@ impl Loop {
         let Some(part) = fetch.parts.iter_mut().find(|part| part.network == network && part.is_on()) else { return false };
         let Some(source) = part.untried.pop_front() else { return false };
         let op = self.books.op();
-        let spent = std::mem::replace(&mut part.lease, self.books.lease());
-        part.settled_bytes += self.transfers.arrived_bytes(spent);
-        part.settled_bad_bytes += self.transfers.bad_bytes(spent);
-        self.transfers.end(spent);
+        part.renew_lease(self.books.lease(), &self.transfers, &self.limits);
         part.described = false;
         let (lease, before) = (part.lease, part.fetch.replace(op));
-        self.limits.set_lease(spent, 0);
         let down_bytes_per_s = fetch.how().limits.down_bytes_per_s;
         self.limits.set_lease(lease, down_bytes_per_s);
         if let Some(before) = before {
@@ -255,18 +250,17 @@ impl Loop {
         }
     }
 
+    /// Somebody has left that network.
+    pub(crate) fn give_up_left(&mut self, network: usize) {
+        let name = self.networks[network].name();
+        self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+    }
+
     /// Nothing that needs that network can be done any more.
     pub(crate) fn give_up(&mut self, network: usize, problem: Problem) {
         for fetch in &mut self.fetches {
-            let spent: Vec<_> = fetch.parts.iter_mut().filter(|part| part.network == network).collect();
-            for part in spent {
-                let lease = std::mem::replace(&mut part.lease, self.books.lease());
-                part.settled_bytes += self.transfers.arrived_bytes(lease);
-                part.settled_bad_bytes += self.transfers.bad_bytes(lease);
-                self.transfers.end(lease);
-                self.limits.set_lease(lease, 0);
-            }
-            if fetch.parts.iter().any(|part| part.network == network) {
+            if let Some(part) = fetch.parts.iter_mut().find(|part| part.network == network) {
+                part.renew_lease(self.books.lease(), &self.transfers, &self.limits);
                 fetch.network_down(network, &problem);
             }
         }

@@ -238,12 +238,7 @@ impl Loop {
             None => fetch.add(&mut self.books, network, membership.name(), membership.opening.is_swarm),
             Some(place) => {
                 let part = &mut fetch.parts[place];
-                // Its lease has served.
-                let spent = std::mem::replace(&mut part.lease, self.books.lease());
-                part.settled_bytes += self.transfers.arrived_bytes(spent);
-                part.settled_bad_bytes += self.transfers.bad_bytes(spent);
-                self.transfers.end(spent);
-                self.limits.set_lease(spent, 0);
+                part.renew_lease(self.books.lease(), &self.transfers, &self.limits);
                 [part.fetch.take(), part.lookup.take()].into_iter().flatten().for_each(|before| membership.cancel(before));
                 part
             }
@@ -358,8 +353,7 @@ impl Loop {
             self.networks[network].cancel(join);
             self.leaving.push((network, Instant::now() + GOODBYE));
         } else {
-            let name = self.networks[network].name();
-            self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+            self.give_up_left(network);
             self.networks[network].close();
             self.tell_network(network);
         }
@@ -371,8 +365,7 @@ impl Loop {
         self.leaving.retain(|(_, until)| *until > now);
         for network in late {
             if self.networks[network].is_joined() && self.networks[network].is_wanted_left() {
-                let name = self.networks[network].name();
-                self.give_up(network, Problem::new(format!("{name} was left")).hint("join it again"));
+                self.give_up_left(network);
                 self.networks[network].close();
                 self.tell_network(network);
             }

@@ -292,6 +292,11 @@ impl<N: Network> Lab<N> {
         self.watcher = Some(Box::new(watcher));
     }
 
+    /// Ends [`Self::watch`].
+    pub fn unwatch(&mut self) {
+        self.watcher = None;
+    }
+
     /// A node's state; `None` while it is dead.
     #[must_use]
     pub fn node(&self, node: NodeIndex) -> Option<&N::Node> {

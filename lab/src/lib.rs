@@ -3,6 +3,8 @@
 //! [`Lab`] runs nodes of one [`hexad_core::Network`]. An event touches the one machine it is addressed to and reaches others only through
 //! further events, never sooner than the latency floor; all randomness is drawn from counters. So one seed gives one [`Lab::digest`].
 
+pub mod claims;
+pub mod comparison;
 mod config;
 mod desk;
 mod dice;

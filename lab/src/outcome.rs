@@ -1,7 +1,7 @@
 //! What a run came to: tables, plots, and findings about claims.
 
 use hexad_core::{Network, Span, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Lab;
 use crate::dice::mix;
@@ -143,7 +143,7 @@ pub fn figure(number: f64) -> String {
 }
 
 /// Figures in rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// Of what, lower case, for a file's name: `hops-by-size`.
     pub name: String,
@@ -171,7 +171,7 @@ impl Table {
 }
 
 /// A column of a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// What stands in it.
     pub name: String,
@@ -180,7 +180,7 @@ pub struct Column {
 }
 
 /// One figure or word of a table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Cell {
     /// A whole number.
@@ -230,7 +230,7 @@ impl From<String> for Cell {
 }
 
 /// Curves over one axis.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plot {
     /// Of what, lower case, for a file's name.
     pub name: String,
@@ -245,7 +245,7 @@ pub struct Plot {
 }
 
 /// What an axis means.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Axis {
     /// What is measured.
     pub label: String,
@@ -270,7 +270,7 @@ impl Axis {
 }
 
 /// One curve.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// What it shows.
     pub name: String,
@@ -281,7 +281,7 @@ pub struct Series {
 }
 
 /// How a curve is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Style {
     /// A line through marked points: what was measured.
@@ -301,8 +301,9 @@ impl Plot {
         Self { name: name.into(), question: question.into(), x, y, series: Vec::new() }
     }
 
-    /// Adds a curve.
+    /// Adds a curve; points that are not finite are left out.
     pub fn add(&mut self, name: impl Into<String>, style: Style, points: impl IntoIterator<Item = (f64, f64)>) {
-        self.series.push(Series { name: name.into(), style, points: points.into_iter().collect() });
+        let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        self.series.push(Series { name: name.into(), style, points });
     }
 }

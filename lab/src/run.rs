@@ -217,7 +217,7 @@ fn judge(claim: &'static str, row: String, expected: Expected, values: &[f64]) -
 }
 
 /// Student's t for 95 % on both sides, by the number of values.
-fn student(values: usize) -> f64 {
+pub(crate) fn student(values: usize) -> f64 {
     const T: [f64; 20] = [
         0.0, 0.0, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110,
         2.101,

@@ -74,8 +74,8 @@ impl Value {
                 _ => Err(format!("expected on or off, came '{text}'")),
             },
             Self::Choice(word) => Self::choice(text, &[word]),
-            Self::Counts(_) => text.split(',').map(count).collect::<Result<_, _>>().map(Self::Counts),
-            Self::Numbers(_) => text.split(',').map(number).collect::<Result<_, _>>().map(Self::Numbers),
+            Self::Counts(_) => parts(text).map(count).collect::<Result<_, _>>().map(Self::Counts),
+            Self::Numbers(_) => parts(text).map(number).collect::<Result<_, _>>().map(Self::Numbers),
         }
     }
 
@@ -105,6 +105,11 @@ impl fmt::Display for Value {
             Self::Numbers(numbers) => joined(numbers, f),
         }
     }
+}
+
+/// What stands between commas; nothing where nothing stands.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(move |_| !text.is_empty())
 }
 
 fn joined<T: fmt::Display>(values: &[T], f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,6 +180,7 @@ mod tests {
         check(Value::Switch(false), "yes", "on");
         check(Value::Counts(Vec::new()), "1k,2,3", "1000,2,3");
         check(Value::Numbers(Vec::new()), "0,0.1", "0,0.1");
+        check(Value::Numbers(vec![1.0]), "", "");
     }
 
     #[test]

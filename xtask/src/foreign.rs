@@ -25,12 +25,19 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { package: "python3-libtorrent", present: libtorrent },
     Foreign { package: "opentracker", present: || find("opentracker").is_some() },
     Foreign { package: "mktorrent", present: || find("mktorrent").is_some() },
+    Foreign { package: "parallel", present: || find("parallel").is_some() },
     Foreign { package: "postgresql", present: postgresql },
     Foreign { package: "tshark", present: || find("tshark").is_some() },
     Foreign { package: "python3-venv", present: || succeeds(Command::new("/usr/bin/python3").args(["-c", "import ensurepip"])) },
-    Foreign { package: PYFREENET, present: || succeeds(Command::new(environment(PYFREENET).join("bin/python")).args(["-c", "import fcp3"])) },
+    Foreign {
+        package: PYFREENET,
+        present: || succeeds(Command::new(environment(PYFREENET).join("bin/python")).args(["-c", "import fcp3"])),
+    },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
-    Foreign { package: SCHEMATHESIS, present: || environment(SCHEMATHESIS).join("bin/schemathesis").is_file() || find("schemathesis").is_some() },
+    Foreign {
+        package: SCHEMATHESIS,
+        present: || environment(SCHEMATHESIS).join("bin/schemathesis").is_file() || find("schemathesis").is_some(),
+    },
     Foreign { package: "util-linux", present: || find("unshare").is_some() && find("nsenter").is_some() && find("setpriv").is_some() },
 ];
 

@@ -1,10 +1,11 @@
-//! Development tasks: `cargo xtask test | web | ci | bench | claims`. What CI runs and what a developer runs are the same words; `.ci/run`
+//! Development tasks: `cargo xtask test | web | ci | bench | claims | mission`. What CI runs and what a developer runs are the same words; `.ci/run`
 //! calls `cargo xtask ci`.
 
 mod bench;
 mod ci;
 mod claims;
 mod foreign;
+mod mission;
 mod shell;
 mod test;
 mod web;
@@ -30,6 +31,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Tests what is claimed about networks, in the lab.
     Claims(claims::Arguments),
+    /// Prints where each point of the mission's document is in the code, and what shows it; fails where nothing does.
+    Mission,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -39,5 +42,6 @@ fn main() -> anyhow::Result<()> {
         Task::Ci(arguments) => ci::run_all(&arguments),
         Task::Bench(arguments) => bench::run_bench(&arguments),
         Task::Claims(arguments) => claims::run_claims(&arguments),
+        Task::Mission => mission::run(),
     }
 }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hexad_api::{
-    BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, KazaaSettings, NapsterSettings, NetworkSettings, Problem,
+    BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, KazaaSettings, Limits, NapsterSettings, NetworkSettings, Problem,
     ProblemKind, Settings,
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,11 @@ pub struct Config {
     pub seed: bool,
     /// Where the node keeps what it knows.
     pub state_dir: Option<PathBuf>,
+    /// The one interface of this machine over which the networks go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// How fast bytes may come and go on all networks together.
+    pub limits: Limits,
     /// The API and the page.
     pub http: HttpConfig,
     /// How to take part in each network.
@@ -54,6 +59,8 @@ impl Default for Config {
             shared_dirs: Vec::new(),
             seed: true,
             state_dir: None,
+            interface: None,
+            limits: Limits::default(),
             http: HttpConfig::default(),
             networks: NetworksConfig::default(),
         }
@@ -196,7 +203,7 @@ impl Config {
             NetworkSettings::Kazaa(kazaa),
             NetworkSettings::Napster(napster),
         ];
-        Settings { state_dir: self.state_dir.clone(), networks }
+        Settings { state_dir: self.state_dir.clone(), networks, interface: self.interface.clone(), limits: self.limits }
     }
 
     /// What the node is told.

@@ -11,6 +11,9 @@ pub const KEYS: &[&str] = &[
     "shared_dirs",
     "seed",
     "state_dir",
+    "interface",
+    "limits.down_bytes_per_s",
+    "limits.up_bytes_per_s",
     "http.listen",
     "http.base_path",
     "http.allowed_hosts",
@@ -23,6 +26,8 @@ pub const KEYS: &[&str] = &[
     "networks.bittorrent.encryption",
     "networks.bittorrent.utp",
     "networks.bittorrent.dht_bootstrap",
+    "networks.bittorrent.map_ports",
+    "networks.bittorrent.block_lists",
     "networks.chord.listen",
     "networks.chord.bootstrap",
     "networks.chord.found",
@@ -54,6 +59,7 @@ const LISTS: &[&str] = &[
     "http.allowed_hosts",
     "networks.join",
     "networks.bittorrent.dht_bootstrap",
+    "networks.bittorrent.block_lists",
     "networks.chord.bootstrap",
     "networks.freenet.bootstrap",
     "networks.freenet.friends",
@@ -69,6 +75,7 @@ const SWITCHES: &[&str] = &[
     "networks.bittorrent.dht",
     "networks.bittorrent.pex",
     "networks.bittorrent.lsd",
+    "networks.bittorrent.map_ports",
     "networks.chord.found",
     "networks.freenet.found",
     "networks.gnutella.firewalled",
@@ -76,6 +83,9 @@ const SWITCHES: &[&str] = &[
     "networks.napster.register",
     "networks.napster.firewalled",
 ];
+
+/// Settings that are whole numbers.
+const NUMBERS: &[&str] = &["limits.down_bytes_per_s", "limits.up_bytes_per_s"];
 
 /// One setting from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +159,9 @@ fn value_of(key: &str, text: &str) -> Value {
             _ => {}
         }
     }
+    if let Some(number) = text.trim().parse::<i64>().ok().filter(|_| NUMBERS.contains(&key)) {
+        return number.into();
+    }
     text.into()
 }
 
@@ -207,6 +220,7 @@ mod tests {
             let value = match *key {
                 "seed" | "networks.bittorrent.dht" | "networks.bittorrent.pex" | "networks.bittorrent.lsd" => "false",
                 _ if SWITCHES.contains(key) => "true",
+                _ if NUMBERS.contains(key) => "1000",
                 _ if LISTS.contains(key) => "chord",
                 key if key.ends_with("listen") || key.ends_with("fasttrack") => "127.0.0.1:7",
                 "networks.bittorrent.encryption" => "required",

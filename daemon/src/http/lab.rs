@@ -92,7 +92,7 @@ impl Runs {
             }
             told = is_step.then(Instant::now);
             self.note(id, |run| match &event {
-                LabEvent::Scenario { .. } => {}
+                LabEvent::Scenario { .. } | LabEvent::Job { .. } => {}
                 LabEvent::Phase { name } => (run.phase, run.progress) = (Some(name.clone()), Some(0.0)),
                 LabEvent::Step { done, .. } => run.progress = Some(*done),
             });

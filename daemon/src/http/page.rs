@@ -6,6 +6,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCAT
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hexad_api::Problem;
+use hexad_content::percent_decoded_leniently;
 use rust_embed::{Embed, EmbeddedFile};
 
 use super::answer::Refused;
@@ -99,7 +100,7 @@ fn shown_token(face: &Face, path: &str, query: Option<&str>) -> Option<Response>
     if !path.is_empty() || !face.door.is_locked() {
         return None;
     }
-    let said = percent_decoded(said);
+    let said = as_meant(said);
     if !face.door.opens(&said) {
         return Some(who_are_you());
     }
@@ -154,24 +155,8 @@ fn kind_of(path: &str) -> &'static str {
 }
 
 /// `%41` and `+` as they are meant; what is no such thing stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let pair = bytes.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|pair| data_encoding::HEXUPPER_PERMISSIVE.decode(pair).ok());
-        match pair.as_deref() {
-            Some([decoded]) => {
-                out.push(*decoded);
-                at += 3;
-            }
-            _ => {
-                out.push(if byte == b'+' { b' ' } else { byte });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+fn as_meant(text: &str) -> String {
+    percent_decoded_leniently(&text.replace('+', " "))
 }
 
 #[cfg(test)]
@@ -180,6 +165,6 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_meant() {
-        assert_eq!(percent_decoded("a%2Fb+c%zz%4"), "a/b c%zz%4");
+        assert_eq!(as_meant("a%2Fb+c%zz%4"), "a/b c%zz%4");
     }
 }

@@ -236,6 +236,7 @@ fn closed_as<N: InSession>(name: &'static str) -> Opening {
         hint_join: String::new(),
         warnings: Vec::new(),
         home: None,
+        map_ports: false,
         attempt: Box::new(|_| None),
     }
 }
@@ -264,12 +265,6 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
     host.interface.clone_from(&outside.interface);
     let (mut nodes, transfers) = (nodes.into_iter(), transfers.clone());
     Opening {
-        name,
-        abilities: N::ABILITIES,
-        tells_transfers: N::TELLS_TRANSFERS,
-        is_swarm: N::IS_SWARM,
-        takes: N::takes,
-        hint: N::hint,
         hint_address,
         hint_join,
         warnings,
@@ -281,6 +276,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
             thread::spawn(move || listen::<N>(events, key, &ear));
             Some(Box::new(Running::<N> { handle, join: join.clone() }))
         }),
+        ..closed_as::<N>(name)
     }
 }
 

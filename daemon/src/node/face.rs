@@ -92,6 +92,15 @@ impl House {
         }
     }
 
+    /// Somebody wants that network joined, or no longer, in later runs too.
+    fn set_wanted(&self, name: &str, wanted: bool) -> Result<NetworkStatus, Problem> {
+        let network = self.number_of(name)?;
+        let mut state = self.state();
+        self.want(&mut state, network, wanted);
+        self.keep_settings(&state)?;
+        Ok(state.networks[network].view(true))
+    }
+
     /// A folder that can be watched, by its full name.
     fn folder(&self, path: &Path) -> Result<PathBuf, Problem> {
         let full = fs::canonicalize(path).map_err(|wrong| unreadable(path, &wrong))?;
@@ -119,19 +128,11 @@ impl Daemon for Node {
     }
 
     fn join(&self, name: &str) -> Result<NetworkStatus, Problem> {
-        let network = self.house.number_of(name)?;
-        let mut state = self.house.state();
-        self.house.want(&mut state, network, true);
-        self.house.keep_settings(&state)?;
-        Ok(state.networks[network].view(true))
+        self.house.set_wanted(name, true)
     }
 
     fn leave(&self, name: &str) -> Result<NetworkStatus, Problem> {
-        let network = self.house.number_of(name)?;
-        let mut state = self.house.state();
-        self.house.want(&mut state, network, false);
-        self.house.keep_settings(&state)?;
-        Ok(state.networks[network].view(true))
+        self.house.set_wanted(name, false)
     }
 
     fn begin_search(&self, search: NewSearch) -> Result<Search, Problem> {
@@ -324,7 +325,11 @@ impl Daemon for Node {
                 id
             }
         };
-        state.library.view(id)
+        let view = state.library.view(id);
+        drop(state);
+        // Whoever is told that it is shared can rely on it.
+        house.flush();
+        view
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {

@@ -268,7 +268,11 @@ impl Worker {
                     let files = content.shape.layout.files().iter().filter(|file| !file.padding).count();
                     let kept = sounds.iter().map(|(file, sound)| (*file, sound.bitrate_kbps, sound.frequency_hz, sound.seconds)).collect();
                     if let Some(kept) = state.library.on_hashed(id, files, link, kept) {
-                        state.keep.push(Keep::Share(id, share_bytes(&kept, Some(&content))));
+                        let keep = Keep::Share(id, share_bytes(&kept, Some(&content)));
+                        // What somebody has asked for is kept before he hears that it is offered; what is watched is found again by itself.
+                        if kept.watched || self.house.store.keep(std::slice::from_ref(&keep)).is_err() {
+                            state.keep.push(keep);
+                        }
                         let one = (Key::Share(id), prepared(content, paths, sounds));
                         self.house.tell(Happening::Offer(vec![one]));
                     }

@@ -32,7 +32,7 @@ impl Home {
     /// A node that has its state here, shares `shared`, downloads to `downloads`, and knows these networks.
     pub fn settings(&self, networks: Vec<NetworkSettings>, join: &[&str]) -> NodeSettings {
         NodeSettings {
-            session: Settings { state_dir: Some(self.folder("state")), networks },
+            session: Settings { state_dir: Some(self.folder("state")), networks, ..Settings::default() },
             join: join.iter().map(|name| (*name).to_owned()).collect(),
             download_dir: self.folder("downloads"),
             shared_dirs: vec![self.folder("shared")],

@@ -177,6 +177,12 @@ fn the_last_report_of_the_lab_may_do_nothing_but_draw() {
     assert!(report.header("content-security-policy").is_some_and(|policy| policy.starts_with("sandbox")));
 }
 
+fn refused(at: std::net::SocketAddr, status: u16, method: &str, path: &str, body: &str) {
+    let answer = change(at, method, path, body);
+    assert_eq!(answer.status, status, "{method} {path} {body}: {}", answer.text());
+    assert!(answer.is_problem(), "{method} {path}: {}", answer.text());
+}
+
 #[test]
 fn every_kind_of_problem_has_its_status() {
     let scene = scene();
@@ -193,9 +199,7 @@ fn every_kind_of_problem_has_its_status() {
         (405, "DELETE", "/api/downloads", ""),
         (405, "POST", "/", "{}"),
     ] {
-        let answer = change(at, method, path, body);
-        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
-        assert!(answer.is_problem(), "{method} {path}: {}", answer.text());
+        refused(at, status, method, path, body);
     }
 }
 
@@ -223,9 +227,7 @@ fn what_cannot_be_read_is_said_to_be_so() {
         (400, "GET", "/api/downloads/99999999999999999999999", ""),
         (400, "GET", "/api/networks/%FF", ""),
     ] {
-        let answer = change(at, method, path, body);
-        assert_eq!(answer.status, status, "{method} {path} {body}: {}", answer.text());
-        assert!(answer.is_problem(), "{method} {path}: {}", answer.text());
+        refused(at, status, method, path, body);
     }
     let deep = "[".repeat(100_000);
     assert_eq!(change(at, "POST", "/api/searches", &deep).status, 400);

@@ -9,7 +9,10 @@ use hexad_api::node::{
     LibraryQuery, Neighbour, NetworkState, NetworkStatus, NewDownload, NewSearch, Overlay, OverlayKind, Page, Search, SearchDetail,
     SearchResult, SearchState, Share, ShareState, Status, Totals, UpSettings,
 };
-use hexad_api::{LabClaimsRequest, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict, Laboratory, Problem, ProblemKind};
+use hexad_api::{
+    LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict, Laboratory,
+    Problem, ProblemKind,
+};
 use hexad_daemon::{HttpFace, HttpSettings};
 use tempfile::TempDir;
 
@@ -361,6 +364,18 @@ impl Laboratory for FakeLab {
     }
 
     fn test_claims(&self, _: LabClaimsRequest, _: &mut dyn FnMut(LabEvent)) -> Result<Vec<LabVerdict>, Problem> {
+        Err(Problem::new("not here"))
+    }
+
+    fn compare(&self, _: LabCompareRequest, _: &mut dyn FnMut(LabEvent)) -> Result<LabComparison, Problem> {
+        Err(Problem::new("not here"))
+    }
+
+    fn report(&self, _: &Path) -> Result<Vec<PathBuf>, Problem> {
+        Err(Problem::new("not here"))
+    }
+
+    fn merge(&self, _: &[PathBuf], _: &Path) -> Result<usize, Problem> {
         Err(Problem::new("not here"))
     }
 }

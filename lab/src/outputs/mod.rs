@@ -1,6 +1,10 @@
 //! What a run leaves on disk: JSON lines with everything, a CSV for each table, a CSV and an SVG for each plot.
 
 mod csv;
+mod html;
+mod markdown;
+mod report;
+mod stored;
 mod svg;
 
 use std::fs;
@@ -11,6 +15,10 @@ use serde::Serialize;
 
 use crate::outcome::{Finding, Plot, Table};
 use crate::run::Run;
+
+pub use report::{Block, Report, write_report};
+pub use stored::{Judged, Stored, StoredRun, read, read_claims, write_claims};
+pub(crate) use stored::{parse, read_file};
 
 /// Writes a run into a folder, which is made if need be. Files are named after the scenario and the seed and take the place of those of a
 /// run before. Returns what was written.
@@ -52,7 +60,8 @@ enum Said<'a> {
     },
 }
 
-fn json_lines(run: &Run) -> io::Result<String> {
+/// A run as JSON: one line for what it was, and one for each table, curve and finding.
+pub(crate) fn json_lines(run: &Run) -> io::Result<String> {
     let mut alone = run.clone();
     alone.outcome.tables.clear();
     alone.outcome.plots.clear();

@@ -72,7 +72,8 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
     svg
 }
 
-fn named(axis: &Axis) -> String {
+/// An axis' words, with its unit.
+pub(super) fn named(axis: &Axis) -> String {
     if axis.unit.is_empty() { axis.label.clone() } else { format!("{} ({})", axis.label, axis.unit) }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod chord;
+pub mod compare;
 pub mod freenet;
 pub mod gnutella;
 pub mod kazaa;
@@ -44,6 +45,12 @@ pub static SCENARIOS: &[&Scenario] = &[
     &freenet::MEMORY,
     &napster::SCALE,
     &napster::FAILURE,
+    &compare::NAPSTER,
+    &compare::GNUTELLA,
+    &compare::KAZAA,
+    &compare::BITTORRENT,
+    &compare::FREENET,
+    &compare::CHORD,
     &toy::HOPS,
 ];
 

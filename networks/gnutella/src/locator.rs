@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use hexad_content::{Digest, Digests};
+use hexad_content::{Digest, Digests, PercentEncoded, percent_decoded};
 
 use crate::wire::{Guid, digests_of, urn_of};
 
@@ -100,33 +100,14 @@ impl Locator {
     }
 }
 
-/// Percent-encodes everything that could mean something in a path.
+/// Percent-encoded, whatever could mean something in a path.
 pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    PercentEncoded(text, ":/").to_string()
 }
 
 /// Undoes percent-encoding; `None` when it is wrong or not UTF-8.
 pub(crate) fn unescaped(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let pair = [bytes.next()?, bytes.next()?];
-        let digits = std::str::from_utf8(&pair).ok().filter(|_| pair.iter().all(u8::is_ascii_hexdigit))?;
-        out.push(u8::from_str_radix(digits, 16).ok()?);
-    }
-    String::from_utf8(out).ok()
+    String::from_utf8(percent_decoded(text)?).ok()
 }
 
 #[cfg(test)]

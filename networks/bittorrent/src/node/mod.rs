@@ -79,6 +79,12 @@ impl Node {
     pub fn secrets(&self) -> Secrets {
         self.affairs.secrets()
     }
+
+    /// How many nodes its DHT knows, and how many torrents others have announced to it.
+    #[must_use]
+    pub fn dht_counts(&self) -> (usize, usize) {
+        self.affairs.dht.as_ref().map_or((0, 0), |dht| (dht.node_counts().iter().sum(), dht.stored_torrents()))
+    }
 }
 
 impl hexad_core::Node for Node {

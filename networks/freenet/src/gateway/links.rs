@@ -1,6 +1,6 @@
 //! Where links lead. Whatever leads out of Freenet leads over a page that asks, and nothing but a link that is clicked leads out at all.
 
-use std::fmt::Write as _;
+use hexad_content::PercentEncoded;
 
 use crate::keys::Uri;
 
@@ -64,29 +64,5 @@ fn is_gateway(address: &str) -> bool {
 
 /// The link to the page that asks.
 pub(super) fn asking(to: &str) -> String {
-    let mut link = "/external-link/?to=".to_owned();
-    for byte in to.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            link.push(char::from(byte));
-        } else {
-            let _ = write!(link, "%{byte:02X}");
-        }
-    }
-    link
-}
-
-/// Undoes percent signs.
-pub(super) fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-        let (high, low) = (digit()?, digit()?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
+    format!("/external-link/?to={}", PercentEncoded(to, ""))
 }

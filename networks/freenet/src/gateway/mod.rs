@@ -12,7 +12,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use hexad_core::Failure;
 
-use crate::keys::{Kind, Uri};
+use crate::keys::{Kind, Uri, unescape};
 
 /// The most that is fetched for a browser which does not say how much it takes.
 const BYTES_MAX: u64 = 64 << 20;
@@ -127,7 +127,7 @@ pub fn asked(target: &str) -> Asked {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let given = |name: &str| {
         let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| links::unescape(&value.replace('+', " ")))
+        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| unescape(&value.replace('+', " ")))
     };
     let path = path.strip_prefix('/').unwrap_or(path);
     match path {

@@ -19,6 +19,7 @@ use thiserror::Error;
 pub use block::{Block, CHK_DATA_BYTES, CHK_HEADER_BYTES, SSK_DATA_BYTES, SSK_HEADER_BYTES};
 pub use chk::{CHK_ALGORITHM, ClientChk};
 pub use ssk::{InsertSsk, KeyPair, RequestSsk, SSK_ALGORITHM, ksk};
+pub(crate) use text::unescape;
 pub use text::{base64, of_base64};
 pub use uri::{Kind, Uri, UriError};
 pub use usk::{DateHint, date_hints, edition_name, hint_of, hint_text};

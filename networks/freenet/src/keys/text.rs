@@ -1,6 +1,7 @@
 //! Base64 as Freenet writes it: `~` for `+`, `-` for `/`, no padding.
 
 use data_encoding::BASE64_NOPAD;
+use hexad_content::percent_decoded;
 
 /// Writes bytes.
 #[must_use]
@@ -18,25 +19,8 @@ pub fn of_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Undoes percent encoding; `None` when what follows a percent sign is no hex, or the result is no UTF-8.
-pub(super) fn unescape(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'%' {
-            let digits = bytes.get(at + 1..at + 3)?;
-            let digits = std::str::from_utf8(digits).ok()?;
-            if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return None;
-            }
-            plain.push(u8::from_str_radix(digits, 16).ok()?);
-            at += 3;
-        } else {
-            plain.push(byte);
-            at += 1;
-        }
-    }
-    String::from_utf8(plain).ok()
+pub(crate) fn unescape(text: &str) -> Option<String> {
+    String::from_utf8(percent_decoded(text)?).ok()
 }
 
 /// Escapes what would end or split an element of a path.

@@ -166,10 +166,6 @@ impl<A: Place> Lines<A> {
         self.0.values().filter(|line| matches!(line.kind, Kind::Parent(_)))
     }
 
-    pub(super) fn peer_lines(&self) -> impl Iterator<Item = &Line<A>> {
-        self.0.values().filter(|line| matches!(line.kind, Kind::Peer(_)))
-    }
-
     pub(super) fn peer_ages(&self, now: Time) -> impl Iterator<Item = Span> {
         self.peer_lines().map(move |line| now.since(line.since))
     }

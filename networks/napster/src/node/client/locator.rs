@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexad_content::{ContentId, Digest, Digests, Sha1Digest, Sha256Digest};
+use hexad_content::{ContentId, Digest, Digests, Sha1Digest, Sha256Digest, percent_decoded};
 use hexad_core::{Endpoint, Name};
 
 use crate::wire::Text;
@@ -64,7 +64,7 @@ impl Locator {
         let mut locator = Self::default();
         for pair in text.strip_prefix(SCHEME)?.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=')?;
-            let value = decoded(value)?;
+            let value = percent_decoded(value)?;
             match key {
                 "server" => locator.server = Some(endpoint(std::str::from_utf8(&value).ok()?)?),
                 "nick" => locator.nick = value.into(),
@@ -87,20 +87,6 @@ fn endpoint(text: &str) -> Option<Endpoint> {
     }
     let (host, port) = text.rsplit_once(':')?;
     Some(Endpoint::Name(Name { host: host.into(), port: port.parse().ok()? }))
-}
-
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let pair = [bytes.next()?, bytes.next()?];
-        out.push(u8::from_str_radix(std::str::from_utf8(&pair).ok().filter(|_| pair.iter().all(u8::is_ascii_hexdigit))?, 16).ok()?);
-    }
-    Some(out)
 }
 
 /// What Hexad's programs put in the place of the hash: `hx`, a letter for the kind, and the digest in base 32. Servers keep it as it is, clients

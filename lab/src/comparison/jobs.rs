@@ -1,0 +1,187 @@
+//! Which runs a comparison is made of.
+
+use crate::line::Line;
+use crate::scenario::{Params, Scenario};
+
+use super::PREFIX;
+
+/// What is to be compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Names of networks; all when empty.
+    pub networks: Vec<String>,
+    /// The largest number of users; the scenario's own when not given.
+    pub nodes: Option<String>,
+    /// Numbers of users; a ladder up to `nodes` when empty. Only the largest lives through churn, failures and attacks.
+    pub sizes: Vec<String>,
+    /// Seeds `1..=seeds`.
+    pub seeds: u32,
+    /// The first seed in place of 1.
+    pub first_seed: u64,
+    /// What is set for all of them.
+    pub set: Vec<(String, String)>,
+}
+
+/// One run.
+#[derive(Clone)]
+pub struct Job {
+    /// Which scenario.
+    pub scenario: &'static Scenario,
+    /// With what.
+    pub params: Params,
+    /// Where what it came to is kept: the name of a file without its end.
+    pub name: String,
+    /// About how much it takes, compared with others.
+    pub weight: f64,
+}
+
+impl Job {
+    /// The line that runs it, without a digest.
+    #[must_use]
+    pub fn line(&self) -> String {
+        Line::of(self.scenario.name, &self.params, None).to_string()
+    }
+}
+
+/// Every n-th job, beginning with the i-th.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Shard {
+    /// All of it.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// Whether the job of that number, from 0, is in it.
+    #[must_use]
+    pub fn has(self, job: usize) -> bool {
+        job % self.of.max(1) as usize + 1 == self.number as usize
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected a part of a whole such as 1/4, came '{text}'");
+        let (number, of) = text.split_once('/').ok_or_else(wrong)?;
+        let shard = Self { number: number.parse().map_err(|_| wrong())?, of: of.parse().map_err(|_| wrong())? };
+        if shard.number == 0 || shard.number > shard.of { Err(wrong()) } else { Ok(shard) }
+    }
+}
+
+/// The least number of users of a ladder.
+const LEAST: u32 = 100;
+
+impl Plan {
+    /// All runs, the costly ones first. The order is the same wherever it is asked for, so that shards fit together.
+    ///
+    /// # Errors
+    /// When a network is not known or a parameter cannot be set.
+    pub fn jobs(&self) -> Result<Vec<Job>, String> {
+        let all = &crate::scenarios::compare::ALL;
+        let short = |scenario: &Scenario| scenario.name.trim_start_matches(PREFIX);
+        let mut scenarios: Vec<&'static Scenario> = Vec::new();
+        for name in &self.networks {
+            let known: Vec<&str> = all.iter().map(|scenario| short(scenario)).collect();
+            let found = all.iter().find(|scenario| short(scenario) == name);
+            scenarios.push(found.ok_or_else(|| format!("there is no network '{name}'; there is {}", known.join(", ")))?);
+        }
+        if scenarios.is_empty() {
+            scenarios.extend(all);
+        }
+        let mut jobs = Vec::new();
+        for scenario in scenarios {
+            let common = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let nodes = self.nodes.as_deref().map(|nodes| ("nodes", nodes));
+            let base = scenario.params(common.chain(nodes))?;
+            let mut sizes = Vec::new();
+            for size in &self.sizes {
+                sizes.push(scenario.params([("nodes", size.as_str())])?.nodes());
+            }
+            if sizes.is_empty() {
+                sizes = ladder(base.nodes());
+            }
+            let largest = sizes.iter().copied().max().unwrap_or(0);
+            for size in sizes {
+                for seed in (self.first_seed.max(1)..).take(self.seeds.max(1) as usize) {
+                    let (size_text, seed_text) = (size.to_string(), seed.to_string());
+                    let whole = (size < largest).then_some(("whole", "off"));
+                    let own = [("nodes", size_text.as_str()), ("seed", seed_text.as_str())];
+                    let common = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                    let params = scenario.params(common.chain(whole).chain(own))?;
+                    let name = format!("{}-n{size}-s{seed}", scenario.name.replace('/', "-"));
+                    let weight = f64::from(size) * if size < largest { 1.0 } else { 5.0 } * cost(short(scenario));
+                    jobs.push(Job { scenario, params, name, weight });
+                }
+            }
+        }
+        jobs.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
+        Ok(jobs)
+    }
+}
+
+/// Events of a network for each user, compared with others: measured at a thousand users.
+fn cost(network: &str) -> f64 {
+    match network {
+        "napster" => 0.2,
+        "kazaa" => 1.0,
+        "gnutella" => 3.0,
+        "chord" => 3.0,
+        _ => 2.0,
+    }
+}
+
+/// Numbers of users, two to a decade, up to the largest.
+fn ladder(largest: u32) -> Vec<u32> {
+    let mut sizes = vec![largest];
+    let mut power = LEAST;
+    while power < largest {
+        for size in [power, power.saturating_mul(3)] {
+            // What is nearly as large as the largest tells nothing more.
+            if size <= largest / 2 {
+                sizes.push(size);
+            }
+        }
+        power = power.saturating_mul(10);
+    }
+    sizes.sort_unstable();
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_lead_up_to_the_largest() {
+        assert_eq!(ladder(1000), [100, 300, 1000]);
+        assert_eq!(ladder(100_000), [100, 300, 1000, 3000, 10_000, 30_000, 100_000]);
+        assert_eq!(ladder(50), [50]);
+    }
+
+    #[test]
+    fn shards_have_every_job_once() {
+        let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].iter().map(|text| text.parse().unwrap()).collect();
+        for job in 0..10 {
+            assert_eq!(shards.iter().filter(|shard| shard.has(job)).count(), 1);
+        }
+        for wrong in ["", "0/3", "4/3", "a/b", "3"] {
+            assert!(wrong.parse::<Shard>().is_err());
+        }
+    }
+
+    #[test]
+    fn only_the_largest_lives_through_everything() {
+        let plan = Plan { networks: vec!["chord".into()], nodes: Some("1000".into()), seeds: 2, ..Plan::default() };
+        let jobs = plan.jobs().unwrap();
+        assert_eq!(jobs.len(), 6);
+        assert!(jobs[0].line().contains("nodes=1000") && jobs[0].line().contains("whole=on"), "{}", jobs[0].line());
+        assert!(jobs[5].line().contains("whole=off"));
+        assert!(Plan { networks: vec!["zebra".into()], ..plan }.jobs().err().is_some_and(|wrong| wrong.contains("napster")));
+    }
+}
