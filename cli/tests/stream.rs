@@ -108,3 +108,13 @@ fn a_seed_with_a_goal_ends_when_it_is_reached() {
     assert!(seed.finish(), "enough was given");
     scene.arrived();
 }
+
+#[test]
+fn a_seed_that_shows_one_piece_at_a_time_serves_everything_in_the_end() {
+    let scene = Scene::of("film.bin", &[("film.bin", MIB)]);
+    let (_seed, peer) = slow_seed(&scene, "100m", &["--super-seed"]);
+    let own = ["fetch", "it.torrent", "--into", "leech", "--listen", "127.0.0.1:0", "--json", "--peer", &peer];
+    let mut fetch = start(scene.path(), own.into_iter().chain(ALONE));
+    fetch.await_event("complete");
+    scene.arrived();
+}

@@ -132,6 +132,7 @@ fn files_come_over_utp_from_libtorrent_and_from_hexad() {
         (Program::Libtorrent, Program::Hexad, Crypto::Default),
         (Program::Libtorrent, Program::Hexad, Crypto::Required),
         (Program::Hexad, Program::Hexad, Crypto::Default),
+        (Program::Hexad, Program::Libtorrent, Crypto::Default),
     ] {
         let scene = Scene::new().expect("a stage");
         let outcome = (|| {

@@ -21,6 +21,22 @@ pub(super) struct Shown {
     pub(super) pieces: hexad_core::Set<u32>,
     /// The one that it is to pass on, and since when.
     feeding: Option<(u32, Time)>,
+    /// Bytes of that one that it was given. It does not say that it has it to whom it knows to have it.
+    given_bytes: u64,
+}
+
+impl Shown {
+    /// A peer is given bytes of a piece.
+    pub(super) fn gave(&mut self, piece: u32, bytes: u32) {
+        if self.feeding.is_some_and(|(fed, _)| fed == piece) {
+            self.given_bytes += u64::from(bytes);
+        }
+    }
+
+    /// Whether all of the piece was given that is to be passed on.
+    pub(super) fn is_given(&self, piece_bytes: impl Fn(u32) -> u32) -> bool {
+        self.feeding.is_some_and(|(piece, _)| self.given_bytes >= u64::from(piece_bytes(piece)))
+    }
 }
 
 impl Swarm {
@@ -102,6 +118,7 @@ impl Swarm {
         times[piece as usize] = times[piece as usize].saturating_add(1);
         shown.pieces.insert(piece);
         shown.feeding = Some((piece, now));
+        shown.given_bytes = 0;
         peer.say(Message::Have(piece), t);
     }
 
@@ -113,13 +130,16 @@ impl Swarm {
         if self.connected > 0 && self.picker.rarest_copies() >= COPIES_ENOUGH {
             return self.show_all(t);
         }
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
         let now = t.cx.now;
         let mut due = Vec::new();
         for peer in self.peers.iter().flatten() {
             let Some(shown) = &peer.shown else { continue };
             let is_due = match shown.feeding {
                 None => peer.told || now.since(peer.since) >= SILENT,
-                Some((piece, since)) => peer.bits.get(piece) && now.since(since) >= STUCK_AFTER,
+                Some((piece, since)) => {
+                    (peer.bits.get(piece) || shown.is_given(|piece| geometry.bytes(piece))) && now.since(since) >= STUCK_AFTER
+                }
             };
             if is_due && !peer.is_seed() {
                 due.push(peer.slot);

@@ -190,6 +190,14 @@ impl Swarm {
             peer.said = now;
             let message = Message::Piece { piece: block.piece, begin: block.begin, data: Payload::EMPTY };
             t.out.push(Output::SendShare(peer.conn, message, offer.share, start..start + u64::from(block.length)));
+            if let Some(shown) = &mut peer.shown {
+                shown.gave(block.piece, block.length);
+            }
+        }
+        // There is nobody to pass it on to.
+        let whole = peer.shown.as_ref().is_some_and(|shown| shown.is_given(|piece| geometry.bytes(piece)));
+        if whole && self.connected == 1 {
+            self.show_next(slot, t);
         }
     }
 

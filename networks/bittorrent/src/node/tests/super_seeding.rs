@@ -73,6 +73,18 @@ fn only_what_was_shown_is_given() {
 }
 
 #[test]
+fn who_is_alone_is_shown_the_next_piece_when_it_was_given_the_last() {
+    let mut bench = seed();
+    let (conn, first) = newcomer(&mut bench, 1);
+    bench.says(conn, Message::Interested);
+    let mut said = Said::new();
+    for block in 0..BLOCKS {
+        said.extend(bench.says(conn, Message::Request(BlockRef { piece: first[0], begin: block * BLOCK_BYTES, length: BLOCK_BYTES })));
+    }
+    assert_eq!(shown(conn, &said).len(), 1, "it does not say that it has what it knows us to have: {said:?}");
+}
+
+#[test]
 fn a_peer_that_knows_nobody_is_not_left_with_one_piece() {
     let mut bench = seed();
     let (conn, first) = newcomer(&mut bench, 1);
