@@ -117,28 +117,28 @@ pub struct NetworkArgs {
     #[arg(long = "peer", value_name = "IP:PORT")]
     pub peers: Vec<String>,
     /// Do not use the distributed hash table
-    #[arg(long, conflicts_with = "daemon")]
+    #[arg(long)]
     pub no_dht: bool,
     /// Do not exchange peers with peers
-    #[arg(long, conflicts_with = "daemon")]
+    #[arg(long)]
     pub no_pex: bool,
     /// Do not look for peers in the local network
-    #[arg(long, conflicts_with = "daemon")]
+    #[arg(long)]
     pub no_lsd: bool,
     /// Do not obfuscate connections
-    #[arg(long, conflicts_with_all = ["require_encryption", "daemon"])]
+    #[arg(long, conflicts_with = "require_encryption")]
     pub no_encryption: bool,
     /// Refuse connections that are not obfuscated
-    #[arg(long, conflicts_with = "daemon")]
+    #[arg(long)]
     pub require_encryption: bool,
     /// Use uTP (connections over UDP that yield to other traffic) as well: accept it, and dial by it where TCP fails
-    #[arg(long, conflicts_with = "daemon")]
+    #[arg(long)]
     pub utp: bool,
     /// The same, and dial by uTP first, by TCP where that fails
-    #[arg(long, conflicts_with = "daemon")]
+    #[arg(long)]
     pub utp_first: bool,
     /// A DHT node to begin with, in place of the usual ones; may be repeated
-    #[arg(long = "dht-node", value_name = "HOST:PORT", conflicts_with = "daemon")]
+    #[arg(long = "dht-node", value_name = "HOST:PORT")]
     pub dht_nodes: Vec<String>,
     /// Ask the router to let others in to BitTorrent (by PCP, NAT-PMP or UPnP)
     #[arg(long)]
@@ -210,8 +210,30 @@ fn is_freenet_key(source: &str) -> bool {
     source.contains('@') && ["CHK", "KSK", "SSK", "USK"].contains(&kind)
 }
 
+/// What only a session of this command's own can be told.
+const OWN_SESSION: [&str; 13] = [
+    "no_dht",
+    "no_pex",
+    "no_lsd",
+    "no_encryption",
+    "require_encryption",
+    "utp",
+    "utp_first",
+    "dht_nodes",
+    "map_ports",
+    "block_lists",
+    "interface",
+    "max_down",
+    "max_up",
+];
+/// What a fetch by a node cannot be told.
+const OWN_FETCH: [&str; 5] = ["sequential", "first", "last", "seed_ratio", "seed_time"];
+/// What a publish by a node cannot be told.
+const OWN_PUBLISH: [&str; 3] = ["super_seed", "seed_ratio", "seed_time"];
+
 /// `hexad fetch`.
 #[derive(Debug, Args)]
+#[command(mut_arg("daemon", |daemon| daemon.conflicts_with_all(OWN_SESSION).conflicts_with_all(OWN_FETCH)))]
 pub struct FetchArgs {
     /// A .torrent file, a magnet link, the http(s) address of a .torrent, a Freenet key, or a link that hexad search has printed
     pub source: String,
@@ -243,6 +265,7 @@ pub struct FetchArgs {
 
 /// `hexad publish`.
 #[derive(Debug, Args)]
+#[command(mut_arg("daemon", |daemon| daemon.conflicts_with_all(OWN_SESSION).conflicts_with_all(OWN_PUBLISH)))]
 pub struct PublishArgs {
     /// Files and folders; each is offered as one share (on BitTorrent: one torrent)
     #[arg(required_unless_present = "torrent", conflicts_with = "torrent")]

@@ -17,7 +17,15 @@ pub struct LimitArgs {
 impl LimitArgs {
     /// The limits of a session.
     pub fn limits(&self) -> Limits {
-        Limits { down_bytes_per_s: self.max_down.unwrap_or(0), up_bytes_per_s: self.max_up.unwrap_or(0) }
+        let mut limits = Limits::default();
+        self.lay(&mut limits);
+        limits
+    }
+
+    /// Lays what was given over `limits`.
+    pub fn lay(&self, limits: &mut Limits) {
+        limits.down_bytes_per_s = self.max_down.unwrap_or(limits.down_bytes_per_s);
+        limits.up_bytes_per_s = self.max_up.unwrap_or(limits.up_bytes_per_s);
     }
 }
 

@@ -13,8 +13,7 @@ use crate::render::Screen;
 /// Examples for the help.
 pub const EXAMPLES: &str = "\
 Examples:
-  hexad stream film.torrent
-  mpv $(hexad stream film.torrent | head -1)
+  hexad stream film.torrent              prints an address, which players open: mpv ADDRESS
   hexad stream 'magnet:?xt=urn:btih:…' --select '*.mkv' --http 127.0.0.1:8000 --into ~/Videos";
 
 /// `hexad stream`.

@@ -12,6 +12,7 @@ use hexad_api::{Event, Problem, json_line};
 use hexad_daemon::HttpFace;
 
 use crate::config::ConfigArgs;
+use crate::how::LimitArgs;
 use crate::networks::NetworkName;
 use crate::node::absolute;
 use crate::out::{self, tame};
@@ -46,6 +47,9 @@ pub struct UpArgs {
     /// Join this network; may be repeated [default: bittorrent, and those of which the configuration names a way in]
     #[arg(long, value_enum, value_name = "NETWORK")]
     pub join: Vec<NetworkName>,
+    /// How fast bytes may come and go
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// One JSON object per line on stdout: listening, then what changes, as the API's events have it
     #[arg(long)]
     pub json: bool,
@@ -69,6 +73,7 @@ pub fn run(given: UpArgs) -> Result<(), Problem> {
     if let Some(path) = &given.state_dir {
         config.state_dir = Some(absolute(path)?);
     }
+    given.limits.lay(&mut config.limits);
     if !given.join.is_empty() {
         config.networks.join = Some(given.join.iter().map(|name| name.word()).collect());
     }

@@ -13,12 +13,12 @@ use super::message::{ExtendedHandshake, HolePunch, HolePunchKind, Message, Metad
 pub const UT_METADATA: u8 = 1;
 /// Under which id we want ut_pex.
 pub const UT_PEX: u8 = 2;
-/// Under which id we want lt_donthave.
-pub const LT_DONTHAVE: u8 = 3;
-/// Under which id we want upload_only.
-pub const UPLOAD_ONLY: u8 = 4;
+/// Under which id we want upload_only; this one and those below as libtorrent numbers them.
+pub const UPLOAD_ONLY: u8 = 3;
 /// Under which id we want ut_holepunch.
-pub const UT_HOLEPUNCH: u8 = 5;
+pub const UT_HOLEPUNCH: u8 = 4;
+/// Under which id we want lt_donthave.
+pub const LT_DONTHAVE: u8 = 7;
 /// Extensions read from one handshake.
 const EXTENSIONS_MAX: usize = 64;
 /// Longest name of an extension that is taken over; more than any has.
