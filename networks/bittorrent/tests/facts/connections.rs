@@ -17,7 +17,7 @@ pub fn introduced(fresh: bool) -> PeerCodec {
     let mut codec = codec();
     if !fresh {
         let mut hello = b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05mnopqrstuvwxyz123456-XX0001-abcdefghijkl".to_vec();
-        hello.extend_from_slice(b"\0\0\0\x59\x14\0d1:md11:lt_donthavei3e11:upload_onlyi4e12:ut_holepunchi5e11:ut_metadatai1e6:ut_pexi2eee");
+        hello.extend_from_slice(b"\0\0\0\x59\x14\0d1:md11:lt_donthavei7e11:upload_onlyi3e12:ut_holepunchi4e11:ut_metadatai1e6:ut_pexi2eee");
         let length = u32::try_from(hello.len() - 72).unwrap();
         hello[68..72].copy_from_slice(&length.to_be_bytes());
         assert_eq!(said(&mut codec, &hello).unwrap().len(), 2);
