@@ -21,7 +21,9 @@ pub use lab::{
     LabRequest, LabRun, LabRunState, LabScenario, LabTable, LabVerdict, Laboratory, NewLabRun,
 };
 pub use problem::{Problem, ProblemKind};
-pub use request::{Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest};
+pub use request::{
+    Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest,
+};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,

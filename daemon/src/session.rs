@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use hexad_api::{
-    Event, FetchRequest, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop, StreamRequest, Task,
+    Event, FetchRequest, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop, StreamRequest,
+    Task,
 };
 use hexad_core::{OpId, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
@@ -29,7 +30,7 @@ pub(crate) enum Happening {
     /// A network says something: which, and which of the hosts that were started for it.
     Heard(usize, u32, Heard),
     Transfers(TransfersEvent),
-    Begin(Begin, Listener, Sender<OpId>),
+    Begin(Box<Begin>, Listener, Sender<OpId>),
     /// A fetch's target folder is prepared, or cannot be.
     Opened {
         op: OpId,
@@ -174,7 +175,7 @@ impl LocalSession {
     pub(crate) fn begin_heard(&self, begin: Begin, events: Listener) -> Result<OpId, Problem> {
         let gone = || Problem::new("the session has ended").kind(ProblemKind::Unavailable);
         let (op_to, op_from) = mpsc::channel();
-        self.happenings.send(Happening::Begin(begin, events, op_to)).map_err(|_| gone())?;
+        self.happenings.send(Happening::Begin(Box::new(begin), events, op_to)).map_err(|_| gone())?;
         op_from.recv().map_err(|_| gone())
     }
 

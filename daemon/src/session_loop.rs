@@ -144,7 +144,7 @@ impl Loop {
             }
             Happening::Transfers(event) => self.on_transfers(event),
             Happening::Begin(begin, events, op) => {
-                let task = match begin {
+                let task = match *begin {
                     Begin::Fetch { request, found, on, patient, streaming } => {
                         self.begin_fetch(request, &found, &on, patient, streaming, events)
                     }

@@ -284,7 +284,7 @@ fn message(bytes: &mut Bytes<'_>) -> Message {
         }
         22 => match bytes.byte() % 4 {
             0 => Message::DontHave(bytes.number()),
-            1 => Message::UploadOnly(bytes.byte() % 2 == 0),
+            1 => Message::UploadOnly(bytes.byte().is_multiple_of(2)),
             kind => {
                 let kind = [HolePunchKind::Rendezvous, HolePunchKind::Connect][usize::from(kind % 2)];
                 Message::HolePunch(HolePunch { kind, at: bytes.address() })

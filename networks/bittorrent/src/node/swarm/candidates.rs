@@ -63,6 +63,9 @@ pub(crate) struct Candidates {
     max: usize,
 }
 
+/// What is dialled first: how often it failed, whence it is, its priority.
+type Rank = (u8, Origin, Reverse<Option<u32>>);
+
 impl Candidates {
     pub(crate) const fn new(max: usize) -> Self {
         Self { known: Map::new(), max }
@@ -107,7 +110,7 @@ impl Candidates {
             let own = own[usize::from(!at.ip().to_canonical().is_ipv4())]?;
             Some(priority(own, at))
         };
-        let mut best: Option<(&Endpoint, (u8, Origin, Reverse<Option<u32>>))> = None;
+        let mut best: Option<(&Endpoint, Rank)> = None;
         let mut equals = 0;
         for (peer, one) in self.known.iter().filter(|(_, one)| ready(one)) {
             let rank = (one.fails, one.origin, Reverse(worth(peer)));
