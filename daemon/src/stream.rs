@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use hexad_api::{Event, Problem};
-use hexad_content::Layout;
+use hexad_content::{Layout, PercentEncoded};
 use hexad_core::{OpId, ShareId};
 use hexad_driver::ReadShare as _;
 use hexad_driver::transfers::Transfers;
@@ -61,7 +61,8 @@ impl Stage {
     pub(crate) fn opened(&self, share: ShareId, layout: Arc<Layout>, wanted: Vec<bool>) -> Vec<(usize, String)> {
         let mut files: Vec<usize> = (0..layout.files().len()).filter(|&index| wanted.get(index).copied().unwrap_or(false)).collect();
         files.sort_by_key(|&index| std::cmp::Reverse(layout.files()[index].length));
-        let named = files.into_iter().map(|index| (index, encoded(&layout.files()[index].path.join("/")))).collect();
+        let named =
+            files.into_iter().map(|index| (index, PercentEncoded(&layout.files()[index].path.join("/"), "/").to_string())).collect();
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { share, layout, wanted });
         self.happened();
         named
@@ -146,20 +147,6 @@ pub(crate) fn address_of(at: SocketAddr, index: usize, path: &str) -> String {
     format!("http://{at}/{index}/{path}")
 }
 
-/// A path as a part of an address.
-fn encoded(path: &str) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
-
 /// Whether a browser names us by an address of this machine, and not by a name that somebody else has led to it.
 fn is_ours(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
@@ -177,7 +164,8 @@ async fn list(State(face): State<Arc<Face>>, headers: HeaderMap) -> Response {
     let known = face.stage.known.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Known { layout, wanted, .. }) = &*known else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let files = layout.files().iter().enumerate().filter(|(index, _)| wanted.get(*index).copied().unwrap_or(false));
-    let lines: String = files.map(|(index, file)| format!("http://{host}/{index}/{}\n", encoded(&file.path.join("/")))).collect();
+    let lines: String =
+        files.map(|(index, file)| format!("http://{host}/{index}/{}\n", PercentEncoded(&file.path.join("/"), "/"))).collect();
     ([(header::CONTENT_TYPE, "audio/x-mpegurl")], lines).into_response()
 }
 
@@ -395,10 +383,5 @@ mod tests {
             assert!(!host(name), "{name}");
         }
         assert!(!is_ours(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn paths_are_encoded() {
-        assert_eq!(encoded("a b/ä?.mkv"), "a%20b/%C3%A4%3F.mkv");
     }
 }

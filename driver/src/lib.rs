@@ -6,6 +6,7 @@
 pub mod host;
 pub mod http;
 pub mod limits;
+mod locked;
 pub mod mapping;
 pub mod transfers;
 
@@ -17,6 +18,8 @@ use std::pin::Pin;
 
 use hexad_content::Ranges;
 use hexad_core::{AskFailure, IndexDeed, IndexHit, IndexOwner, IndexQuery, LeaseId, Payload, ShareId, Span, Verdict};
+
+pub use self::locked::Locked;
 
 /// Where a host hands the bytes that its node delivers. Called on the host's thread: must not block.
 pub trait Deliveries: Send + Sync {

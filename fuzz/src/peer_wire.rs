@@ -8,7 +8,7 @@ const SKEY: [u8; 20] = [7; 20];
 /// A handshake, and an extended one that wants every extension under the id that we give it.
 const HELLO: &[u8] =
     b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07-XX0001-abcdefghijkl\
-      \0\0\0\x59\x14\0d1:md11:lt_donthavei3e11:upload_onlyi4e12:ut_holepunchi5e11:ut_metadatai1e6:ut_pexi2eee";
+      \0\0\0\x59\x14\0d1:md11:lt_donthavei7e11:upload_onlyi3e12:ut_holepunchi4e11:ut_metadatai1e6:ut_pexi2eee";
 
 struct End {
     codec: PeerCodec,

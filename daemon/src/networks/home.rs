@@ -2,13 +2,14 @@
 //!
 //! One run at a time has it. Two nodes with one key would be one node to everybody else, so a second run gets a key of its own and keeps nothing.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hexad_api::Problem;
 use hexad_core::Endpoint;
+use hexad_driver::Locked;
 use hexad_driver::host::NodeKey;
 
 use crate::source::{endpoint, plain};
@@ -22,7 +23,7 @@ const PEERS_BYTES_MAX: u64 = 64 << 10;
 pub(crate) struct Home {
     folder: PathBuf,
     /// Held as long as it is ours.
-    _lock: File,
+    _lock: Locked,
     kept: Vec<Endpoint>,
 }
 
@@ -40,8 +41,8 @@ impl Home {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|wrong| trouble(&wrong))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"));
         let lock = lock.map_err(|wrong| trouble(&wrong))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { folder, _lock: lock, kept: Vec::new() })),
+        match Locked::take(lock) {
+            Ok(lock) => Ok(Some(Self { folder, _lock: lock, kept: Vec::new() })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(wrong)) => Err(trouble(&wrong)),
         }

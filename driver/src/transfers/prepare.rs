@@ -1,6 +1,6 @@
 //! Looks at a target folder before a download begins: what is ours, what is held, and what must not be touched.
 
-use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use hexad_content::sha1_lanes::sha1_one;
 use hexad_content::{Layout, Proof, Ranges, SafeNames};
 use hexad_core::{Set, ShareId};
 use hexad_transfer::journal::{Header, Record, Replay};
-use rustix::fs::FlockOperation;
 
 use super::check::check_all;
 use super::error::StoreError;
 use super::files::{Files, Key};
 use super::log::{Log, boot_id};
 use super::store::{Books, Dirty, FileState, Folder, Store};
+use crate::Locked;
 
 /// What is to be downloaded, and where to.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ struct Survey<'a> {
     target: &'a Target,
     dir: Dir,
     books: Books,
-    lock: Option<File>,
+    lock: Option<Locked>,
     header: Header,
     placed: Vec<bool>,
     /// Lengths of the files that are there.
@@ -161,7 +161,7 @@ impl<'a> Survey<'a> {
         let mut lock = None;
         let mut replay = None;
         if read()?.is_some() {
-            lock = Some(lock_books(&dir, &target.folder, &books)?);
+            lock = lock_books(&dir, &target.folder, &books)?;
             replay = read()?.and_then(|bytes| Replay::of(&bytes, boot)).filter(|replay| replay.header.identity == identity);
         }
         let was_placed = replay.as_ref().map(|replay| replay.header.placed.clone()).unwrap_or_default();
@@ -353,7 +353,7 @@ impl<'a> Survey<'a> {
             _ => {}
         }
         if self.lock.is_none() {
-            self.lock = Some(lock_books(&self.dir, folder, &self.books)?);
+            self.lock = lock_books(&self.dir, folder, &self.books)?;
         }
         for &file in &self.moving {
             self.states[file] = FileState::Claimed;
@@ -426,16 +426,16 @@ fn look(dir: &Dir, path: &Path, folder: &Path) -> Result<Option<u64>, StoreError
     }
 }
 
-fn lock_books(dir: &Dir, folder: &Path, books: &Books) -> Result<File, StoreError> {
+fn lock_books(dir: &Dir, folder: &Path, books: &Books) -> Result<Option<Locked>, StoreError> {
     let path = folder.join(&books.lock);
     let mut options = OpenOptions::new();
     options.write(true).create(true);
     let file = dir.open_with(&books.lock, &options).map_err(|error| StoreError::io(&path, "opened", error))?.into_std();
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(error) if error == rustix::io::Errno::WOULDBLOCK => Err(StoreError::Busy { path: folder.to_owned() }),
+    match Locked::take(file) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { path: folder.to_owned() }),
         // Some file systems know no locks; better a download without one than none.
-        Err(_) => Ok(file),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 

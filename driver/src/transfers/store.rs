@@ -17,6 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::error::StoreError;
 use super::files::{Files, Key};
 use super::log::Log;
+use crate::Locked;
 
 /// Zeros that may be read beyond the end of a layout: BitTorrent v2 pads its last piece too, and libtorrent 2.0.8 asks for whole blocks of it.
 const TAIL_BYTES: u64 = (16 << 10) - 1;
@@ -64,7 +65,7 @@ pub(crate) struct Folder {
     /// What was written since the last sync.
     pub(crate) dirty: Mutex<Dirty>,
     /// Locked as long as it is open, so that no other process downloads the same to here.
-    pub(crate) lock: Option<File>,
+    pub(crate) lock: Option<Locked>,
 }
 
 /// The names of what is kept beside the files.
