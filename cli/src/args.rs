@@ -231,8 +231,8 @@ const OWN_PUBLISH: [&str; 5] = ["super_seed", "seed_ratio", "seed_time", "max_do
 #[derive(Debug, Args)]
 #[command(
     mut_arg("daemon", |daemon| daemon.conflicts_with_all(OWN_SESSION)),
-    mut_arg("max_down", |rate| rate.help("Receive no more than so many bytes a second (500k, 2MiB) for this fetch, on all networks together")),
-    mut_arg("max_up", |rate| rate.help("Send no more than so many bytes a second for this fetch, on all networks together"))
+    mut_arg("max_down", |rate| rate.help("Receive no more than so many bytes a second (500k, 2MiB) for this fetch")),
+    mut_arg("max_up", |rate| rate.help("Send no more than so many bytes a second for this fetch"))
 )]
 pub struct FetchArgs {
     /// A .torrent file, a magnet link, the http(s) address of a .torrent, a Freenet key, or a link that hexad search has printed
