@@ -1,9 +1,10 @@
 //! How a task is to be carried out: limits, order, goals.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How fast bytes may come and go, in bytes a second; 0 has no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// What may come.
@@ -13,8 +14,8 @@ pub struct Limits {
 }
 
 /// How a task is to be carried out beside what it is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct How {
     /// Of this task alone, beside those of the session.
     pub limits: Limits,
@@ -35,6 +36,12 @@ pub struct How {
 }
 
 impl How {
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether seeding has an end of its own.
     #[must_use]
     pub fn has_goal(&self) -> bool {

@@ -91,7 +91,7 @@ Examples:
   hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json
   hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000
-  hexad fetch 'magnet:?xt=urn:btih:…' --daemon";
+  hexad fetch 'magnet:?xt=urn:btih:…' --daemon --sequential --max-down 2MiB";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -211,7 +211,7 @@ fn is_freenet_key(source: &str) -> bool {
 }
 
 /// What only a session of this command's own can be told.
-const OWN_SESSION: [&str; 13] = [
+const OWN_SESSION: [&str; 11] = [
     "no_dht",
     "no_pex",
     "no_lsd",
@@ -223,17 +223,17 @@ const OWN_SESSION: [&str; 13] = [
     "map_ports",
     "block_lists",
     "interface",
-    "max_down",
-    "max_up",
 ];
-/// What a fetch by a node cannot be told.
-const OWN_FETCH: [&str; 5] = ["sequential", "first", "last", "seed_ratio", "seed_time"];
 /// What a publish by a node cannot be told.
-const OWN_PUBLISH: [&str; 3] = ["super_seed", "seed_ratio", "seed_time"];
+const OWN_PUBLISH: [&str; 5] = ["super_seed", "seed_ratio", "seed_time", "max_down", "max_up"];
 
 /// `hexad fetch`.
 #[derive(Debug, Args)]
-#[command(mut_arg("daemon", |daemon| daemon.conflicts_with_all(OWN_SESSION).conflicts_with_all(OWN_FETCH)))]
+#[command(
+    mut_arg("daemon", |daemon| daemon.conflicts_with_all(OWN_SESSION)),
+    mut_arg("max_down", |rate| rate.help("Receive no more than so many bytes a second (500k, 2MiB) for this fetch")),
+    mut_arg("max_up", |rate| rate.help("Send no more than so many bytes a second for this fetch"))
+)]
 pub struct FetchArgs {
     /// A .torrent file, a magnet link, the http(s) address of a .torrent, a Freenet key, or a link that hexad search has printed
     pub source: String,

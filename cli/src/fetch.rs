@@ -45,6 +45,13 @@ fn by_node(node: Remote, given: &FetchArgs) -> Result<Task, Problem> {
         peers: given.network.peers.clone(),
         select: given.select.clone(),
         seed: given.seed.then_some(true),
+        how: How {
+            limits: given.network.limits.limits(),
+            sequential: given.order.sequential,
+            first: given.order.first.clone(),
+            last: given.order.last.clone(),
+            ..given.goal.how()
+        },
     };
     by_node::fetch(node, &wanted)
 }

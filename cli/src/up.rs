@@ -137,6 +137,9 @@ fn tell(change: &Change, json: bool) -> Result<(), Problem> {
         Change::Network { network } => match (&network.problem, network.state) {
             (Some(problem), NetworkState::Failed) => {
                 eprintln!("{}: {}", network.name, tame(&problem.message));
+                if let Some(hint) = &problem.hint {
+                    eprintln!("hint: {}", tame(hint));
+                }
             }
             _ => tracing::info!(network = %network.name, state = ?network.state, peers = network.peers, "network"),
         },

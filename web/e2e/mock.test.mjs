@@ -287,6 +287,11 @@ visit('settings are kept, and what needs a restart is said', {}, async ({ page, 
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText(/Takes effect when hexad is started again: download_dir/).waitFor();
   assert.equal(world.settings.download_dir, '/mnt/large');
+  await page.getByLabel('Receive at most').fill('500');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('on all networks together').waitFor();
+  await page.getByRole('button', { name: 'Undo changes' }).waitFor({ state: 'detached' });
+  assert.deepEqual(world.settings.limits, { down_bytes_per_s: 512_000, up_bytes_per_s: 0 });
   await page.getByRole('radio', { name: 'Dark' }).check({ force: true });
   const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const dark = await paper();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Problem;
+use crate::{How, Problem};
 
 /// A download to be begun.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +26,9 @@ pub struct NewDownload {
     /// Go on seeding when complete; as the settings say when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<bool>,
+    /// Limits of its own, the order of its files, and when there is an end to seeding. A goal implies seeding; `seed_s` counts anew after a restart.
+    #[serde(default, skip_serializing_if = "How::is_usual")]
+    pub how: How,
 }
 
 /// How a download stands.

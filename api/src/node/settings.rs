@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Limits;
+
 /// What can be set while a node runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,9 @@ pub struct UpSettings {
     pub seed: bool,
     /// Which networks are joined.
     pub networks: BTreeMap<String, bool>,
+    /// How fast bytes may come and go, on all networks together. Always in answers; what leaves it out changes nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// What of it holds only after a restart. Only in answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<String>,

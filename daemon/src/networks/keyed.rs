@@ -63,7 +63,7 @@ impl Wanted<'_> {
         bootstrap.retain(|node| !matches!(node, Endpoint::Key(other, _) if *other == key.public()));
         if bootstrap.is_empty() && !self.found {
             return Err(Problem::new(format!("expected a node of the {whole} to begin with, came none"))
-                .hint(format!("name one with --bootstrap KEY@IP:PORT; hexad join {network} prints its own")));
+                .hint(format!("name one with --bootstrap KEY@IP:PORT, which hexad join {network} prints; of hexad up it is --set networks.{network}.bootstrap=KEY@IP:PORT, or --set networks.{network}.found=true to be the first")));
         }
         let listen = self.listen.unwrap_or_else(|| SocketAddr::new(address_towards(bootstrap.first()), 0));
         Ok(Entry { key, bootstrap, listen, home, warnings })

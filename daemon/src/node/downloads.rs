@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use hexad_api::node::{
     ByNetwork, Download, DownloadCounts, DownloadDetail, DownloadQuery, DownloadSort, DownloadState, NewDownload, Page, RateAt,
 };
-use hexad_api::{Event, Problem, ProblemKind};
+use hexad_api::{Event, How, Problem, ProblemKind};
 use hexad_content::Ranges;
 use hexad_core::{OpId, ShareId};
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,14 @@ impl Item {
 
     pub(super) fn state(&self) -> DownloadState {
         self.kept.state
+    }
+
+    /// How it is to be carried out from here on: what earlier runs have given counts.
+    pub(super) fn how_left(&self) -> How {
+        let kept = &self.kept;
+        let given = u128::from(kept.uploaded_bytes) * 100 / u128::from(kept.wanted_bytes.max(1));
+        let given = u64::try_from(given).unwrap_or(u64::MAX);
+        How { ratio_percent: kept.request.how.ratio_percent.map(|goal| goal.saturating_sub(given)), ..kept.request.how.clone() }
     }
 
     /// Where its files are being written.
@@ -398,6 +406,12 @@ impl Downloads {
                 item.kept.state = if seeds { DownloadState::Seeding } else { DownloadState::Complete };
                 self.touch(id);
                 return if seeds { Follows::Nothing } else { Follows::Stop };
+            }
+            Event::Done if kept.completed_s.is_some() => {
+                // Enough was given: it does not begin to give once more.
+                kept.request.seed = Some(false);
+                self.touch(id);
+                return Follows::Stop;
             }
             Event::Failed { message, hint } => {
                 self.fail(id, Problem { hint, ..Problem::new(message) });

@@ -208,14 +208,16 @@ impl Daemon for Node {
                 Problem::new("expected a source, came none").hint("a magnet link, a .torrent, its address, or a network's own link")
             );
         }
-        if download.peers.len() > NAMED_MAX || download.select.len() > NAMED_MAX || download.source.len() > 1 << 20 {
+        let ordered = download.how.first.len().saturating_add(download.how.last.len());
+        if download.peers.len() > NAMED_MAX || download.select.len() > NAMED_MAX || ordered > NAMED_MAX || download.source.len() > 1 << 20 {
             return Err(Problem::new(format!("expected at most {NAMED_MAX} peers and selections, came more")).hint("name fewer"));
         }
         let mut state = house.state();
         let base = PathBuf::from(&state.settings.download_dir);
         let into = download.into.as_ref().map_or(base.clone(), |into| base.join(into));
         download.into = Some(into.display().to_string());
-        download.seed = Some(download.seed.unwrap_or(state.settings.seed));
+        // A goal of giving is for whoever gives.
+        download.seed = Some(download.how.has_goal() || download.seed.unwrap_or(state.settings.seed));
         let id = state.downloads.add(download)?;
         if let Err(problem) = house.begin_download(&mut state, id) {
             drop(state.downloads.remove(id));
@@ -415,7 +417,7 @@ impl Daemon for Node {
 
     fn set_settings(&self, settings: UpSettings) -> Result<UpSettings, Problem> {
         let house = &self.house;
-        let UpSettings { download_dir, shared_dirs, seed, networks, .. } = settings;
+        let UpSettings { download_dir, shared_dirs, seed, networks, limits, .. } = settings;
         for name in networks.keys() {
             house.number_of(name).map_err(|problem| problem.kind(ProblemKind::BadRequest))?;
         }
@@ -438,6 +440,10 @@ impl Daemon for Node {
         }
         let mut state = house.state();
         (state.settings.download_dir, state.settings.seed) = (download_dir, seed);
+        if let Some(limits) = limits {
+            house.outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
+            state.settings.limits = Some(limits);
+        }
         if folders != state.settings.shared_dirs {
             house.set_folders(&mut state, folders);
         }

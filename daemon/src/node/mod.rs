@@ -155,6 +155,9 @@ impl Node {
         store.keep(&[Keep::Setting(SETTINGS, json(&SetBefore { given: from_outside, holds: holds.clone() }))])?;
 
         let outside = Outside::of(&given.session);
+        if let Some(limits) = holds.limits {
+            outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
+        }
         let (turns, heard) = mpsc::channel();
         let (news, from_session) = mpsc::channel();
         let session = LocalSession::watched(TransfersConfig::default(), outside.clone(), news)?;
@@ -380,6 +383,7 @@ fn up_settings(given: &NodeSettings) -> UpSettings {
         shared_dirs: given.shared_dirs.iter().map(text).collect(),
         seed: given.seed,
         networks: NAMES.into_iter().map(|name| (name.to_owned(), given.join.iter().any(|join| join == name))).collect(),
+        limits: Some(given.session.limits),
         restart: Vec::new(),
     }
 }
@@ -396,6 +400,9 @@ fn later(before: &SetBefore, given: &UpSettings) -> UpSettings {
     }
     if said.seed == given.seed {
         now.seed = holds.seed;
+    }
+    if said.limits == given.limits {
+        now.limits = holds.limits;
     }
     for (name, join) in &mut now.networks {
         if said.networks.get(name) == given.networks.get(name) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hexad_api::node::{Change, NetworkState, SearchResult, Totals};
-use hexad_api::{Event, FetchRequest, How, Problem, Selection};
+use hexad_api::{Event, FetchRequest, Problem, Selection};
 use hexad_core::{OpId, Source, What};
 
 use super::downloads::Follows;
@@ -491,8 +491,9 @@ impl House {
     pub(super) fn begin_download(&self, state: &mut State, id: u64) -> Result<(), Problem> {
         let before = self.store.content_of_download(id);
         let item = state.downloads.find(id)?;
-        if let (true, true, Some(content), Some(into)) = (item.is_complete(), item.seeds(), before.clone(), item.kept.request.into.clone())
-        {
+        // Limits and goals need a task.
+        let on_shelf = item.is_complete() && item.seeds() && item.kept.request.how.is_usual();
+        if let (true, Some(content), Some(into)) = (on_shelf, before.clone(), item.kept.request.into.clone()) {
             // It is there already: nothing is to be compared again.
             let names = hexad_content::safe_names(&content.shape.layout);
             let place = |path: &Option<Vec<String>>| path.as_ref().map(|path| PathBuf::from(&into).join(path.iter().collect::<PathBuf>()));
@@ -532,6 +533,7 @@ impl House {
         if item.kept.name == request.source {
             item.kept.name.clone_from(&found.name);
         }
+        let how = item.how_left();
         let on = self.chosen(state, &request.on);
         let fetch = FetchRequest {
             source: request.source.clone(),
@@ -540,7 +542,7 @@ impl House {
             peers: request.peers.clone(),
             select: Selection { patterns: request.select.clone() },
             seed: request.seed.unwrap_or(false),
-            how: How::default(),
+            how,
         };
         let turns = self.turns.clone();
         let listener = Listener::new(move |word| drop(turns.send(Turn::Download(id, run, word))));

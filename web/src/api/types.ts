@@ -122,6 +122,7 @@ export type UpSettings = {
   shared_dirs: string[];
   seed: boolean;
   networks: Record<string, boolean>;
+  limits?: { down_bytes_per_s: number; up_bytes_per_s: number };
   restart?: string[];
 };
 

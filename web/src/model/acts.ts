@@ -17,7 +17,9 @@ export async function fetchLink(source: string, name: string, on: string[] = [])
   await attempt(async () => {
     const download = await api.beginDownload(on.length > 0 ? { source, on } : { source });
     node.downloads.put(download);
-    notices.say(`Fetching ${quoted(download.name || name)}.`, { name: 'Show', run: () => router.go('downloads', download.id) });
+    // Until peers have said what a link stands for, the node calls it by the link.
+    const called = download.name === '' || source.startsWith(download.name) ? name : download.name;
+    notices.say(`Fetching ${quoted(called)}.`, { name: 'Show', run: () => router.go('downloads', download.id) });
   });
 }
 
