@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -292,7 +292,8 @@ fn place_at_node(config: &ConfigArgs) -> Result<PathBuf, Problem> {
 fn copy_whole(page: &Path, place: &Path) -> Result<(), Problem> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let copied = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
+        // As private as the node makes it.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // What a umask leaves of this: the node may be another user's.
         let readable = std::fs::Permissions::from_mode(0o666);
         let mut half = tempfile::Builder::new().prefix(".index-").permissions(readable).tempfile_in(folder)?;
