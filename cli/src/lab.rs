@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,6 +13,7 @@ use hexad_api::{
 };
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::config::ConfigArgs;
 use crate::out;
 
 const RUN_EXAMPLES: &str = "\
@@ -32,6 +34,15 @@ Examples:
 
 What has ended is kept in the folder, and is not run again: a command that was stopped goes on
 where it was. The page is compared/report.html.";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  hexad lab report compared
+  hexad lab report compared --to-node
+  hexad lab report compared --to-node --set state_dir=/var/lib/hexad
+
+The page is report.html in the folder. With --to-node a node shows it at once: open the lab on its
+page.";
 
 const REPLAY_EXAMPLES: &str = "\
 Example:
@@ -74,9 +85,16 @@ pub enum LabCommand {
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
     /// Write one page, Markdown, CSV and SVG of all that a folder holds
+    #[command(after_help = REPORT_EXAMPLES)]
     Report {
         /// A folder that compare, claims or run have written to
         folder: PathBuf,
+        /// Put the page where the node of this configuration shows it, over the one that is there
+        #[arg(long)]
+        to_node: bool,
+        /// Which node
+        #[command(flatten)]
+        config: ConfigArgs,
     },
     /// Copy the runs of shards into one folder
     Merge {
@@ -210,9 +228,16 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             let set = set.into_iter().collect();
             compare(&laboratory, LabCompareRequest { question: None, networks, nodes, sizes, seeds, set, jobs, shard, out }, json)
         }
-        LabCommand::Report { folder } => {
-            for path in laboratory.report(&folder)? {
+        LabCommand::Report { folder, to_node, config } => {
+            // A configuration that cannot be read is said before anything is written.
+            let shown_at = if to_node { Some(place_at_node(&config)?) } else { None };
+            let written = laboratory.report(&folder)?;
+            for path in &written {
                 out::line(&path.display().to_string())?;
+            }
+            if let (Some(place), Some(page)) = (shown_at, written.first()) {
+                copy_whole(page, &place)?;
+                out::line(&place.display().to_string())?;
             }
             Ok(())
         }
@@ -255,8 +280,34 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
     }
 }
 
+/// Where the node of a configuration looks for the page that it shows.
+fn place_at_node(config: &ConfigArgs) -> Result<PathBuf, Problem> {
+    config
+        .read()?
+        .lab_report()
+        .ok_or_else(|| Problem::new("there is no folder for what a node keeps: HOME is not set").hint("name one with --set state_dir=DIR"))
+}
+
+/// Copies a page beside its place and moves it there, so that who looks meanwhile sees the old one or the new one and never a half.
+fn copy_whole(page: &Path, place: &Path) -> Result<(), Problem> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let copied = || -> std::io::Result<()> {
+        // As private as the node makes it.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        // What a umask leaves of this: the node may be another user's.
+        let readable = std::fs::Permissions::from_mode(0o666);
+        let mut half = tempfile::Builder::new().prefix(".index-").permissions(readable).tempfile_in(folder)?;
+        std::io::copy(&mut std::fs::File::open(page)?, &mut half)?;
+        half.persist(place).map(drop).map_err(|wrong| wrong.error)
+    };
+    copied().map_err(|wrong| {
+        Problem::new(format!("{} cannot be written: {wrong}", place.display()))
+            .hint(format!("see who may write to {}, or name another with --set state_dir=DIR", folder.display()))
+    })
+}
+
 fn is_question(name: &str) -> bool {
-    std::path::Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+    Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
 }
 
 fn compare(laboratory: &impl hexad_api::Laboratory, request: LabCompareRequest, json: bool) -> Result<(), Problem> {

@@ -138,6 +138,33 @@ fn a_question_in_a_file_is_answered_with_what_it_asks_for() {
     assert!(said.out.contains("Who finds more?") && said.out.contains("searches answered") && !said.out.contains("Gini"), "{}", said.out);
 }
 
+#[test]
+fn a_report_goes_to_the_node_of_a_configuration() {
+    let home = TempDir::new().expect("a temporary folder");
+    let kept = run(home.path(), ["lab", "claims", "--only", "NA1", "--out", "kept"]);
+    assert!(kept.ok, "{}", kept.err);
+    let state = home.path().join("state");
+    let set = format!("state_dir={}", state.display());
+    let place = state.join("lab-report/index.html");
+
+    let only_here = run(home.path(), ["lab", "report", "kept", "--set", &set]);
+    assert!(only_here.ok && !state.exists(), "{}", only_here.err);
+
+    std::fs::create_dir_all(state.join("lab-report")).expect("a folder");
+    std::fs::write(&place, "an older page").expect("a file");
+    let told = run(home.path(), ["lab", "report", "kept", "--to-node", "--set", &set]);
+    assert!(told.ok, "{}", told.err);
+    assert_eq!(told.out.lines().last(), place.to_str());
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a page");
+    assert_eq!(read(&place), read(&home.path().join("kept/report.html")));
+    // Nothing half stays beside it.
+    assert_eq!(std::fs::read_dir(state.join("lab-report")).expect("a folder").count(), 1);
+
+    std::fs::write(home.path().join("file"), "").expect("a file");
+    let blocked = run(home.path(), ["lab", "report", "kept", "--to-node", "--set", "state_dir=file"]);
+    assert!(!blocked.ok && blocked.err.contains("file/lab-report/index.html cannot be written"), "{}", blocked.err);
+}
+
 /// The line of `lab/README.md` that runs shards with GNU parallel.
 #[test]
 fn gnu_parallel_runs_the_shards_of_a_sweep() {

@@ -163,6 +163,23 @@ impl Table {
         Self { name: name.into(), title: title.into(), columns, rows: Vec::new() }
     }
 
+    /// The same with rows for columns: what was the first column is the head.
+    pub(crate) fn turned(&self) -> Self {
+        let word = |cell: &Cell| match cell {
+            Cell::Text(text) => text.clone(),
+            Cell::Count(count) => count.to_string(),
+            Cell::Number(number) => figure(*number),
+            Cell::Empty => String::new(),
+        };
+        let heads = std::iter::once(String::new()).chain(self.rows.iter().filter_map(|row| row.first().map(word)));
+        let columns = heads.map(|name| Column { name, unit: String::new() }).collect();
+        let rows = self.columns.iter().enumerate().skip(1).map(|(at, column)| {
+            let cells = self.rows.iter().map(|row| row.get(at).cloned().unwrap_or(Cell::Empty));
+            std::iter::once(Cell::Text(column.words())).chain(cells).collect()
+        });
+        Self { name: self.name.clone(), title: self.title.clone(), columns, rows: rows.collect() }
+    }
+
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         debug_assert_eq!(N, self.columns.len(), "{}", self.name);
@@ -177,6 +194,13 @@ pub struct Column {
     pub name: String,
     /// In which unit; empty for words and plain counts.
     pub unit: String,
+}
+
+impl Column {
+    /// Its name, with its unit.
+    pub(crate) fn words(&self) -> String {
+        if self.unit.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.unit) }
+    }
 }
 
 /// One figure or word of a table.

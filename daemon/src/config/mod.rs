@@ -229,8 +229,13 @@ impl Config {
             (None, Some(state)) if !listen.ip().to_canonical().is_loopback() => Some(crate::http::kept_token(state)?),
             (token, _) => token,
         };
-        let lab_report = self.state_dir.as_ref().map(|state| state.join("lab-report").join("index.html"));
-        Ok(HttpSettings { listen, base_path, allowed_hosts, token, lab_report })
+        Ok(HttpSettings { listen, base_path, allowed_hosts, token, lab_report: self.lab_report() })
+    }
+
+    /// The report of the lab that the node's page shows, where there is a place for it.
+    #[must_use]
+    pub fn lab_report(&self) -> Option<PathBuf> {
+        Some(self.state_dir.as_ref()?.join("lab-report").join("index.html"))
     }
 
     /// All of it as TOML, secrets left out.

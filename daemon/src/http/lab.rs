@@ -149,7 +149,11 @@ pub(super) async fn run(State(face): Here, Numbered(id): Numbered) -> Answer<Jso
 /// Shows the last report of the lab
 #[utoipa::path(get, path = "/api/lab/report", responses((status = 200, body = String, content_type = "text/html"), Refused))]
 pub(super) async fn report(State(face): Here) -> Answer<impl IntoResponse> {
-    let none = || Problem::new("there is no report of the lab yet").hint("`hexad lab report` makes one").kind(ProblemKind::NotFound);
+    let none = || {
+        Problem::new("there is no report of the lab yet")
+            .hint("`hexad lab report FOLDER --to-node` puts one here")
+            .kind(ProblemKind::NotFound)
+    };
     let path = face.lab_report.clone().ok_or_else(none)?;
     let read = move || {
         let length = std::fs::metadata(&path).ok()?.len();

@@ -80,9 +80,15 @@ pub(super) fn all(runs: &Runs<'_>) -> Vec<Table> {
 fn said(over: Option<Over>) -> Cell {
     match over {
         None => Cell::Empty,
-        Some(Over { mean, interval }) if interval > 0.0 => format!("{} ±{}", figure(mean), figure(interval)).into(),
+        Some(Over { mean, interval }) if interval > 0.0 => with_interval(mean, interval).into(),
         Some(Over { mean, .. }) => mean.into(),
     }
+}
+
+/// Two digits of the interval, and no digit of the mean that it makes doubtful.
+fn with_interval(mean: f64, interval: f64) -> String {
+    let digits = (1.0 - interval.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{mean:.digits$} ±{interval:.digits$}")
 }
 
 /// The figures of the main table: its column, unit, and the row of a run.
@@ -232,5 +238,26 @@ pub(super) fn line(points: &[(f64, f64)]) -> (f64, f64) {
         let (dx, dy) = (point.0 - x, point.1 - y);
         (xx, xy, yy) = (xx + dx * dx, xy + dx * dy, yy + dy * dy);
     }
+    // What is left of sums of equal numbers is no variation.
+    let yy = if yy > count * y * y * 1e-20 { yy } else { 0.0 };
+    let xy = if yy > 0.0 { xy } else { 0.0 };
     (if xx > 0.0 { xy / xx } else { 0.0 }, if xx > 0.0 && yy > 0.0 { xy * xy / (xx * yy) } else { 1.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_has_no_digit_that_its_interval_makes_doubtful() {
+        assert_eq!(with_interval(576.8, 62.39), "577 ±62");
+        assert_eq!(with_interval(3.0, 2.4), "3.0 ±2.4");
+        assert_eq!(with_interval(0.0906, 0.01703), "0.091 ±0.017");
+    }
+
+    #[test]
+    fn equal_numbers_have_no_slope() {
+        let third = 1.0 / 3.0;
+        assert_eq!(line(&[(0.1, third), (0.7, third), (1.3, third)]), (0.0, 1.0));
+    }
 }

@@ -11,13 +11,22 @@ body{font:16px/1.55 Georgia,'Times New Roman',serif;color:#222;background:#fff;m
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 1rem}h2{font-size:1.3rem;margin:2.6rem 0 .6rem;border-bottom:1px solid #ccc}
 nav{font-size:.9rem;columns:2;margin:0 0 2rem}nav a{display:block;color:#0a4d8c}
 .scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font:13px/1.35 system-ui,sans-serif}
-caption{text-align:left;font-weight:600;padding:.3rem 0}th,td{padding:.25rem .6rem;border-bottom:1px solid #e2e2e2;vertical-align:top;text-align:left}
-thead th{border-bottom:2px solid #444}td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+caption,summary{text-align:left;font-weight:600;padding:.3rem 0}th,td{padding:.25rem .6rem;border-bottom:1px solid #e2e2e2;vertical-align:top;text-align:left}
+thead th{border-bottom:2px solid #444}th.n{text-align:right}td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 tr.fails td{background:#fdeaea}tr.absent td{background:#f3f3f3;color:#555}
 figure{margin:1.6rem 0}figure svg{width:100%;height:auto;border:1px solid #eee}figcaption{font:12px/1.4 system-ui,sans-serif;color:#555}
 pre{font:12px/1.45 ui-monospace,monospace;background:#f6f6f6;padding:.8rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 code{font:.85em ui-monospace,monospace}
-@media print{nav{display:none}body{margin:0}}";
+ul{padding-left:1.2rem}summary{font:600 13px/1.35 system-ui,sans-serif;cursor:pointer}figure svg{min-width:34rem}figure{overflow-x:auto}
+@media(max-width:40rem){nav{columns:1}h1{font-size:1.5rem}body{margin:1rem auto}td:first-child,th:first-child{position:sticky;left:0;background:#fff;max-width:9rem}}
+@media print{nav{display:none}body{margin:0}}
+@media screen and (prefers-color-scheme:dark){:root{color-scheme:dark}body{color:#ddd;background:#181a1b}h2{border-color:#444}nav a{color:#8ab8e6}
+th,td{border-color:#333}thead th{border-color:#999}td:first-child,th:first-child{background:#181a1b}tr.fails td{background:#4a2020}tr.absent td{background:#262829;color:#aaa}
+figure svg{border-color:#333}figcaption{color:#aaa}pre{background:#222526}svg text{fill:#ddd}svg [fill=\"#ffffff\"]{fill:#181a1b}svg [fill=\"#000000\"]{fill:#eee}
+svg [stroke=\"#000000\"]{stroke:#eee}svg [stroke=\"#e4e4e4\"]{stroke:#333}svg [stroke=\"#444444\"]{stroke:#999}svg [fill=\"#0072b2\"]{fill:#3d9be0}svg [stroke=\"#0072b2\"]{stroke:#3d9be0}}";
+
+/// A table with more rows than this is folded until somebody opens it.
+const ROWS_OPEN: usize = 40;
 
 pub(super) fn page(report: &Report) -> String {
     let mut page = format!(
@@ -40,12 +49,12 @@ pub(super) fn page(report: &Report) -> String {
                 part_number += 1;
             }
             Block::Words(words) => {
-                let _ = writeln!(page, "<p>{}</p>", safe(words));
+                let _ = writeln!(page, "<p>{}</p>", prose(words));
             }
             Block::List(sentences) => {
                 page += "<ul>\n";
                 for sentence in sentences {
-                    let _ = writeln!(page, "<li>{}</li>", safe(sentence));
+                    let _ = writeln!(page, "<li>{}</li>", prose(sentence));
                 }
                 page += "</ul>\n";
             }
@@ -59,11 +68,9 @@ pub(super) fn page(report: &Report) -> String {
                 figure_number += 1;
                 let _ = writeln!(
                     page,
-                    "<figure>\n{}<figcaption>Figure {figure_number}. {} Across: {}. Upwards: {}. {}</figcaption>\n</figure>",
-                    svg::draw(plot, caption),
+                    "<figure>\n{}<figcaption>Figure {figure_number}. {} {}</figcaption>\n</figure>",
+                    svg::draw(plot, ""),
                     safe(&plot.question),
-                    safe(&svg::named(&plot.x)),
-                    safe(&svg::named(&plot.y)),
                     safe(caption)
                 );
             }
@@ -77,25 +84,51 @@ pub(super) fn page(report: &Report) -> String {
 }
 
 fn table(page: &mut String, given: &Table, class: impl Fn(&[Cell]) -> &'static str) {
-    let _ = writeln!(page, "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>", safe(&given.title));
-    for column in &given.columns {
-        let unit = if column.unit.is_empty() { String::new() } else { format!(" ({})", column.unit) };
-        let _ = write!(page, "<th>{}{}</th>", safe(&column.name), safe(&unit));
+    let is_folded = given.rows.len() > ROWS_OPEN && given.name != "claims";
+    if is_folded {
+        let _ = writeln!(page, "<details><summary>{} ({} rows)</summary>", safe(&given.title), given.rows.len());
+        page.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
+    } else {
+        let _ = writeln!(page, "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>", safe(&given.title));
+    }
+    // A column stands to the right when nothing in it is a word.
+    let are_figures: Vec<bool> = (0..given.columns.len())
+        .map(|at| given.rows.iter().all(|row| !matches!(row.get(at), Some(Cell::Text(text)) if !is_figure(text))))
+        .collect();
+    let class_of = |at: usize| if are_figures.get(at) == Some(&true) { " class=\"n\"" } else { "" };
+    for (at, column) in given.columns.iter().enumerate() {
+        let _ = write!(page, "<th{}>{}</th>", class_of(at), safe(&column.words()));
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     for row in &given.rows {
         let _ = write!(page, "<tr{}>", class(row));
-        for cell in row {
+        for (at, cell) in row.iter().enumerate() {
             let _ = match cell {
                 Cell::Count(count) => write!(page, "<td class=\"n\">{count}</td>"),
                 Cell::Number(number) => write!(page, "<td class=\"n\">{}</td>", figure(*number)),
-                Cell::Text(text) => write!(page, "<td{}>{}</td>", if is_figure(text) { " class=\"n\"" } else { "" }, safe(text)),
+                Cell::Text(text) => write!(page, "<td{}>{}</td>", class_of(at), safe(text)),
                 Cell::Empty => write!(page, "<td class=\"n\">–</td>"),
             };
         }
         page.push_str("</tr>\n");
     }
     page.push_str("</tbody></table></div>\n");
+    if is_folded {
+        page.push_str("</details>\n");
+    }
+}
+
+/// A sentence, in which what stands between backticks is typed.
+fn prose(words: &str) -> String {
+    let mut parts = words.split('`');
+    let mut text = safe(parts.next().unwrap_or_default());
+    while let Some(typed) = parts.next() {
+        match parts.next() {
+            Some(after) => text += &format!("<code>{}</code>{}", safe(typed), safe(after)),
+            None => text += &format!("`{}", safe(typed)),
+        }
+    }
+    text
 }
 
 /// Whether a text is a number with its interval.

@@ -45,6 +45,8 @@ pub struct Report {
 
 /// Tables with more rows than this stand in CSV files only.
 const ROWS_MAX: usize = 200;
+/// A table with more columns than this, and fewer rows than columns, is turned.
+const COLUMNS_MAX: usize = 9;
 
 /// Makes a report of what a folder holds (runs of `hexad lab compare`, `hexad lab run` and what `hexad lab claims` has left there) and writes it there.
 /// Returns what was written, the page first.
@@ -84,6 +86,25 @@ pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(written)
 }
 
+/// A table as it fits on a page.
+fn fitting(table: &Table) -> Block {
+    let is_wide = table.columns.len() > COLUMNS_MAX && table.rows.len() < table.columns.len();
+    Block::Table(if is_wide { table.turned() } else { table.clone() })
+}
+
+/// A number with a thin gap between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut words = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            words.push('\u{202f}');
+        }
+        words.push(digit);
+    }
+    words
+}
+
 impl Report {
     fn of(comparison: &Comparison, compared: &[Stored], others: &[Stored], claims: Vec<Judged>) -> Self {
         let mut blocks = Vec::new();
@@ -99,7 +120,7 @@ impl Report {
             if !run.run.remarks.is_empty() {
                 blocks.push(Block::List(run.run.remarks.clone()));
             }
-            blocks.extend(run.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX).cloned().map(Block::Table));
+            blocks.extend(run.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX).map(fitting));
             for plot in &run.plots {
                 let file = format!("{name}-{}.{}", run.run.seed, plot.name);
                 blocks.push(Block::Figure { plot: plot.clone(), file, caption: run.run.line.clone() });
@@ -130,18 +151,23 @@ fn compared_blocks(comparison: &Comparison, compared: &[Stored], blocks: &mut Ve
     blocks.push(Block::Part("What was done".into()));
     blocks.push(Block::Words(format!(
         "Networks of different designs were put into one world, and were asked the same questions in it. What runs is the code that ships: the same state \
-         machines that `hexad join` runs on sockets, under virtual time. {} runs with seeds {seeds}, of at most {largest} nodes, came to {events} events and \
-         took {wall:.0} s of computing; the digest over all of them is {:016x}. A figure with ± is a mean over seeds, with what the true mean is away from \
-         it at most with 95 %; without ±, there is one seed.",
-        comparison.runs, comparison.digest
+         machines that `hexad join` runs on sockets, under virtual time. {} runs with seeds {seeds}, of at most {} nodes, came to {} events and \
+         took {wall:.0} s of computing; the digest over all of them is `{:016x}`. A figure with ± is a mean over seeds, with what the true mean is away from \
+         it at most with 95 %; without ±, there is one seed, or all seeds came to the same.",
+        comparison.runs,
+        grouped(largest.into()),
+        grouped(events),
+        comparison.digest
     )));
     blocks.push(Block::Part("How each network is put into the world".into()));
     blocks.push(Block::List(comparison.remarks.clone()));
     blocks.push(Block::Part("Figures side by side".into()));
-    blocks.extend(
-        comparison.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX && table.name != "figures").cloned().map(Block::Table),
-    );
+    blocks.extend(comparison.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX && table.name != "figures").map(fitting));
     blocks.push(Block::Part("Questions".into()));
+    blocks.push(Block::Words(
+        "Points are means over seeds. Where curves coincide, the earlier in the legend is drawn wider, so that it shows beneath the later."
+            .into(),
+    ));
     let caption = format!("seeds {seeds} · digest {:016x} · {}", comparison.digest, repeats(compared));
     for plot in &comparison.plots {
         blocks.push(Block::Figure { plot: plot.clone(), file: format!("compare.{}", plot.name), caption: caption.clone() });

@@ -7,6 +7,8 @@ use crate::outcome::{Axis, Plot, Series, Style};
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 560.0;
+/// Without a caption.
+const HEIGHT_BARE: f64 = 490.0;
 const LEFT: f64 = 80.0;
 const RIGHT: f64 = 650.0;
 const TOP: f64 = 60.0;
@@ -18,7 +20,7 @@ const CAPTION_LINES: usize = 3;
 /// Okabe and Ito's colours, which most eyes tell apart.
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 
-/// The picture. `caption` says by which run it was made.
+/// The picture. `caption` says by which run it was made; without one, nothing is left free for it.
 pub(super) fn draw(plot: &Plot, caption: &str) -> String {
     let shown = |series: &Series| -> Vec<(f64, f64)> {
         let fits = |axis: &Axis, value: f64| value.is_finite() && (!axis.logarithmic || value > 0.0);
@@ -30,13 +32,14 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
     let x = Scale::over(&plot.x, points().map(|(x, _)| x), LEFT, RIGHT, false);
     let y = Scale::over(&plot.y, points().map(|(_, y)| y), BOTTOM, TOP, has_bars);
 
+    let height = if caption.is_empty() { HEIGHT_BARE } else { HEIGHT };
     let mut svg = String::new();
     let _ = writeln!(
         svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" role=\"img\">"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" role=\"img\">"
     );
     let _ = writeln!(svg, "<title>{}</title>", safe(&plot.question));
-    let _ = writeln!(svg, "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>");
+    let _ = writeln!(svg, "<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>");
     text(&mut svg, (LEFT, 32.0), "start", "font-size=\"18\" font-weight=\"600\"", &plot.question);
     for (value, words) in x.ticks() {
         let at = x.at(value);
@@ -54,17 +57,22 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
     text(&mut svg, (middle, BOTTOM + 40.0), "middle", "", &named(&plot.x));
     let (across, up) = (22.0, f64::midpoint(TOP, BOTTOM));
     text(&mut svg, (across, up), "middle", &format!("transform=\"rotate(-90 {across} {up})\""), &named(&plot.y));
-    for (number, (series, points)) in curves.iter().enumerate() {
-        let pen = Pen { colour: COLOURS[number % COLOURS.len()], shape: number };
-        let points: Vec<(f64, f64)> = points.iter().map(|&(px, py)| (x.at(px), y.at(py))).collect();
-        pen.curve(&mut svg, series.style, &points);
+    let drawn: Vec<Vec<(f64, f64)>> =
+        curves.iter().map(|(_, points)| points.iter().map(|&(px, py)| (x.at(px), y.at(py))).collect()).collect();
+    for (number, (series, _)) in curves.iter().enumerate() {
+        let points = &drawn[number];
+        let above = drawn[number + 1..].iter().filter(|later| coincide(points, later)).count();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of curves")]
+        let pen = Pen { colour: COLOURS[number % COLOURS.len()], shape: number, width: 2.0 + 1.8 * above.min(6) as f64 };
+        pen.curve(&mut svg, series.style, points);
+        let pen = Pen { width: 2.0, ..pen };
         #[expect(clippy::cast_precision_loss, reason = "a handful of curves")]
         let at = TOP + 12.0 + 22.0 * number as f64;
         pen.curve(&mut svg, series.style, &[(RIGHT + 16.0, at), (RIGHT + 44.0, at)]);
         text(&mut svg, (RIGHT + 52.0, at + 4.0), "start", "", &series.name);
     }
     let mut at = HEIGHT - 58.0;
-    for words in wrapped(caption) {
+    for words in wrapped(caption).into_iter().filter(|words| !words.is_empty()) {
         text(&mut svg, (LEFT - 60.0, at), "start", "font-size=\"11\" fill=\"#666666\" font-family=\"monospace\"", &words);
         at += 16.0;
     }
@@ -95,6 +103,9 @@ impl Scale {
         }
         if axis.logarithmic {
             (least, most) = (least.log10(), most.log10());
+        } else if axis.unit == "share" {
+            // All of it, or small differences look like large ones.
+            (least, most) = (least.min(0.0), most.max(1.0));
         } else if from_zero || (least > 0.0 && least < most / 2.0) {
             least = least.min(0.0);
         }
@@ -161,17 +172,27 @@ fn short(value: f64) -> String {
 struct Pen {
     colour: &'static str,
     shape: usize,
+    width: f64,
+}
+
+/// Whether two curves share a stretch, so that the later would hide the earlier.
+fn coincide(one: &[(f64, f64)], other: &[(f64, f64)]) -> bool {
+    let is_near = |&(x, y): &(f64, f64)| other.iter().any(|&(a, b)| (x - a).abs() < 1.5 && (y - b).abs() < 1.5);
+    one.windows(2).any(|pair| pair.iter().all(is_near))
 }
 
 impl Pen {
     fn curve(&self, svg: &mut String, style: Style, points: &[(f64, f64)]) {
-        let colour = self.colour;
+        let (colour, width) = (self.colour, self.width);
         match style {
             Style::Line | Style::Reference => {
                 let list: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
                 let dashes = if style == Style::Reference { " stroke-dasharray=\"6 4\"" } else { "" };
-                let _ =
-                    writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes}/>", list.join(" "));
+                let _ = writeln!(
+                    svg,
+                    "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width:.1}\"{dashes}/>",
+                    list.join(" ")
+                );
             }
             Style::Bars => {
                 let width = points.windows(2).map(|pair| (pair[1].0 - pair[0].0).abs()).fold(24.0, f64::min) * 0.8;
@@ -196,15 +217,23 @@ impl Pen {
 
     fn mark(&self, svg: &mut String, x: f64, y: f64) {
         let colour = self.colour;
-        let _ = match self.shape % 4 {
-            0 => writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>"),
-            1 => writeln!(svg, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"7\" height=\"7\" fill=\"{colour}\"/>", x - 3.5, y - 3.5),
-            2 => writeln!(svg, "<path d=\"M{x:.1} {:.1}l4.5 8h-9z\" fill=\"{colour}\"/>", y - 5.0),
-            _ => writeln!(
+        let open = format!("fill=\"#ffffff\" stroke=\"{colour}\" stroke-width=\"1.5\"");
+        // Wider beneath what would hide it.
+        let r = 2.5 + self.width / 2.0;
+        let _ = match self.shape % 6 {
+            0 => writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\" fill=\"{colour}\"/>"),
+            1 => writeln!(
                 svg,
-                "<path d=\"M{x:.1} {:.1}l5 5l-5 5l-5 -5z\" fill=\"#ffffff\" stroke=\"{colour}\" stroke-width=\"1.5\"/>",
-                y - 5.0
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\"/>",
+                x - r,
+                y - r,
+                2.0 * r,
+                2.0 * r
             ),
+            2 => writeln!(svg, "<path d=\"M{x:.1} {:.1}l4.5 8h-9z\" fill=\"{colour}\"/>", y - 5.0),
+            3 => writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" {open}/>"),
+            4 => writeln!(svg, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"6.4\" height=\"6.4\" {open}/>", x - 3.2, y - 3.2),
+            _ => writeln!(svg, "<path d=\"M{x:.1} {:.1}l5 5l-5 5l-5 -5z\" {open}/>", y - 5.0),
         };
     }
 }

@@ -160,3 +160,29 @@ fn a_publication_that_no_supernode_takes_has_failed() {
     let said = stage.says(parents[0], Message::Published(batch.sequence, vec![batch.records[0].number]));
     assert!(matches!(reported(&said, op)[..], [Progress::Failed(_)]), "{said:?}");
 }
+
+#[test]
+fn a_leaf_goes_to_the_nearest_of_the_supernodes_that_answer() {
+    use hexad_core::{Address as _, Endpoint, Link, Operation, Output};
+    for (near, far) in [(10, 11), (11, 10)] {
+        let mut stage = Stage::new(Settings { parents: 1, ..Settings::default() });
+        let bootstrap = vec![Endpoint::of_lab_node(10), Endpoint::of_lab_node(11)];
+        stage.hears(Input::Start(crate::stage::JOIN, Operation::Join { bootstrap }));
+        let bound = Ok(std::net::SocketAddr::from(([0, 0, 0, 0], 6881)));
+        let said = stage.hears(Input::Bound(hexad_kazaa::doors::KAZAA, bound));
+        let nonce_of = |whom: u32| {
+            said.iter().find_map(|output| match output {
+                Output::Send(Link::Datagram(_, to), Message::Ping(nonce)) if *to == whom => Some(*nonce),
+                _ => None,
+            })
+        };
+        let (to_near, to_far) = (nonce_of(near).expect("both are asked"), nonce_of(far).expect("both are asked"));
+        stage.pass(20);
+        let said = stage.datagram(near, Message::Pong(to_near, crate::stage::supernode(), Vec::new()));
+        assert!(crate::stage::opened(&said).is_empty(), "the other may still answer");
+        stage.pass(280);
+        let said = stage.datagram(far, Message::Pong(to_far, crate::stage::supernode(), Vec::new()));
+        let dialled: Vec<u32> = crate::stage::opened(&said).into_iter().map(|(_, peer)| peer).collect();
+        assert_eq!(dialled, [near]);
+    }
+}
