@@ -7,6 +7,7 @@ pub mod host;
 pub mod http;
 pub mod limits;
 pub mod mapping;
+pub mod proxy;
 pub mod transfers;
 
 use std::fmt::Debug;

@@ -154,7 +154,7 @@ impl Node {
         let holds = later(&before, &from_outside);
         store.keep(&[Keep::Setting(SETTINGS, json(&SetBefore { given: from_outside, holds: holds.clone() }))])?;
 
-        let outside = Outside::of(&given.session);
+        let outside = Outside::of(&given.session)?;
         let (turns, heard) = mpsc::channel();
         let (news, from_session) = mpsc::channel();
         let session = LocalSession::watched(TransfersConfig::default(), outside.clone(), news)?;
