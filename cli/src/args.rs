@@ -151,7 +151,7 @@ pub struct NetworkArgs {
     pub interface: Option<String>,
     /// Go through this proxy only, names included: socks5://[USER:PASSWORD@]IP:PORT, or http:// and the same. Nobody can connect to this peer then,
     /// and uTP, DHT, local discovery and trackers by UDP are off; other networks than BitTorrent are refused
-    #[arg(long, value_name = "URL", conflicts_with_all = ["listen", "utp", "utp_first", "map_ports", "dht_nodes"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["utp", "utp_first", "map_ports", "dht_nodes"])]
     pub proxy: Option<String>,
     /// How fast bytes may come and go
     #[command(flatten)]
