@@ -21,7 +21,8 @@ fn a_download_through_a_proxy_asks_the_tracker_by_a_name_that_only_the_proxy_kno
         let url = format!("{scheme}://{}", proxy.at);
         let peer = peer.to_string();
         // A tracker that is not of this machine is not believed about peers that are.
-        let mut fetch = start(scene.path(), ["fetch", "it.torrent", "--into", "leech", "--json", "--no-pex", "--peer", &peer, "--proxy", &url]);
+        let mut fetch =
+            start(scene.path(), ["fetch", "it.torrent", "--into", "leech", "--json", "--no-pex", "--peer", &peer, "--proxy", &url]);
         fetch.await_event("complete");
         assert!(fetch.finish());
         scene.arrived();
