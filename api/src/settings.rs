@@ -17,6 +17,9 @@ pub struct Settings {
     /// The one interface of this machine over which anything goes; what cannot go over it goes nowhere.
     #[serde(default)]
     pub interface: Option<String>,
+    /// The proxy through which everything goes, names included: `socks5://[user:password@]IP:PORT`, or `http://` and the same.
+    #[serde(default)]
+    pub proxy: Option<String>,
     /// How fast bytes may come and go on all of them together.
     #[serde(default)]
     pub limits: Limits,

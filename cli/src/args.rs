@@ -149,6 +149,10 @@ pub struct NetworkArgs {
     /// Go out over this network interface only, such as that of a VPN: when it is down, nothing goes another way
     #[arg(long, value_name = "NAME")]
     pub interface: Option<String>,
+    /// Go through this proxy only, names included: socks5://[USER:PASSWORD@]IP:PORT, or http:// and the same. Nobody can connect to this peer then,
+    /// and uTP, DHT, local discovery and trackers by UDP are off; other networks than BitTorrent are refused
+    #[arg(long, value_name = "URL", conflicts_with_all = ["utp", "utp_first", "map_ports", "dht_nodes"])]
+    pub proxy: Option<String>,
     /// How fast bytes may come and go
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -176,7 +180,7 @@ impl NetworkArgs {
             });
         }
         let settings = self.entry.settings(&on, self.listen, || self.bittorrent())?;
-        Ok(Settings { limits: self.limits.limits(), interface: self.interface.clone(), ..settings })
+        Ok(Settings { limits: self.limits.limits(), interface: self.interface.clone(), proxy: self.proxy.clone(), ..settings })
     }
 
     fn bittorrent(&self) -> BittorrentSettings {
@@ -211,7 +215,7 @@ fn is_freenet_key(source: &str) -> bool {
 }
 
 /// What only a session of this command's own can be told.
-const OWN_SESSION: [&str; 11] = [
+const OWN_SESSION: [&str; 12] = [
     "no_dht",
     "no_pex",
     "no_lsd",
@@ -223,6 +227,7 @@ const OWN_SESSION: [&str; 11] = [
     "map_ports",
     "block_lists",
     "interface",
+    "proxy",
 ];
 /// What a publish by a node cannot be told.
 const OWN_PUBLISH: [&str; 5] = ["super_seed", "seed_ratio", "seed_time", "max_down", "max_up"];

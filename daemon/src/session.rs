@@ -108,7 +108,7 @@ impl LocalSession {
         let (events, from_transfers) = mpsc::channel();
         let transfers = Transfers::start(TransfersConfig::default(), events);
         let state_dir = settings.state_dir.as_deref();
-        let outside = Outside::of(settings);
+        let outside = Outside::of(settings)?;
         let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers, &outside));
         Self::begin(openings.collect::<Result<_, _>>()?, transfers, outside, from_transfers)
     }
@@ -224,7 +224,7 @@ impl Drop for LocalSession {
 impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
         let on = self.chosen(&request.on)?;
-        let found = source::find(&request.source, &request.peers, &self.names_of(&on), self.outside.interface.as_deref())?;
+        let found = source::find(&request.source, &request.peers, &self.names_of(&on), &self.outside)?;
         self.start(Begin::Fetch { request, found, on, patient: false, streaming: None })
     }
 
@@ -232,7 +232,7 @@ impl Session for LocalSession {
         let StreamRequest { mut fetch, http } = request;
         fetch.how.sequential = true;
         let on = self.chosen(&fetch.on)?;
-        let found = source::find(&fetch.source, &fetch.peers, &self.names_of(&on), self.outside.interface.as_deref())?;
+        let found = source::find(&fetch.source, &fetch.peers, &self.names_of(&on), &self.outside)?;
         let (listener, at) = stream::bind(http)?;
         let stage = stream::Stage::new();
         let streaming = Streaming { stage: stage.clone(), at };

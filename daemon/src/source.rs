@@ -12,7 +12,7 @@ use hexad_bittorrent::wire::metainfo::{METAINFO_BYTES_MAX, Metainfo};
 use hexad_content::{Digest, Digests, Magnet};
 use hexad_core::{Endpoint, Name, Source, What};
 
-use crate::networks::LINK_SCHEMES;
+use crate::networks::{LINK_SCHEMES, Outside};
 
 /// A usable source.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ pub(crate) struct Found {
 /// How long the download of a .torrent may take.
 const TORRENT_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Reads the .torrent, the link or the address that `text` is; it is to be fetched on the networks `on`. What is far away is asked for over
-/// `interface`, where one is named.
+/// Reads the .torrent, the link or the address that `text` is; it is to be fetched on the networks `on`. What is far away is asked for as
+/// `outside` says.
 ///
 /// # Errors
 /// When it is none of them, cannot be read, or is nothing for these networks.
-pub(crate) fn find(text: &str, peers: &[String], on: &[&str], interface: Option<&str>) -> Result<Found, Problem> {
+pub(crate) fn find(text: &str, peers: &[String], on: &[&str], outside: &Outside) -> Result<Found, Problem> {
     let peers = peers.iter().map(|peer| endpoint(peer)).collect::<Result<Vec<_>, _>>()?;
     if begins(text, "magnet:") {
         return find_magnet(text, peers, on);
@@ -50,9 +50,14 @@ pub(crate) fn find(text: &str, peers: &[String], on: &[&str], interface: Option<
         });
     }
     let (bytes, hint) = if is_address(text) {
-        let bytes = hexad_driver::http::get(text, METAINFO_BYTES_MAX as u64, TORRENT_DEADLINE, interface).map_err(|wrong| {
-            Problem::new(format!("{text}: {}", plain(&wrong))).hint("check the address, and that this machine is online")
-        })?;
+        let bytes = hexad_driver::http::get(
+            text,
+            METAINFO_BYTES_MAX as u64,
+            TORRENT_DEADLINE,
+            outside.interface.as_deref(),
+            outside.proxy.as_ref(),
+        )
+        .map_err(|wrong| Problem::new(format!("{text}: {}", plain(&wrong))).hint("check the address, and that this machine is online"))?;
         (bytes, "does the address lead to a .torrent, or to a page about one?")
     } else {
         (read_torrent(Path::new(text))?, "is it a .torrent file?")
@@ -176,7 +181,7 @@ mod tests {
     #[test]
     fn a_link_brings_its_peers_and_its_selection() {
         let link = "MAGNET:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=a+b&x.pe=192.0.2.1:7&x.pe=nonsense&so=0,4-6";
-        let found = find(link, &["peer.example:6881".to_owned()], &["bittorrent"], None).unwrap();
+        let found = find(link, &["peer.example:6881".to_owned()], &["bittorrent"], &Outside::default()).unwrap();
         assert_eq!(found.name, "a b");
         assert_eq!(found.select.patterns, ["0-0,4-6"]);
         let peers: Vec<String> = found.source.peers.iter().map(ToString::to_string).collect();

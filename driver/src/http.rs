@@ -19,6 +19,7 @@ use reqwest::{Certificate, Client, Method, Response, Url};
 
 use crate::host::HostConfig;
 use crate::host::reach::{Names, is_private};
+use crate::proxy::Proxy;
 
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
@@ -92,6 +93,8 @@ pub(crate) struct Http {
     first_rule: Rule,
     /// For what public addresses lead to.
     public: Client,
+    /// Whether a proxy stands between, so that a peer's address is the proxy's.
+    led: bool,
 }
 
 impl Http {
@@ -104,7 +107,8 @@ impl Http {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let first_rule = if config.outside { Rule::Any } else { Rule::Private };
-        Ok(Self { first: client(config, first_rule, names)?, first_rule, public: client(config, Rule::Public, names)? })
+        let (first, public) = (client(config, first_rule, names)?, client(config, Rule::Public, names)?);
+        Ok(Self { first, first_rule, public, led: config.proxy.is_some() })
     }
 
     /// Does one exchange, redirects included, within its deadline.
@@ -120,7 +124,8 @@ impl Http {
             let response = ask(client, rule, request, &url).await?;
             let Some(next) = redirect(&response, &url) else { return read(response, request, moved.then(|| url.to_string())).await };
             // A peer whose address is not known is taken for a public one.
-            if !response.remote_addr().is_some_and(|peer| is_private(peer.ip())) {
+            let peer = if self.led { literal(&url) } else { response.remote_addr().map(|peer| peer.ip()) };
+            if !peer.is_some_and(is_private) {
                 (client, rule) = (&self.public, Rule::Public);
             }
             (url, moved) = (next, true);
@@ -129,6 +134,8 @@ impl Http {
     }
 }
 
+/// A client that reaches what `rule` lets it. A name cannot be held against the rule where a proxy looks it up, so then only what is private by
+/// its text is refused.
 fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskFailure> {
     let unusable = |wrong: reqwest::Error| AskFailure::Other(format!("HTTP cannot be spoken: {}", told(&wrong)));
     let extra = || config.extra_root_certificates.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
@@ -147,9 +154,24 @@ fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskF
         Some(interface) => builder().interface(interface),
         None => builder(),
     };
+    let proxy = || config.proxy.as_ref().map(Proxy::for_http).transpose();
+    let builder = || {
+        Ok(match proxy()? {
+            Some(proxy) => builder().local_address(None).proxy(proxy),
+            None => builder(),
+        })
+    };
     // A machine without any certificates of its own still speaks plain HTTP, and HTTPS with the authorities it was given.
     let certificates = extra().map_err(unusable)?;
-    builder().tls_certs_merge(certificates).build().or_else(|_| builder().tls_certs_only(extra()?).build()).map_err(unusable)
+    builder()
+        .and_then(|builder: reqwest::ClientBuilder| builder.tls_certs_merge(certificates).build())
+        .or_else(|_| builder()?.tls_certs_only(extra()?).build())
+        .map_err(unusable)
+}
+
+/// The address that is written in another.
+fn literal(url: &Url) -> Option<IpAddr> {
+    url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok())
 }
 
 /// Asks one server.
@@ -158,8 +180,7 @@ async fn ask(client: &Client, rule: Rule, request: &HttpRequest, url: &Url) -> R
         return Err(AskFailure::Forbidden(format!("'{}' is not HTTP", url.scheme())));
     }
     // Addresses written as text pass by the resolver.
-    let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
-    if let Some(refusal) = literal.and_then(|ip| rule.refuses(ip)) {
+    if let Some(refusal) = literal(url).and_then(|ip| rule.refuses(ip)) {
         return Err(AskFailure::Forbidden(refusal.to_string()));
     }
     let method = match request.method {
@@ -229,18 +250,19 @@ fn told(wrong: &reqwest::Error) -> String {
     causes.last().cloned().unwrap_or_else(|| wrong.to_string())
 }
 
-/// Gets a file of at most `bytes_max` bytes, over `interface` where one is named. Blocks; for threads of the session.
+/// Gets a file of at most `bytes_max` bytes, over `interface` and through `proxy` where they are named. Blocks; for threads of the session.
 ///
 /// # Errors
 /// When it is not there, too large, or does not come in time.
-pub fn get(url: &str, bytes_max: u64, deadline: Duration, interface: Option<&str>) -> Result<Bytes, AskFailure> {
-    let config = HostConfig { interface: interface.map(str::to_owned), ..HostConfig::default() };
+pub fn get(url: &str, bytes_max: u64, deadline: Duration, interface: Option<&str>, proxy: Option<&Proxy>) -> Result<Bytes, AskFailure> {
+    let config = HostConfig { interface: interface.map(str::to_owned), proxy: proxy.cloned(), ..HostConfig::default() };
     let request = HttpRequest { method: HttpMethod::Get, url: url.to_owned(), range: None, answer_bytes_max: bytes_max, deadline };
+    let names = if proxy.is_some() { Names::by_proxy() } else { Names::new(1) };
     // On a thread of its own, since the caller's may belong to a runtime.
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|wrong| AskFailure::Other(wrong.to_string()))?;
-        let answer = runtime.block_on(async { Http::new(&config, &Names::new(1))?.exchange(&request).await });
+        let answer = runtime.block_on(async { Http::new(&config, &names)?.exchange(&request).await });
         runtime.shutdown_background();
         answer
     });

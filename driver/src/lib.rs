@@ -8,6 +8,7 @@ pub mod http;
 pub mod limits;
 mod locked;
 pub mod mapping;
+pub mod proxy;
 pub mod transfers;
 
 use std::fmt::Debug;

@@ -44,6 +44,9 @@ pub struct Config {
     /// The one interface of this machine over which the networks go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// The proxy through which everything goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// How fast bytes may come and go on all networks together.
     pub limits: Limits,
     /// The API and the page.
@@ -60,6 +63,7 @@ impl Default for Config {
             seed: true,
             state_dir: None,
             interface: None,
+            proxy: None,
             limits: Limits::default(),
             http: HttpConfig::default(),
             networks: NetworksConfig::default(),
@@ -203,7 +207,13 @@ impl Config {
             NetworkSettings::Kazaa(kazaa),
             NetworkSettings::Napster(napster),
         ];
-        Settings { state_dir: self.state_dir.clone(), networks, interface: self.interface.clone(), limits: self.limits }
+        Settings {
+            state_dir: self.state_dir.clone(),
+            networks,
+            interface: self.interface.clone(),
+            proxy: self.proxy.clone(),
+            limits: self.limits,
+        }
     }
 
     /// What the node is told.
@@ -252,6 +262,7 @@ impl Config {
         let mut shown = self.clone();
         let hidden = || "(set)".to_owned();
         shown.http.token = shown.http.token.map(|_| hidden());
+        shown.proxy = shown.proxy.map(|proxy| if proxy.contains('@') { hidden() } else { proxy });
         if !shown.networks.napster.password.is_empty() {
             shown.networks.napster.password = hidden();
         }

@@ -12,6 +12,7 @@ pub const KEYS: &[&str] = &[
     "seed",
     "state_dir",
     "interface",
+    "proxy",
     "limits.down_bytes_per_s",
     "limits.up_bytes_per_s",
     "http.listen",

@@ -9,6 +9,7 @@ use hexad_api::{BittorrentSettings, Encryption, Problem, Utp};
 use hexad_bittorrent::{BitTorrent, Config, IpFilter, Reply, Request, doors};
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
+use hexad_driver::proxy::Proxy;
 
 use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Order, Plan, ReplyOf, RequestOf, Told, TransferStanding, Wish};
@@ -24,6 +25,20 @@ const USUAL_PORTS: std::ops::RangeInclusive<u16> = 6881..=6889;
 pub(super) fn plan(settings: &BittorrentSettings, state_dir: Option<&Path>) -> Result<Plan<BitTorrent>, Problem> {
     let usual = || USUAL_PORTS.chain([0]).map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).collect();
     plan_at(settings, state_dir, settings.listen.map_or_else(usual, |listen| vec![listen]))
+}
+
+/// The same through a proxy, which carries connections only and lets nobody in.
+///
+/// # Errors
+/// When a list of addresses cannot be read.
+pub(super) fn plan_led(settings: &BittorrentSettings, state_dir: Option<&Path>, proxy: &Proxy) -> Result<Plan<BitTorrent>, Problem> {
+    let settings = BittorrentSettings { listen: None, dht: false, lsd: false, utp: Utp::Off, map_ports: false, ..settings.clone() };
+    let mut plan = plan_at(&settings, state_dir, vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))])?;
+    plan.nodes.iter_mut().for_each(|node| node.listen = None);
+    plan.warnings.push(format!(
+        "everything goes through {proxy}: nobody can connect to this node, and uTP, DHT, local discovery and trackers by UDP are off"
+    ));
+    Ok(plan)
 }
 
 /// The same at the first of these addresses that nobody has.

@@ -25,6 +25,7 @@ use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, No
 use hexad_driver::LeaseSink;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
 use hexad_driver::limits::Limits;
+use hexad_driver::proxy::Proxy;
 use hexad_driver::transfers::Transfers;
 use hexad_library::Sound;
 
@@ -161,14 +162,25 @@ pub(crate) struct Outside {
     pub(crate) limits: Arc<Limits>,
     /// The one interface over which anything goes.
     pub(crate) interface: Option<String>,
+    /// The proxy through which everything goes.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl Outside {
     /// As these settings say.
-    pub(crate) fn of(settings: &Settings) -> Self {
+    ///
+    /// # Errors
+    /// When the proxy cannot be used.
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Problem> {
+        let proxy = settings.proxy.as_deref().map(|text| {
+            text.parse::<Proxy>().map_err(|wrong| {
+                Problem::new(format!("the proxy cannot be used: {wrong}")).hint("for example --proxy socks5://127.0.0.1:1080")
+            })
+        });
+        let proxy = proxy.transpose()?;
         let limits = Arc::new(Limits::new());
         limits.set(settings.limits.down_bytes_per_s, settings.limits.up_bytes_per_s);
-        Self { limits, interface: settings.interface.clone() }
+        Ok(Self { limits, interface: settings.interface.clone(), proxy })
     }
 }
 
@@ -197,6 +209,12 @@ pub(crate) fn opening(
     outside: &Outside,
 ) -> Result<Opening, Problem> {
     let name = settings.name();
+    if let Some(proxy) = &outside.proxy {
+        let NetworkSettings::Bittorrent(settings) = settings else {
+            return Err(Problem::new(format!("{name} cannot be joined through a proxy")).hint("only BitTorrent can"));
+        };
+        return Ok(open(name, bittorrent::plan_led(settings, state_dir, proxy)?, transfers, outside));
+    }
     Ok(match settings {
         NetworkSettings::Bittorrent(settings) => open(name, bittorrent::plan(settings, state_dir)?, transfers, outside),
         NetworkSettings::Chord(settings) => open(name, chord::plan(settings, state_dir)?, transfers, outside),
@@ -263,6 +281,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
     let Plan { nodes, mut host, join, hint_address, hint_join, warnings, home, map_ports } = plan;
     host.limits = outside.limits.clone();
     host.interface.clone_from(&outside.interface);
+    host.proxy.clone_from(&outside.proxy);
     let (mut nodes, transfers) = (nodes.into_iter(), transfers.clone());
     Opening {
         hint_address,

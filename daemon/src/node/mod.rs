@@ -154,7 +154,7 @@ impl Node {
         let holds = later(&before, &from_outside);
         store.keep(&[Keep::Setting(SETTINGS, json(&SetBefore { given: from_outside, holds: holds.clone() }))])?;
 
-        let outside = Outside::of(&given.session);
+        let outside = Outside::of(&given.session)?;
         if let Some(limits) = holds.limits {
             outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
         }

@@ -515,14 +515,14 @@ impl House {
         }
         let on = self.names_of(state, &request.on);
         if source::is_address(&request.source) {
-            let (turns, interface) = (self.turns.clone(), self.outside.interface.clone());
+            let (turns, outside) = (self.turns.clone(), self.outside.clone());
             std::thread::spawn(move || {
-                let found = source::find(&request.source, &request.peers, &on, interface.as_deref());
+                let found = source::find(&request.source, &request.peers, &on, &outside);
                 let _ = turns.send(Turn::Found(id, run, found.map(Box::new)));
             });
             return Ok(());
         }
-        let found = source::find(&request.source, &request.peers, &on, self.outside.interface.as_deref())?;
+        let found = source::find(&request.source, &request.peers, &on, &self.outside)?;
         self.begin_fetch(state, id, run, found)
     }
 

@@ -51,7 +51,7 @@ impl Asks {
             store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)))),
             http: OnceCell::new(),
             http_turns: Semaphore::new(config.http_exchanges_max.clamp(1, Semaphore::MAX_PERMITS)),
-            names: Names::new(third),
+            names: if config.proxy.is_some() { Names::by_proxy() } else { Names::new(third) },
             work_turns: Semaphore::new(third.min(cores)),
             catalogue: config.catalogue.clone(),
         }

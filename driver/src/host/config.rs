@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::key::NodeKey;
 use crate::Catalogue;
 use crate::limits::Limits;
+use crate::proxy::Proxy;
 
 /// Bounds and switches of a host.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct HostConfig {
     pub source: Option<IpAddr>,
     /// The one interface by name that every socket is bound to: what cannot go over it goes nowhere. Names are looked up by the system all the same.
     pub interface: Option<String>,
+    /// The proxy through which every connection and HTTP exchange goes. With one, no door is opened, no datagram is sent, and no name is looked up.
+    pub proxy: Option<Proxy>,
     /// Interfaces by name on which multicast groups are joined; `None` is all that are up.
     pub multicast_interfaces: Option<Vec<String>>,
     /// Connections at a time, those being dialled included. At most half of the descriptors that the system allows.
@@ -56,6 +59,7 @@ impl Default for HostConfig {
             outside: true,
             source: None,
             interface: None,
+            proxy: None,
             multicast_interfaces: None,
             connections_max: 2000,
             half_open_max: 100,

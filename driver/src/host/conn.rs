@@ -24,6 +24,7 @@ use super::reach::{canonical, is_private};
 use super::stage::{Aftermath, Seat, Stage};
 use super::wire::{Ready, Wire};
 use crate::limits::Hold;
+use crate::proxy::Proxy;
 
 /// A buffer is not filled up to its last byte: reads of a few bytes cost as much as large ones.
 const READ_BYTES_MIN: usize = 16 << 10;
@@ -78,6 +79,9 @@ pub(super) fn accept<N: Network>(stage: &Rc<Stage<N>>, door: Door, stream: TcpSt
 async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) -> Result<(TcpStream, SocketAddr), Why> {
     let Ok(_turn) = stage.dials.acquire().await else { return Err(Why::NoRoom) };
     let connecting = async {
+        if let Some(proxy) = &stage.config.proxy {
+            return led(stage, proxy, to).await;
+        }
         let addresses = match to {
             Endpoint::Name(name) => stage.asks.names.resolve(&name.host, name.port).await.map_err(|_| Why::NoSuchName)?,
             Endpoint::Ip(socket) | Endpoint::Key(_, socket) => vec![*socket],
@@ -96,6 +100,36 @@ async fn reach<N: Network>(stage: &Stage<N>, to: &Endpoint, deadline: Duration) 
         Err(why)
     };
     timeout(deadline, connecting).await.unwrap_or(Err(Why::TimedOut))
+}
+
+/// Connects by way of the proxy, and no other way. The peer of a name has the proxy's address: nobody tells another.
+async fn led<N: Network>(stage: &Stage<N>, proxy: &Proxy, to: &Endpoint) -> Result<(TcpStream, SocketAddr), Why> {
+    let to = match to {
+        Endpoint::Key(_, socket) => Endpoint::Ip(*socket),
+        Endpoint::Name(name) => match name.host.trim_matches(['[', ']']).parse() {
+            Ok(ip) => Endpoint::Ip(SocketAddr::new(ip, name.port)),
+            Err(_) => to.clone(),
+        },
+        Endpoint::Ip(_) => to.clone(),
+    };
+    let peer = if let Endpoint::Ip(socket) = to { Some(socket) } else { None };
+    // Where a name leads is not known here.
+    if !stage.config.outside && !peer.is_some_and(|peer| is_private(peer.ip())) {
+        stage.note(Level::Debug, "outside_not_allowed", None, format!("{to:?}"));
+        return Err(Why::Unreachable);
+    }
+    let leading = async {
+        let mut stream = connect(proxy.address(), None, stage.config.interface.as_deref()).await?;
+        proxy.lead(&mut stream, &to).await?;
+        Ok(stream)
+    };
+    match leading.await {
+        Ok(stream) => Ok((stream, peer.unwrap_or_else(|| proxy.address()))),
+        Err(error) => {
+            stage.note(Level::Debug, "proxy_did_not_lead", None, format!("{to:?}: {error}"));
+            Err(why_not(&error))
+        }
+    }
 }
 
 async fn connect(to: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> io::Result<TcpStream> {

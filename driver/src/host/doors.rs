@@ -114,6 +114,11 @@ impl Doors {
 /// Opens a door and lets node and session know where it is, or the node why it is not.
 pub(super) fn listen<N: Network>(stage: &Rc<Stage<N>>, door: Door, bind: &Bind) {
     stage.doors.borrow_mut().close(door);
+    // Whoever listens beside the proxy is found beside it.
+    if let Some(proxy) = &stage.config.proxy {
+        let shut = io::Error::other(format!("everything goes through {proxy}, which lets nobody in"));
+        return bound(stage, door, bind, Err(shut));
+    }
     let opened = match *bind {
         Bind::Stream(at) => streams(stage, door, at),
         Bind::Datagram(at) => datagrams(stage, door, at),

@@ -74,7 +74,7 @@ fn where_the_interface_is_not_there_nothing_goes_another_way() {
     assert_eq!(machine.closed(conn), Why::Unreachable);
     let (url, served) = server();
     assert!(matches!(http(&mut machine, url.clone()), Answer::Failed(_)));
-    assert!(hexad_driver::http::get(&url, 100, Span::from_secs(10), Some(NOWHERE)).is_err());
+    assert!(hexad_driver::http::get(&url, 100, Span::from_secs(10), Some(NOWHERE), None).is_err());
     assert!(served.try_recv().is_err(), "nobody was asked");
-    assert!(hexad_driver::http::get(&url, 100, Span::from_secs(10), Some("lo")).is_ok());
+    assert!(hexad_driver::http::get(&url, 100, Span::from_secs(10), Some("lo"), None).is_ok());
 }

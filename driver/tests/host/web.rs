@@ -258,7 +258,7 @@ fn the_session_gets_files_as_well() {
         Some("/a.torrent") => ok("", b"d4:infode"),
         _ => b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_vec(),
     });
-    let get = |path: &str, most| hexad_driver::http::get(&format!("http://{at}{path}"), most, Duration::from_secs(20), None);
+    let get = |path: &str, most| hexad_driver::http::get(&format!("http://{at}{path}"), most, Duration::from_secs(20), None, None);
     assert_eq!(get("/a.torrent", 100).expect("a file"), "d4:infode");
     assert_eq!(get("/a.torrent", 5), Err(AskFailure::TooLarge(5)));
     assert_eq!(get("/b.torrent", 100), Err(AskFailure::Other("the server answers 404".into())));

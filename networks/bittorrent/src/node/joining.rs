@@ -44,6 +44,8 @@ pub(super) struct Joining {
     /// Where peers reach us.
     peers: Option<SocketAddr>,
     datagrams: Option<SocketAddr>,
+    /// The host sends no datagrams, and nobody may connect either: connections and HTTP must do.
+    mute: bool,
     tracker: bool,
     lsd: Vec<Door>,
     tries: u8,
@@ -52,7 +54,17 @@ pub(super) struct Joining {
 impl Joining {
     pub(super) const fn new() -> Self {
         let bootstrap = Vec::new();
-        Self { standing: Standing::Out, op: None, bootstrap, peers: None, datagrams: None, tracker: false, lsd: Vec::new(), tries: 0 }
+        Self {
+            standing: Standing::Out,
+            op: None,
+            bootstrap,
+            peers: None,
+            datagrams: None,
+            mute: false,
+            tracker: false,
+            lsd: Vec::new(),
+            tries: 0,
+        }
     }
 
     /// Whether swarms may talk to the outside.
@@ -139,6 +151,10 @@ impl Joining {
                 self.open(config, out);
                 return Opened::Nothing;
             }
+            (doors::DATAGRAMS, Err(why)) if config.listen.is_none() => {
+                out.note(Level::Debug, "no_datagrams", None, why);
+                self.mute = true;
+            }
             (door, Err(why)) => {
                 let what = match door {
                     doors::PEERS => "peers (TCP)",
@@ -160,7 +176,7 @@ impl Joining {
             (_, Ok(_)) => return Opened::Nothing,
         }
         let complete = self.peers.is_some() == config.listen.is_some()
-            && self.datagrams.is_some()
+            && (self.datagrams.is_some() || self.mute)
             && self.tracker == config.tracker.as_ref().is_some_and(|tracker| tracker.udp.is_some());
         if self.standing != Standing::Joining || !complete {
             return Opened::Nothing;

@@ -544,7 +544,8 @@ impl Trackers {
             event,
             key: self.key,
             peers_wanted: Some(if event == TrackerEvent::Stopped { 0 } else { standing.peers_wanted }),
-            port: standing.listen.map_or(0, |listen| listen.port()),
+            // Trackers refuse port 0; nobody is expected at port 1.
+            port: standing.listen.map_or(1, |listen| listen.port()),
             url_path: String::new(),
         }
     }

@@ -1,0 +1,247 @@
+//! The one proxy through which everything goes, where there is one: SOCKS5 (RFC 1928, 1929) or HTTP CONNECT (RFC 9110, 9.3.6).
+//!
+//! Names go to the proxy as names; who has a proxy looks up none. The proxy itself is therefore named by its address.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use hexad_core::Endpoint;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// The longest head of an answer to CONNECT.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+/// The longest name, user and password of SOCKS5.
+const TEXT_BYTES_MAX: usize = 255;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Socks5,
+    Http,
+}
+
+/// A proxy. Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    kind: Kind,
+    at: SocketAddr,
+    user: Option<(String, String)>,
+}
+
+/// Why a text names no proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProxy {
+    /// Another scheme, or none.
+    #[error("a proxy begins with socks5:// or http://")]
+    Scheme,
+    /// No IP address with a port.
+    #[error("a proxy is named by its IP address and port: nothing looks up names beside the proxy")]
+    Address,
+    /// SOCKS5 has no room for them.
+    #[error("user and password have 1 to 255 characters each, and no colon before the password's")]
+    User,
+}
+
+impl FromStr for Proxy {
+    type Err = NoProxy;
+
+    fn from_str(text: &str) -> Result<Self, NoProxy> {
+        let (scheme, rest) = text.split_once("://").ok_or(NoProxy::Scheme)?;
+        let kind = match scheme {
+            "socks5" | "socks5h" => Kind::Socks5,
+            "http" => Kind::Http,
+            _ => return Err(NoProxy::Scheme),
+        };
+        let (user, at) = match rest.rsplit_once('@') {
+            Some((user, at)) => {
+                let (name, password) = user.split_once(':').ok_or(NoProxy::User)?;
+                if [name, password].iter().any(|text| text.is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control)) {
+                    return Err(NoProxy::User);
+                }
+                (Some((name.to_owned(), password.to_owned())), at)
+            }
+            None => (None, rest),
+        };
+        let at = at.trim_end_matches('/').parse().map_err(|_| NoProxy::Address)?;
+        Ok(Self { kind, at, user })
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.kind == Kind::Http { "http" } else { "socks5" }, self.at)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({self})")
+    }
+}
+
+impl Proxy {
+    /// Where it is.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// The same for the HTTP client.
+    pub(crate) fn for_http(&self) -> reqwest::Result<reqwest::Proxy> {
+        let scheme = if self.kind == Kind::Http { "http" } else { "socks5h" };
+        let proxy = reqwest::Proxy::all(format!("{scheme}://{}", self.at))?;
+        Ok(match &self.user {
+            Some((name, password)) => proxy.basic_auth(name, password),
+            None => proxy,
+        })
+    }
+
+    /// Has the proxy connect `stream`, which leads to it, to `to`.
+    ///
+    /// # Errors
+    /// When it does not, or speaks something else.
+    pub(crate) async fn lead(&self, stream: &mut TcpStream, to: &Endpoint) -> io::Result<()> {
+        match self.kind {
+            Kind::Socks5 => self.lead_by_socks(stream, to).await,
+            Kind::Http => self.lead_by_connect(stream, to).await,
+        }
+    }
+
+    async fn lead_by_socks(&self, stream: &mut TcpStream, to: &Endpoint) -> io::Result<()> {
+        let method = if self.user.is_some() { 2 } else { 0 };
+        stream.write_all(&[5, 1, method]).await?;
+        let mut chosen = [0; 2];
+        stream.read_exact(&mut chosen).await?;
+        if chosen != [5, method] {
+            return Err(refused("the proxy does not take us so"));
+        }
+        if let Some((name, password)) = &self.user {
+            let mut told = vec![1];
+            for text in [name, password] {
+                told.push(length(text)?);
+                told.extend_from_slice(text.as_bytes());
+            }
+            stream.write_all(&told).await?;
+            let mut answer = [0; 2];
+            stream.read_exact(&mut answer).await?;
+            if answer != [1, 0] {
+                return Err(refused("the proxy does not know us"));
+            }
+        }
+        let mut request = vec![5, 1, 0];
+        let port = match to {
+            Endpoint::Ip(SocketAddr::V4(at)) => {
+                request.push(1);
+                request.extend_from_slice(&at.ip().octets());
+                at.port()
+            }
+            Endpoint::Ip(SocketAddr::V6(at)) => {
+                request.push(4);
+                request.extend_from_slice(&at.ip().octets());
+                at.port()
+            }
+            Endpoint::Name(name) => {
+                request.extend_from_slice(&[3, length(&name.host)?]);
+                request.extend_from_slice(name.host.as_bytes());
+                name.port
+            }
+            Endpoint::Key(..) => return Err(refused("no connection is led to a key")),
+        };
+        request.extend_from_slice(&port.to_be_bytes());
+        stream.write_all(&request).await?;
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).await?;
+        let [version, reply, _, kind] = head;
+        if version != 5 || reply != 0 {
+            return Err(refused("the proxy did not get there"));
+        }
+        let rest = match kind {
+            1 => 4,
+            4 => 16,
+            3 => usize::from(stream.read_u8().await?),
+            _ => return Err(refused("no SOCKS5")),
+        };
+        let mut whence = [0; TEXT_BYTES_MAX + 2];
+        let whence = whence.get_mut(..rest + 2).ok_or_else(|| refused("no SOCKS5"))?;
+        stream.read_exact(whence).await?;
+        Ok(())
+    }
+
+    async fn lead_by_connect(&self, stream: &mut TcpStream, to: &Endpoint) -> io::Result<()> {
+        let to = match to {
+            Endpoint::Ip(at) => at.to_string(),
+            Endpoint::Name(name) if name.host.chars().all(|c| c.is_ascii_graphic()) => format!("{}:{}", name.host, name.port),
+            Endpoint::Name(_) | Endpoint::Key(..) => return Err(refused("no connection is led there")),
+        };
+        let user = match &self.user {
+            Some((name, password)) => format!("Proxy-Authorization: Basic {}\r\n", base64(format!("{name}:{password}").as_bytes())),
+            None => String::new(),
+        };
+        stream.write_all(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{user}\r\n").as_bytes()).await?;
+        // Byte by byte: what follows the head is the peer's.
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if head.len() == HEAD_BYTES_MAX {
+                return Err(refused("the proxy's answer has no end"));
+            }
+            head.push(stream.read_u8().await?);
+        }
+        let status = head.split(|byte| *byte == b' ').nth(1);
+        if head.starts_with(b"HTTP/1.") && status.is_some_and(|status| status.len() == 3 && status.starts_with(b"2")) {
+            Ok(())
+        } else {
+            Err(refused("the proxy did not get there"))
+        }
+    }
+}
+
+fn refused(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionRefused, why)
+}
+
+fn length(text: &str) -> io::Result<u8> {
+    u8::try_from(text.len()).map_err(|_| refused("too long for SOCKS5"))
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let all = three.iter().chain([&0; 2]).take(3).fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
+        for at in 0..4 {
+            let letter = LETTERS[((all >> (18 - 6 * at)) & 63) as usize];
+            text.push(if at <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_read_and_shown_without_its_password() {
+        let proxy: Proxy = "socks5://me:sec:ret@127.0.0.1:1080".parse().expect("a proxy");
+        assert_eq!(proxy.user, Some(("me".into(), "sec:ret".into())));
+        assert_eq!(format!("{proxy} {proxy:?}"), "socks5://127.0.0.1:1080 Proxy(socks5://127.0.0.1:1080)");
+        for (text, why) in [
+            ("127.0.0.1:1080", NoProxy::Scheme),
+            ("socks4://127.0.0.1:1080", NoProxy::Scheme),
+            ("socks5://localhost:1080", NoProxy::Address),
+            ("http://127.0.0.1", NoProxy::Address),
+            ("http://me@127.0.0.1:8080", NoProxy::User),
+        ] {
+            assert_eq!(text.parse::<Proxy>(), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_is_written_in_64_letters() {
+        let written: Vec<_> = ["", "f", "fo", "foo", "foob"].into_iter().map(|text| base64(text.as_bytes())).collect();
+        assert_eq!(written, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+    }
+}
