@@ -77,10 +77,11 @@ pub(super) fn all(runs: &Runs<'_>) -> Vec<Table> {
     vec![main(runs), expected(runs), slopes(runs), seldom(runs), raw(runs)]
 }
 
+/// A mean with its interval, where there is more of one than what is left of sums of equal numbers.
 fn said(over: Option<Over>) -> Cell {
     match over {
         None => Cell::Empty,
-        Some(Over { mean, interval }) if interval > 0.0 => with_interval(mean, interval).into(),
+        Some(Over { mean, interval }) if interval > mean.abs() * 1e-9 => with_interval(mean, interval).into(),
         Some(Over { mean, .. }) => mean.into(),
     }
 }
@@ -253,6 +254,12 @@ mod tests {
         assert_eq!(with_interval(576.8, 62.39), "577 ±62");
         assert_eq!(with_interval(3.0, 2.4), "3.0 ±2.4");
         assert_eq!(with_interval(0.0906, 0.01703), "0.091 ±0.017");
+    }
+
+    #[test]
+    fn what_sums_leave_over_is_no_interval() {
+        assert_eq!(said(Some(Over { mean: 60.5, interval: 1e-13 })), Cell::Number(60.5));
+        assert_eq!(said(Some(Over { mean: 6.92, interval: 0.4449 })), "6.92 ±0.44".into());
     }
 
     #[test]
