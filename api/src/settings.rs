@@ -106,10 +106,8 @@ pub struct BittorrentSettings {
     /// `HOST:PORT` of DHT nodes to begin with.
     pub dht_bootstrap: Vec<String>,
     /// Ask the router to let others in (PCP, NAT-PMP, UPnP).
-    #[serde(default)]
     pub map_ports: bool,
     /// Lists of addresses that are not spoken to: PeerGuardian text, `ipfilter.dat`, or prefixes.
-    #[serde(default)]
     pub block_lists: Vec<PathBuf>,
 }
 

@@ -22,7 +22,7 @@ pub fn run(given: FetchArgs, logs: bool) -> Result<(), Problem> {
     let session = given.network.settings(&given.source).and_then(|settings| hexad_daemon::open(&settings));
     // A goal of giving is for whoever gives.
     let seed = given.seed || given.goal.is_given();
-    let OrderArgs { sequential, first, last } = given.order;
+    let how = how(&given);
     let request = FetchRequest {
         source: given.source,
         on: Vec::new(),
@@ -30,10 +30,16 @@ pub fn run(given: FetchArgs, logs: bool) -> Result<(), Problem> {
         peers: given.network.peers,
         select: Selection { patterns: given.select },
         seed,
-        how: How { sequential, first, last, ..given.goal.how() },
+        how,
     };
     let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.fetch(request));
     follow(begun, Screen::new(given.json, logs), if seed { Until::Seeding } else { Until::Complete })
+}
+
+/// In which order it comes, and when there is an end to seeding.
+fn how(given: &FetchArgs) -> How {
+    let OrderArgs { sequential, first, last } = given.order.clone();
+    How { sequential, first, last, ..given.goal.how() }
 }
 
 fn by_node(node: Remote, given: &FetchArgs) -> Result<Task, Problem> {
@@ -45,13 +51,8 @@ fn by_node(node: Remote, given: &FetchArgs) -> Result<Task, Problem> {
         peers: given.network.peers.clone(),
         select: given.select.clone(),
         seed: given.seed.then_some(true),
-        how: How {
-            limits: given.network.limits.limits(),
-            sequential: given.order.sequential,
-            first: given.order.first.clone(),
-            last: given.order.last.clone(),
-            ..given.goal.how()
-        },
+        // Here the limits are those of a whole session, there they are this download's.
+        how: How { limits: given.network.limits.limits(), ..how(given) },
     };
     by_node::fetch(node, &wanted)
 }

@@ -30,7 +30,7 @@ impl LimitArgs {
 }
 
 /// In which order files come.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct OrderArgs {
     /// Fetch from the front to the end where the network has a choice (BitTorrent), in place of the rarest first
     #[arg(long)]

@@ -1,6 +1,5 @@
 //! Times Kazaa on real sockets of this machine: what `specs/supernodes.md` §5.7 asks for. Run by `cargo xtask bench kazaa`.
 
-use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,32 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hexad_content::{Digest, Digests, Layout, Proof, Ranges, Sha1Digest, info};
 use hexad_core::transcript::Transcript;
-use hexad_core::{
-    Address as _, Dice, Endpoint, Input, LeaseId, Link, Map, OpId, Operation, Payload, Progress, Query, Share, ShareId, Shares, Via,
-};
+use hexad_core::{Address as _, Dice, Endpoint, Input, Link, Map, OpId, Operation, Progress, Query, Share, ShareId, Shares, Via};
+use hexad_driver::Nothing;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent, NodeKey};
-use hexad_driver::{Deliveries, ReadShare};
 use hexad_kazaa::wire::{Batch, Card, Media, Message, Purpose, Record};
 use hexad_kazaa::{Config, Kazaa, Node, Place as _, Reply, Request, Settings, Switch, doors};
 
 type Net = Kazaa<Endpoint>;
-
-/// Nothing is fetched here.
-struct Nobody;
-
-impl Deliveries for Nobody {
-    fn deliver(&self, _: LeaseId, _: u64, _: &Payload) {}
-
-    fn congested(&self) -> bool {
-        false
-    }
-}
-
-impl ReadShare for Nobody {
-    fn read(&self, _: ShareId, _: u64, _: &mut [IoSliceMut<'_>], _: bool) -> io::Result<()> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
 
 /// What an operation has told, and when.
 type Told = Vec<(Instant, Progress<Reply<Endpoint>>)>;
@@ -55,7 +35,7 @@ impl Peer {
         let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         let config: Config = Settings { listen, identity: Some(public), ..settings }.into();
         let host = HostConfig { key: Some(key), ..HostConfig::default() };
-        let (handle, mut events) = Host::<Net>::start(config, host, Arc::new(Nobody), Arc::new(Nobody));
+        let (handle, mut events) = Host::<Net>::start(config, host, Arc::new(Nothing), Arc::new(Nothing));
         handle.start(OpId(1), Operation::Join { bootstrap: bootstrap.to_vec() });
         let (mut address, mut joined) = (None, false);
         while address.is_none() || !joined {

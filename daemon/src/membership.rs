@@ -1,7 +1,7 @@
 //! What a session remembers of one of its networks: whether it is joined, what waits for that, and what goes on there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -10,7 +10,7 @@ use hexad_api::{Event, Problem};
 use hexad_core::{Failure, OpId, Operation, Shares};
 use hexad_driver::mapping::{Gateway, Kind, Outcome, Running, Want, default_gateway, run};
 
-use crate::networks::{Ear, Member, Opening, Standing, TransferStanding, Wish};
+use crate::networks::{Ear, Member, Opening, Standing, TransferStanding, Wish, address_towards};
 use crate::session::Happening;
 
 /// Whether the network is joined.
@@ -163,7 +163,7 @@ impl Membership {
         };
         let gateway = default_gateway();
         let towards = Gateway::usual(gateway);
-        let own = if listen.ip().is_unspecified() { own_address(towards.pmp.unwrap_or(towards.ssdp)) } else { Some(listen.ip()) };
+        let own = if listen.ip().is_unspecified() { address_towards(towards.pmp.unwrap_or(towards.ssdp)) } else { Some(listen.ip()) };
         let Some(own) = own else { return };
         let wants = [Kind::Tcp, Kind::Udp].map(|kind| Want { kind, port: listen.port() }).to_vec();
         let (happenings, number) = (happenings.clone(), self.number);
@@ -324,11 +324,4 @@ impl Membership {
             member.set_shares(shares);
         }
     }
-}
-
-/// By which address this machine speaks to that one. Nothing is sent.
-fn own_address(to: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind((IpAddr::from([0, 0, 0, 0]), 0)).ok()?;
-    socket.connect(to).ok()?;
-    socket.local_addr().ok().map(|own| own.ip()).filter(|ip| !ip.is_unspecified())
 }

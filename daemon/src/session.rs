@@ -243,7 +243,7 @@ impl Session for LocalSession {
     }
 
     fn set_limits(&self, limits: hexad_api::Limits) {
-        self.outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
+        self.outside.set_limits(limits);
     }
 
     fn publish(&self, request: PublishRequest) -> Result<Task, Problem> {

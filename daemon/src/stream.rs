@@ -28,7 +28,6 @@ use hyper::body::Frame;
 use tokio::sync::{oneshot, watch};
 
 use crate::session::Happening;
-use crate::source::plain;
 use crate::web::{self, Limits};
 
 /// What a player is given at a time.
@@ -99,16 +98,7 @@ pub(crate) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, Socket
         return Err(Problem::new(format!("expected a loopback address to stream at, came {address}"))
             .hint("what is streamed is for players on this machine: name 127.0.0.1:PORT"));
     }
-    let bound = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bound().map_err(|wrong: std::io::Error| {
-        Problem::new(format!("{address} cannot be listened at: {}", plain(&wrong)))
-            .hint("choose another address with --http; port 0 lets the system choose")
-    })
+    web::bind(address)
 }
 
 /// Serves what `task` fetches until the returned value is dropped.

@@ -45,7 +45,7 @@ impl Roles for TrackerRole {
 
     fn serve_tracker(&self, request: TrackerRequest) -> Result<Task, Problem> {
         let (events, watched) = mpsc::channel();
-        let http = request.http.map(bind).transpose()?;
+        let http = request.http.map(web::bind).transpose()?;
         let transfers = Transfers::start(TransfersConfig::default(), mpsc::channel().0);
         let (handle, host_events) =
             Host::<BitTorrent>::start(node_config(&request), HostConfig::default(), transfers.clone(), transfers.clone());
@@ -83,19 +83,6 @@ fn node_config(request: &TrackerRequest) -> Config {
 
 fn listening(address: SocketAddr, purpose: &str) -> Event {
     Event::Listening { network: "bittorrent".into(), address: address.to_string(), purpose: purpose.into() }
-}
-
-fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Problem> {
-    let bound = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bound().map_err(|wrong: std::io::Error| {
-        Problem::new(format!("{address} cannot be listened at: {}", plain(&wrong)))
-            .hint("choose another address with --http; port 0 lets the system choose")
-    })
 }
 
 struct StopTracker {

@@ -6,11 +6,31 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Extension};
+use hexad_api::Problem;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
+
+use crate::source::plain;
+
+/// Listens where `--http` says.
+///
+/// # Errors
+/// When that is not possible.
+pub(crate) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Problem> {
+    let bound = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound().map_err(|wrong: std::io::Error| {
+        Problem::new(format!("{address} cannot be listened at: {}", plain(&wrong)))
+            .hint("choose another address with --http; port 0 lets the system choose")
+    })
+}
 
 /// What strangers may take.
 #[derive(Clone, Copy, Debug)]

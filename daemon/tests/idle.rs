@@ -2,48 +2,21 @@
 //! `cargo test -p hexad-daemon --test idle -- --ignored --nocapture`
 
 use std::fs;
-use std::io::{self, IoSliceMut};
 use std::net::Ipv4Addr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
 use hexad_bittorrent::{BitTorrent, Config};
 use hexad_content::{Layout, Ranges, Sha1Digest};
-use hexad_core::{LeaseId, OpId, Operation, Payload, Progress, Share, ShareId, Shares, Verdict};
+use hexad_core::{OpId, Operation, Progress, Share, ShareId, Shares};
+use hexad_driver::Nothing;
 use hexad_driver::host::{Host, HostConfig, HostEvent};
-use hexad_driver::{Deliveries, LeaseSink, ReadShare};
 
 const TORRENTS: u64 = 10_000;
 const PIECES: u64 = 200;
 const PIECE: u64 = 256 << 10;
 const JOIN: OpId = OpId(0);
-
-/// Nothing is delivered, and nothing read.
-struct Nothing;
-
-impl Deliveries for Nothing {
-    fn deliver(&self, _: LeaseId, _: u64, _: &Payload) {}
-
-    fn congested(&self) -> bool {
-        false
-    }
-}
-
-impl ReadShare for Nothing {
-    fn read(&self, _: ShareId, _: u64, _: &mut [IoSliceMut<'_>], _: bool) -> io::Result<()> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
-
-impl LeaseSink for Nothing {
-    fn leased(&self, _: LeaseId, _: Ranges) {}
-
-    fn judged(&self, _: LeaseId, _: Range<u64>, _: Verdict) {}
-
-    fn relieved(&self) {}
-}
 
 /// A torrent of its own, with a tracker that nobody reaches.
 fn share(number: u64) -> Share {

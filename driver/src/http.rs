@@ -140,7 +140,7 @@ fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskF
     let unusable = |wrong: reqwest::Error| AskFailure::Other(format!("HTTP cannot be spoken: {}", told(&wrong)));
     let extra = || config.extra_root_certificates.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
     let builder = || {
-        Client::builder()
+        let mut builder = Client::builder()
             .user_agent(&config.user_agent)
             .local_address(config.source)
             .no_proxy()
@@ -148,18 +148,14 @@ fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskF
             .gzip(true)
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
             .pool_idle_timeout(IDLE_MAX)
-            .dns_resolver(Resolver(rule, names.clone()))
-    };
-    let builder = || match &config.interface {
-        Some(interface) => builder().interface(interface),
-        None => builder(),
-    };
-    let proxy = || config.proxy.as_ref().map(Proxy::for_http).transpose();
-    let builder = || {
-        Ok(match proxy()? {
-            Some(proxy) => builder().local_address(None).proxy(proxy),
-            None => builder(),
-        })
+            .dns_resolver(Resolver(rule, names.clone()));
+        if let Some(interface) = &config.interface {
+            builder = builder.interface(interface);
+        }
+        if let Some(proxy) = &config.proxy {
+            builder = builder.local_address(None).proxy(proxy.for_http()?);
+        }
+        Ok(builder)
     };
     // A machine without any certificates of its own still speaks plain HTTP, and HTTPS with the authorities it was given.
     let certificates = extra().map_err(unusable)?;

@@ -8,6 +8,7 @@ pub mod http;
 pub mod limits;
 mod locked;
 pub mod mapping;
+mod nothing;
 pub mod proxy;
 pub mod transfers;
 
@@ -21,6 +22,7 @@ use hexad_content::Ranges;
 use hexad_core::{AskFailure, IndexDeed, IndexHit, IndexOwner, IndexQuery, LeaseId, Payload, ShareId, Span, Verdict};
 
 pub use self::locked::Locked;
+pub use self::nothing::Nothing;
 
 /// Where a host hands the bytes that its node delivers. Called on the host's thread: must not block.
 pub trait Deliveries: Send + Sync {

@@ -199,8 +199,12 @@ pub struct Column {
 impl Column {
     /// Its name, with its unit.
     pub(crate) fn words(&self) -> String {
-        if self.unit.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.unit) }
+        with_unit(&self.name, &self.unit)
     }
+}
+
+fn with_unit(name: &str, unit: &str) -> String {
+    if unit.is_empty() { name.to_owned() } else { format!("{name} ({unit})") }
 }
 
 /// One figure or word of a table.
@@ -277,6 +281,13 @@ pub struct Axis {
     pub unit: String,
     /// In powers of ten (or two); only values above zero are shown.
     pub logarithmic: bool,
+}
+
+impl Axis {
+    /// Its words, with its unit.
+    pub(crate) fn words(&self) -> String {
+        with_unit(&self.label, &self.unit)
+    }
 }
 
 impl Axis {

@@ -5,27 +5,10 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use hexad_core::{LeaseId, OpId, Operation, Payload, Progress, ShareId};
+use hexad_core::{OpId, Operation, Progress};
+use hexad_driver::Nothing;
 use hexad_driver::host::{Host, HostConfig, HostEvent};
-use hexad_driver::{Deliveries, ReadShare};
 use hexad_napster::{Config, Napster, Reply, Request, ServerConfig};
-
-/// A server has no files and gets none.
-struct Nothing;
-
-impl Deliveries for Nothing {
-    fn deliver(&self, _: LeaseId, _: u64, _: &Payload) {}
-
-    fn congested(&self) -> bool {
-        false
-    }
-}
-
-impl ReadShare for Nothing {
-    fn read(&self, _: ShareId, _: u64, _: &mut [io::IoSliceMut<'_>], _: bool) -> io::Result<()> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
 
 /// Serves on loopback until stdin ends. Says its address on stdout.
 pub fn serve() {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hexad_content::{Digest, Digests, Layout, Proof, Ranges, Sha1Digest};
 use hexad_core::{Endpoint, OpId, Operation, Progress, Share, ShareId, Shares, Span};
+use hexad_driver::Nothing;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
 use hexad_napster::{ClientConfig, Config, Napster};
 
-use crate::house::{Bare, Neighbour, Nothing};
+use crate::house::{Bare, Neighbour};
 
 fn share() -> Share {
     let name = Sha1Digest([7; 20]);

@@ -7,9 +7,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hexad_core::{LeaseId, OpId, Operation, Payload, Progress, ShareId};
+use hexad_core::{OpId, Operation, Progress};
+use hexad_driver::Nothing;
 use hexad_driver::host::{Handle, Host, HostConfig, HostEvent};
-use hexad_driver::{Deliveries, ReadShare};
 use hexad_napster::{Config, Napster, Reply, Request, ServerConfig};
 use rustix::net::{AddressFamily, SocketType};
 
@@ -19,23 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const CHILD: &str = "HEXAD_TEST_NAPSTER_SERVER";
 /// Says where it listens.
 const LISTEN: &str = "HEXAD_TEST_NAPSTER_LISTEN";
-
-/// Has no files and gets none.
-pub struct Nothing;
-
-impl Deliveries for Nothing {
-    fn deliver(&self, _: LeaseId, _: u64, _: &Payload) {}
-
-    fn congested(&self) -> bool {
-        false
-    }
-}
-
-impl ReadShare for Nothing {
-    fn read(&self, _: ShareId, _: u64, _: &mut [io::IoSliceMut<'_>], _: bool) -> io::Result<()> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
 
 pub fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))

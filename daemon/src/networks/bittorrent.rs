@@ -67,22 +67,19 @@ pub(super) fn plan_at(
 
 /// Whom the user does not want, and what of the lists could not be read.
 fn block_lists(paths: &[std::path::PathBuf]) -> Result<(Arc<IpFilter>, Vec<String>), Problem> {
-    let (mut text, mut warnings) = (String::new(), Vec::new());
+    let (mut blocked, mut warnings) = (IpFilter::default(), Vec::new());
     for path in paths {
         let trouble = |wrong: &std::io::Error| {
             Problem::new(format!("{} cannot be read: {}", path.display(), source::plain(wrong)))
                 .hint("--block-list takes PeerGuardian text, ipfilter.dat, or prefixes, one a line")
         };
         let bytes = std::fs::read(path).map_err(|wrong| trouble(&wrong))?;
-        let list = String::from_utf8_lossy(&bytes);
-        let unread = IpFilter::read(&list).unread();
+        let unread = blocked.add(&String::from_utf8_lossy(&bytes));
         if unread > 0 {
             warnings.push(format!("{unread} lines of {} name no addresses and block nobody", path.display()));
         }
-        text.push_str(&list);
-        text.push('\n');
     }
-    Ok((Arc::new(IpFilter::read(&text)), warnings))
+    Ok((Arc::new(blocked), warnings))
 }
 
 fn config(settings: &BittorrentSettings, listen: SocketAddr) -> Config {

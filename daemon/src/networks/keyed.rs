@@ -1,13 +1,13 @@
 //! Networks of our own, whose nodes are known by their keys: under which key a node enters, by whom, and where it listens.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use hexad_api::Problem;
 use hexad_core::{Endpoint, Network, Operation};
 use hexad_driver::host::{HostConfig, NodeKey};
 
-use super::{Home, Plan};
+use super::{Home, Plan, address_towards};
 use crate::source::{endpoint, plain};
 
 /// What the settings say of the way in.
@@ -65,7 +65,10 @@ impl Wanted<'_> {
             return Err(Problem::new(format!("expected a node of the {whole} to begin with, came none"))
                 .hint(format!("name one with --bootstrap KEY@IP:PORT, which hexad join {network} prints; of hexad up it is --set networks.{network}.bootstrap=KEY@IP:PORT, or --set networks.{network}.found=true to be the first")));
         }
-        let listen = self.listen.unwrap_or_else(|| SocketAddr::new(address_towards(bootstrap.first()), 0));
+        // Without a node to begin with, an address that is set aside for documents (RFC 5737) stands for the outside.
+        let first = bootstrap.first().and_then(Endpoint::socket).unwrap_or(SocketAddr::from(([192, 0, 2, 1], 9)));
+        let own = || address_towards(first).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::new(own(), 0));
         Ok(Entry { key, bootstrap, listen, home, warnings })
     }
 
@@ -109,16 +112,4 @@ pub(super) fn fresh_key() -> Result<NodeKey, Problem> {
 /// A door as others are told of it.
 pub(super) fn shown(address: SocketAddr, key: Option<[u8; 32]>) -> String {
     key.map_or(Endpoint::Ip(address), |key| Endpoint::Key(key, address)).to_string()
-}
-
-/// This machine's address on the way to a node, or to the outside where there is none. No packet is sent for that.
-fn address_towards(node: Option<&Endpoint>) -> IpAddr {
-    // An address that is set aside for documents (RFC 5737) stands for the outside.
-    let to = node.and_then(Endpoint::socket).unwrap_or(SocketAddr::from(([192, 0, 2, 1], 9)));
-    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let ours = UdpSocket::bind(any).and_then(|socket| {
-        socket.connect(to)?;
-        socket.local_addr()
-    });
-    ours.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ours| ours.ip())
 }

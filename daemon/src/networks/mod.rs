@@ -13,6 +13,7 @@ mod keyed;
 mod napster;
 mod overlay;
 
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -178,10 +179,23 @@ impl Outside {
             })
         });
         let proxy = proxy.transpose()?;
-        let limits = Arc::new(Limits::new());
-        limits.set(settings.limits.down_bytes_per_s, settings.limits.up_bytes_per_s);
-        Ok(Self { limits, interface: settings.interface.clone(), proxy })
+        let outside = Self { interface: settings.interface.clone(), proxy, ..Self::default() };
+        outside.set_limits(settings.limits);
+        Ok(outside)
     }
+
+    /// Sets how fast bytes may come and go on all networks together.
+    pub(crate) fn set_limits(&self, limits: hexad_api::Limits) {
+        self.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
+    }
+}
+
+/// This machine's address on the way to another. No packet is sent for that.
+pub(crate) fn address_towards(to: SocketAddr) -> Option<IpAddr> {
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(to).ok()?;
+    socket.local_addr().ok().map(|own| own.ip()).filter(|ip| !ip.is_unspecified())
 }
 
 /// A network that is to be joined.

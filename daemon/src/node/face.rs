@@ -441,7 +441,7 @@ impl Daemon for Node {
         let mut state = house.state();
         (state.settings.download_dir, state.settings.seed) = (download_dir, seed);
         if let Some(limits) = limits {
-            house.outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
+            house.outside.set_limits(limits);
             state.settings.limits = Some(limits);
         }
         if folders != state.settings.shared_dirs {

@@ -156,7 +156,7 @@ impl Node {
 
         let outside = Outside::of(&given.session)?;
         if let Some(limits) = holds.limits {
-            outside.limits.set(limits.down_bytes_per_s, limits.up_bytes_per_s);
+            outside.set_limits(limits);
         }
         let (turns, heard) = mpsc::channel();
         let (news, from_session) = mpsc::channel();

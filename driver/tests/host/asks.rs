@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_core::{
-    Answer, Ask, AskFailure, CpuJob, CpuResult, IndexDeed, IndexFile, IndexHit, IndexOwner, IndexQuery, Input, Name, Network, Output,
-    Payload, Span, Ticket, Token,
+    Answer, Ask, AskFailure, CpuJob, CpuResult, HttpMethod, HttpRequest, IndexDeed, IndexFile, IndexHit, IndexOwner, IndexQuery, Input,
+    Name, Network, Output, Payload, Span, Ticket, Token,
 };
 use hexad_driver::host::HostConfig;
 use hexad_driver::{Catalogue, Finding};
@@ -25,6 +25,12 @@ impl<N: Network<Config = Config, Node = Puppet>> Machine<N> {
             Input::Answered(answered, answer) if *answered == ticket => Some(answer.clone()),
             _ => None,
         })
+    }
+
+    /// Lets the node get that, which is small.
+    pub fn http(&mut self, url: String) -> Answer {
+        let request = HttpRequest { method: HttpMethod::Get, url, range: None, answer_bytes_max: 100, deadline: Span::from_secs(10) };
+        self.answer(Ask::Http(Box::new(request)))
     }
 }
 

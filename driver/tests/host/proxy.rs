@@ -1,14 +1,13 @@
 //! With a proxy everything goes through it, names included, or nowhere.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
-use hexad_core::{Answer, Ask, Bind, Endpoint, HttpMethod, HttpRequest, Input, Name, Output, Span, Ticket, Why};
+use hexad_core::{Answer, Ask, Bind, Endpoint, Name, Span, Why};
 use hexad_driver::host::HostConfig;
 
 use crate::little_proxy::LittleProxy;
 use crate::puppet::{Config, Message, Puppets, tcp};
-use crate::rig::{CALLS, Machine, POST, Shelf, loopback};
+use crate::rig::{CALLS, Machine, POST, Shelf, counting_server, loopback};
 
 /// A name that no name server knows (RFC 6761).
 const HIDDEN: &str = "hidden.invalid";
@@ -23,41 +22,10 @@ fn named(host: &str, port: u16) -> Endpoint {
     Endpoint::Name(Name { host: host.to_owned(), port })
 }
 
-fn http(machine: &mut Machine<Puppets>, ticket: u64, url: &str) -> Answer {
-    let request =
-        HttpRequest { method: HttpMethod::Get, url: url.to_owned(), range: None, answer_bytes_max: 100, deadline: Span::from_secs(10) };
-    machine.say(Output::Ask(Ticket(ticket), Ask::Http(Box::new(request))));
-    answer(machine, ticket)
-}
-
-fn answer(machine: &mut Machine<Puppets>, ticket: u64) -> Answer {
-    machine.hears("an answer", |heard| match heard {
-        Input::Answered(Ticket(of), answer) if *of == ticket => Some(answer.clone()),
-        _ => None,
-    })
-}
-
-/// A server that tells whom it has served.
-fn server() -> (SocketAddr, std::sync::mpsc::Receiver<()>) {
-    let listener = TcpListener::bind(loopback()).expect("a port");
-    let at = listener.local_addr().expect("an address");
-    let (served, serves) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
-            if served.send(()).is_err() {
-                return;
-            }
-        }
-    });
-    (at, serves)
-}
-
 #[test]
 fn connections_and_exchanges_go_through_the_proxy_by_name() {
     let mut peer = Machine::<Puppets>::new();
-    let (peer_at, (web, _served)) = (peer.open_door(), server());
+    let (peer_at, (web, _served)) = (peer.open_door(), counting_server());
     for scheme in ["socks5", "http"] {
         let proxy = LittleProxy::start(Some(USER), &[(HIDDEN, peer_at), ("web.invalid", web)]);
         let mut machine = through(&format!("{scheme}://me:secret@{}", proxy.at));
@@ -67,7 +35,7 @@ fn connections_and_exchanges_go_through_the_proxy_by_name() {
         peer.receives(&Message::Ping(7));
         machine.dial_with(named(HIDDEN, 6881), tcp());
         machine.opened();
-        assert!(matches!(http(&mut machine, 1, "http://web.invalid/"), Answer::Http(response) if response.status == 200), "{scheme}");
+        assert!(matches!(machine.http("http://web.invalid/".to_owned()), Answer::Http(response) if response.status == 200), "{scheme}");
         let through = format!("{scheme}://me:secret@{}", proxy.at).parse().expect("a proxy");
         assert!(hexad_driver::http::get("http://web.invalid/", 100, Span::from_secs(10), None, Some(&through)).is_ok());
         let asked: Vec<_> = proxy.asked.try_iter().collect();
@@ -80,7 +48,7 @@ fn where_the_proxy_does_not_lead_nothing_goes_another_way() {
     let gone = TcpListener::bind(loopback()).and_then(|listener| listener.local_addr()).expect("a port that nobody has");
     let stern = LittleProxy::start(Some(USER), &[]);
     let mut peer = Machine::<Puppets>::new();
-    let (peer_at, (web, served)) = (peer.open_door(), server());
+    let (peer_at, (web, served)) = (peer.open_door(), counting_server());
     for scheme in ["socks5", "http"] {
         for proxy in [format!("{scheme}://{gone}"), format!("{scheme}://{}", stern.at), format!("{scheme}://me:wrong@{}", stern.at)] {
             let mut machine = through(&proxy);
@@ -89,7 +57,7 @@ fn where_the_proxy_does_not_lead_nothing_goes_another_way() {
                 assert_eq!(machine.closed(conn), Why::Unreachable, "{proxy}");
             }
             for url in [format!("http://{web}/"), format!("http://localhost:{}/", web.port())] {
-                let answer = http(&mut machine, 1, &url);
+                let answer = machine.http(url);
                 assert!(matches!(&answer, Answer::Failed(_)) || matches!(&answer, Answer::Http(said) if said.status == 407), "{answer:?}");
             }
         }
@@ -108,8 +76,7 @@ fn beside_the_proxy_nobody_listens_and_no_name_is_looked_up() {
             assert!(machine.listen(door, bind.clone()).is_err(), "{bind:?}");
         }
     }
-    machine.say(Output::Ask(Ticket(2), Ask::Resolve(Name { host: "localhost".into(), port: 1 })));
-    let answer = answer(&mut machine, 2);
+    let answer = machine.answer(Ask::Resolve(Name { host: "localhost".into(), port: 1 }));
     assert!(matches!(&answer, Answer::Failed(why) if format!("{why:?}").contains("only the proxy")), "{answer:?}");
     assert!(proxy.asked.try_recv().is_err());
 }

@@ -1,8 +1,8 @@
 //! One host under the test's hand, and where it reads from and delivers to.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::{self, IoSliceMut, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -259,6 +259,23 @@ pub fn pair(dialler: &mut Machine, acceptor: &mut Machine) -> (ConnId, ConnId) {
 
 pub fn loopback() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
+}
+
+/// A server that tells whom it has served.
+pub fn counting_server() -> (SocketAddr, std::sync::mpsc::Receiver<()>) {
+    let listener = TcpListener::bind(loopback()).expect("a port");
+    let at = listener.local_addr().expect("an address");
+    let (served, serves) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            if served.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    (at, serves)
 }
 
 /// Bytes that differ everywhere.

@@ -1,25 +1,20 @@
 //! Tables as RFC 4180 writes them. A column's unit stands behind its name.
 
-use crate::outcome::{Axis, Cell, Plot, Table};
+use crate::outcome::{Cell, Column, Plot, Table};
 
 pub(super) fn of_table(table: &Table) -> String {
-    let heads = table.columns.iter().map(|column| named(&column.name, &column.unit));
+    let heads = table.columns.iter().map(Column::words);
     let rows = table.rows.iter().map(|row| row.iter().map(written).collect::<Vec<_>>());
     lines(std::iter::once(heads.collect()).chain(rows))
 }
 
 /// One line for each point.
 pub(super) fn of_plot(plot: &Plot) -> String {
-    let axis = |axis: &Axis| named(&axis.label, &axis.unit);
     let points = plot
         .series
         .iter()
         .flat_map(|series| series.points.iter().map(|(x, y)| vec![series.name.clone(), x.to_string(), y.to_string()]).collect::<Vec<_>>());
-    lines(std::iter::once(vec!["series".into(), axis(&plot.x), axis(&plot.y)]).chain(points))
-}
-
-fn named(name: &str, unit: &str) -> String {
-    if unit.is_empty() { name.into() } else { format!("{name} ({unit})") }
+    lines(std::iter::once(vec!["series".into(), plot.x.words(), plot.y.words()]).chain(points))
 }
 
 fn written(cell: &Cell) -> String {

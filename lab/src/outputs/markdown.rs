@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{Block, Report, claims_table};
-use crate::outcome::{Cell, Table, figure};
+use crate::outcome::{Cell, Column, Table, figure};
 
 pub(super) fn text(report: &Report) -> String {
     let mut text = format!("# {}\n", report.title);
@@ -36,11 +36,7 @@ pub(super) fn text(report: &Report) -> String {
 
 fn table(text: &mut String, given: &Table) {
     let _ = writeln!(text, "**{}**\n", given.title);
-    let heads = given.columns.iter().map(|column| match column.unit.as_str() {
-        "" => column.name.clone(),
-        unit => format!("{} ({unit})", column.name),
-    });
-    row(text, heads);
+    row(text, given.columns.iter().map(Column::words));
     row(text, given.columns.iter().map(|_| "---".into()));
     for cells in &given.rows {
         row(

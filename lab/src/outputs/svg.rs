@@ -54,9 +54,9 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
     line(&mut svg, (LEFT, BOTTOM), (RIGHT, BOTTOM), "#444444");
     line(&mut svg, (LEFT, TOP), (LEFT, BOTTOM), "#444444");
     let middle = f64::midpoint(LEFT, RIGHT);
-    text(&mut svg, (middle, BOTTOM + 40.0), "middle", "", &named(&plot.x));
+    text(&mut svg, (middle, BOTTOM + 40.0), "middle", "", &plot.x.words());
     let (across, up) = (22.0, f64::midpoint(TOP, BOTTOM));
-    text(&mut svg, (across, up), "middle", &format!("transform=\"rotate(-90 {across} {up})\""), &named(&plot.y));
+    text(&mut svg, (across, up), "middle", &format!("transform=\"rotate(-90 {across} {up})\""), &plot.y.words());
     let drawn: Vec<Vec<(f64, f64)>> =
         curves.iter().map(|(_, points)| points.iter().map(|&(px, py)| (x.at(px), y.at(py))).collect()).collect();
     for (number, (series, _)) in curves.iter().enumerate() {
@@ -78,11 +78,6 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
     }
     svg += "</svg>\n";
     svg
-}
-
-/// An axis' words, with its unit.
-pub(super) fn named(axis: &Axis) -> String {
-    if axis.unit.is_empty() { axis.label.clone() } else { format!("{} ({})", axis.label, axis.unit) }
 }
 
 /// Values of an axis, and where they are drawn.

@@ -5,28 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hexad_core::{LeaseId, OpId, Operation, Payload, Progress, ShareId};
+use hexad_core::{OpId, Operation, Progress};
 use hexad_driver::host::{Handle, Host, HostConfig, HostEvent};
-use hexad_driver::{Catalogue, Deliveries, ReadShare};
+use hexad_driver::{Catalogue, Nothing};
 use hexad_napster::{Config, Napster, Reply, Request, ServerConfig, SharedConfig};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Nothing;
-
-impl Deliveries for Nothing {
-    fn deliver(&self, _: LeaseId, _: u64, _: &Payload) {}
-
-    fn congested(&self) -> bool {
-        false
-    }
-}
-
-impl ReadShare for Nothing {
-    fn read(&self, _: ShareId, _: u64, _: &mut [io::IoSliceMut<'_>], _: bool) -> io::Result<()> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
 
 /// A server.
 pub struct House {

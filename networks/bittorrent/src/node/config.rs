@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hexad_core::Span;
 
 use super::ip_filter::IpFilter;
+use crate::wire::manner;
 
 /// How much we insist on MSE/PE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,18 @@ pub enum Encryption {
     Preferred,
     /// RC4 only, both ways.
     Required,
+}
+
+impl Encryption {
+    /// In which manner we dial a peer, of whom it may be known that it speaks plain.
+    pub(crate) const fn manner(self, plain: bool) -> u8 {
+        match self {
+            Self::Off => manner::PLAIN,
+            Self::Preferred if plain => manner::PLAIN,
+            Self::Preferred => manner::OBFUSCATED,
+            Self::Required => manner::RC4_ONLY,
+        }
+    }
 }
 
 /// When connections go over uTP (BEP 29), which yields to everything else on the line.

@@ -25,26 +25,34 @@ impl IpFilter {
     #[must_use]
     pub fn read(text: &str) -> Self {
         let mut filter = Self::default();
+        filter.add(text);
+        filter
+    }
+
+    /// Adds what another list blocks. Returns how many of its lines could not be read, or were too many.
+    pub fn add(&mut self, text: &str) -> usize {
+        let unread_before = self.unread;
         for line in text.lines().map(str::trim) {
             if line.is_empty() || line.starts_with(['#', ';']) || line.starts_with("//") {
                 continue;
             }
             match range_of(line) {
-                Some(Some(range)) if filter.ranges.len() < RANGES_MAX => filter.ranges.push(range),
+                Some(Some(range)) if self.ranges.len() < RANGES_MAX => self.ranges.push(range),
                 Some(None) => {}
-                _ => filter.unread += 1,
+                _ => self.unread += 1,
             }
         }
-        filter.ranges.sort_unstable();
-        let mut joined: Vec<(u128, u128)> = Vec::with_capacity(filter.ranges.len());
-        for (first, last) in filter.ranges {
+        self.ranges.sort_unstable();
+        let mut joined: Vec<(u128, u128)> = Vec::with_capacity(self.ranges.len());
+        for &(first, last) in &self.ranges {
             match joined.last_mut() {
                 Some((_, end)) if first <= end.saturating_add(1) => *end = (*end).max(last),
                 _ => joined.push((first, last)),
             }
         }
         joined.shrink_to_fit();
-        Self { ranges: joined, ..filter }
+        self.ranges = joined;
+        self.unread - unread_before
     }
 
     /// Whether an address is blocked.
@@ -181,5 +189,13 @@ mod tests {
         let filter = IpFilter::read("1.0.0.0/25\n1.0.0.128/25\nx:1.0.0.4-1.0.0.7\nnonsense\n1.2.3.4/99\nx:2.0.0.9-2.0.0.1\n");
         assert_eq!((filter.len(), filter.unread()), (1, 3));
         assert!(IpFilter::read("").is_empty());
+    }
+
+    #[test]
+    fn lists_add_up_and_each_says_what_of_it_was_not_read() {
+        let mut filter = IpFilter::read("192.0.2.1\nnobody");
+        assert_eq!(filter.add("192.0.2.2\nnot\nso"), 2);
+        assert_eq!((filter.len(), filter.unread()), (1, 3), "neighbours are one range");
+        assert!(filter.blocks("192.0.2.1".parse().unwrap()) && filter.blocks("192.0.2.2".parse().unwrap()));
     }
 }

@@ -6,9 +6,9 @@ use hexad_core::{Endpoint, Level};
 
 use super::candidates::Origin;
 use super::{Slot, Swarm};
-use crate::node::config::{Encryption, Utp};
+use crate::node::config::Utp;
 use crate::node::home::Turn;
-use crate::wire::{HolePunch, HolePunchKind, Message, manner};
+use crate::wire::{HolePunch, HolePunchKind, Message};
 
 /// Peers of whom it is known who could introduce us; the one named longest ago leaves.
 const RELAYS_MAX: usize = 256;
@@ -100,11 +100,7 @@ impl Swarm {
         let v2 = self.peer(slot).is_some_and(|relay| relay.v2);
         self.candidates.add(endpoint.clone(), Origin::Pex, false, v2);
         self.candidates.dialling(&endpoint);
-        let manner = match t.home.config.encryption {
-            Encryption::Off => manner::PLAIN,
-            Encryption::Preferred => manner::OBFUSCATED,
-            Encryption::Required => manner::RC4_ONLY,
-        };
+        let manner = t.home.config.encryption.manner(false);
         let info_hash = self.names.v2_short().filter(|_| v2).or(self.names.v1).unwrap_or(self.info_hash);
         self.open(endpoint, manner, info_hash, true, t);
     }

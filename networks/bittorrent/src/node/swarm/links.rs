@@ -72,12 +72,7 @@ impl Swarm {
         {
             let own = |v4| t.home.seen_as.ip(v4).zip(t.home.listen).map(|(ip, listen)| std::net::SocketAddr::new(ip, listen.port()));
             let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, own, t.cx.now, t.cx.dice) else { break };
-            let manner = match t.home.config.encryption {
-                Encryption::Off => manner::PLAIN,
-                Encryption::Preferred if plain => manner::PLAIN,
-                Encryption::Preferred => manner::OBFUSCATED,
-                Encryption::Required => manner::RC4_ONLY,
-            };
+            let manner = t.home.config.encryption.manner(plain);
             let info_hash = match self.names.v2_short() {
                 Some(short) if v2 => short,
                 _ => self.names.v1.unwrap_or(self.info_hash),
