@@ -144,7 +144,7 @@ pub struct ChordSettings {
 }
 
 /// How a session takes part in Freenet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FreenetSettings {
     /// Where peers reach us (UDP); port 0 lets the system choose. When absent, any free port of this machine's address towards the first
@@ -156,6 +156,21 @@ pub struct FreenetSettings {
     pub found: bool,
     /// Public keys of friends, 64 hex digits each: nobody else becomes a neighbour, and nobody hears of them. Empty for an open network.
     pub friends: Vec<String>,
+    /// How much of everybody's blocks to keep, bytes, at least [`Self::STORE_BYTES_MIN`]: half of it for what belongs here, half for what came by.
+    pub store_bytes: u64,
+}
+
+impl FreenetSettings {
+    /// Below this nothing would stay for long enough to be found.
+    pub const STORE_BYTES_MIN: u64 = 1 << 20;
+    /// What is kept when nobody says how much.
+    pub const STORE_BYTES: u64 = 1 << 30;
+}
+
+impl Default for FreenetSettings {
+    fn default() -> Self {
+        Self { listen: None, bootstrap: Vec::new(), found: false, friends: Vec::new(), store_bytes: Self::STORE_BYTES }
+    }
 }
 
 /// What to be in Gnutella.

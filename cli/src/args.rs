@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use hexad_api::{BittorrentSettings, Encryption, Problem, Settings, Utp};
 
-use crate::how::{GoalArgs, LimitArgs, OrderArgs};
+use crate::how::{GoalArgs, LimitArgs, OrderArgs, parse_bytes};
 use crate::networks::{EntryArgs, NetworkName};
 use crate::node::ByNodeArgs;
 
@@ -468,20 +468,4 @@ fn named_command(words: impl Iterator<Item = String>) -> String {
         command = deeper;
     }
     named
-}
-
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        _ => return Err(format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'")),
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|count| count.checked_mul(factor))
-        .ok_or_else(|| format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'"))
 }

@@ -9,6 +9,7 @@ use hexad_api::{
 };
 
 use crate::follow::{Until, follow};
+use crate::how::parse_bytes;
 use crate::networks::StateArgs;
 use crate::render::Screen;
 
@@ -87,6 +88,21 @@ pub struct ChordArgs {
     pub json: bool,
 }
 
+/// How much of Freenet's blocks to keep.
+#[derive(Clone, Debug, Args)]
+pub struct StoreArgs {
+    /// Keep so many bytes of everybody's blocks (512MiB, 10GiB); the index takes about 110 bytes of memory for each 32 KiB [default: 1GiB]
+    #[arg(long = "store-size", value_name = "BYTES", value_parser = parse_bytes)]
+    pub size: Option<u64>,
+}
+
+impl StoreArgs {
+    /// What was given, or what is kept otherwise.
+    pub fn bytes(&self) -> u64 {
+        self.size.unwrap_or(FreenetSettings::STORE_BYTES)
+    }
+}
+
 /// `hexad join freenet`.
 #[derive(Debug, Args)]
 pub struct FreenetArgs {
@@ -99,6 +115,9 @@ pub struct FreenetArgs {
     /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way to the network]
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// How much it stores
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Where the node keeps its key, its peers and the blocks that it stores
     #[command(flatten)]
     pub state: StateArgs,
@@ -230,7 +249,13 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
             (NetworkSettings::Chord(settings), given.state.folder(), given.json)
         }
         JoinCommand::Freenet(given) => {
-            let settings = FreenetSettings { listen: given.listen, bootstrap: given.bootstrap, found: true, friends: given.friends };
+            let settings = FreenetSettings {
+                listen: given.listen,
+                bootstrap: given.bootstrap,
+                found: true,
+                friends: given.friends,
+                store_bytes: given.store.bytes(),
+            };
             (NetworkSettings::Freenet(settings), given.state.folder(), given.json)
         }
         JoinCommand::Gnutella(given) => {

@@ -159,7 +159,7 @@ impl EntryArgs {
                     NetworkSettings::Gnutella(GnutellaSettings { listen: ours, bootstrap, ..GnutellaSettings::default() })
                 }
                 NetworkName::Freenet => {
-                    NetworkSettings::Freenet(FreenetSettings { listen: ours, bootstrap: ways_in(true), found: false, friends: Vec::new() })
+                    NetworkSettings::Freenet(FreenetSettings { listen: ours, bootstrap: ways_in(true), ..FreenetSettings::default() })
                 }
                 NetworkName::Kazaa => {
                     NetworkSettings::Kazaa(KazaaSettings { listen: ours, bootstrap: ways_in(true), ..KazaaSettings::default() })

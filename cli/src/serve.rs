@@ -8,7 +8,7 @@ use hexad_api::{FcpRequest, FreenetSettings, NapsterServerSettings, NetworkSetti
 
 use crate::args::ServeCommand;
 use crate::follow::{Until, follow};
-use crate::join::stay;
+use crate::join::{StoreArgs, stay};
 use crate::networks::StateArgs;
 use crate::render::Screen;
 
@@ -87,6 +87,9 @@ pub struct FcpArgs {
     /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way to the network]
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// How much it stores
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Where the node keeps its key, its peers and the blocks that it stores
     #[command(flatten)]
     pub state: StateArgs,
@@ -110,7 +113,13 @@ pub fn run(command: ServeCommand, logs: bool) -> Result<(), Problem> {
             follow(hexad_daemon::roles().serve_tracker(request), Screen::new(given.json, logs), Until::Serving)
         }
         ServeCommand::Fcp(given) => {
-            let freenet = FreenetSettings { listen: given.listen, bootstrap: given.bootstrap, found: true, friends: Vec::new() };
+            let freenet = FreenetSettings {
+                listen: given.listen,
+                bootstrap: given.bootstrap,
+                found: true,
+                friends: Vec::new(),
+                store_bytes: given.store.bytes(),
+            };
             let request = FcpRequest { fcp: given.fcp, gateway: given.gateway, freenet, state_dir: given.state.folder() };
             follow(hexad_daemon::roles().serve_fcp(request), Screen::new(given.json, logs).announcing(), Until::Serving)
         }

@@ -23,7 +23,7 @@ fn node(bootstrap: Vec<String>) -> Node {
 
 fn node_with(bootstrap: Vec<String>, state_dir: Option<std::path::PathBuf>) -> Node {
     let found = bootstrap.is_empty();
-    let freenet = FreenetSettings { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), bootstrap, found, friends: Vec::new() };
+    let freenet = FreenetSettings { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), bootstrap, found, ..FreenetSettings::default() };
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let request = FcpRequest { fcp: anywhere, gateway: Some(anywhere), freenet, state_dir };
     let task = hexad_daemon::roles().serve_fcp(request).expect("it can be served");

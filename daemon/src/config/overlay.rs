@@ -36,6 +36,7 @@ pub const KEYS: &[&str] = &[
     "networks.freenet.bootstrap",
     "networks.freenet.found",
     "networks.freenet.friends",
+    "networks.freenet.store_bytes",
     "networks.gnutella.listen",
     "networks.gnutella.bootstrap",
     "networks.gnutella.mode",
@@ -86,7 +87,7 @@ const SWITCHES: &[&str] = &[
 ];
 
 /// Settings that are whole numbers.
-const NUMBERS: &[&str] = &["limits.down_bytes_per_s", "limits.up_bytes_per_s"];
+const NUMBERS: &[&str] = &["limits.down_bytes_per_s", "limits.up_bytes_per_s", "networks.freenet.store_bytes"];
 
 /// One setting from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]

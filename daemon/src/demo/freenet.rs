@@ -17,7 +17,7 @@ pub(super) fn run(scratch: &Path, folder: &Folder) -> Result<String, Problem> {
     for _ in 0..NODES {
         let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         let found = bootstrap.is_empty();
-        let settings = FreenetSettings { listen, bootstrap: bootstrap.clone(), found, friends: Vec::new() };
+        let settings = FreenetSettings { listen, bootstrap: bootstrap.clone(), found, ..FreenetSettings::default() };
         let (session, task, address) = joined(NetworkSettings::Freenet(settings))?;
         bootstrap.push(address);
         // Tasks leave before their sessions end.

@@ -25,10 +25,26 @@ pub(crate) fn plan(settings: &FreenetSettings, state_dir: Option<&Path>) -> Resu
     } else {
         Mode::Darknet(settings.friends.iter().map(|text| friend(text)).collect::<Result<Set<_>, _>>()?)
     };
-    let node = Settings { listen: Some(entry.listen), identity: Some(entry.key.public()), mode, ..Settings::default() };
+    let [store_blocks, cache_blocks] = shelves(settings.store_bytes)?;
+    let (listen, identity) = (Some(entry.listen), Some(entry.key.public()));
+    let node = Settings { listen, identity, mode, store_blocks, cache_blocks, ..Settings::default() };
     // What is stored survives only where the key does.
     let state_dir = entry.home.as_ref().and(state_dir).map(Path::to_owned);
     Ok(entry.plan(node.into(), HostConfig { state_dir, ..HostConfig::default() }))
+}
+
+/// Blocks of the store and of the cache.
+fn shelves(bytes: u64) -> Result<[usize; 2], Problem> {
+    const BLOCK_BYTES: u64 = 32 << 10;
+    if bytes < FreenetSettings::STORE_BYTES_MIN {
+        return Err(
+            Problem::new(format!("expected a store of 1 MiB or more, came {bytes} bytes")).hint("1 GiB is kept when nothing is said")
+        );
+    }
+    let each = bytes / BLOCK_BYTES / 2;
+    let each = usize::try_from(each).ok().filter(|_| u32::try_from(each).is_ok());
+    let each = each.ok_or_else(|| Problem::new(format!("expected a store of less than 256 TiB, came {bytes} bytes")))?;
+    Ok([each, each])
 }
 
 fn friend(text: &str) -> Result<[u8; 32], Problem> {

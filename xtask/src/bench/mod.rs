@@ -1,4 +1,4 @@
-//! `cargo xtask bench lab` times the lab, `… napster` an index server, `… gnutella` an ultrapeer, `… kazaa` that network on real sockets.
+//! `cargo xtask bench lab` times the lab, `… napster` an index server, `… gnutella` an ultrapeer, `… kazaa` and `… freenet` those networks on real sockets.
 //! `cargo xtask bench bittorrent` times the release build of `hexad` beside aria2, Transmission and libtorrent on this machine,
 //! interleaved in one run: one round does each row once, and there are several rounds.
 //!
@@ -6,6 +6,7 @@
 //! client's whole work on some virtual machines. Every payload is compared byte by byte afterwards.
 
 mod chores;
+mod freenet;
 mod lab;
 mod napster;
 mod report;
@@ -36,6 +37,8 @@ pub struct Arguments {
 enum Network {
     /// Transfers, re-checks and creation of torrents, beside aria2, Transmission and libtorrent.
     Bittorrent(Wishes),
+    /// Puts and gets by FCP between nodes on loopback, and what a node with a full store needs.
+    Freenet,
     /// Queries a second through codec and node of an ultrapeer, and how long matching takes.
     Gnutella,
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
@@ -77,6 +80,7 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
         Network::Bittorrent(wishes) => wishes,
         Network::Lab(wishes) => return lab::run_lab(wishes),
         Network::Napster(wishes) => return napster::run_napster(wishes),
+        Network::Freenet => return freenet::run_freenet(),
         Network::Gnutella => return run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"])),
         Network::Kazaa => return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "kazaa"])),
     };

@@ -34,7 +34,8 @@ struct Slot {
     location: Location,
     used: u64,
     hits: u32,
-    block: Option<Block>,
+    /// What is not on the disk. Elsewhere, so that an index of blocks that are there is small.
+    block: Option<Box<Block>>,
 }
 
 #[derive(Clone, Debug)]
@@ -134,7 +135,7 @@ impl Store {
             slot.hits = slot.hits.saturating_add(1);
             shelf.by_use.insert(clock, at);
             return Some(match &slot.block {
-                Some(block) => Held::Memory(block.clone()),
+                Some(block) => Held::Memory(Block::clone(block)),
                 None => Held::Disk(disk_key(number, at)),
             });
         }
@@ -165,7 +166,7 @@ impl Store {
             shelf.slots.push(None);
             u32::try_from(shelf.slots.len() - 1).unwrap_or(0)
         });
-        let slot = Slot { name, location: block.key.location(), used: clock, hits: 0, block: (!on_disk).then(|| block.clone()) };
+        let slot = Slot { name, location: block.key.location(), used: clock, hits: 0, block: (!on_disk).then(|| Box::new(block.clone())) };
         shelf.slots[at as usize] = Some(slot);
         shelf.by_name.insert(name, at);
         shelf.by_use.insert(clock, at);
