@@ -13,11 +13,11 @@ use crate::adapter::{Adapter, Centre};
 
 impl Adapter for Napster {
     fn config(listen: SocketAddr) -> Config {
-        Config { client: ClientConfig { listen: Some(listen), ..ClientConfig::default() }, ..Config::default() }
+        ClientConfig { listen: Some(listen), ..ClientConfig::default() }.into()
     }
 
     fn centre(listen: SocketAddr) -> Option<Centre<Self>> {
-        let config = Config { server: ServerConfig { listen, ..ServerConfig::default() }, ..Config::default() };
+        let config = ServerConfig { listen, ..ServerConfig::default() }.into();
         Some(Centre { config, operation: Operation::Own(Request::Serve), door: doors::SERVER })
     }
 

@@ -12,7 +12,7 @@ use hexad_core::{
 };
 use hexad_napster::wire::peer::Peer;
 use hexad_napster::wire::{DATA_BYTES_MAX, HEAD_BYTES, Letter, Message, NapsterCodec, Shape, ToClient, ToServer, manner};
-use hexad_napster::{ClientConfig, Config, Locator, Node, Request, doors};
+use hexad_napster::{ClientConfig, Locator, Node, Request, doors};
 
 fn codec(kind: u8) -> NapsterCodec {
     let dial = |manner: u8, secret: &[u8]| Dial {
@@ -118,7 +118,7 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let client = ClientConfig { nick: "eve".into(), ..ClientConfig::default() };
-        let node = Node::new(Config { client, ..Config::default() }, &mut Dice::counter(1, 1));
+        let node = Node::new(client.into(), &mut Dice::counter(1, 1));
         let mut table = Self {
             table: Transcript::new(node, 1),
             open: Map::new(),

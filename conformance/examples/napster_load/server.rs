@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hexad_core::{OpId, Operation, Progress};
 use hexad_driver::Nothing;
 use hexad_driver::host::{Host, HostConfig, HostEvent};
-use hexad_napster::{Config, Napster, Reply, Request, ServerConfig};
+use hexad_napster::{Napster, Reply, Request, ServerConfig};
 
 /// Serves on loopback until stdin ends. Says its address on stdout.
 pub fn serve() {
@@ -20,7 +20,7 @@ pub fn serve() {
         ..ServerConfig::default()
     };
     let host = HostConfig { connections_max: 20_000, ..HostConfig::default() };
-    let (handle, mut events) = Host::<Napster>::start(Config { server, ..Config::default() }, host, Arc::new(Nothing), Arc::new(Nothing));
+    let (handle, mut events) = Host::<Napster>::start(server.into(), host, Arc::new(Nothing), Arc::new(Nothing));
     handle.start(OpId(1), Operation::Own(Request::Serve));
     while let Some(event) = events.blocking_recv() {
         match event {

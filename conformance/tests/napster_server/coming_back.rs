@@ -58,7 +58,7 @@ fn a_client_comes_back_to_a_server_that_was_killed_and_shares_everything_again()
         retry_max: Span::from_millis(200),
         ..ClientConfig::default()
     };
-    let config = Config { client, ..Config::default() };
+    let config = Config::from(client);
     let (handle, mut events): (Handle<Napster>, _) = Host::start(config, HostConfig::default(), Arc::new(Nothing), Arc::new(Nothing));
     handle.start(OpId(1), Operation::Join { bootstrap: vec![Endpoint::Ip(server.address)] });
     done(&mut events, OpId(1));

@@ -82,7 +82,7 @@ fn take(server: SocketAddr, into: &Path) -> Option<Proof> {
     let (to, events) = mpsc::channel();
     let transfers = Transfers::start(TransfersConfig { workers: 1, ..TransfersConfig::default() }, to);
     let client = ClientConfig { listen: Some(loopback()), nick: "taker".into(), ..ClientConfig::default() };
-    let config = Config { client, ..Config::default() };
+    let config = Config::from(client);
     let (handle, mut heard) = Host::<Napster>::start(config, HostConfig::default(), transfers.clone(), transfers.clone());
     handle.start(OpId(1), Operation::Join { bootstrap: vec![Endpoint::Ip(server)] });
     let locator = Locator {

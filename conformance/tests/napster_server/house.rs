@@ -32,7 +32,7 @@ pub struct House {
 
 impl House {
     pub fn new(server: ServerConfig, host: HostConfig) -> Self {
-        let config = Config { server, ..Config::default() };
+        let config = Config::from(server);
         let (handle, mut events) = Host::<Napster>::start(config, host, Arc::new(Nothing), Arc::new(Nothing));
         handle.start(OpId(1), Operation::Own(Request::Serve));
         let address = loop {

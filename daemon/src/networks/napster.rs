@@ -11,7 +11,7 @@ use hexad_driver::Catalogue;
 use hexad_driver::host::HostConfig;
 use hexad_library::Sound;
 use hexad_napster::wire::{Clause, Compare, Measure, Search, ToClient, kind_of};
-use hexad_napster::{Audio, ClientConfig, Config, Napster, Reply, Request, ServerConfig, SharedConfig, doors};
+use hexad_napster::{Audio, ClientConfig, Napster, Reply, Request, ServerConfig, SharedConfig, doors};
 use hexad_postgres::PostgresCatalogue;
 
 use super::overlay::{me, neighbour, overlay};
@@ -38,18 +38,15 @@ pub(super) fn client_plan(settings: &NapsterSettings) -> Result<Plan<Napster>, P
     // Servers tell others the port, so any will do.
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let listen = Some(settings.listen.unwrap_or(any)).filter(|_| !settings.firewalled);
-    let config = Config {
-        client: ClientConfig {
-            listen,
-            nick: settings.name.clone(),
-            password: settings.password.clone(),
-            register: settings.register,
-            ..ClientConfig::default()
-        },
-        server: ServerConfig::default(),
+    let client = ClientConfig {
+        listen,
+        nick: settings.name.clone(),
+        password: settings.password.clone(),
+        register: settings.register,
+        ..ClientConfig::default()
     };
     Ok(Plan {
-        nodes: vec![config],
+        nodes: vec![client.into()],
         host: HostConfig::default(),
         hint_address: "choose another address with --listen; port 0 lets the system choose".into(),
         hint_join: format!("is the server at {} running, and does it let that name in?", settings.servers.join(", ")),
@@ -94,7 +91,7 @@ pub(super) fn server_plan(settings: &NapsterServerSettings, state_dir: Option<&P
     // Clients, and as many connections for whatever else a server does.
     let connections_max = settings.connections_max.saturating_add(HostConfig::default().connections_max);
     Ok(Plan {
-        nodes: vec![Config { client: ClientConfig::default(), server }],
+        nodes: vec![server.into()],
         host: HostConfig {
             state_dir: state_dir.map(Path::to_owned),
             connections_max,

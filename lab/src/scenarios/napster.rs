@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hexad_content::{Digest, Digests, FileEntry, Layout, Proof, Ranges, Sha1Digest};
 use hexad_core::{Address as _, Endpoint, Hit, OpId, Operation, Progress, Query, Share, Span, Time};
-use hexad_napster::{ClientConfig, Config, Napster, Request, ServerConfig, ServerStatus};
+use hexad_napster::{ClientConfig, Napster, Request, ServerConfig, ServerStatus};
 
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Cell, Expected, Outcome, Plot, Style, Table};
@@ -57,6 +57,7 @@ pub static FAILURE: Scenario = Scenario {
         Claim { id: "NA6", says: "files never pass through the server", source: "mission N4" },
     ],
     small: &[("nodes", "120"), ("transfers", "12"), ("file-bytes", "1048576")],
+    // A million users need what a machine has: `--nodes 1M --set files=1`.
     full: &[("nodes", "10k"), ("transfers", "200")],
     seeds: (1, 5),
     run: failure,
@@ -126,7 +127,7 @@ impl World {
             catalogue: hexad_napster::CatalogueConfig { owners_max: u32::MAX, files_max: u32::MAX, ..Default::default() },
             ..ServerConfig::default()
         };
-        lab.add_node(Config { server, ..Config::default() });
+        lab.add_node(server.into());
         lab.start(SERVER, Operation::Own(Request::Serve));
         // The server's own bounds are what is measured elsewhere; here nobody waits for it in vain.
         let client = ClientConfig {
@@ -135,7 +136,7 @@ impl World {
             retry_max: Span::from_secs(10),
             ..ClientConfig::default()
         };
-        let first = lab.add_nodes(plan.users, Config { client, ..Config::default() });
+        let first = lab.add_nodes(plan.users, client.into());
         let arrivals = ARRIVALS_PER_THOUSAND * plan.users.div_ceil(1000).max(1);
         let mut users = Vec::new();
         for user in 0..plan.users {
@@ -351,11 +352,11 @@ fn failure(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let mut world = World::new(&plan, gauge)?;
     let users = world.users.len();
 
-    // All that is online is found: ten users share a word.
+    // All that is online is found: ten users share a word, and somebody who is not the first of them asks for it.
     let mut asked = Vec::new();
-    for user in 0..users {
-        let (other, _) = world.somebody_elses(user, 1, plan.seed);
-        asked.push((other / 10, world.search(user, format!("group{}", other / 10), 1000)));
+    for group in 0..users.div_ceil(10) {
+        let (asker, _) = world.somebody_elses(group * 10, 1, plan.seed);
+        asked.push((group, world.search(asker, format!("group{group}"), 1000)));
     }
     gauge.run_for("search", &mut world.lab, Span::from_secs(10));
     let files = usize::try_from(plan.files).unwrap_or(usize::MAX);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hexad_core::{OpId, Operation, Progress};
 use hexad_driver::host::{Handle, Host, HostConfig, HostEvent};
 use hexad_driver::{Catalogue, Nothing};
-use hexad_napster::{Config, Napster, Reply, Request, ServerConfig, SharedConfig};
+use hexad_napster::{Napster, Reply, Request, ServerConfig, SharedConfig};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,8 +29,7 @@ impl House {
             ..ServerConfig::default()
         };
         let host = HostConfig { catalogue: Some(catalogue), ..HostConfig::default() };
-        let (handle, mut events) =
-            Host::<Napster>::start(Config { server, ..Config::default() }, host, Arc::new(Nothing), Arc::new(Nothing));
+        let (handle, mut events) = Host::<Napster>::start(server.into(), host, Arc::new(Nothing), Arc::new(Nothing));
         handle.start(OpId(1), Operation::Own(Request::Serve));
         let address = loop {
             match events.blocking_recv().expect("the host runs") {

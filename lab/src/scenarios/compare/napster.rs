@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use hexad_core::{Address as _, Endpoint, Hit, Operation, Span, What};
-use hexad_napster::{CatalogueConfig, ClientConfig, Config, Locator, Napster, Request, ServerConfig};
+use hexad_napster::{CatalogueConfig, ClientConfig, Locator, Napster, Request, ServerConfig};
 
 use super::settled::{Settled, State};
 use super::society::Society;
@@ -26,7 +26,7 @@ impl Settled for Napster {
             // Hits name people.
             let nick = format!("u{user}");
             let client = ClientConfig { listen: Some(listen), nick, retry_max: Span::from_secs(10), ..ClientConfig::default() };
-            lab.add_node(Config { client, ..Config::default() });
+            lab.add_node(client.into());
         }
         let server = ServerConfig {
             listen,
@@ -36,7 +36,7 @@ impl Settled for Napster {
             catalogue: CatalogueConfig { owners_max: u32::MAX, files_max: u32::MAX, ..Default::default() },
             ..ServerConfig::default()
         };
-        lab.add_node(Config { server, ..Config::default() });
+        lab.add_node(server.into());
     }
 
     fn centre(society: &Society) -> Option<(NodeIndex, Operation<Request>)> {

@@ -7,6 +7,7 @@ pub use client::{Audio, ClientConfig, ClientTimer, Locator, ServerId, digests_of
 pub use server::{Level, ServerConfig, ServerStatus, ServerTimer, SharedConfig};
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hexad_core::{Context, Dice, Endpoint, Failure, Inbound, Input, Link, OpId, Operation, Outbox, Output, Progress, ShareId, Via};
 
@@ -19,9 +20,21 @@ use crate::wire::{Message, Search, ToClient};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The client role.
-    pub client: ClientConfig,
+    pub client: Arc<ClientConfig>,
     /// The server role, for [`Request::Serve`].
-    pub server: ServerConfig,
+    pub server: Arc<ServerConfig>,
+}
+
+impl From<ClientConfig> for Config {
+    fn from(client: ClientConfig) -> Self {
+        Self { client: client.into(), ..Self::default() }
+    }
+}
+
+impl From<ServerConfig> for Config {
+    fn from(server: ServerConfig) -> Self {
+        Self { server: server.into(), ..Self::default() }
+    }
 }
 
 /// What the node wakes itself for.

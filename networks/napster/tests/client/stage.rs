@@ -12,7 +12,7 @@ use hexad_core::{
 };
 use hexad_napster::wire::peer::Peer;
 use hexad_napster::wire::{Message, NapsterCodec, ToClient};
-use hexad_napster::{ClientConfig, Config, Locator, Node, Reply, Request, doors};
+use hexad_napster::{ClientConfig, Locator, Node, Reply, Request, doors};
 
 /// What the node does, in words: `open ADDRESS`, `N data` for a message to a server, `peer …` for one to a program, `close`.
 pub type Said = Vec<(u64, String)>;
@@ -35,7 +35,7 @@ pub fn config() -> ClientConfig {
 impl Stage {
     pub fn new(client: ClientConfig) -> Self {
         let mut dice = hexad_core::Dice::counter(7, 7);
-        let node = Node::new(Config { client, ..Config::default() }, &mut dice);
+        let node = Node::new(client.into(), &mut dice);
         let table = Transcript::new(node, 1);
         Self { table, reports: Vec::new(), notes: Vec::new(), delivered: Vec::new(), sent_shares: Vec::new(), last_op: 0 }
     }

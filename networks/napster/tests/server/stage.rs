@@ -13,7 +13,7 @@ use hexad_core::{
     Outbound, Output, Payload, Span, Ticket, Via,
 };
 use hexad_napster::wire::{Letter, Message, ToServer};
-use hexad_napster::{Config, Node, Request, ServerConfig, ServerStatus, doors};
+use hexad_napster::{Node, Request, ServerConfig, ServerStatus, doors};
 
 /// What each client hears, as `number data`; a closed connection is `closed`.
 pub type Heard = Vec<(&'static str, String)>;
@@ -80,7 +80,7 @@ impl Stage {
     /// A server whose host's store holds something already.
     pub fn with_store(config: ServerConfig, store: BTreeMap<(&'static str, Vec<u8>), Payload>) -> Self {
         let mut dice = hexad_core::Dice::counter(7, 7);
-        let node = Node::new(Config { server: config, ..Config::default() }, &mut dice);
+        let node = Node::new(config.into(), &mut dice);
         let mut stage = Self {
             table: Transcript::new(node, 1),
             store,

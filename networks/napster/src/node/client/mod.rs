@@ -13,6 +13,7 @@ pub use offers::Audio;
 pub use servers::ServerId;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hexad_content::Ranges;
 use hexad_core::{
@@ -152,7 +153,7 @@ enum DataPort {
 /// The client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    config: ClientConfig,
+    config: Arc<ClientConfig>,
     nick: Text,
     port: DataPort,
     servers: Map<ServerId, Server>,
@@ -187,7 +188,7 @@ impl Client {
         self.servers.values().map(|server| (server.endpoint.clone(), matches!(server.phase, Phase::In(..)))).collect()
     }
 
-    pub(crate) fn new(config: ClientConfig) -> Self {
+    pub(crate) fn new(config: Arc<ClientConfig>) -> Self {
         Self {
             nick: config.nick.as_str().into(),
             config,

@@ -20,6 +20,7 @@ pub use elsewhere::SharedConfig;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use hexad_catalogue::{Catalogue, Usage};
 use hexad_core::{Answer, Bind, ConnId, Context, Endpoint, Level as NoteLevel, Map, OpId, Outbox, Output, Progress, Set, Span, Ticket};
@@ -174,7 +175,7 @@ pub(crate) type Out = Outbox<Node>;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) op: OpId,
-    config: ServerConfig,
+    config: Arc<ServerConfig>,
     visitors: Visitors,
     catalogue: Catalogue,
     sharers: Sharers,
@@ -196,7 +197,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens the door; the store is asked who is banned.
-    pub(crate) fn start(op: OpId, config: ServerConfig, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) -> Self {
+    pub(crate) fn start(op: OpId, config: Arc<ServerConfig>, cx: &mut Context<'_>, tickets: &mut u64, out: &mut Out) -> Self {
         out.push(Output::Listen(doors::SERVER, Bind::Stream(config.listen)));
         let seeded = hexad_catalogue::Config { seed: cx.dice.bits(), ..config.catalogue.clone() };
         let mut server = Self {
