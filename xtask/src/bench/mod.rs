@@ -36,7 +36,7 @@ pub struct Arguments {
 enum Network {
     /// Transfers, re-checks and creation of torrents, beside aria2, Transmission and libtorrent.
     Bittorrent(Wishes),
-    /// Queries a second through codec and node of an ultrapeer, and how long matching takes.
+    /// Queries a second through codec and node of an ultrapeer, its memory, how long matching takes, and its rates over sockets.
     Gnutella,
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
     Lab(lab::Wishes),
@@ -77,7 +77,10 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
         Network::Bittorrent(wishes) => wishes,
         Network::Lab(wishes) => return lab::run_lab(wishes),
         Network::Napster(wishes) => return napster::run_napster(wishes),
-        Network::Gnutella => return run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"])),
+        Network::Gnutella => {
+            run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"]))?;
+            return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "gnutella"]));
+        }
         Network::Kazaa => return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "kazaa"])),
     };
     if wishes.no_install {
