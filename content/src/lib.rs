@@ -16,6 +16,7 @@ mod proof;
 mod ranges;
 pub mod sha1_lanes;
 mod shape;
+mod tiger;
 mod tree;
 
 pub use branches::{TreeLayers, layers_above, proves_span};
@@ -30,4 +31,5 @@ pub use percent::{PercentEncoded, percent_decoded, percent_decoded_leniently};
 pub use proof::{PartCheck, PartVerdict, Proof, WholeDigest};
 pub use ranges::Ranges;
 pub use shape::{Shape, ShapeError};
+pub use tiger::{TigerError, TigerHasher, TigerProof};
 pub use tree::{TreeError, TreeProof};

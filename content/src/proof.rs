@@ -8,7 +8,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use crate::content_id::PiecesRootHasher;
-use crate::{ForestProof, Layout, Sha1Digest, Sha256Digest, TreeProof};
+use crate::{ForestProof, Layout, Sha1Digest, Sha256Digest, TigerHasher, TigerProof, TreeProof};
 
 /// A set of digests that together prove a layout, part by part. Parts are of equal length; the last one, in a forest the last one of each file, may
 /// be short.
@@ -25,6 +25,8 @@ pub enum Proof {
     },
     /// One file, by a layer of the Merkle tree that its [`crate::ContentId`] is the root of.
     Tree(TreeProof),
+    /// One file, by a layer of its Tiger tree: Gnutella's way.
+    Tiger(TigerProof),
     /// Several files that begin with a part each, by a tree for each of them.
     Forest(ForestProof),
     /// One file, by a digest of all of it: a single part.
@@ -60,6 +62,7 @@ impl Proof {
         match self {
             Self::V1Pieces { piece_bytes, .. } => (*piece_bytes).max(1),
             Self::Tree(tree) => tree.part_bytes(),
+            Self::Tiger(tree) => tree.part_bytes(),
             Self::Forest(forest) => forest.part_bytes(),
             Self::Whole { total_bytes, .. } => (*total_bytes).max(1),
             Self::Unproven { .. } => UNPROVEN_PART_BYTES,
@@ -72,6 +75,7 @@ impl Proof {
         match self {
             Self::V1Pieces { total_bytes, .. } | Self::Whole { total_bytes, .. } | Self::Unproven { total_bytes } => *total_bytes,
             Self::Tree(tree) => tree.content().size,
+            Self::Tiger(tree) => tree.total_bytes(),
             Self::Forest(forest) => forest.total_bytes(),
         }
     }
@@ -82,6 +86,7 @@ impl Proof {
         match self {
             Self::V1Pieces { hashes, .. } => hashes.len(),
             Self::Tree(tree) => tree.hashes().len(),
+            Self::Tiger(tree) => tree.hashes().len(),
             Self::Forest(forest) => forest.part_count(),
             Self::Whole { total_bytes, .. } => usize::from(*total_bytes > 0),
             Self::Unproven { total_bytes } => usize::try_from(total_bytes.div_ceil(UNPROVEN_PART_BYTES)).unwrap_or(usize::MAX),
@@ -93,7 +98,7 @@ impl Proof {
     pub fn fits(&self, layout: &Layout) -> bool {
         let grid = match self {
             Self::V1Pieces { piece_bytes, .. } => *piece_bytes > 0,
-            Self::Tree(_) | Self::Whole { .. } | Self::Unproven { .. } => layout.files().len() == 1,
+            Self::Tree(_) | Self::Tiger(_) | Self::Whole { .. } | Self::Unproven { .. } => layout.files().len() == 1,
             Self::Forest(forest) => {
                 let same = ForestProof::new(layout, forest.part_bytes(), forest.trees().clone(), forest.sha1().cloned());
                 same.is_ok_and(|same| same == *forest)
@@ -126,7 +131,7 @@ impl Proof {
     pub fn sha1(&self, index: usize) -> Option<Sha1Digest> {
         match self {
             Self::V1Pieces { hashes, .. } => hashes.get(index).copied(),
-            Self::Tree(_) | Self::Forest(_) | Self::Whole { .. } | Self::Unproven { .. } => None,
+            Self::Tree(_) | Self::Tiger(_) | Self::Forest(_) | Self::Whole { .. } | Self::Unproven { .. } => None,
         }
     }
 
@@ -143,6 +148,7 @@ impl Proof {
                     expected,
                 }
             }
+            Self::Tiger(tree) => Check::Tiger(TigerHasher::new(), *tree.hashes().get(index)?),
             Self::Forest(forest) => {
                 let (tree, number) = forest.tree_of(index)?;
                 let expected = *tree.hashes().get(number)?;
@@ -202,6 +208,10 @@ impl Proof {
         match self {
             Self::V1Pieces { hashes, .. } => hashes.iter().for_each(|hash| bytes.extend_from_slice(&hash.0)),
             Self::Tree(tree) => tree.hashes().iter().for_each(|hash| bytes.extend_from_slice(&hash.0)),
+            Self::Tiger(tree) => {
+                bytes.extend_from_slice(b"tiger");
+                tree.hashes().iter().for_each(|hash| bytes.extend_from_slice(hash));
+            }
             Self::Forest(forest) => {
                 for tree in forest.trees().iter() {
                     bytes.extend_from_slice(&tree.content().size.to_le_bytes());
@@ -220,6 +230,7 @@ impl Proof {
 enum Check {
     Sha1(Sha1, Sha1Digest),
     Sha256(Sha256, Sha256Digest),
+    Tiger(TigerHasher, [u8; 24]),
     /// `part_bytes` where the part is one of several.
     Tree {
         hasher: PiecesRootHasher,
@@ -266,6 +277,7 @@ impl PartCheck {
         match &mut self.0 {
             Check::Sha1(hasher, _) => hasher.update(bytes),
             Check::Sha256(hasher, _) => hasher.update(bytes),
+            Check::Tiger(hasher, _) => hasher.update(bytes),
             Check::Tree { hasher, .. } => hasher.update(bytes),
             Check::Both(both) => {
                 both.hasher.update(bytes);
@@ -286,6 +298,7 @@ impl PartCheck {
         let right = match self.0 {
             Check::Sha1(hasher, expected) => hasher.finalize()[..] == expected.0,
             Check::Sha256(hasher, expected) => hasher.finalize()[..] == expected.0,
+            Check::Tiger(hasher, expected) => hasher.finish() == expected,
             Check::Tree { hasher, part_bytes, expected } => root_of(hasher, part_bytes) == expected,
             Check::Both(both) => {
                 let BothChecks { hasher, part_bytes, expected, mut sha1, digest, zeros } = *both;

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::{ContentId, Digest, Digests, FileEntry, ForestProof, Layout, Proof, Sha1Digest, Sha256Digest, TreeProof, WholeDigest};
+use crate::{
+    ContentId, Digest, Digests, FileEntry, ForestProof, Layout, Proof, Sha1Digest, Sha256Digest, TigerProof, TreeProof, WholeDigest,
+};
 use thiserror::Error;
 
 /// What a description says.
@@ -116,6 +118,14 @@ impl Shape {
                     out.extend_from_slice(&hash.0);
                 }
             }
+            Some(Proof::Tiger(tree)) => {
+                out.push(6);
+                out.extend_from_slice(&tree.part_bytes().to_le_bytes());
+                put_count(&mut out, tree.hashes().len());
+                for hash in tree.hashes().iter() {
+                    out.extend_from_slice(hash);
+                }
+            }
             Some(Proof::Forest(forest)) => {
                 out.push(5);
                 out.extend_from_slice(&forest.part_bytes().to_le_bytes());
@@ -212,6 +222,12 @@ impl Shape {
                 let trees = ForestProof::plant(&layout, part_bytes, &hashes).map_err(|_| wrong)?;
                 Some(Proof::Forest(ForestProof::new(&layout, part_bytes, trees.into(), sha1).map_err(|_| wrong)?))
             }
+            6 => {
+                let part_bytes = reader.long()?;
+                let hashes = (0..reader.count(24)?).map(|_| reader.array()).collect::<Result<Vec<_>, _>>()?;
+                let tree = TigerProof::of_layer(total_bytes, part_bytes, hashes);
+                Some(Proof::Tiger(tree.map_err(|_| ShapeError("the proof does not fit the files"))?))
+            }
             _ => return Err(ShapeError("it has a proof that nobody knows")),
         };
         if proof.as_ref().is_some_and(|proof| !proof.fits(&layout)) {
@@ -270,7 +286,9 @@ mod tests {
         let layout = Arc::new(Layout::single("blue.ogg".into(), 100_000).unwrap());
         let tree = TreeProof::of_layer(100_000, 64 << 10, [Sha256Digest([1; 32]), Sha256Digest([2; 32])]).unwrap();
         let whole = |digest| Proof::Whole { total_bytes: 100_000, digest };
-        for proof in [Proof::Tree(tree), whole(WholeDigest::Sha1(Sha1Digest([3; 20]))), whole(WholeDigest::Sha256(Sha256Digest([4; 32])))] {
+        let tiger = Proof::Tiger(TigerProof::of_layer(100_000, 64 << 10, [[1; 24], [2; 24]]).unwrap());
+        let sha = [whole(WholeDigest::Sha1(Sha1Digest([3; 20]))), whole(WholeDigest::Sha256(Sha256Digest([4; 32])))];
+        for proof in sha.into_iter().chain([Proof::Tree(tree), tiger]) {
             let single = Shape { layout: layout.clone(), proof: Some(proof), digests: Digests::new() };
             assert_eq!(Shape::read(&single.write()), Ok(single));
         }

@@ -10,9 +10,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use hexad_api::{CreateRequest, Event, How, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
-use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength};
+use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength, TigerProof};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
-use hexad_library::{Sound, Work, hash_tree, sound_of};
+use hexad_library::{Sound, Work, hash_names, hash_tree, sound_of};
 
 use crate::books::Books;
 use crate::desk;
@@ -32,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) torrent: Option<PathBuf>,
     /// How those of them sound that are music, where a network tells that.
     pub(crate) sounds: Vec<(usize, Sound)>,
+    /// The Tiger tree of a single file, where a network has use for it.
+    pub(crate) tiger: Option<TigerProof>,
 }
 
 /// By what a content is known.
@@ -267,6 +269,7 @@ pub(crate) fn validate(request: &PublishRequest, on: &[&str]) -> Result<(), Prob
 /// The network that files are described for by a .torrent.
 const BITTORRENT: &str = "bittorrent";
 const NAPSTER: &str = "napster";
+const GNUTELLA: &str = "gnutella";
 
 /// What has to be made of files for the networks that they are to be offered on.
 #[derive(Clone, Copy)]
@@ -275,20 +278,23 @@ struct Preparing {
     torrent: bool,
     /// The content id of a single file, for networks that look files up by it.
     content_id: bool,
+    /// The SHA-1 and the Tiger tree of a single file.
+    tiger: bool,
     /// How music sounds, for networks that search by it.
     sounds: bool,
 }
 
 impl Preparing {
     fn of<'a>(on: impl Iterator<Item = &'a str>) -> Self {
-        let mut plan = Self { torrent: false, content_id: false, sounds: false };
+        let mut plan = Self { torrent: false, content_id: false, tiger: false, sounds: false };
         on.for_each(|name| {
             if name == BITTORRENT {
                 plan.torrent = true
             } else {
                 plan.content_id = true
             }
-            plan.sounds |= name == NAPSTER;
+            plan.tiger |= name == GNUTELLA;
+            plan.sounds |= name == NAPSTER || name == GNUTELLA;
         });
         plan
     }
@@ -302,7 +308,7 @@ fn prepare(request: &PublishRequest, plan: Preparing, tell: &(dyn Fn(Event) + Sy
     };
     if plan.content_id {
         for one in prepared.iter_mut().filter(|one| one.share.layout.is_single()) {
-            prove_by_content_id(one, &progress)?;
+            prove_by_content_id(one, plan.tiger, &progress)?;
         }
     }
     if plan.sounds {
@@ -321,10 +327,20 @@ pub(crate) fn may_sound(path: &Path) -> bool {
 }
 
 /// Lets a single file be proven by its content id, whoever it is fetched from.
-fn prove_by_content_id(one: &mut Prepared, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), Problem> {
+fn prove_by_content_id(one: &mut Prepared, tiger: bool, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), Problem> {
     let Some(path) = one.paths.first().cloned().flatten() else { return Ok(()) };
     let work = Work { threads: 0, progress, cancel: None };
-    let tree = hash_tree(&path, one.share.layout.total_bytes(), &work).map_err(|wrong| desk::trouble(&wrong))?;
+    let length = one.share.layout.total_bytes();
+    let trouble = |wrong| desk::trouble(&wrong);
+    let tree = if tiger {
+        let names = hash_names(&path, length, &work).map_err(trouble)?;
+        one.share.digests.insert(Digest::Sha1(names.sha1));
+        one.share.digests.insert(Digest::TigerTree(names.tiger.root()));
+        one.tiger = Some(names.tiger);
+        names.tree
+    } else {
+        hash_tree(&path, length, &work).map_err(trouble)?
+    };
     one.share.digests.insert(Digest::Content(tree.content()));
     one.share.proof = Some(Proof::Tree(tree));
     Ok(())
@@ -399,7 +415,7 @@ fn usual_place(published: &Path, name: &str) -> Result<PathBuf, Problem> {
 }
 
 fn prepared(metainfo: &Metainfo, paths: Vec<Option<PathBuf>>, torrent: Option<PathBuf>) -> Prepared {
-    Prepared { share: share_of(metainfo), paths, torrent, sounds: Vec::new() }
+    Prepared { share: share_of(metainfo), paths, torrent, sounds: Vec::new(), tiger: None }
 }
 
 /// All of what a .torrent describes, as nodes see it.

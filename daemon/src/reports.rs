@@ -353,26 +353,30 @@ impl Loop {
                 return publish.fail(&Problem::new(wrong.to_string()).hint(hint));
             }
             self.books.put(id, one.share.clone());
-            let sounds = one.sounds.clone();
+            let told = (one.sounds.clone(), one.tiger.clone());
             publish.offer(id, one);
-            shares.push((id, sounds));
+            shares.push((id, told));
         }
         let mut starts = Vec::new();
         for (network, name) in publish.on.clone() {
-            for (share, sounds) in &shares {
+            for (share, told) in &shares {
                 let op = self.books.op();
                 publish.add(network, name, op, *share);
-                starts.push((network, op, *share, sounds.clone()));
+                starts.push((network, op, *share, told.clone()));
             }
         }
         let peers = publish.peers();
         let (super_seed, up_bytes_per_s) = (publish.how.super_seed, publish.how.limits.up_bytes_per_s);
         self.show_shares();
-        for (network, op, share, sounds) in starts {
+        for (network, op, share, (sounds, tiger)) in starts {
             self.limits.set_share(share, up_bytes_per_s);
             if !sounds.is_empty() {
                 let tell = self.books.op();
                 self.networks[network].start(tell, Operation::Own(Wish::Sounds(share, sounds)));
+            }
+            if let Some(tree) = tiger {
+                let tell = self.books.op();
+                self.networks[network].start(tell, Operation::Own(Wish::Tree(share, tree)));
             }
             self.networks[network].start(op, Operation::Publish { share });
             if super_seed {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hexad_api::Problem;
+use hexad_content::TigerProof;
 use hexad_core::{OpId, Operation, Share, ShareId};
 use hexad_driver::transfers::Transfers;
 use hexad_library::Sound;
@@ -40,6 +41,7 @@ struct Item {
     private: bool,
     has_torrent: bool,
     sounds: Vec<(usize, Sound)>,
+    tiger: Option<TigerProof>,
     /// Where it is offered, or will be.
     ops: BTreeMap<usize, OpId>,
 }
@@ -81,6 +83,7 @@ impl Shelf {
                 private: one.share.is_private(),
                 has_torrent: !one.share.torrent.is_empty(),
                 sounds: one.sounds,
+                tiger: one.tiger,
                 ops: BTreeMap::new(),
             };
             shares.push((share, one.share));
@@ -133,6 +136,10 @@ impl Shelf {
                 if !item.sounds.is_empty() {
                     let tell = books.op();
                     membership.ask(tell, Wish::Sounds(item.share, item.sounds.clone()));
+                }
+                if let Some(tree) = &item.tiger {
+                    let tell = books.op();
+                    membership.ask(tell, Wish::Tree(item.share, tree.clone()));
                 }
                 let op = books.op();
                 item.ops.insert(*network, op);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use hexad_content::{Digest, Digests, Layout, Proof, Ranges, Sha1Digest};
+use hexad_content::{Digest, Digests, Layout, Proof, Ranges, Sha1Digest, TigerProof};
 use hexad_core::transcript::Transcript;
 use hexad_core::{
     Answer as HostAnswer, Codec as _, ConnId, Cue, Dice, Endpoint, Inbound, Input, LeaseId, Link, Map, Message as _, OpId, Operation,
@@ -13,7 +13,9 @@ use hexad_core::{
 use hexad_gnutella::wire::ggep::Block;
 use hexad_gnutella::wire::qrp::Receiver;
 use hexad_gnutella::wire::thex::read_thex;
-use hexad_gnutella::wire::{Answer, Body, Codec, Connect, Extensions, Headers, Message, Packet, Request as HttpRequest, read_datagram};
+use hexad_gnutella::wire::{
+    Answer, Body, Codec, Connect, Extensions, Fields, Headers, Message, Packet, Request as HttpRequest, read_datagram,
+};
 use hexad_gnutella::{Locator, Mode, Node, Request, Settings, doors};
 
 fn yes(deflated: bool) -> Message {
@@ -99,7 +101,10 @@ pub fn gnutella_extensions(bytes: &[u8]) {
     let extensions = Extensions::read(bytes);
     assert!(!extensions.bytes().contains(&0));
     let _ = extensions.digests();
-    let _ = read_thex(bytes);
+    if let Ok(nodes) = read_thex(bytes) {
+        let _ = TigerProof::of_levels(nodes[0], bytes.len() as u64, &nodes);
+    }
+    let _ = Fields::read(&String::from_utf8_lossy(bytes));
     let _ = Locator::read(&String::from_utf8_lossy(bytes));
     let mut receiver = Receiver::default();
     let mut rest = bytes;

@@ -9,8 +9,8 @@ mod sound;
 
 pub use error::ShareError;
 pub use pieces::{
-    PIECE_BYTES_MAX, PIECES_MAX, Work, check_pieces, check_pieces_with, hash_pieces, hash_pieces_with, hash_tree, hash_trees,
-    piece_bytes_for,
+    FileNames, PIECE_BYTES_MAX, PIECES_MAX, Work, check_pieces, check_pieces_with, hash_names, hash_pieces, hash_pieces_with, hash_tree,
+    hash_trees, piece_bytes_for,
 };
 pub use scan::{Scanned, Skipped, scan};
 pub use sound::{Sound, sound_of};

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use hexad_content::{ForestProof, Layout, PartCheck, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TreeProof};
+use hexad_content::{
+    ForestProof, Layout, PartCheck, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TigerHasher, TigerProof, TreeProof,
+};
 use sha1::Sha1;
 
 use crate::ShareError;
@@ -110,7 +112,7 @@ pub fn check_pieces_with(
             let digests = bench.run(&|_| Sha1::default(), work)?;
             parts.iter().zip(digests).map(|(&part, digest)| digest.is_some() && proof.sha1(part) == digest).collect()
         }
-        Proof::Tree(_) | Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => {
+        Proof::Tree(_) | Proof::Tiger(_) | Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => {
             let found = bench.run(&|index| Check(proof.check(parts[index])), work)?;
             found.into_iter().map(|right| right == Some(true)).collect()
         }
@@ -135,6 +137,51 @@ pub fn hash_tree(path: &Path, length: u64, work: &Work<'_>) -> Result<TreeProof,
     let begin = |_| Subtree { hasher: PiecesRootHasher::new(), part_bytes: (count > 1).then_some(part_bytes) };
     let hashes = bench.run(&begin, work)?.into_iter().map(|hash| hash.ok_or(ShareError::Cancelled)).collect::<Result<Vec<_>, _>>()?;
     TreeProof::of_layer(length, part_bytes, hashes).map_err(|_| ShareError::PieceLength { piece_bytes: part_bytes })
+}
+
+/// All that networks of single files know one by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNames {
+    /// As [`hash_tree`] finds it.
+    pub tree: TreeProof,
+    /// The Tiger tree, on the same grid: Gnutella's.
+    pub tiger: TigerProof,
+    /// Of the whole file: Gnutella's.
+    pub sha1: Sha1Digest,
+}
+
+/// The names of one file. It is read twice: its parts on all CPUs, then the whole on one. `work` is told of both as one job of twice the length.
+///
+/// # Errors
+/// As [`hash_pieces_with`].
+pub fn hash_names(path: &Path, length: u64, work: &Work<'_>) -> Result<FileNames, ShareError> {
+    let part_bytes = TreeProof::part_bytes_for(length);
+    let count = usize::try_from(length.div_ceil(part_bytes)).unwrap_or(usize::MAX);
+    let too_many = || ShareError::TooManyPieces { count };
+    if count > TreeProof::HASHES_MAX.min(TigerProof::HASHES_MAX) {
+        return Err(too_many());
+    }
+    let layout = Layout::single(String::new(), length).map_err(|_| too_many())?;
+    let paths = [Some(path.to_owned())];
+    let part = |part: usize| part as u64 * part_bytes..((part as u64 + 1) * part_bytes).min(length);
+    let bench = Bench::new(&layout, &paths, (0..count).map(part).collect(), true)?;
+    let first = |done: u64, _: u64| (work.progress)(done, length * 2);
+    let second = |done: u64, _: u64| (work.progress)(length + done, length * 2);
+    let begin = |_| Trees {
+        sha256: Subtree { hasher: PiecesRootHasher::new(), part_bytes: (count > 1).then_some(part_bytes) },
+        tiger: TigerHasher::new(),
+    };
+    let found = bench.run(&begin, &Work { progress: &first, ..*work })?;
+    let found = found.into_iter().map(|both| both.ok_or(ShareError::Cancelled)).collect::<Result<Vec<_>, _>>()?;
+    let (layer, tigers): (Vec<Sha256Digest>, Vec<[u8; 24]>) = found.into_iter().unzip();
+    let bench = Bench::new(&layout, &paths, std::iter::once(0..length).collect(), true)?;
+    let whole = bench.run(&|_| Sha1::default(), &Work { progress: &second, ..*work })?;
+    let wrong = || ShareError::PieceLength { piece_bytes: part_bytes };
+    Ok(FileNames {
+        tree: TreeProof::of_layer(length, part_bytes, layer).map_err(|_| wrong())?,
+        tiger: TigerProof::of_layer(length, part_bytes, tigers).map_err(|_| wrong())?,
+        sha1: whole.into_iter().next().flatten().ok_or(ShareError::Cancelled)?,
+    })
 }
 
 /// The Merkle layers of all files of `layout` that have bytes, in their order and with parts of `piece_bytes`, each of which stands for the
@@ -211,5 +258,25 @@ impl Hashing for Subtree {
             Some(part_bytes) => self.hasher.finish_part(part_bytes),
             None => self.hasher.finish().root,
         }
+    }
+}
+
+/// A part under both trees.
+struct Trees {
+    sha256: Subtree,
+    tiger: TigerHasher,
+}
+
+impl Hashing for Trees {
+    type Digest = (Sha256Digest, [u8; 24]);
+    const OF_SHA1: Option<fn(Sha1Digest) -> Self::Digest> = None;
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.tiger.update(bytes);
+    }
+
+    fn finish(self) -> Self::Digest {
+        (self.sha256.finish(), self.tiger.finish())
     }
 }

@@ -9,3 +9,4 @@ mod names;
 mod proof;
 mod ranges;
 mod sha1_lanes;
+mod tiger;

@@ -123,7 +123,7 @@ impl InSession for BitTorrent {
             }
             Wish::Reader(share, bytes) => Some(Request::Reader(share, Some(bytes))),
             Wish::SuperSeed(share) => Some(Request::SuperSeed(share, true)),
-            Wish::Sounds(..) | Wish::Own(_) => None,
+            Wish::Sounds(..) | Wish::Tree(..) | Wish::Own(_) => None,
         }
     }
 

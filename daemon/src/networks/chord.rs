@@ -41,7 +41,9 @@ impl InSession for Chord<Endpoint> {
             Wish::Own(Own::ChordPut { name, value }) => Some(Request::Put { name, value: value.into() }),
             Wish::Own(Own::ChordGet { name, is_key: false }) => Some(Request::Get(Key::of_name(&name))),
             Wish::Own(Own::ChordGet { name, is_key: true }) => Key::of_hex(&name).map(Request::Get),
-            Wish::Meet(..) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) | Wish::Sounds(..) | Wish::Own(_) => None,
+            Wish::Meet(..) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) | Wish::Sounds(..) | Wish::Tree(..) | Wish::Own(_) => {
+                None
+            }
         }
     }
 

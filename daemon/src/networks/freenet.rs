@@ -77,7 +77,9 @@ impl InSession for Freenet<Endpoint> {
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
             Wish::Standing => Some(Request::Status),
-            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
+            Wish::Meet(..) | Wish::Sounds(..) | Wish::Tree(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => {
+                None
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{GnutellaMode, GnutellaSettings, Problem};
 use hexad_core::{Door, Endpoint, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
-use hexad_gnutella::{Gnutella, Kind, Mode, Reply, Request, Settings, Status, doors};
+use hexad_gnutella::{Audio, Gnutella, Kind, Locator, Mode, Reply, Request, Settings, Status, doors};
+use hexad_library::Sound;
 
 use super::overlay::{me, neighbour, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
@@ -70,7 +71,12 @@ impl InSession for Gnutella {
     fn request(wish: Wish) -> Option<RequestOf<Self>> {
         match wish {
             Wish::Standing => Some(Request::Status),
-            Wish::Meet(..) | Wish::Sounds(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
+            Wish::Tree(share, tree) => Some(Request::Tree { share, tree }),
+            Wish::Sounds(share, sounds) => {
+                let audio = |(file, Sound { bitrate_kbps, seconds, .. })| (file, Audio { bitrate_kbps, seconds });
+                Some(Request::Audio { share, files: sounds.into_iter().map(audio).collect() })
+            }
+            Wish::Meet(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
         }
     }
 
@@ -95,6 +101,11 @@ impl InSession for Gnutella {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// How what a locator leads to sounds: kilobits a second, and seconds; 0 where nobody says it.
+pub(super) fn sound_of(locator: &str) -> Option<(u32, u32)> {
+    Locator::read(locator).map(|locator| (locator.bitrate_kbps, locator.seconds)).filter(|sound| *sound != (0, 0))
 }
 
 /// Neighbours by what they are.

@@ -21,7 +21,7 @@ use std::thread;
 
 use hexad_api::node::Overlay;
 use hexad_api::{Event, NetworkSettings, Own, Problem, Settings};
-use hexad_content::Ranges;
+use hexad_content::{Ranges, TigerProof};
 use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
 use hexad_driver::LeaseSink;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
@@ -49,6 +49,8 @@ pub(crate) enum Wish {
     SuperSeed(ShareId),
     /// How files of that share sound, by their index.
     Sounds(ShareId, Vec<(usize, Sound)>),
+    /// The Tiger tree of that share.
+    Tree(ShareId, TigerProof),
     /// What only this network can do.
     Own(Own),
 }
@@ -275,7 +277,7 @@ fn closed_as<N: InSession>(name: &'static str) -> Opening {
 
 /// How what a hit leads to sounds, where its network says that: kilobits a second, and seconds.
 pub(crate) fn sound_of(what: &What) -> Option<(u32, u32)> {
-    if let What::Locator(locator) = what { napster::sound_of(locator) } else { None }
+    if let What::Locator(locator) = what { napster::sound_of(locator).or_else(|| gnutella::sound_of(locator)) } else { None }
 }
 
 /// The schemes of links that only one network reads, with that network.

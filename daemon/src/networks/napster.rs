@@ -192,7 +192,7 @@ impl InSession for Napster {
             Wish::Own(Own::NapsterBrowse { name }) => Some(Request::Browse(name)),
             Wish::Own(Own::NapsterWhois { name }) => Some(Request::Whois(name)),
             Wish::Own(Own::NapsterSay { name, text }) => Some(Request::Say { nick: name, text }),
-            Wish::Meet(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
+            Wish::Meet(..) | Wish::Tree(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,
         }
     }
 

@@ -9,7 +9,7 @@ use hexad_api::{Problem, ProblemKind};
 use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
 use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest, Shape, TreeProof};
 use hexad_core::Share;
-use hexad_library::{ShareError, Sound, Work, hash_pieces_with, hash_tree, piece_bytes_for, scan, sound_of};
+use hexad_library::{ShareError, Sound, Work, hash_names, hash_pieces_with, piece_bytes_for, scan, sound_of};
 
 use super::store::Content;
 use crate::desk::trouble;
@@ -33,7 +33,7 @@ pub(super) fn hash(path: &Path, done: &Arc<AtomicU64>, cancel: &AtomicBool) -> R
     let total = layout.total_bytes();
     // One grid for pieces and tree: whatever proves a part, it is the same part.
     let piece_bytes = if layout.is_single() { TreeProof::part_bytes_for(total) } else { piece_bytes_for(total) };
-    let rounds: u64 = if layout.is_single() { 2 } else { 1 };
+    let rounds: u64 = if layout.is_single() { 3 } else { 1 };
     let first = |bytes: u64, _: u64| done.store(bytes / rounds, Ordering::Relaxed);
     let work = Work { threads: 1, progress: &first, cancel: Some(cancel) };
     let hashes = hash_pieces_with(&layout, &paths, piece_bytes, &work).map_err(wrong)?;
@@ -42,17 +42,21 @@ pub(super) fn hash(path: &Path, done: &Arc<AtomicU64>, cancel: &AtomicBool) -> R
     })?;
     let mut digests = metainfo.digests();
     let mut proof = metainfo.proof();
+    let mut tiger = None;
     if let (true, Some(Some(file))) = (layout.is_single(), paths.first()) {
-        let second = |bytes: u64, _: u64| done.store(total / 2 + bytes / 2, Ordering::Relaxed);
-        let tree = hash_tree(file, total, &Work { threads: 1, progress: &second, cancel: Some(cancel) }).map_err(wrong)?;
-        digests.insert(Digest::Content(tree.content()));
-        proof = Proof::Tree(tree);
+        let others = |bytes: u64, _: u64| done.store((total + bytes) / rounds, Ordering::Relaxed);
+        let names = hash_names(file, total, &Work { threads: 1, progress: &others, cancel: Some(cancel) }).map_err(wrong)?;
+        digests.insert(Digest::Content(names.tree.content()));
+        digests.insert(Digest::Sha1(names.sha1));
+        digests.insert(Digest::TigerTree(names.tiger.root()));
+        proof = Proof::Tree(names.tree);
+        tiger = Some(names.tiger);
     }
     let music = paths.iter().enumerate().filter_map(|(file, path)| Some((file, path.as_ref().filter(|path| may_sound(path))?)));
     let sounds = music.filter_map(|(file, path)| Some((file, sound_of(path)?))).collect();
     let torrent: Bytes = metainfo.encode().into();
     Ok(Hashed {
-        content: Content { shape: Shape { layout: metainfo.info.layout.clone(), proof: Some(proof), digests }, torrent },
+        content: Content { shape: Shape { layout: metainfo.info.layout.clone(), proof: Some(proof), digests }, torrent, tiger },
         paths,
         sounds,
     })
@@ -73,14 +77,14 @@ pub(super) fn renamed(content: &Content, path: &Path) -> Option<Content> {
     let mut digests = metainfo.digests();
     content.shape.digests.iter().filter(of_file).for_each(|digest| digests.insert(*digest));
     let shape = Shape { layout: metainfo.info.layout.clone(), proof: content.shape.proof.clone(), digests };
-    Some(Content { shape, torrent: metainfo.encode().into() })
+    Some(Content { shape, torrent: metainfo.encode().into(), tiger: content.tiger.clone() })
 }
 
 /// What is put on the shelf.
 pub(super) fn prepared(content: Content, paths: Vec<Option<PathBuf>>, sounds: Vec<(usize, Sound)>) -> Prepared {
-    let Shape { layout, proof, digests } = content.shape;
+    let (tiger, Shape { layout, proof, digests }) = (content.tiger, content.shape);
     let held = Ranges::of(0..layout.total_bytes());
-    Prepared { share: Share { layout, digests, proof, held, torrent: content.torrent }, paths, torrent: None, sounds }
+    Prepared { share: Share { layout, digests, proof, held, torrent: content.torrent }, paths, torrent: None, sounds, tiger }
 }
 
 /// Where the files of a layout stand that was scanned at `path`.
@@ -107,6 +111,7 @@ mod tests {
         let cheap = renamed(&before.content, &new).expect("a single file");
         let dear = hash(&new, &done, &AtomicBool::new(false)).expect("hashed");
         assert_eq!(cheap, dear.content);
+        assert!(cheap.tiger.is_some());
         assert_ne!(cheap, before.content);
     }
 }

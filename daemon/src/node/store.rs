@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 use hexad_api::{Problem, ProblemKind};
-use hexad_content::Shape;
+use hexad_content::{Shape, TigerProof};
 use hexad_core::Description;
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
@@ -34,26 +34,51 @@ pub(super) struct Store(RwLock<Option<Database>>);
 pub(super) struct Content {
     pub(super) shape: Shape,
     pub(super) torrent: Bytes,
+    /// The Tiger tree of a single file that was hashed here.
+    pub(super) tiger: Option<TigerProof>,
 }
+
+/// Set in the length of the torrent where a Tiger tree stands behind it: bytes of a part, how many hashes, the hashes.
+const HAS_TIGER: u32 = 1 << 31;
 
 impl Content {
     pub(super) fn of_description(description: &Description) -> Self {
         let Description { layout, proof, digests, torrent, .. } = description.clone();
-        Self { shape: Shape { layout, proof, digests }, torrent }
+        Self { shape: Shape { layout, proof, digests }, torrent, tiger: None }
     }
 
     /// The torrent with its length in front, then the shape.
     fn write(&self) -> Vec<u8> {
-        let mut out = u32::try_from(self.torrent.len()).unwrap_or(0).to_le_bytes().to_vec();
+        let flag = if self.tiger.is_some() { HAS_TIGER } else { 0 };
+        let mut out = (u32::try_from(self.torrent.len()).unwrap_or(0) | flag).to_le_bytes().to_vec();
         out.extend_from_slice(&self.torrent);
+        if let Some(tree) = &self.tiger {
+            out.extend_from_slice(&tree.part_bytes().to_le_bytes());
+            out.extend_from_slice(&u32::try_from(tree.hashes().len()).unwrap_or(0).to_le_bytes());
+            tree.hashes().iter().for_each(|hash| out.extend_from_slice(hash));
+        }
         out.extend_from_slice(&self.shape.write());
         out
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let (torrent, shape) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        Some(Self { shape: Shape::read(shape).ok()?, torrent: Bytes::copy_from_slice(torrent) })
+        let length = u32::from_le_bytes(*length);
+        let (torrent, mut rest) = rest.split_at_checked((length & !HAS_TIGER) as usize)?;
+        let mut layer = None;
+        if length & HAS_TIGER != 0 {
+            let (part_bytes, after) = rest.split_first_chunk::<8>()?;
+            let (count, after) = after.split_first_chunk::<4>()?;
+            let (hashes, shape) = after.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(24)?)?;
+            layer = Some((u64::from_le_bytes(*part_bytes), hashes));
+            rest = shape;
+        }
+        let shape = Shape::read(rest).ok()?;
+        let tiger = layer.and_then(|(part_bytes, hashes)| {
+            let hashes: Vec<[u8; 24]> = hashes.chunks_exact(24).filter_map(|hash| hash.try_into().ok()).collect();
+            TigerProof::of_layer(shape.layout.total_bytes(), part_bytes, hashes).ok()
+        });
+        Some(Self { shape, torrent: Bytes::copy_from_slice(torrent), tiger })
     }
 }
 
@@ -237,5 +262,24 @@ impl Store {
             Ok(found)
         };
         self.with(open).unwrap_or_else(|| Ok(Vec::new())).map_err(trouble)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hexad_content::{Digests, Layout};
+
+    #[test]
+    fn what_a_share_is_of_is_read_as_it_was_kept_with_a_tree_or_without() {
+        let tree = TigerProof::of_layer(100_000, 64 << 10, [[1; 24], [2; 24]]).ok();
+        for tiger in [None, tree] {
+            let layout = Layout::single("a.bin".into(), 100_000).expect("a short file");
+            let shape = Shape { layout: layout.into(), proof: None, digests: Digests::new() };
+            let content = Content { shape, torrent: Bytes::from_static(b"d4:infod4:name1:aee"), tiger };
+            let bytes = content.write();
+            assert_eq!(Content::read(&bytes), Some(content));
+            assert!((0..bytes.len()).all(|end| Content::read(&bytes[..end]).is_none()));
+        }
     }
 }

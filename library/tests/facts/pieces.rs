@@ -3,8 +3,10 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hexad_content::{FileEntry, Layout, PiecesRootHasher, Proof, Ranges, Sha1Digest, WholeDigest};
-use hexad_library::{ShareError, Work, check_pieces, check_pieces_with, hash_pieces, hash_pieces_with, hash_tree, piece_bytes_for};
+use hexad_content::{FileEntry, Layout, PiecesRootHasher, Proof, Ranges, Sha1Digest, TigerProof, WholeDigest};
+use hexad_library::{
+    ShareError, Work, check_pieces, check_pieces_with, hash_names, hash_pieces, hash_pieces_with, hash_tree, piece_bytes_for,
+};
 use proptest::prelude::*;
 use sha1::{Digest as _, Sha1};
 use tempfile::TempDir;
@@ -103,6 +105,24 @@ fn the_tree_of_a_file_names_it_and_finds_its_wrong_parts() {
             fs::write(files.path(0), bytes).unwrap();
             assert_eq!(good(), files.all_but(part, part..part + 1));
         }
+    }
+}
+
+#[test]
+fn all_names_of_a_file_are_found_in_two_readings() {
+    for length in [0, 1, 64 << 10, 1_000_000] {
+        let files = Fixture::new(&[(length, false)]);
+        let told = Mutex::new(0);
+        let progress = |done: u64, total: u64| {
+            assert!(done <= total && total == 2 * length);
+            *told.lock().unwrap() = done;
+        };
+        let names = hash_names(files.path(0), length, &Work { threads: 2, progress: &progress, cancel: None }).unwrap();
+        assert_eq!(*told.lock().unwrap(), 2 * length);
+        assert_eq!(names.tree, hash_tree(files.path(0), length, &Work { threads: 2, progress: &|_, _| {}, cancel: None }).unwrap());
+        assert_eq!(names.tiger.root(), TigerProof::hash_of_part(&files.bytes), "{length}");
+        assert_eq!((names.tiger.part_bytes(), names.tiger.total_bytes()), (names.tree.part_bytes(), length));
+        assert_eq!(names.sha1, Sha1Digest(Sha1::digest(&files.bytes).into()));
     }
 }
 

@@ -111,7 +111,7 @@ impl Pieces {
         match proof {
             Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Self::V1(*piece_bytes, hashes.to_vec())),
             Proof::Tree(tree) => Some(Self::Tree(tree.part_bytes(), tree.content().root, tree.hashes().to_vec())),
-            Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => None,
+            Proof::Tiger(_) | Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => None,
         }
     }
 

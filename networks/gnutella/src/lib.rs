@@ -7,7 +7,7 @@ pub mod node;
 pub mod wire;
 
 pub use locator::Locator;
-pub use node::{Config, Kind, Mode, Node, Reply, Request, Settings, Status, Strategy, Timer};
+pub use node::{Audio, Config, Kind, Mode, Node, Reply, Request, Settings, Status, Strategy, Timer};
 pub use wire::Message;
 
 use bytes::BytesMut;

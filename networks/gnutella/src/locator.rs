@@ -25,6 +25,10 @@ pub struct Locator {
     pub push: bool,
     /// Ultrapeers that can tell the owner to connect.
     pub proxies: Vec<SocketAddrV4>,
+    /// Kilobits a second of music, by the owner's account; 0 where it says nothing.
+    pub bitrate_kbps: u32,
+    /// How long music plays; 0 where it says nothing.
+    pub seconds: u32,
 }
 
 const SCHEME: &str = "gnutella:";
@@ -56,6 +60,9 @@ impl Locator {
         put("guid", &self.servent.map(|servent| servent.to_string()).unwrap_or_default());
         put("index", &if self.index > 0 { self.index.to_string() } else { String::new() });
         put("push", if self.push { "1" } else { "" });
+        let number = |number: u32| if number > 0 { number.to_string() } else { String::new() };
+        put("bitrate", &number(self.bitrate_kbps));
+        put("seconds", &number(self.seconds));
         for proxy in &self.proxies {
             put("proxy", &proxy.to_string());
         }
@@ -77,6 +84,8 @@ impl Locator {
                 "name" => locator.name = value,
                 "guid" => locator.servent = Some(Guid::of_hex(&value)?),
                 "index" => locator.index = value.parse().ok()?,
+                "bitrate" => locator.bitrate_kbps = value.parse().ok()?,
+                "seconds" => locator.seconds = value.parse().ok()?,
                 "push" => locator.push = value == "1",
                 "proxy" if locator.proxies.len() < PROXIES_MAX => locator.proxies.push(value.parse().ok()?),
                 // What a later version adds is not in the way of this one.
@@ -126,6 +135,8 @@ mod tests {
             index: 7,
             push: true,
             proxies: vec!["127.0.0.1:6346".parse().unwrap()],
+            bitrate_kbps: 128,
+            seconds: 240,
         };
         assert_eq!(Locator::read(&locator.write()), Some(locator.clone()));
         assert_eq!(locator.target(), "/uri-res/N2R?urn:btih:ABC");

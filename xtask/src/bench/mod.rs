@@ -39,7 +39,7 @@ enum Network {
     Bittorrent(Wishes),
     /// Puts and gets by FCP between nodes on loopback, and what a node with a full store needs.
     Freenet,
-    /// Queries a second through codec and node of an ultrapeer, and how long matching takes.
+    /// Queries a second through codec and node of an ultrapeer, its memory, how long matching takes, and its rates over sockets.
     Gnutella,
     /// Events per CPU second and bytes per node of the lab, at 10^4, 10^5 and 10^6 nodes.
     Lab(lab::Wishes),
@@ -81,7 +81,10 @@ pub fn run_bench(arguments: &Arguments) -> Result<()> {
         Network::Lab(wishes) => return lab::run_lab(wishes),
         Network::Napster(wishes) => return napster::run_napster(wishes),
         Network::Freenet => return freenet::run_freenet(),
-        Network::Gnutella => return run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"])),
+        Network::Gnutella => {
+            run(cargo().args(["run", "--release", "--package", "hexad-gnutella", "--example", "queries"]))?;
+            return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "gnutella"]));
+        }
         Network::Kazaa => return run(cargo().args(["run", "--release", "--package", "hexad-conformance", "--example", "kazaa"])),
     };
     if wishes.no_install {

@@ -825,6 +825,7 @@ pub(super) fn digest_of(layout: &Layout, proof: &Proof) -> Option<Digest> {
     match proof {
         Proof::V1Pieces { piece_bytes, hashes, .. } => Some(Digest::TorrentV1(info::hash(&info::write(layout, *piece_bytes, hashes)))),
         Proof::Tree(tree) => Some(Digest::Content(tree.content())),
+        Proof::Tiger(tree) => Some(Digest::TigerTree(tree.root())),
         Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Answering queries from what we offer, in band and out of band. Spec §9, §13, §22.
 
+use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use hexad_core::{ConnId, Context, Level, Time};
 
 use super::{Node, Out};
 use crate::wire::ggep::Block;
-use crate::wire::{Body, Guid, Media, Packet, Query, QueryHit, Record, Trailer, flags};
+use crate::wire::{Body, Extensions, Fields, Guid, Media, Packet, Query, QueryHit, Record, Trailer, flags};
 
 /// Who made this servent.
 pub(crate) const VENDOR: [u8; 4] = *b"HEXA";
@@ -18,6 +19,15 @@ const RECORDS_MAX: usize = 10;
 const RECORD_BYTES_MAX: usize = 2000;
 /// Files that answer one query.
 const RESULTS_MAX: usize = 50;
+/// Files that are looked at where some of them may not be of the kind that is wanted.
+const CANDIDATES_MAX: usize = 500;
+/// The latest files that answer "What's New".
+const WHATS_NEW_MAX: usize = 3;
+
+/// "What's New": GGEP `WH` with 1, which asks for the latest files whatever they are called. Spec §8.
+pub(crate) fn is_whats_new(extensions: &Extensions) -> bool {
+    extensions.ggep.find("WH").is_some_and(|data| data[..] == [1])
+}
 
 /// Hits that wait for somebody to claim them by datagram.
 #[derive(Debug)]
@@ -45,16 +55,31 @@ impl Node {
         let asked = usize::from(query.flags & flags::WANTED);
         let modern = query.flags & flags::MARK != 0;
         let wanted = if modern && asked > 0 { asked.min(RESULTS_MAX) } else { RESULTS_MAX };
-        let media = Media::wanted(&query.extensions());
+        let extensions = query.extensions();
+        let (media, wish) = (Media::wanted(&extensions), Fields::wanted(&extensions));
+        let text = match &wish {
+            Some(wish) => Cow::Owned(format!("{} {}", query.text, wish.words())),
+            None => Cow::Borrowed(query.text.as_str()),
+        };
         // Some of what matches may not be of the kind that is wanted.
-        let looked_at = if media.is_some() { RESULTS_MAX } else { wanted };
-        let found = offers.matching(&query.text, digests, self.config.fuzzy, looked_at);
-        let records = found.iter().filter_map(|&index| offers.record(index));
-        let records: Vec<Record> = records.filter(|record| media.is_none_or(|media| media.takes(&record.name))).take(wanted).collect();
+        let looked_at = if media.is_some() || wish.is_some() { CANDIDATES_MAX } else { wanted };
+        let found = if is_whats_new(&extensions) && packet.ttl <= 2 {
+            offers.newest(WHATS_NEW_MAX)
+        } else {
+            offers.matching(&text, digests, self.config.fuzzy, looked_at)
+        };
+        let fits = |index: &u32| {
+            let Some(offer) = offers.file(*index) else { return false };
+            let audio = self.known.audio(offer.share, offer.file).unwrap_or_default();
+            media.is_none_or(|media| media.takes(offer.name.as_bytes()))
+                && wish.as_ref().is_none_or(|wish| wish.admits(offer.name.as_bytes(), |name| audio.number(name)))
+        };
+        let fitting = found.into_iter().filter(fits).take(wanted);
+        let records: Vec<Record> = fitting.filter_map(|index| offers.record(index)).collect();
         if records.is_empty() {
             return false;
         }
-        let hits = self.hits_of(records);
+        let hits = self.hits_of(records, query.has(flags::XML));
         self.counts.answered += hits.len() as u64;
         if query.has(flags::OUT_OF_BAND) && packet.hops > 0 && self.indicate(packet.muid, &hits, cx, out) {
             return true;
@@ -68,7 +93,7 @@ impl Node {
     }
 
     /// Messages with these files.
-    pub(crate) fn hits_of(&self, records: Vec<Record>) -> Vec<Arc<QueryHit>> {
+    pub(crate) fn hits_of(&self, records: Vec<Record>, xml: bool) -> Vec<Arc<QueryHit>> {
         let mut hits = Vec::new();
         let mut rest = records.into_iter().peekable();
         while rest.peek().is_some() {
@@ -79,12 +104,12 @@ impl Node {
                 bytes += record.name.len() + record.ext.len() + 10;
                 some.push(record);
             }
-            hits.push(Arc::new(self.hit_with(some)));
+            hits.push(Arc::new(self.hit_with(some, xml)));
         }
         hits
     }
 
-    fn hit_with(&self, records: Vec<Record>) -> QueryHit {
+    fn hit_with(&self, records: Vec<Record>, xml: bool) -> QueryHit {
         let mut block = Block::default();
         let firewalled = self.is_firewalled();
         if firewalled && !self.proxies.is_empty() {
@@ -93,13 +118,16 @@ impl Node {
         }
         block = block.with("BH", bytes::Bytes::new());
         let at = self.own().unwrap_or(SocketAddrV4::new([0, 0, 0, 0].into(), 0));
-        QueryHit {
-            at,
-            speed_kbps: self.config.speed_kbps,
-            records,
-            trailer: Some(Trailer::new(VENDOR, firewalled, self.uploads() >= self.config.uploads_max, &block)),
-            servent: self.guid,
+        let mut trailer = Trailer::new(VENDOR, firewalled, self.uploads() >= self.config.uploads_max, &block);
+        let said = |(place, record): (usize, &Record)| {
+            let offer = self.offers.as_ref()?.file(record.index)?;
+            Some((Some(place), self.known.audio(offer.share, offer.file)?.fields()))
+        };
+        let said: Vec<(Option<usize>, Fields)> = if xml { records.iter().enumerate().filter_map(said).collect() } else { Vec::new() };
+        if !said.is_empty() {
+            trailer = trailer.with_xml(&Fields::write(&said));
         }
+        QueryHit { at, speed_kbps: self.config.speed_kbps, records, trailer: Some(trailer), servent: self.guid }
     }
 
     /// Drops what nobody has claimed.

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use hexad_core::{ConnId, Context, Endpoint, Failure, OpId, Output, Payload, Progress};
 
-use super::hits::hit_of;
+use super::hits::{fields_of, hit_of};
 use super::peers::{Peering, Role};
 use super::{Node, Out, dial, failed};
 use crate::wire::{Body, Guid, Headers, Packet, Request, Response, zlib};
@@ -66,10 +66,11 @@ impl Node {
             let Some((message, after)) = rest.split_at_checked(length.saturating_add(23)) else { break };
             rest = after;
             let Ok(Packet { body: Body::Hit(hit), .. }) = Packet::read(message) else { continue };
-            for record in &hit.records {
+            let said = fields_of(&hit);
+            for (place, record) in hit.records.iter().enumerate() {
                 if reported < HITS_MAX {
                     reported += 1;
-                    Self::report_hit(browse.op, hit_of(&hit, record, browse.peer.ip()), out);
+                    Self::report_hit(browse.op, hit_of(&hit, record, said.get(&place), browse.peer.ip()), out);
                 }
             }
         }
@@ -98,7 +99,7 @@ impl Node {
             for index in offers.all() {
                 records.extend(offers.record(index));
             }
-            for hit in self.hits_of(records) {
+            for hit in self.hits_of(records, true) {
                 let packet = Packet::new(Guid([0xff; 16]), 1, Body::Hit(hit));
                 if body.len() + packet.wire_bytes() > BYTES_MAX {
                     break;

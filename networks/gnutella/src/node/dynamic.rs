@@ -28,6 +28,8 @@ const HURRY_FROM: u64 = 3000;
 #[derive(Debug)]
 pub(crate) struct Dynamic {
     muid: Guid,
+    /// The leaf's name for it, where it goes out under another.
+    inside: Guid,
     query: Arc<Query>,
     keys: Keys,
     /// A search of our own; a leaf's otherwise.
@@ -60,7 +62,8 @@ impl Node {
         let packet = Packet::new(muid, 1, Body::Query(query.clone()));
         self.flood_leaves(leaf, &packet, &query, &keys, cx, out);
         let wanted = u32::from(self.config.leaf_results);
-        self.begin_dynamic(muid, query, keys, None, Some(leaf), wanted, cx, out);
+        let (outside, query) = self.proxied(leaf, muid, query, cx);
+        self.begin_dynamic(outside, muid, query, keys, None, Some(leaf), wanted, cx, out);
     }
 
     /// Leads a query of our own.
@@ -75,13 +78,14 @@ impl Node {
         cx: &mut Context<'_>,
         out: &mut Out,
     ) {
-        self.begin_dynamic(muid, query, keys, Some(search), None, u32::try_from(wanted).unwrap_or(u32::MAX), cx, out);
+        self.begin_dynamic(muid, muid, query, keys, Some(search), None, u32::try_from(wanted).unwrap_or(u32::MAX), cx, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a query is, and the two that every step has")]
     fn begin_dynamic(
         &mut self,
         muid: Guid,
+        inside: Guid,
         query: Arc<Query>,
         keys: Keys,
         search: Option<u32>,
@@ -97,6 +101,7 @@ impl Node {
         let number = self.number();
         let mut dynamic = Dynamic {
             muid,
+            inside,
             query,
             keys,
             search,
@@ -120,7 +125,9 @@ impl Node {
             dynamic.hosts += hosts_behind(degree, ttl);
             self.say(conn, Packet { muid, ttl, hops, body: Body::Query(dynamic.query.clone()) }, cx, out);
         }
-        self.asked.insert(muid, Asked { search, dynamic: Some(number) });
+        for id in [muid, inside] {
+            self.asked.insert(id, Asked { search, dynamic: Some(number) });
+        }
         self.dynamics.insert(number, dynamic);
         out.wake(cx.now + self.config.dynamic_wait * u32::from(ttl), Timer::Dynamic(number));
     }
@@ -174,7 +181,7 @@ impl Node {
             wait = wait.saturating_sub(Span::from_millis(100) * dynamic.steps).max(Span::from_millis(100));
         }
         if let Some(leaf) = dynamic.leaf.filter(|_| dynamic.steps % 3 == 0) {
-            self.ask_kept(leaf, dynamic.muid, cx, out);
+            self.ask_kept(leaf, dynamic.inside, cx, out);
         }
         self.dynamics.insert(number, dynamic);
         out.wake(cx.now + wait, Timer::Dynamic(number));
@@ -183,8 +190,14 @@ impl Node {
     fn end_dynamic(&mut self, dynamic: &Dynamic, cx: &mut Context<'_>, out: &mut Out) {
         match dynamic.search {
             // Hits that come late are passed on by the route of the query.
-            None => drop(self.asked.remove(&dynamic.muid)),
+            None => self.forget_asked([dynamic.muid, dynamic.inside]),
             Some(search) => self.end_search(search, cx, out),
+        }
+    }
+
+    fn forget_asked(&mut self, ids: [Guid; 2]) {
+        for id in ids {
+            self.asked.remove(&id);
         }
     }
 
@@ -205,8 +218,9 @@ impl Node {
         let Some(number) = self.asked.get(muid).and_then(|asked| asked.dynamic) else { return };
         let Some(dynamic) = self.dynamics.get_mut(&number).filter(|dynamic| dynamic.leaf == Some(conn)) else { return };
         if kept == u16::MAX {
-            self.dynamics.remove(&number);
-            self.asked.remove(muid);
+            if let Some(dynamic) = self.dynamics.remove(&number) {
+                self.forget_asked([dynamic.muid, dynamic.inside]);
+            }
         } else {
             dynamic.kept = Some(kept);
         }
@@ -214,15 +228,16 @@ impl Node {
 
     /// A leaf is gone: nobody waits for its hits.
     pub(crate) fn end_dynamics_of(&mut self, leaf: ConnId) {
-        let gone: Vec<(u32, Guid)> = self
+        let gone: Vec<(u32, [Guid; 2])> = self
             .dynamics
             .iter()
             .filter(|(_, dynamic)| dynamic.leaf == Some(leaf))
-            .map(|(&number, dynamic)| (number, dynamic.muid))
+            .map(|(&number, dynamic)| (number, [dynamic.muid, dynamic.inside]))
             .collect();
-        for (number, muid) in gone {
+        self.proxied.retain(|_, proxied| proxied.leaf() != leaf);
+        for (number, ids) in gone {
             self.dynamics.remove(&number);
-            self.asked.remove(&muid);
+            self.forget_asked(ids);
         }
     }
 }

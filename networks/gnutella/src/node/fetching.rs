@@ -5,21 +5,19 @@
 
 use std::ops::Range;
 
-use hexad_content::{Digest, Digests, Layout, Proof, Ranges, Shape, Strength, WholeDigest};
+use hexad_content::{Digest, Digests, Proof, Ranges, Shape, Strength};
 use hexad_core::{
-    ConnId, Context, Description, Endpoint, Failure, Hit, LeaseId, Level, Map, OpId, Output, Payload, Progress, Query, Set, ShareId,
-    Source, Span, Time, Verdict, What,
+    ConnId, Context, Endpoint, Failure, Hit, LeaseId, Level, Map, OpId, Output, Progress, Query, Set, ShareId, Source, Span, Time, Verdict,
+    What,
 };
 
-use super::greeting::AGENT;
-use super::hosts::is_usable;
-use super::peers::{Peering, Role, alternates, available};
+use super::peers::{Peering, Role};
 use super::searching::Whose;
 use super::settings::Strategy;
 use super::suppliers::{Coming, Given, Question, Supplier, Way};
 use super::{Node, Out, Timer, dial, failed};
 use crate::locator::Locator;
-use crate::wire::{Guid, Headers, Request, Response, digests_of, urn_of};
+use crate::wire::{Guid, digests_of, urn_of};
 
 /// How often a fetch looks how it gets on.
 const LOOK: Span = Span::from_secs(1);
@@ -28,11 +26,9 @@ const SILENCE: Span = Span::from_secs(20);
 /// A source that was told to connect has to in this time.
 const PUSH_WITHIN: Span = Span::from_secs(30);
 /// How long a source rests that cannot give, for each time it failed.
-const REST: Span = Span::from_secs(3);
+pub(crate) const REST: Span = Span::from_secs(3);
 /// Failures in a row after which a source is given up.
-const FAILURES_MAX: u8 = 5;
-/// Requests under way at one source.
-const PIPELINE: usize = 2;
+pub(crate) const FAILURES_MAX: u8 = 5;
 /// Sources that one fetch remembers.
 const SUPPLIERS_MAX: usize = 64;
 /// Sources are looked for again after so long without progress.
@@ -41,55 +37,29 @@ const LOOK_UP_EVERY: Span = Span::from_secs(45);
 /// A fetch.
 #[derive(Debug)]
 pub(crate) struct Fetch {
-    lease: LeaseId,
-    share: ShareId,
+    pub(crate) lease: LeaseId,
+    pub(crate) share: ShareId,
     /// By what programs like ours know it; empty where we do not know that.
-    token: String,
-    digests: Digests,
-    name: String,
-    size_bytes: Option<u64>,
-    suppliers: Map<u32, Supplier>,
-    last: u32,
-    shape: Option<Shape>,
-    leased: bool,
+    pub(crate) token: String,
+    pub(crate) digests: Digests,
+    pub(crate) name: String,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) suppliers: Map<u32, Supplier>,
+    pub(crate) last: u32,
+    pub(crate) shape: Option<Shape>,
+    pub(crate) leased: bool,
     /// What was leased and is not proven.
-    missing: Ranges,
+    pub(crate) missing: Ranges,
     /// What of it nobody is to give.
-    wanted: Ranges,
-    given: Given,
+    pub(crate) wanted: Ranges,
+    pub(crate) given: Given,
     /// Somebody of several has given something wrong: one after the other, then.
-    single: bool,
-    banned: Set<(Option<Endpoint>, Option<Guid>)>,
-    looking: bool,
-    looked: Time,
-    progress: Time,
-}
-
-/// Whether a description can be of what was asked for.
-fn agrees(shape: &Shape, token: &str, digests: &Digests) -> bool {
-    let mut named = digests_of(token);
-    digests.iter().for_each(|digest| named.insert(*digest));
-    let of_shape = token.get(..16).is_some_and(|begin| begin.eq_ignore_ascii_case("urn:hexad-shape:"));
-    if of_shape {
-        let own = data_encoding::BASE32_NOPAD.encode(&hexad_content::sha1_lanes::sha1_one(&shape.write()).0);
-        return token[16..].eq_ignore_ascii_case(&own);
-    }
-    named.iter().any(|digest| digest.strength() > Strength::Hint)
-        && named.iter().all(|wanted| match (wanted, &shape.proof) {
-            // The root of a tree is computed from what came, so this one cannot be a lie.
-            (Digest::Content(id), Some(Proof::Tree(tree))) => tree.content() == *id,
-            (Digest::Sha1(hash), Some(Proof::Whole { digest: WholeDigest::Sha1(own), .. })) => own == hash,
-            _ => wanted.strength() == Strength::Hint || shape.digests.contains(wanted),
-        })
-}
-
-/// The names that a description may claim.
-fn believed(shape: &Shape) -> Digests {
-    let fits = |digest: &&Digest| match (digest, &shape.proof) {
-        (Digest::Content(id), Some(Proof::Tree(tree))) => tree.content() == *id,
-        _ => true,
-    };
-    shape.digests.iter().filter(fits).copied().collect()
+    pub(crate) single: bool,
+    pub(crate) banned: Set<(Option<Endpoint>, Option<Guid>)>,
+    pub(crate) looking: bool,
+    pub(crate) looked: Time,
+    pub(crate) progress: Time,
+    pub(crate) begun: Time,
 }
 
 impl Fetch {
@@ -105,7 +75,7 @@ impl Fetch {
     }
 
     /// Remembers a source; one that is known or has lied is not taken.
-    fn add(&mut self, at: Option<Endpoint>, locator: &Locator, now: Time) {
+    pub(crate) fn add(&mut self, at: Option<Endpoint>, locator: &Locator, now: Time) {
         let known =
             |supplier: &Supplier| at.is_some() && supplier.at == at || locator.servent.is_some() && supplier.servent == locator.servent;
         let guilty = |(other, servent): &(Option<Endpoint>, Option<Guid>)| {
@@ -126,6 +96,8 @@ impl Fetch {
             way: Way::Idle(now),
             open: false,
             described: false,
+            tree_asked: false,
+            tree_at: None,
             asked: std::collections::VecDeque::new(),
             coming: None,
             assigned: Ranges::new(),
@@ -144,13 +116,14 @@ impl Fetch {
                 let part = proof.part_bytes();
                 part * (request_bytes / part).max(1)
             }
+            Some(Proof::Tiger(tree)) if tree.hashes().len() > 1 => tree.part_bytes() * (request_bytes / tree.part_bytes()).max(1),
             _ if self.single => u64::MAX,
             _ => request_bytes.max(1),
         }
     }
 
     /// Gives a source something to do; false when there is nothing for it.
-    fn assign(&mut self, number: u32, request_bytes: u64) -> bool {
+    pub(crate) fn assign(&mut self, number: u32, request_bytes: u64) -> bool {
         let grain = self.grain(request_bytes);
         if self.single
             && self.suppliers.iter().any(|(&other, supplier)| other != number && (supplier.is_busy() || !supplier.assigned.is_empty()))
@@ -216,6 +189,7 @@ impl Node {
             looking: false,
             looked: cx.now,
             progress: cx.now,
+            begun: cx.now,
         };
         // A servent belongs to one address only.
         let several = source.peers.len() > 1;
@@ -246,7 +220,7 @@ impl Node {
         fetch.looking = true;
         let ttl = if self.kind == super::Kind::Flat { self.config.flat_ttl } else { self.config.ttl };
         let query = Query::Digest { digest, wanted: 20 };
-        if self.launch(Whose::Fetch(op), query, Strategy::Flood, ttl, cx, out).is_err() {
+        if self.launch(Whose::Fetch(op), query, None, Strategy::Flood, ttl, cx, out).is_err() {
             self.on_sources_looked_up(op);
         }
     }
@@ -321,84 +295,9 @@ impl Node {
 
     pub(crate) fn on_supplier_lost(&mut self, op: OpId, number: u32, cx: &mut Context<'_>, out: &mut Out) {
         self.supplier_failed(op, number, cx);
+        self.settle_for_less(op, cx, out);
         self.connect_more(op, cx, out);
         self.feed(op, cx, out);
-    }
-
-    /// A connection to or from a source is open.
-    pub(crate) fn on_supplier_open(&mut self, op: OpId, number: u32, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
-        let Some(supplier) = self.fetches.get_mut(&op).and_then(|fetch| fetch.suppliers.get_mut(&number)) else {
-            return self.drop_peer(conn, "no longer wanted", out);
-        };
-        supplier.way = Way::Conn(conn);
-        supplier.open = true;
-        supplier.heard = cx.now;
-        self.describe_or_feed(op, number, conn, cx, out);
-    }
-
-    fn headers(&self, host: Option<&Endpoint>) -> Headers {
-        let mut headers = Headers::new();
-        if let Some(host) = host {
-            headers.add("Host", host.to_string());
-        }
-        headers.add("User-Agent", AGENT);
-        headers.add("X-Queue", "0.1");
-        if let Some(own) = self.own() {
-            headers.add("X-Node", own.to_string());
-        }
-        headers
-    }
-
-    fn describe_or_feed(&mut self, op: OpId, number: u32, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
-        let peer = self.peers.get(&conn).map(|peer| peer.peer.clone());
-        let headers = self.headers(peer.as_ref());
-        let Some(fetch) = self.fetches.get_mut(&op) else { return };
-        let (token, size) = (fetch.token.clone(), fetch.size_bytes);
-        let Some(supplier) = fetch.suppliers.get_mut(&number) else { return };
-        if supplier.described {
-            return self.feed(op, cx, out);
-        }
-        if supplier.ours {
-            supplier.asked.push_back(Question::Shape);
-            out.send_to(conn, Request::get(format!("/hexad/shape?{}", crate::locator::escaped(&token)), headers).into());
-        } else if let Some(size) = size {
-            supplier.described = true;
-            self.describe_plain(op, size, cx, out);
-            self.feed(op, cx, out);
-        } else {
-            supplier.asked.push_back(Question::Head);
-            out.send_to(conn, Request { head: true, ..Request::get(supplier.target.clone(), headers) }.into());
-        }
-    }
-
-    /// What can be said of a file of another program.
-    fn describe_plain(&mut self, op: OpId, size: u64, cx: &Context<'_>, out: &mut Out) {
-        let Some(fetch) = self.fetches.get_mut(&op).filter(|fetch| fetch.shape.is_none()) else { return };
-        let sha1 = fetch.digests.iter().find_map(|digest| if let Digest::Sha1(hash) = digest { Some(*hash) } else { None });
-        let name = fetch.name.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or("file").to_owned();
-        let Ok(layout) = Layout::single(name, size) else { return };
-        let proof = sha1.map(|hash| Proof::Whole { total_bytes: size, digest: WholeDigest::Sha1(hash) });
-        let shape = Shape { layout: layout.into(), proof, digests: fetch.digests.clone() };
-        self.describe(op, shape, cx, out);
-    }
-
-    /// Says what it is, the first time that it is known; false when it is something else than was said before.
-    fn describe(&mut self, op: OpId, shape: Shape, cx: &Context<'_>, out: &mut Out) -> bool {
-        let Some(fetch) = self.fetches.get_mut(&op) else { return false };
-        if let Some(known) = &fetch.shape {
-            return known.layout == shape.layout && known.proof == shape.proof;
-        }
-        let description = Description {
-            layout: shape.layout.clone(),
-            proof: shape.proof.clone(),
-            digests: believed(&shape),
-            torrent: bytes::Bytes::new(),
-            private: false,
-        };
-        fetch.shape = Some(shape);
-        fetch.progress = cx.now;
-        out.report(op, Progress::Described(Box::new(description)));
-        true
     }
 
     pub(crate) fn on_leased(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out) {
@@ -428,191 +327,6 @@ impl Node {
         self.feed(op, cx, out);
     }
 
-    /// Gives every source that is ready something to do.
-    fn feed(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
-        let request_bytes = self.config.request_bytes.max(1);
-        let own = self.own();
-        let mut plain = self.headers(None);
-        let Some(fetch) = self.fetches.get_mut(&op).filter(|fetch| fetch.leased) else { return };
-        if self.offers.as_ref().is_some_and(|offers| offers.has_gained(fetch.share))
-            && let Some(own) = own
-        {
-            // What has come is given on at once.
-            plain.add("X-Alt", own.to_string());
-        }
-        let ready = |supplier: &Supplier| supplier.open && supplier.described && supplier.rests_until <= cx.now;
-        let numbers: Vec<u32> = fetch.suppliers.iter().filter(|(_, supplier)| ready(supplier)).map(|(&number, _)| number).collect();
-        for number in numbers {
-            while let Some(supplier) = fetch.suppliers.get(&number) {
-                // Only programs like ours are known to take a request before the last one is answered.
-                let pipeline = if supplier.ours { PIPELINE } else { 1 };
-                if supplier.asked.len() + usize::from(supplier.coming.is_some()) >= pipeline {
-                    break;
-                }
-                if supplier.assigned.is_empty() && !fetch.assign(number, request_bytes) {
-                    break;
-                }
-                let Some(supplier) = fetch.suppliers.get_mut(&number) else { break };
-                let Some(first) = supplier.assigned.iter().next() else { break };
-                let range = first.start..first.end.min(first.start.saturating_add(request_bytes));
-                let Way::Conn(conn) = supplier.way else { break };
-                if !supplier.is_busy() {
-                    supplier.heard = cx.now;
-                }
-                supplier.assigned.remove(range.clone());
-                supplier.asked.push_back(Question::Bytes(range.clone()));
-                let mut headers = plain.clone();
-                if let Some(at) = &supplier.at {
-                    headers.add("Host", at.to_string());
-                }
-                headers.add("Range", format!("bytes={}-{}", range.start, range.end - 1));
-                out.send_to(conn, Request::get(supplier.target.clone(), headers).into());
-            }
-        }
-    }
-
-    pub(crate) fn on_supplier_response(
-        &mut self,
-        op: OpId,
-        number: u32,
-        conn: ConnId,
-        response: &Response,
-        cx: &mut Context<'_>,
-        out: &mut Out,
-    ) {
-        let max = self.config.description_bytes_max as u64;
-        let own = self.own();
-        let Some(fetch) = self.fetches.get_mut(&op) else { return self.drop_peer(conn, "no longer wanted", out) };
-        let Some(supplier) = fetch.suppliers.get_mut(&number) else { return self.drop_peer(conn, "no longer wanted", out) };
-        supplier.heard = cx.now;
-        let Some(question) = supplier.asked.pop_front() else { return };
-        let body = response.body_bytes();
-        supplier.available = available(&response.headers);
-        let teller = supplier.at.as_ref().and_then(Endpoint::ip);
-        let ours = supplier.ours;
-        for at in alternates(&response.headers).filter(|at| is_usable(*at, teller) && own != Some(*at)) {
-            let token = if ours { fetch.token.clone() } else { String::new() };
-            let locator = Locator { token, digests: fetch.digests.clone(), name: fetch.name.clone(), ..Locator::default() };
-            fetch.add(Some(Endpoint::Ip(at.into())), &locator, cx.now);
-        }
-        let Some(supplier) = fetch.suppliers.get_mut(&number) else { return };
-        match (question, response.code) {
-            (Question::Shape, 200) if body.is_some_and(|bytes| (1..=max).contains(&bytes)) => {
-                supplier.coming = Some(Coming::Shape(Vec::new(), body.unwrap_or(0)));
-            }
-            (Question::Head, 200 | 206) => {
-                let size = response.content_range().and_then(|(_, total)| total).or(body);
-                let Some(size) = size else { return self.lose_supplier(op, number, conn, "says no size", cx, out) };
-                fetch.size_bytes = Some(size);
-                supplier.described = true;
-                self.describe_plain(op, size, cx, out);
-                self.feed(op, cx, out);
-            }
-            (Question::Bytes(asked), 200 | 206) => {
-                let total = fetch.shape.as_ref().map_or(0, |shape| shape.layout.total_bytes());
-                let (range, of) = match response.content_range() {
-                    Some((range, of)) => (range, of),
-                    None => (0..body.unwrap_or(total), None),
-                };
-                let fits =
-                    range.start == asked.start && range.end <= asked.end && body.is_none_or(|bytes| bytes == range.end - range.start);
-                if !fits || of.is_some_and(|of| of != total) {
-                    out.note(Level::Drop, "another_range", supplier.at.clone(), "");
-                    supplier.assigned.insert(asked);
-                    return self.lose_supplier(op, number, conn, "sends another range", cx, out);
-                }
-                // A server may give less than was asked for; the rest is asked for again.
-                if range.end < asked.end {
-                    supplier.assigned.insert(range.end..asked.end);
-                }
-                supplier.failures = 0;
-                supplier.coming = Some(Coming::Bytes(range));
-            }
-            (Question::Bytes(asked), code @ (503 | 416)) => {
-                let wait =
-                    response.headers.number("Retry-After").map_or(REST, Span::from_secs).clamp(Span::from_secs(1), Span::from_secs(300));
-                out.note(Level::Debug, "source_cannot_yet", supplier.at.clone(), format!("{code}"));
-                supplier.rests_until = cx.now + if code == 503 { wait } else { REST };
-                fetch.progress = if code == 503 { cx.now } else { fetch.progress };
-                supplier.coming = body.filter(|bytes| *bytes > 0).map(Coming::Nothing);
-                // What it does not give others may; it is asked for something when it has rested.
-                let mut back = std::mem::take(&mut supplier.assigned);
-                back.insert(asked);
-                let missing: Ranges = back.iter().flat_map(|range| fetch.missing.within(range).iter().collect::<Vec<_>>()).collect();
-                fetch.wanted.insert_all(&missing);
-                self.feed(op, cx, out);
-            }
-            (question, code) => {
-                out.note(Level::Debug, "source_refuses", supplier.at.clone(), format!("{code} {}", response.reason));
-                supplier.asked.push_front(question);
-                supplier.failures = supplier.failures.max(FAILURES_MAX - 2);
-                self.lose_supplier(op, number, conn, "refuses", cx, out);
-            }
-        }
-    }
-
-    fn lose_supplier(&mut self, op: OpId, number: u32, conn: ConnId, why: &'static str, cx: &mut Context<'_>, out: &mut Out) {
-        self.drop_peer(conn, why, out);
-        self.on_supplier_lost(op, number, cx, out);
-        self.fail_if_hopeless(op, out);
-    }
-
-    pub(crate) fn on_supplier_data(&mut self, op: OpId, number: u32, conn: ConnId, body: Payload, cx: &mut Context<'_>, out: &mut Out) {
-        let Some(fetch) = self.fetches.get_mut(&op) else { return };
-        let Some(supplier) = fetch.suppliers.get_mut(&number) else { return };
-        supplier.heard = cx.now;
-        match &mut supplier.coming {
-            Some(Coming::Bytes(range)) => {
-                let length = body.len().min(range.end - range.start);
-                if length != body.len() {
-                    return self.lose_supplier(op, number, conn, "sends more than it said", cx, out);
-                }
-                let at = range.start;
-                range.start += length;
-                if range.is_empty() {
-                    supplier.coming = None;
-                }
-                fetch.given.add(at..at + length, number);
-                fetch.progress = cx.now;
-                out.push(Output::Deliver(fetch.lease, at, body));
-                if supplier.coming.is_none() {
-                    self.feed(op, cx, out);
-                }
-            }
-            Some(Coming::Shape(so_far, awaited)) => {
-                if let Payload::Bytes(bytes) = &body {
-                    so_far.extend_from_slice(bytes);
-                }
-                if (so_far.len() as u64) < *awaited {
-                    return;
-                }
-                let bytes = std::mem::take(so_far);
-                supplier.coming = None;
-                let shape = Shape::read(&bytes).ok().filter(|shape| agrees(shape, &fetch.token, &fetch.digests));
-                let peer = supplier.at.clone();
-                let fine = shape.is_some_and(|shape| self.describe(op, shape, cx, out));
-                if !fine {
-                    out.note(Level::Drop, "description_of_something_else", peer, "");
-                    if let Some(supplier) = self.fetches.get_mut(&op).and_then(|fetch| fetch.suppliers.get_mut(&number)) {
-                        supplier.failures = FAILURES_MAX;
-                    }
-                    return self.lose_supplier(op, number, conn, "describes something else", cx, out);
-                }
-                if let Some(supplier) = self.fetches.get_mut(&op).and_then(|fetch| fetch.suppliers.get_mut(&number)) {
-                    supplier.described = true;
-                }
-                self.feed(op, cx, out);
-            }
-            Some(Coming::Nothing(left)) => {
-                *left = left.saturating_sub(body.len());
-                if *left == 0 {
-                    supplier.coming = None;
-                }
-            }
-            None => {}
-        }
-    }
-
     pub(crate) fn on_judged(&mut self, lease: LeaseId, range: Range<u64>, verdict: Verdict, cx: &mut Context<'_>, out: &mut Out) {
         let Some((&op, fetch)) = self.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
         let givers = fetch.given.take(&range);
@@ -635,7 +349,7 @@ impl Node {
                 fetch.wanted.insert(range);
                 let mut guilty = givers.iter();
                 match (guilty.next().copied(), guilty.next()) {
-                    (Some(only), None) => self.ban(op, only, cx, out),
+                    (Some(only), None) => self.ban(op, only, "bad_bytes", cx, out),
                     _ => fetch.single = true,
                 }
                 self.connect_more(op, cx, out);
@@ -650,16 +364,16 @@ impl Node {
     }
 
     /// A source has lied and is asked no more.
-    fn ban(&mut self, op: OpId, number: u32, cx: &mut Context<'_>, out: &mut Out) {
+    pub(crate) fn ban(&mut self, op: OpId, number: u32, code: &'static str, cx: &mut Context<'_>, out: &mut Out) {
         let Some(fetch) = self.fetches.get_mut(&op) else { return };
         let Some(mut supplier) = fetch.suppliers.remove(&number) else { return };
-        out.note(Level::Ban, "bad_bytes", supplier.at.clone(), "");
+        out.note(Level::Ban, code, supplier.at.clone(), "");
         fetch.banned.insert((supplier.at.clone(), supplier.servent));
         let back = supplier.give_back();
         let missing: Ranges = back.iter().flat_map(|range| fetch.missing.within(range).iter().collect::<Vec<_>>()).collect();
         fetch.wanted.insert_all(&missing);
         if let Way::Conn(conn) = supplier.way {
-            self.drop_peer(conn, "sends wrong bytes", out);
+            self.drop_peer(conn, "it has lied", out);
         }
         self.look_up_sources(op, cx, out);
     }
@@ -689,6 +403,7 @@ impl Node {
         if stalled {
             self.look_up_sources(op, cx, out);
         }
+        self.settle_for_less(op, cx, out);
         self.connect_more(op, cx, out);
         self.feed(op, cx, out);
         self.fail_if_hopeless(op, out);
@@ -698,7 +413,7 @@ impl Node {
     }
 
     /// Ends a fetch for which nobody is left.
-    fn fail_if_hopeless(&mut self, op: OpId, out: &mut Out) {
+    pub(crate) fn fail_if_hopeless(&mut self, op: OpId, out: &mut Out) {
         let hopeless = self.fetches.get(&op).is_some_and(|fetch| fetch.suppliers.is_empty() && !fetch.looking);
         if hopeless {
             let name = self.fetches.get(&op).map(|fetch| fetch.name.clone()).unwrap_or_default();
@@ -708,7 +423,7 @@ impl Node {
     }
 
     /// Forgets a fetch and closes its connections.
-    fn finish_fetch(&mut self, op: OpId, out: &mut Out) {
+    pub(crate) fn finish_fetch(&mut self, op: OpId, out: &mut Out) {
         self.fetches.remove(&op);
         self.end_search_of(op);
         let of = |peer: &Peering| matches!(peer.role, Role::Taking(other, _) | Role::Proxy(other, _) if other == op);

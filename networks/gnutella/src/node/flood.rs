@@ -4,12 +4,13 @@ use bytes::Bytes;
 use hexad_content::Digests;
 use hexad_core::{ConnId, Context, Level};
 
+use super::answering::is_whats_new;
 use super::routes::Route;
 use super::settings::Kind;
 use super::tables::Keys;
 use super::{Node, Out};
 use crate::wire::ggep::Block;
-use crate::wire::{Body, FORWARD_BYTES_MAX, Packet, Query};
+use crate::wire::{Body, FORWARD_BYTES_MAX, Fields, Packet, Query};
 use std::sync::Arc;
 
 /// GGEP of our own: the query walks from one neighbour to one other, with so many steps left (u16, little-endian).
@@ -95,8 +96,13 @@ impl Node {
         if query.bytes() > FORWARD_BYTES_MAX {
             return out.note(Level::Drop, "query_too_long", None, "");
         }
-        let digests = if query.ext.is_empty() { Digests::new() } else { query.extensions().digests() };
-        if query.text.trim().len() < 2 && digests.iter().next().is_none() {
+        let (mut digests, mut more) = (Digests::new(), false);
+        if !query.ext.is_empty() {
+            let extensions = query.extensions();
+            digests = extensions.digests();
+            more = is_whats_new(&extensions) || Fields::wanted(&extensions).is_some_and(|wish| wish.words().trim().len() >= 2);
+        }
+        if query.text.trim().len() < 2 && !more && digests.iter().next().is_none() {
             return out.note(Level::Drop, "query_for_nothing", None, "");
         }
         let answered = !further && self.answer(Some(conn), &packet, &query, &digests, cx, out);

@@ -3,16 +3,21 @@
 use std::net::SocketAddr;
 
 use hexad_content::{Digest, Digests};
-use hexad_core::{ConnId, Context, Endpoint, Hit, Level, Query, Source, What};
+use hexad_core::{ConnId, Context, Endpoint, Hit, Level, Map, Query, Source, What};
 
 use super::hosts::{is_usable, packed};
 use super::routes::Route;
 use super::{Node, Out};
 use crate::locator::Locator;
-use crate::wire::{Body, Packet, QueryHit, Record, digests_of};
+use crate::wire::{Body, Fields, Packet, QueryHit, Record, digests_of};
+
+/// What a hit says of its files, by their places.
+pub(crate) fn fields_of(hit: &QueryHit) -> Map<usize, Fields> {
+    hit.trailer.as_ref().map(|trailer| trailer.fields().into_iter().collect()).unwrap_or_default()
+}
 
 /// Whether a file is what was asked for. What does not have the words is an advertisement.
-fn fits(record: &Record, digests: &Digests, query: &Query, fuzzy: bool) -> bool {
+fn fits(record: &Record, said: Option<&Fields>, digests: &Digests, query: &Query, fuzzy: bool) -> bool {
     match query {
         Query::Digest { digest, .. } => digests.contains(digest),
         Query::Words { words, .. } => {
@@ -20,6 +25,10 @@ fn fits(record: &Record, digests: &Digests, query: &Query, fuzzy: bool) -> bool 
             hexad_catalogue::words_of(&record.name, |word| {
                 own.push(word.to_owned());
                 own.len() < 256
+            });
+            hexad_catalogue::words_of(said.map(Fields::words).unwrap_or_default().as_bytes(), |word| {
+                own.push(word.to_owned());
+                own.len() < 512
             });
             let mut asked: Vec<String> = Vec::new();
             for word in words {
@@ -34,7 +43,7 @@ fn fits(record: &Record, digests: &Digests, query: &Query, fuzzy: bool) -> bool 
 }
 
 /// A file of a hit as users see it.
-pub(crate) fn hit_of(hit: &QueryHit, record: &Record, teller: Option<std::net::IpAddr>) -> Hit {
+pub(crate) fn hit_of(hit: &QueryHit, record: &Record, said: Option<&Fields>, teller: Option<std::net::IpAddr>) -> Hit {
     let extensions = record.extensions();
     let token = extensions.ggep.find("HX").and_then(|data| std::str::from_utf8(data).ok()).unwrap_or_default().to_owned();
     let mut digests = extensions.digests();
@@ -47,13 +56,19 @@ pub(crate) fn hit_of(hit: &QueryHit, record: &Record, teller: Option<std::net::I
     let name = String::from_utf8_lossy(&record.name).into_owned();
     let locator = Locator {
         token,
-        digests: digests.iter().filter(|digest| matches!(digest, Digest::Sha1(_) | Digest::Content(_))).copied().collect(),
+        digests: digests
+            .iter()
+            .filter(|digest| matches!(digest, Digest::Sha1(_) | Digest::TigerTree(_) | Digest::Content(_)))
+            .copied()
+            .collect(),
         size_bytes: Some(record.size_bytes()),
         name: name.clone(),
         servent: Some(hit.servent),
         index: record.index,
         push: !reachable,
         proxies: proxies.unwrap_or_default(),
+        bitrate_kbps: said.map_or(0, |said| said.number("bitrate")),
+        seconds: said.map_or(0, |said| said.number("seconds")),
     };
     let peers = if reachable { vec![Endpoint::Ip(SocketAddr::V4(hit.at))] } else { Vec::new() };
     Hit { name, size_bytes: Some(record.size_bytes()), digests, source: Source { what: What::Locator(locator.write()), peers } }
@@ -74,6 +89,9 @@ impl Node {
         if let Some(number) = self.asked.get(&packet.muid).and_then(|asked| asked.search) {
             let teller = teller.or_else(|| self.own().map(|own| std::net::IpAddr::V4(*own.ip())));
             return self.on_own_hit(number, &hit, teller, cx, out);
+        }
+        if self.on_proxied_hit(&packet, &hit, cx, out) {
+            return;
         }
         let Some(route) = self.queries.find(&packet.muid).copied() else {
             self.counts.lost += 1;
@@ -96,13 +114,15 @@ impl Node {
     /// Files for one of our searches.
     fn on_own_hit(&mut self, number: u32, hit: &QueryHit, teller: Option<std::net::IpAddr>, cx: &mut Context<'_>, out: &mut Out) {
         let fuzzy = self.config.fuzzy;
-        for record in &hit.records {
+        let said = fields_of(hit);
+        for (place, record) in hit.records.iter().enumerate() {
+            let said = said.get(&place);
             let Some(search) = self.searches.get_mut(&number) else { return };
             if search.found >= search.wanted || !search.is_new(hit.servent, record.index) {
                 continue;
             }
-            let found = hit_of(hit, record, teller);
-            if !fits(record, &found.digests, &search.query, fuzzy) {
+            let found = hit_of(hit, record, said, teller);
+            if !fits(record, said, &found.digests, &search.query, fuzzy) {
                 out.note(Level::Drop, "hit_not_asked_for", None, "");
                 continue;
             }

@@ -117,6 +117,12 @@ impl Hosts {
         all.into_iter().take(count).map(|(at, _)| *at).collect()
     }
 
+    /// The same, with how long ago each was heard of.
+    pub(crate) fn freshest_since(&self, count: usize, now: Time) -> Vec<(SocketAddrV4, Span)> {
+        let age = |at: &SocketAddrV4| self.known.get(at).map_or(Span::ZERO, |host| now.since(host.heard));
+        self.freshest(count).into_iter().map(|at| (at, age(&at))).collect()
+    }
+
     /// What is to be kept on disk.
     pub(crate) fn bytes(&self) -> Bytes {
         let mut out = BytesMut::new();

@@ -2,6 +2,7 @@
 
 mod answering;
 mod browsing;
+mod describing;
 mod dynamic;
 mod fetching;
 mod flood;
@@ -9,12 +10,15 @@ mod greeting;
 mod hits;
 mod hosts;
 mod joining;
+mod known;
 mod links;
 mod offers;
 mod out_of_band;
 mod peers;
 mod pings;
+mod proxying;
 mod pushing;
+mod receiving;
 mod roles;
 mod routes;
 mod searching;
@@ -23,31 +27,37 @@ mod suppliers;
 mod tables;
 mod uploads;
 mod vendor;
+mod web_cache;
 
+pub use known::Audio;
 pub use offers::token_of;
 pub use settings::{Config, Kind, Mode, Settings, Strategy};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use hexad_content::TigerProof;
 use hexad_core::{
     ConnId, Context, Dial, Dice, Endpoint, Failure, Hit, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output, Progress,
-    Query, Span, Ticket, Time, Transport, Via, Why,
+    Query, ShareId, Span, Ticket, Time, Transport, Via, Why,
 };
 
 use crate::doors;
-use crate::wire::{Body, Guid, Message, Packet};
+use crate::wire::{Body, Fields, Guid, Message, Packet};
 
 use answering::Pending;
 use dynamic::Dynamic;
 use fetching::Fetch;
 use hosts::Hosts;
 use joining::Member;
+use known::Known;
 use links::{Backlog, Links};
 use offers::Offers;
 use peers::Peering;
 use pings::Pongs;
+use proxying::Proxied;
 use routes::Routes;
 use searching::{Asked, Search};
+use web_cache::WebCache;
 
 /// Where a node puts what it wants.
 pub(crate) type Out = Outbox<Node>;
@@ -80,6 +90,29 @@ pub enum Request {
         strategy: Strategy,
         /// Hops of a flood.
         ttl: u8,
+    },
+    /// The Tiger tree of a share of ours, told before it is published, or after.
+    Tree {
+        /// Whose.
+        share: ShareId,
+        /// A layer of it.
+        tree: TigerProof,
+    },
+    /// How files of a share sound, by their index; told before it is published, or after.
+    Audio {
+        /// Whose.
+        share: ShareId,
+        /// Which.
+        files: Vec<(usize, Audio)>,
+    },
+    /// A search by fields of a schema, and words → hits.
+    SearchFields {
+        /// These occur in names or in what is said of files.
+        words: Vec<String>,
+        /// What files are to be like.
+        fields: Fields,
+        /// How many hits are enough.
+        wanted: usize,
     },
     /// How we stand → [`Reply::Status`].
     Status,
@@ -151,9 +184,11 @@ pub struct Node {
     queries: Routes,
     servents: Routes,
     offers: Option<Box<Offers>>,
+    known: Known,
     searches: Map<u32, Search>,
     asked: Map<Guid, Asked>,
     dynamics: Map<u32, Dynamic>,
+    proxied: Map<Guid, Proxied>,
     pending: Map<Guid, Pending>,
     /// Publishes whose table ultrapeers are still to read: by the ping behind it, how many of them, and since when.
     settling: Map<Guid, (OpId, usize, Time)>,
@@ -163,6 +198,7 @@ pub struct Node {
     fetches: Map<OpId, Fetch>,
     /// Whoever asked by datagram lately.
     datagrams: Map<IpAddr, (Time, u8)>,
+    web_cache: Option<Box<WebCache>>,
     counts: Counts,
     asks: Map<Ticket, joining::Asking>,
     numbers: u32,
@@ -207,15 +243,18 @@ impl Node {
             queries: Routes::new(routes_max, life, dice.bits()),
             servents: Routes::new(routes_max / 4, life, dice.bits()),
             offers: None,
+            known: Known::default(),
             searches: Map::new(),
             asked: Map::new(),
             dynamics: Map::new(),
+            proxied: Map::new(),
             pending: Map::new(),
             settling: Map::new(),
             proxies: Map::new(),
             peers: Map::new(),
             fetches: Map::new(),
             datagrams: Map::new(),
+            web_cache: None,
             counts: Counts::default(),
             asks: Map::new(),
             numbers: 0,
@@ -326,6 +365,11 @@ impl Node {
                 }
                 self.dial_link(at, cx, out);
                 out.report(op, Progress::Done);
+            }
+            Operation::Own(Request::Tree { share, tree }) => self.on_tree_told(op, share, tree, out),
+            Operation::Own(Request::Audio { share, files }) => self.on_audio_told(op, share, files, out),
+            Operation::Own(Request::SearchFields { words, fields, wanted }) => {
+                self.start_search_by_fields(op, words, fields, wanted, cx, out)
             }
             Operation::Own(Request::Status) => {
                 out.report(op, Progress::Own(Reply::Status(self.status())));

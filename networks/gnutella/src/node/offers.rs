@@ -81,6 +81,13 @@ pub fn token_of(share: &Share) -> String {
     }
 }
 
+/// SHA-1 and Tiger root as one name; `None` where one of them is not known. Whoever knows no trees reads the SHA-1 of it (HUGE).
+pub(crate) fn bitprint_of(digests: &Digests) -> Option<String> {
+    let sha1 = digests.iter().find_map(|digest| if let Digest::Sha1(hash) = digest { Some(hash.0) } else { None })?;
+    let tiger = digests.iter().find_map(|digest| if let Digest::TigerTree(root) = digest { Some(*root) } else { None })?;
+    Some(format!("urn:bitprint:{}.{}", BASE32_NOPAD.encode(&sha1), BASE32_NOPAD.encode(&tiger)))
+}
+
 /// The description of a share.
 pub(crate) fn shape_of(share: &Share) -> Shape {
     Shape { layout: share.layout.clone(), proof: share.proof.clone(), digests: share.digests.clone() }
@@ -113,6 +120,11 @@ impl Offers {
 
     pub(crate) fn file(&self, index: u32) -> Option<&Offer> {
         self.files.get(&index)
+    }
+
+    /// The files that were offered last.
+    pub(crate) fn newest(&self, count: usize) -> Vec<u32> {
+        self.files.keys().rev().take(count).copied().collect()
     }
 
     /// Every file, in the order of numbers.
@@ -174,9 +186,9 @@ impl Offers {
         }
     }
 
-    fn remove(&mut self, op: OpId) -> bool {
-        let Some(id) = self.published.iter().find(|(_, published)| published.op == op).map(|(&id, _)| id) else { return false };
-        let Some(published) = self.published.remove(&id) else { return false };
+    fn remove(&mut self, op: OpId) -> Option<ShareId> {
+        let id = self.published.iter().find(|(_, published)| published.op == op).map(|(&id, _)| id)?;
+        let published = self.published.remove(&id)?;
         for index in published.files {
             let Some(offer) = self.files.remove(&index) else { continue };
             self.by_path.remove(&offer.name);
@@ -186,7 +198,7 @@ impl Offers {
                 self.catalogue.remove(owner, offer.name.as_bytes());
             }
         }
-        true
+        Some(id)
     }
 
     /// Files that have all these words, or belong to content of one of these names.
@@ -221,9 +233,13 @@ impl Offers {
         let mut extensions = Extensions::default();
         let mut block = Block::default();
         let token = published.token.clone();
+        let bitprint = bitprint_of(&published.digests);
+        extensions.urns.extend(bitprint.clone());
         for digest in published.digests.iter().take(NAMES_MAX) {
             let urn = urn_of(digest);
-            if matches!(digest, Digest::Sha1(_)) {
+            if matches!(digest, Digest::Sha1(_) | Digest::TigerTree(_)) && bitprint.is_some() {
+                continue;
+            } else if matches!(digest, Digest::Sha1(_)) {
                 // Everybody reads this one as text.
                 extensions.urns.push(urn);
             } else if urn != token
@@ -346,7 +362,8 @@ impl Node {
     }
 
     pub(crate) fn cancel_publish(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
-        if self.offers.as_mut().is_some_and(|offers| offers.remove(op)) {
+        if let Some(id) = self.offers.as_mut().and_then(|offers| offers.remove(op)) {
+            self.known.forget(id);
             self.settling.retain(|_, (settling, ..)| *settling != op);
             out.report(op, Progress::Ended);
             self.tables_changed(cx, out);

@@ -38,7 +38,7 @@ impl Node {
     /// Somebody has hits for a search of ours.
     pub(crate) fn on_indication(&mut self, from: &Endpoint, muid: Guid, data: &[u8], cx: &mut Context<'_>, out: &mut Out) {
         let Some(&count) = data.first().filter(|count| **count > 0) else { return };
-        let Some(wanted) = self.wanted_of(&muid) else {
+        let Some(wanted) = self.wanted_of(&muid).or_else(|| self.left_of(&muid, count)) else {
             return out.note(Level::Drop, "hits_for_nobody", Some(from.clone()), "");
         };
         let claim = count.min(u8::try_from(wanted).unwrap_or(u8::MAX));

@@ -9,7 +9,7 @@ use super::routes::Route;
 use super::settings::{Kind, Strategy};
 use super::tables::Keys;
 use super::{Node, Out, Timer, failed};
-use crate::wire::{Body, Extensions, Guid, Packet, Query, flags, urn_of};
+use crate::wire::{Body, Extensions, FORWARD_BYTES_MAX, Fields, Guid, Packet, Query, flags, urn_of};
 
 /// Longest text of a query. Spec §8.
 const TEXT_BYTES_MAX: usize = 200;
@@ -61,8 +61,13 @@ impl Search {
 }
 
 /// The message for a query of a user; what cannot be asked for is said.
-fn wire_of(query: &Wanted) -> Result<(Query, Digests), &'static str> {
+fn wire_of(query: &Wanted, fields: Option<&Fields>) -> Result<(Query, Digests), &'static str> {
     let mut extensions = Extensions::default();
+    let mut asked = 0;
+    if let Some(fields) = fields {
+        extensions.texts.push(Fields::write(&[(None, fields.clone())]));
+        asked = fields.words().trim().len();
+    }
     let mut digests = Digests::new();
     let text = match query {
         Wanted::Words { words, .. } => words.join(" "),
@@ -76,10 +81,10 @@ fn wire_of(query: &Wanted) -> Result<(Query, Digests), &'static str> {
     if text.len() > TEXT_BYTES_MAX {
         return Err("a query has at most 200 bytes of words");
     }
-    if text.len() < 2 && digests.iter().next().is_none() {
+    if text.len() < 2 && asked < 2 && digests.iter().next().is_none() {
         return Err("a query needs a word of two letters, or a digest");
     }
-    Ok((Query { flags: flags::MARK | flags::GGEP_H, text, ext: extensions.bytes() }, digests))
+    Ok((Query { flags: flags::MARK | flags::GGEP_H | flags::XML, text, ext: extensions.bytes() }, digests))
 }
 
 fn wanted_of(query: &Wanted) -> usize {
@@ -89,7 +94,35 @@ fn wanted_of(query: &Wanted) -> usize {
 }
 
 impl Node {
+    /// A search by fields, as far as it is one of ours in every other way.
+    pub(crate) fn start_search_by_fields(
+        &mut self,
+        op: OpId,
+        words: Vec<String>,
+        fields: Fields,
+        wanted: usize,
+        cx: &mut Context<'_>,
+        out: &mut Out,
+    ) {
+        let ttl = if self.kind == Kind::Flat { self.config.flat_ttl } else { self.config.ttl };
+        self.start_search_for(op, Wanted::Words { words, wanted }, Some(&fields), self.config.strategy, ttl, cx, out);
+    }
+
     pub(crate) fn start_search(&mut self, op: OpId, query: Wanted, strategy: Strategy, ttl: u8, cx: &mut Context<'_>, out: &mut Out) {
+        self.start_search_for(op, query, None, strategy, ttl, cx, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a search is, and the two that every step has")]
+    fn start_search_for(
+        &mut self,
+        op: OpId,
+        query: Wanted,
+        fields: Option<&Fields>,
+        strategy: Strategy,
+        ttl: u8,
+        cx: &mut Context<'_>,
+        out: &mut Out,
+    ) {
         if self.member.is_none() {
             return failed(op, Failure::NotReady("not in the network".into()), out);
         }
@@ -100,22 +133,27 @@ impl Node {
         if wanted_of(&query) == 0 {
             return out.report(op, Progress::Done);
         }
-        if let Err(why) = self.launch(Whose::User(op), query, strategy, ttl, cx, out) {
+        if let Err(why) = self.launch(Whose::User(op), query, fields, strategy, ttl, cx, out) {
             failed(op, Failure::Unusable(why.into()), out);
         }
     }
 
     /// Begins a search.
+    #[expect(clippy::too_many_arguments, reason = "what a search is, and the two that every step has")]
     pub(crate) fn launch(
         &mut self,
         whose: Whose,
         query: Wanted,
+        fields: Option<&Fields>,
         strategy: Strategy,
         ttl: u8,
         cx: &mut Context<'_>,
         out: &mut Out,
     ) -> Result<u32, &'static str> {
-        let (mut wire, digests) = wire_of(&query)?;
+        let (mut wire, digests) = wire_of(&query, fields)?;
+        if wire.bytes() > FORWARD_BYTES_MAX {
+            return Err("a query has at most 256 bytes, fields and all");
+        }
         if self.is_firewalled() {
             wire.flags |= flags::FIREWALLED;
         } else if self.config.out_of_band && self.config.datagrams && self.kind != Kind::Flat {
@@ -334,6 +372,7 @@ impl Node {
             }
         }
         self.dynamics.clear();
+        self.proxied.clear();
         self.asked.clear();
     }
 }

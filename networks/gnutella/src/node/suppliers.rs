@@ -25,6 +25,8 @@ pub(crate) enum Way {
 pub(crate) enum Question {
     /// The description of the share.
     Shape,
+    /// The Tiger tree of the file.
+    Tree,
     /// Only how large it is.
     Head,
     /// Bytes.
@@ -36,6 +38,8 @@ pub(crate) enum Question {
 pub(crate) enum Coming {
     /// A description, and how long it is.
     Shape(Vec<u8>, u64),
+    /// A Tiger tree, and how long it is.
+    Tree(Vec<u8>, u64),
     /// Bytes, from there to there.
     Bytes(Range<u64>),
     /// So many bytes of no use.
@@ -58,6 +62,10 @@ pub(crate) struct Supplier {
     pub(crate) way: Way,
     pub(crate) open: bool,
     pub(crate) described: bool,
+    /// It was asked for the Tiger tree, once.
+    pub(crate) tree_asked: bool,
+    /// Where it has the tree, by its own account.
+    pub(crate) tree_at: Option<String>,
     pub(crate) asked: VecDeque<Question>,
     pub(crate) coming: Option<Coming>,
     /// What it is to give and was not asked for yet.
@@ -82,6 +90,12 @@ impl Supplier {
             back.insert(range);
         }
         back
+    }
+
+    /// Whether it may still give the tree that others could not.
+    pub(crate) fn may_give_tree(&self) -> bool {
+        let coming = self.asked.contains(&Question::Tree) || matches!(self.coming, Some(Coming::Tree(..)));
+        coming || !self.tree_asked && !matches!(self.way, Way::Idle(_))
     }
 
     /// Whether something is awaited of it.

@@ -6,7 +6,7 @@ use hexad_core::{ConnId, Context};
 use super::settings::Kind;
 use super::{Node, Out};
 use crate::wire::qrp::{Receiver, Table, hash};
-use crate::wire::{Body, Guid, Packet, Qrp, Query, urn_of};
+use crate::wire::{Body, Fields, Guid, Packet, Qrp, Query, urn_of};
 
 /// Slots of the smallest table with anything in it, and of the largest one that is sent.
 const SLOTS: std::ops::RangeInclusive<u32> = 1 << 14..=1 << 20;
@@ -31,6 +31,13 @@ impl Keys {
             keys.words.push(hash(word));
             keys.words.len() < WORDS_MAX
         });
+        // What a structured query asks for in words is looked up like its text.
+        if let Some(wish) = (!query.ext.is_empty()).then(|| Fields::wanted(&query.extensions())).flatten() {
+            hexad_catalogue::words_of(wish.words().as_bytes(), |word| {
+                keys.words.push(hash(word));
+                keys.words.len() < WORDS_MAX
+            });
+        }
         keys.urns.extend(digests.iter().map(|digest| hash(&urn_of(digest))));
         keys
     }

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::Bytes;
-use hexad_content::Ranges;
+use hexad_content::{Digest, Ranges, TigerProof};
 use hexad_core::{ConnId, Context, Level, Output, Payload, ShareId};
 
 use super::greeting::AGENT;
 use super::peers::{Peering, Role};
 use super::{Node, Out};
 use crate::locator::unescaped;
-use crate::wire::{Body, Guid, Headers, Message, Packet, Request, Response};
+use crate::wire::thex::write_thex;
+use crate::wire::{Body, Guid, Headers, Message, Packet, Request, Response, urn_of};
 
 /// Requests that may come before the ones before are answered.
 const REQUESTS_MAX: usize = 16;
@@ -61,6 +62,14 @@ fn reason(code: u16) -> &'static str {
         503 => "Busy",
         _ => "Because",
     }
+}
+
+/// A tree as it is served. Its number comes from its root, so that the same tree is the same bytes.
+fn thex_of(tree: &TigerProof) -> Bytes {
+    let levels = tree.levels();
+    let hex = data_encoding::HEXLOWER.encode(&tree.root()[..16]);
+    let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    write_thex(tree.total_bytes(), levels.len() - 1, &uuid, &levels.concat())
 }
 
 fn written(ranges: &Ranges) -> String {
@@ -121,6 +130,8 @@ impl Node {
             "/" => self.answer_browse(conn, request, out),
             "/gnutella/push-proxy" | "/gnutella/pushproxy" => self.answer_proxy(conn, request, query, cx, out),
             "/hexad/shape" => self.answer_shape(conn, query, cx, out),
+            super::web_cache::PATH => self.answer_web_cache(conn, query, cx, out),
+            "/uri-res/N2X" => self.answer_tree(conn, query, cx, out),
             _ => match self.find_target(path, query, cx) {
                 Found::File(share, file) => self.answer_file(conn, request, share, file, cx, out),
                 Found::Nothing => self.answer_plainly(conn, 404, Headers::new(), out),
@@ -171,6 +182,15 @@ impl Node {
         }
     }
 
+    /// The Tiger tree of a share. Spec §20.
+    fn answer_tree(&mut self, conn: ConnId, urn: &str, cx: &Context<'_>, out: &mut Out) {
+        let id = unescaped(urn).and_then(|urn| self.offers.as_ref()?.by_urn(&urn));
+        match id.and_then(|id| self.tree_of(id, cx)) {
+            Some(tree) => self.answer_bytes(conn, "application/dime", thex_of(&tree), out),
+            None => self.answer_plainly(conn, 404, Headers::new(), out),
+        }
+    }
+
     /// Lets somebody have a slot, or says where he stands in line.
     fn has_slot(&mut self, conn: ConnId, queues: bool, out: &mut Out) -> bool {
         let (used, max) = (self.uploads(), self.config.uploads_max);
@@ -210,6 +230,7 @@ impl Node {
     }
 
     fn answer_file(&mut self, conn: ConnId, request: &Request, id: ShareId, file: Range<u64>, cx: &mut Context<'_>, out: &mut Out) {
+        let tree = self.tree_of(id, cx);
         let Some((offers, share)) = self.offers.as_mut().zip(cx.shares.share(id)) else { return };
         let asker = self.peers.get(&conn).and_then(|peer| peer.peer.ip());
         for at in super::peers::alternates(&request.headers).filter(|at| super::hosts::is_usable(*at, asker)) {
@@ -220,8 +241,13 @@ impl Node {
         let whole = held.covers(file.clone());
         let mut headers = Headers::new().with("Server", AGENT).with("Content-Type", "application/octet-stream");
         if file == (0..share.layout.total_bytes()) {
-            for digest in share.digests.iter().take(4) {
-                headers.add("X-Gnutella-Content-URN", crate::wire::urn_of(digest));
+            for urn in share.digests.iter().take(4).map(urn_of).chain(super::offers::bitprint_of(&share.digests)) {
+                headers.add("X-Gnutella-Content-URN", urn);
+            }
+            if let Some(tree) = tree {
+                let root = urn_of(&Digest::TigerTree(tree.root()));
+                let name = share.digests.iter().find(|digest| matches!(digest, Digest::Sha1(_))).map_or_else(|| root.clone(), urn_of);
+                headers.add("X-Thex-URI", format!("/uri-res/N2X?{name};{}", root.rsplit(':').next().unwrap_or_default()));
             }
         }
         let mut shown = Ranges::new();

@@ -6,10 +6,12 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use hexad_core::Malformed;
 
 use super::extensions::Extensions;
+use super::fields::{Fields, XML_BYTES_MAX};
 use super::ggep::{self, Block};
 use super::guid::Guid;
 use super::packet::put_address;
 use super::reader::Reader;
+use super::zlib;
 
 /// Bits of the trailer's open data.
 pub mod bits {
@@ -110,8 +112,40 @@ impl Trailer {
     /// The GGEP block in the private data.
     #[must_use]
     pub fn ggep(&self) -> Block {
-        let start = self.private.iter().position(|&byte| byte == ggep::MAGIC).unwrap_or(self.private.len());
-        Block::read(&self.private[start..]).map(|(block, _)| block).unwrap_or_default()
+        let before = self.private.len() - self.xml_bytes();
+        let start = self.private[..before].iter().position(|&byte| byte == ggep::MAGIC).unwrap_or(before);
+        Block::read(&self.private[start..before]).map(|(block, _)| block).unwrap_or_default()
+    }
+
+    /// Bytes of the document at the end of the private data, with its NUL.
+    fn xml_bytes(&self) -> usize {
+        match self.open[..] {
+            [_, _, low, high, ..] => usize::from(u16::from_le_bytes([low, high])).min(self.private.len()),
+            _ => 0,
+        }
+    }
+
+    /// The same with a document about the files.
+    #[must_use]
+    pub fn with_xml(self, xml: &str) -> Self {
+        let private = [&self.private[..], b"{plaintext}", xml.as_bytes(), b"\0"].concat();
+        let Ok(length) = u16::try_from(private.len() - self.private.len()) else { return self };
+        let open = [self.open.get(..2).unwrap_or_default(), &length.to_le_bytes()].concat();
+        Self { vendor: self.vendor, open: open.into(), private: private.into() }
+    }
+
+    /// What a document at the end of the private data says of the files, with the place of each.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(usize, Fields)> {
+        let xml = &self.private[self.private.len() - self.xml_bytes()..];
+        let xml = xml.strip_suffix(b"\0").unwrap_or(xml);
+        let plain = match xml.strip_prefix(b"{deflate}") {
+            Some(deflated) => zlib::inflate(deflated, XML_BYTES_MAX).unwrap_or_default(),
+            None => xml.strip_prefix(b"{plaintext}").or_else(|| xml.strip_prefix(b"{}")).unwrap_or(xml).to_vec(),
+        };
+        let Ok(text) = std::str::from_utf8(&plain) else { return Vec::new() };
+        let placed = |fields: Fields| Some((fields.find("index")?.trim().parse().ok()?, fields));
+        Fields::read(text).into_iter().filter_map(placed).collect()
     }
 }
 

@@ -15,6 +15,17 @@ const ALL: u16 = AUDIO | VIDEO | DOCUMENT | IMAGE | WINDOWS | UNIX;
 pub struct Media(u16);
 
 impl Media {
+    /// Music.
+    pub const AUDIO: Self = Self(AUDIO);
+    /// Film.
+    pub const VIDEO: Self = Self(VIDEO);
+    /// Writing.
+    pub const DOCUMENT: Self = Self(DOCUMENT);
+    /// Pictures.
+    pub const IMAGE: Self = Self(IMAGE);
+    /// Programs of any system.
+    pub const PROGRAM: Self = Self(WINDOWS | UNIX);
+
     /// What a query asks for; `None` where it does not say, or asks for something that we have no names for.
     #[must_use]
     pub fn wanted(extensions: &Extensions) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 mod codec;
 mod extensions;
+mod fields;
 pub mod ggep;
 mod guid;
 mod handshake;
@@ -19,6 +20,7 @@ pub mod zlib;
 
 pub use codec::{Codec, read_all};
 pub use extensions::Extensions;
+pub use fields::{Fields, Schema};
 pub use guid::Guid;
 pub use handshake::{Answer, Connect};
 pub use headers::Headers;

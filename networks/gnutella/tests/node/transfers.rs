@@ -149,6 +149,23 @@ fn a_busy_source_is_asked_again_later_on_the_same_connection() {
 }
 
 #[test]
+fn whoever_waits_in_line_asks_no_sooner_than_the_line_allows() {
+    let mut stage = Stage::new(settings(Mode::Flat));
+    let digest = Digest::Sha1(Sha1Digest([7; 20]));
+    let locator =
+        Locator { digests: [digest].into_iter().collect(), size_bytes: Some(1000), name: "blue.ogg".into(), ..Locator::default() };
+    let source = Source { what: What::Locator(locator.write()), peers: vec![Endpoint::Ip("198.51.100.50:6346".parse().unwrap())] };
+    let (_, said) = stage.starts(Operation::Fetch { source, lease: LeaseId(1), share: ShareId(900) });
+    let (conn, peer) = dials(&said)[0].clone();
+    stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
+    stage.table.hears(Input::Leased(LeaseId(1), Ranges::of(0..1000)));
+    let headers = Headers::new().with("X-Queue", "position=2,length=5,limit=4,pollMin=45,pollMax=120");
+    stage.hears(conn, Response::new(503, "Busy", headers, 0).into());
+    assert_eq!(requests(&stage.passes(44)), []);
+    assert_eq!(requests(&stage.passes(3)).len(), 1);
+}
+
+#[test]
 fn whoever_is_pushed_dials_says_who_he_is_and_gives() {
     let mut stage = Stage::new(Settings { listen: None, ..settings(Mode::Leaf) });
     stage.offers("blue.ogg");

@@ -222,3 +222,35 @@ fn a_tree_is_read_as_what_was_written() {
     assert_eq!(read_thex(&bytes), Ok(digests));
     assert!((0..bytes.len() - 3).all(|end| read_thex(&bytes[..end]).is_err()));
 }
+
+/// As LimeWire writes them (specification §8, §9).
+#[test]
+fn documents_about_files_are_read_and_nothing_in_them_expands() {
+    use hexad_gnutella::wire::{Fields, Schema};
+    let xml = "<?xml version=\"1.0\"?><audios xsi:noNamespaceSchemaLocation=\"http://www.limewire.com/schemas/audio.xsd\">\
+               <audio title='A &amp; B' artist=\"&#x42;j&#246;rk\" bitrate=\"128\" index=\"0\"></audio><audio seconds=\"9\" index=\"2\"/></audios>";
+    let read = Fields::read(xml);
+    assert_eq!(read.len(), 2);
+    assert_eq!((read[0].schema, read[0].find("title"), read[0].find("artist")), (Schema::Audio, Some("A & B"), Some("Björk")));
+    assert_eq!((read[0].number("bitrate"), read[1].number("seconds")), (128, 9));
+    let written = Fields::write(&[(None, Fields::new(Schema::Video).with("title", "a<\"&b"))]);
+    assert_eq!(
+        written,
+        "<?xml version=\"1.0\"?><videos xsi:noNamespaceSchemaLocation=\"http://www.limewire.com/schemas/video.xsd\"><video title=\"a&lt;&quot;&amp;b\"/></videos>"
+    );
+    assert_eq!(Fields::read(&written)[0].find("title"), Some("a<\"&b"));
+    for hostile in [
+        "<!DOCTYPE a [<!ENTITY x \"yyyy\">]><audio title=\"&x;\"/>",
+        "<audio title=\"&x;\"/>",
+        "<audio title=\"&#0;\"/>",
+        "<audio title=\"a",
+        "<audio title=\"a<b\"/>",
+        "<audio",
+        "<audio \u{e4}=\"1\"/>",
+    ] {
+        assert_eq!(Fields::read(hostile), [], "{hostile}");
+    }
+    let many = format!("<audio {}/>", "a=\"1\" ".repeat(40));
+    assert_eq!(Fields::read(&many), []);
+    assert_eq!(Fields::read(&"<audio/>".repeat(1000)).len(), 255);
+}

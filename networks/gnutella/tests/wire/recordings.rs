@@ -220,4 +220,8 @@ fn the_tree_of_gtk_gnutella_is_read() {
     let digests = read_thex(&bytes[body..]).unwrap();
     assert_eq!(digests.len(), 12);
     assert_eq!(data_encoding::BASE32_NOPAD.encode(&digests[0]), "HP5MTYNNXORRSKCV3T6CTWVAUJYG3SRKEJFMLYI");
+    // Its nodes fold to its root, so levels are cut and hashed as there.
+    let tree = hexad_content::TigerProof::of_levels(digests[0], 1_500_000, &digests).unwrap();
+    assert_eq!((tree.part_bytes(), tree.hashes().len()), (256 << 10, 6));
+    assert_eq!(tree.levels().concat(), digests);
 }

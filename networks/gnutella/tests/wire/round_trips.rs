@@ -129,6 +129,7 @@ proptest! {
         let _ = Block::read(&[&[0xc3][..], &junk].concat());
         let _ = Packet::read(&junk);
         let _ = hexad_gnutella::wire::thex::read_thex(&junk);
+        let _ = hexad_gnutella::wire::Fields::read(&String::from_utf8_lossy(&junk));
         let _ = Extensions::read(&junk);
     }
 }
