@@ -25,7 +25,7 @@ pub trait Laboratory: Send + Sync {
     /// As [`Self::run`], and when the line cannot be read.
     fn replay(&self, request: LabReplay, hear: &mut dyn FnMut(LabEvent)) -> Result<LabReport, Problem>;
 
-    /// Tests the claims about a network.
+    /// Tests the claims about a network; of a part of the runs, nothing is said.
     ///
     /// # Errors
     /// When there are none, or a run of theirs cannot be run.
@@ -117,10 +117,16 @@ pub struct LabClaimsRequest {
     /// Only these claims; all when empty.
     #[serde(default)]
     pub only: Vec<String>,
-    /// How many threads may run it.
+    /// How many threads may run each run.
     #[serde(default)]
     pub threads: usize,
-    /// Where what was found is kept for a report.
+    /// How many runs at a time.
+    #[serde(default)]
+    pub jobs: usize,
+    /// Only a part of the runs, such as `1/4`: they are kept, and nothing is judged by them alone.
+    #[serde(default)]
+    pub shard: Option<String>,
+    /// Where runs are kept as they end, and found again, and what was found about claims.
     #[serde(default)]
     pub out: Option<PathBuf>,
 }

@@ -35,6 +35,16 @@ Examples:
 What has ended is kept in the folder, and is not run again: a command that was stopped goes on
 where it was. The page is compared/report.html.";
 
+const CLAIMS_EXAMPLES: &str = "\
+Examples:
+  hexad lab claims chord
+  hexad lab claims --full --jobs 2 --out claims
+  parallel hexad lab claims --full --shard {}/4 --out part-{} ::: 1 2 3 4
+  hexad lab merge part-1 part-2 part-3 part-4 --into claims && hexad lab claims --full --out claims
+
+What has ended is kept in the folder, and is not run again: a command that was stopped goes on
+where it was. A part is kept and not judged; the last line finds all parts there and judges them.";
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   hexad lab report compared
@@ -80,6 +90,7 @@ pub enum LabCommand {
         how: HowArgs,
     },
     /// Test what is claimed about a network against its scenarios
+    #[command(after_help = CLAIMS_EXAMPLES)]
     Claims(ClaimsArgs),
     /// Run networks side by side: one world, the same users, files, questions and failures
     #[command(after_help = COMPARE_EXAMPLES)]
@@ -142,7 +153,7 @@ pub struct SweepArgs {
     /// Only this part of the runs, for several machines or processes
     #[arg(long, value_name = "I/N", requires = "out")]
     pub shard: Option<String>,
-    /// Keep every run here as it ends, find it again, and write the report here
+    /// Keep every run here as it ends, find it again, and write here what they come to
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -161,6 +172,9 @@ pub struct RunArgs {
     /// Set a parameter; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
+    /// Of a question: only this part of the runs, for several machines or processes
+    #[arg(long, value_name = "I/N", requires = "out")]
+    pub shard: Option<String>,
     /// What only changes where the outcome goes and how fast it comes
     #[command(flatten)]
     pub how: HowArgs,
@@ -195,12 +209,12 @@ pub struct ClaimsArgs {
     /// Only this claim; may be repeated
     #[arg(long, value_name = "ID")]
     pub only: Vec<String>,
-    /// Run on so many threads; the outcome is the same
+    /// Each run on so many threads; the outcome is the same
     #[arg(long, value_name = "K", default_value_t = 1)]
     pub threads: usize,
-    /// Keep what was found in this folder, for `hexad lab report`
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    /// How runs are carried out
+    #[command(flatten)]
+    pub sweep: SweepArgs,
     /// One JSON object per line on stdout
     #[arg(long)]
     pub json: bool,
@@ -220,8 +234,12 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             if given.nodes.is_some() || given.seed.is_some() || !given.set.is_empty() {
                 return Err(Problem::new("a question says all that is set in its file").hint("change the file"));
             }
-            let HowArgs { threads, out, json } = given.how;
-            compare(&laboratory, LabCompareRequest { question: Some(text), jobs: threads, out, ..LabCompareRequest::default() }, json)
+            let (HowArgs { threads, out, json }, shard) = (given.how, given.shard);
+            compare(
+                &laboratory,
+                LabCompareRequest { question: Some(text), jobs: threads, shard, out, ..LabCompareRequest::default() },
+                json,
+            )
         }
         LabCommand::Compare(given) => {
             let CompareArgs { nodes, sizes, networks, seeds, set, sweep: SweepArgs { jobs, shard, out }, json } = given;
@@ -246,6 +264,8 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             eprintln!("copied {copied} files into {}", into.display());
             Ok(())
         }
+        LabCommand::Run(RunArgs { shard: Some(_), name, .. }) => Err(Problem::new(format!("{name} is one run, and has no parts"))
+            .hint("a question in a .toml file has, and compare and claims have")),
         LabCommand::Run(given) => {
             let mut set: BTreeMap<String, String> = given.set.into_iter().collect();
             set.extend(given.nodes.map(|nodes| ("nodes".into(), nodes)));
@@ -270,11 +290,16 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             Ok(())
         }
         LabCommand::Claims(given) => {
-            let ClaimsArgs { about, full, seeds, only, threads, out, json } = given;
+            let ClaimsArgs { about, full, seeds, only, threads, sweep: SweepArgs { jobs, shard, out }, json } = given;
+            let is_part = shard.is_some();
+            let request = LabClaimsRequest { about, full, seeds, only, threads, jobs, shard, out };
             let mut screen = Screen::new();
-            let verdicts =
-                laboratory.test_claims(LabClaimsRequest { about, full, seeds, only, threads, out }, &mut |event| screen.show(&event));
+            let verdicts = laboratory.test_claims(request, &mut |event| screen.show(&event));
             screen.close();
+            if is_part {
+                // Nothing is judged by a part of the seeds.
+                return verdicts.map(drop);
+            }
             show_verdicts(&verdicts?, json)
         }
     }

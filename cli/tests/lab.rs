@@ -50,7 +50,7 @@ fn a_script_can_read_what_a_run_came_to() {
 #[test]
 fn what_the_lab_cannot_do_is_one_sentence_and_a_hint() {
     let home = TempDir::new().expect("a temporary folder");
-    let lines: [&[&str]; 11] = [
+    let lines: [&[&str]; 13] = [
         &["lab", "run", "lab/nothing"],
         &["lab", "run", "lab/hops", "--set", "tokens=1"],
         &["lab", "run", "lab/hops", "--nodes", "many"],
@@ -59,6 +59,8 @@ fn what_the_lab_cannot_do_is_one_sentence_and_a_hint() {
         &["lab", "claims", "zebra"],
         &["lab", "compare", "--networks", "zebra"],
         &["lab", "compare", "--shard", "5/4", "--out", "part"],
+        &["lab", "claims", "--shard", "5/4", "--out", "part"],
+        &["lab", "run", "lab/hops", "--shard", "1/2", "--out", "part"],
         &["lab", "report", "."],
         &["lab", "merge", "nowhere", "--into", "somewhere"],
         &["lab", "run", "no-such-question.toml"],
@@ -115,6 +117,30 @@ fn shards_of_a_comparison_make_the_same_report_as_one_run() {
     let again = run(home.path(), command(&["--out", "whole"]));
     assert!(again.ok && again.err.matches("was there").count() == 4, "{}", again.err);
     assert_eq!(again.out, whole.out);
+}
+
+#[test]
+fn parts_of_claims_are_judged_together_as_if_they_were_one() {
+    let home = TempDir::new().expect("a temporary folder");
+    let command =
+        |last: &[&'static str]| ["lab", "claims", "napster/scale", "--seeds", "3"].iter().chain(last).copied().collect::<Vec<_>>();
+    let whole = run(home.path(), command(&["--out", "whole", "--jobs", "2"]));
+    assert!(whole.ok && whole.err.contains("[3/3]") && whole.out.contains("holds"), "{}{}", whole.out, whole.err);
+    for (shard, folder) in [("1/2", "part-1"), ("2/2", "part-2")] {
+        let part = run(home.path(), command(&["--shard", shard, "--out", folder]));
+        assert!(part.ok, "{}", part.err);
+        assert_eq!(part.out, "", "nothing is judged by a part");
+    }
+    let merged = run(home.path(), ["lab", "merge", "part-1", "part-2", "--into", "merged"]);
+    assert!(merged.ok && merged.err.contains("copied 3 files"), "{}", merged.err);
+    let judged = run(home.path(), command(&["--out", "merged"]));
+    assert_eq!(judged.err.matches("was there").count(), 3, "{}", judged.err);
+    assert_eq!(judged.out, whole.out);
+    // What the runs draw stands in the report behind the verdicts, and they are no scenarios of their own there.
+    let told = run(home.path(), ["lab", "report", "merged"]);
+    assert!(told.ok && told.out.contains("merged/claims.csv"), "{}{}", told.out, told.err);
+    let page = std::fs::read_to_string(home.path().join("merged/report.md")).expect("a report");
+    assert!(!page.contains("Scenario napster/scale"), "{page}");
 }
 
 #[test]

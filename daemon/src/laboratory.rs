@@ -6,8 +6,9 @@ use hexad_api::{
     LabCell, LabClaimsRequest, LabColumn, LabCompareRequest, LabComparison, LabEvent, LabParameter, LabPhase, LabReplay, LabReport,
     LabRequest, LabScenario, LabTable, LabVerdict, Laboratory, Problem,
 };
-use hexad_lab::comparison::{self, Done, Plan, Question, Shard};
+use hexad_lab::comparison::{self, Plan, Question};
 use hexad_lab::scenarios::{SCENARIOS, claims_of};
+use hexad_lab::sweep::{self, Done, Shard};
 use hexad_lab::{Cell, Finding, Line, Run, Scenario, Size, Table, Verdict, claims};
 
 /// Runs the scenarios that the lab names.
@@ -53,12 +54,19 @@ impl Laboratory for Lab {
             return Err(Problem::new(format!("there is no claim to test about '{}'", request.about)).hint(known));
         }
         let size = if request.full { Size::Full } else { Size::Small };
+        let shard = shard_of(request.shard.as_deref())?;
+        let jobs = hexad_lab::claim_jobs(&scenarios, size, request.seeds, request.threads.max(1)).map_err(Problem::new)?;
+        let swept = sweep::sweep(&jobs, shard, request.out.as_deref(), request.jobs, |done| hear(job(done))).map_err(halted)?;
+        if shard != Shard::WHOLE {
+            return swept.failed.into_iter().next().map_or(Ok(Vec::new()), |(_, why)| Err(halted(why)));
+        }
         let (mut verdicts, mut kept) = (Vec::new(), Vec::new());
         for scenario in scenarios {
             let source = |id: &str| scenario.claims.iter().find(|claim| claim.id == id).map_or("", |claim| claim.source);
             let first = verdicts.len();
             let mut line = String::new();
-            match hexad_lab::test_claims(scenario, size, request.seeds, request.threads.max(1), &mut Ear(hear)) {
+            let failed = swept.failed.iter().find(|(name, _)| *name == scenario.name);
+            match failed.map_or_else(|| hexad_lab::judge(scenario, &swept.runs), |(_, why)| Err(why.clone())) {
                 Ok(report) => {
                     let spoken = report.verdicts.iter().filter(|verdict| wanted(verdict.claim));
                     verdicts.extend(spoken.map(|verdict| judged(verdict, source(verdict.claim))));
@@ -73,8 +81,7 @@ impl Laboratory for Lab {
                     verdicts.extend(silent.map(|id| unmeasured(id, source(id), "the scenario found nothing about it".into(), false)));
                     line = report.lines.into_iter().next().unwrap_or_default();
                 }
-                Err(wrong) => {
-                    let why = format!("{} could not be run: {wrong}", scenario.name);
+                Err(why) => {
                     let ids = scenario.claims.iter().filter(|claim| wanted(claim.id));
                     verdicts.extend(ids.map(|claim| unmeasured(claim.id, claim.source, why.clone(), false)));
                 }
@@ -108,19 +115,12 @@ impl Laboratory for Lab {
             |question| question.plan.clone(),
         );
         let jobs = plan.jobs().map_err(|wrong| Problem::new(wrong).hint("`hexad lab list compare/chord` says what can be set"))?;
-        let shard: Shard = request
-            .shard
-            .as_deref()
-            .map_or(Ok(Shard::WHOLE), str::parse)
-            .map_err(|wrong| Problem::new(wrong).hint("of four parts write 1/4, 2/4, 3/4 and 4/4"))?;
-        let heard = |done: Done| {
-            let Done { line, kept, wall_s, done, of, left_s } = done;
-            hear(LabEvent::Job { line, kept, wall_s, done, of, left_s });
-        };
-        let runs = comparison::sweep(&jobs, shard, request.out.as_deref(), request.jobs, heard).map_err(|wrong| {
-            Problem::new(wrong).hint("what had ended by then is kept where --out was given; the same command goes on from there")
-        })?;
-        let mut comparison = comparison::compare(&runs);
+        let shard = shard_of(request.shard.as_deref())?;
+        let swept = sweep::sweep(&jobs, shard, request.out.as_deref(), request.jobs, |done| hear(job(done))).map_err(halted)?;
+        if let Some((_, why)) = swept.failed.into_iter().next() {
+            return Err(halted(why));
+        }
+        let mut comparison = comparison::compare(&swept.runs);
         if let Some(question) = &question {
             comparison = question.show(comparison);
         }
@@ -146,8 +146,21 @@ impl Laboratory for Lab {
     }
 
     fn merge(&self, from: &[PathBuf], into: &Path) -> Result<usize, Problem> {
-        comparison::merge(from, into).map_err(|wrong| Problem::new(wrong).hint("give the folders that shards have written"))
+        sweep::merge(from, into).map_err(|wrong| Problem::new(wrong).hint("give the folders that shards have written"))
     }
+}
+
+fn shard_of(given: Option<&str>) -> Result<Shard, Problem> {
+    let shard = given.map_or(Ok(Shard::WHOLE), str::parse);
+    shard.map_err(|wrong: String| Problem::new(wrong).hint("of four parts write 1/4, 2/4, 3/4 and 4/4"))
+}
+
+fn job(Done { line, kept, wall_s, done, of, left_s }: Done) -> LabEvent {
+    LabEvent::Job { line, kept, wall_s, done, of, left_s }
+}
+
+fn halted(wrong: String) -> Problem {
+    Problem::new(wrong).hint("what had ended by then is kept where --out was given; the same command goes on from there")
 }
 
 fn unwritable(wrong: String) -> Problem {
@@ -278,7 +291,7 @@ fn tabled(table: Table) -> LabTable {
 fn found(finding: &Finding) -> LabVerdict {
     let (expected, tolerance) = finding.expected.words();
     LabVerdict {
-        claim: finding.claim.into(),
+        claim: finding.claim.to_string(),
         source: String::new(),
         row: finding.row.clone(),
         expected,
@@ -290,7 +303,7 @@ fn found(finding: &Finding) -> LabVerdict {
         seeds: 1,
         holds: finding.holds(),
         absent: false,
-        from_memory: is_from_memory(finding.claim),
+        from_memory: is_from_memory(&finding.claim),
         remarks: Vec::new(),
     }
 }

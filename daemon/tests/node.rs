@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use common::{Home, await_that, kazaa_founder, quiet_bittorrent};
 use hexad_api::ProblemKind;
 use hexad_api::node::{
-    Change, Daemon, DownloadQuery, DownloadState, LibraryQuery, NetworkState, NewDownload, NewSearch, OverlayKind, SearchState, ShareState,
+    Change, Daemon, DownloadQuery, DownloadState, LibraryQuery, Neighbour, NetworkState, NewDownload, NewSearch, OverlayKind, SearchState,
+    ShareState,
 };
 use hexad_daemon::open_node;
 
@@ -130,6 +131,31 @@ fn a_file_is_shared_found_by_words_fetched_and_still_there_after_a_restart() {
     assert_eq!(bob.downloads(&DownloadQuery::default()).total, 0);
     assert!(Path::new(&path).exists(), "the file stays");
     alice.close();
+}
+
+#[test]
+fn an_overlay_is_shown_with_who_is_whose_neighbour_where_and_how_far_away() {
+    let (alice_home, bob_home) = (Home::new(), Home::new());
+    let joined = ["chord", "kazaa"];
+    let alice = open_node(alice_home.settings(vec![common::chord(&[]), kazaa_founder()], &joined)).expect("a node");
+    let doors = joined.map(|name| common::door(&*alice, name));
+    let networks = vec![common::chord(&doors[..1]), common::kazaa(&doors[1])];
+    let bob = open_node(bob_home.settings(networks, &joined)).expect("a node");
+    for (name, kind, role, door) in
+        [("chord", OverlayKind::Ring, "successor", &doors[0]), ("kazaa", OverlayKind::Tiers, "supernode", &doors[1])]
+    {
+        await_that(&format!("the {role} on {name} to be measured"), || {
+            let Some(overlay) = bob.network(name).expect("a network").overlay else { return false };
+            let is_there = |peer: &Neighbour| peer.address.as_ref() == Some(door) && peer.latency_ms.is_some();
+            overlay.kind == kind && overlay.peers.iter().any(|peer| is_there(peer) && ["predecessor", role].contains(&peer.role.as_str()))
+        });
+    }
+    // On the ring all know where they stand; among tiers there is no such place.
+    let places = |name: &str| {
+        let overlay = bob.network(name).expect("a network").overlay.expect("it was there");
+        overlay.me.place.is_some() && overlay.peers.iter().all(|peer| peer.place.is_some())
+    };
+    assert!(places("chord") && !places("kazaa"));
 }
 
 #[test]

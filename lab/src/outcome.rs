@@ -1,5 +1,7 @@
 //! What a run came to: tables, plots, and findings about claims.
 
+use std::borrow::Cow;
+
 use hexad_core::{Network, Span, Time};
 use serde::{Deserialize, Serialize};
 
@@ -43,21 +45,48 @@ impl Outcome {
 
     /// Says what was found about a claim.
     pub fn find(&mut self, claim: &'static str, row: impl Into<String>, expected: Expected, measured: f64) {
-        self.findings.push(Finding { claim, row: row.into(), expected, measured });
+        self.findings.push(Finding { claim: claim.into(), row: row.into(), expected, measured });
     }
 }
 
 /// One figure that a claim is about.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The claim's id.
-    pub claim: &'static str,
+    pub claim: Cow<'static, str>,
     /// Which of its figures, with its unit; the same for every seed.
     pub row: String,
     /// What it ought to be.
     pub expected: Expected,
     /// What it is.
+    #[serde(with = "any_number")]
     pub measured: f64,
+}
+
+/// Numbers as JSON has them, and as words where it has none for them.
+mod any_number {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Word(String),
+        Nothing,
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+    pub(super) fn serialize<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+        if number.is_finite() { to.serialize_f64(*number) } else { to.collect_str(number) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Number(number) => Ok(number),
+            Written::Word(word) => word.parse().map_err(serde::de::Error::custom),
+            Written::Nothing => Ok(f64::NAN),
+        }
+    }
 }
 
 impl Finding {
@@ -69,7 +98,7 @@ impl Finding {
 }
 
 /// What a figure ought to be.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expected {
     /// About this, at most so much away.
@@ -165,13 +194,7 @@ impl Table {
 
     /// The same with rows for columns: what was the first column is the head.
     pub(crate) fn turned(&self) -> Self {
-        let word = |cell: &Cell| match cell {
-            Cell::Text(text) => text.clone(),
-            Cell::Count(count) => count.to_string(),
-            Cell::Number(number) => figure(*number),
-            Cell::Empty => String::new(),
-        };
-        let heads = std::iter::once(String::new()).chain(self.rows.iter().filter_map(|row| row.first().map(word)));
+        let heads = std::iter::once(String::new()).chain(self.rows.iter().filter_map(|row| row.first().map(Cell::words)));
         let columns = heads.map(|name| Column { name, unit: String::new() }).collect();
         let rows = self.columns.iter().enumerate().skip(1).map(|(at, column)| {
             let cells = self.rows.iter().map(|row| row.get(at).cloned().unwrap_or(Cell::Empty));
@@ -219,6 +242,27 @@ pub enum Cell {
     Text(String),
     /// Nothing to be said here.
     Empty,
+}
+
+impl Cell {
+    /// For people: as many digits as a reader wants, and a dash where nothing is to be said.
+    pub(crate) fn words(&self) -> String {
+        self.written(figure, "–")
+    }
+
+    /// For programs: all digits, and nothing for nothing.
+    pub(crate) fn exact(&self) -> String {
+        self.written(|number| number.to_string(), "")
+    }
+
+    fn written(&self, number: impl Fn(f64) -> String, nothing: &str) -> String {
+        match self {
+            Self::Count(count) => count.to_string(),
+            Self::Number(given) => number(*given),
+            Self::Text(text) => text.clone(),
+            Self::Empty => nothing.into(),
+        }
+    }
 }
 
 impl From<u64> for Cell {
@@ -281,6 +325,9 @@ pub struct Axis {
     pub unit: String,
     /// In powers of ten (or two); only values above zero are shown.
     pub logarithmic: bool,
+    /// What stands at 1, 2, 3 … where that is no number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 impl Axis {
@@ -288,19 +335,23 @@ impl Axis {
     pub(crate) fn words(&self) -> String {
         with_unit(&self.label, &self.unit)
     }
-}
 
-impl Axis {
     /// An axis in equal steps.
     #[must_use]
     pub fn linear(label: &str, unit: &str) -> Self {
-        Self { label: label.into(), unit: unit.into(), logarithmic: false }
+        Self { label: label.into(), unit: unit.into(), logarithmic: false, names: Vec::new() }
+    }
+
+    /// An axis on which things stand side by side, the first at 1.
+    #[must_use]
+    pub fn of_names<'a>(label: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { names: names.into_iter().map(str::to_owned).collect(), ..Self::linear(label, "") }
     }
 
     /// An axis in powers.
     #[must_use]
     pub fn logarithmic(label: &str, unit: &str) -> Self {
-        Self { label: label.into(), unit: unit.into(), logarithmic: true }
+        Self { label: label.into(), unit: unit.into(), logarithmic: true, names: Vec::new() }
     }
 }
 
@@ -313,6 +364,9 @@ pub struct Series {
     pub style: Style,
     /// From left to right.
     pub points: Vec<(f64, f64)>,
+    /// How far the true value of each point may be away, across and up, with 95 %; as many as points, or none where there is one seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spread: Vec<(f64, f64)>,
 }
 
 /// How a curve is drawn.
@@ -338,7 +392,16 @@ impl Plot {
 
     /// Adds a curve; points that are not finite are left out.
     pub fn add(&mut self, name: impl Into<String>, style: Style, points: impl IntoIterator<Item = (f64, f64)>) {
-        let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
-        self.series.push(Series { name: name.into(), style, points });
+        self.add_spread(name, style, points.into_iter().map(|point| (point, (0.0, 0.0))));
+    }
+
+    /// The same with points and how far away from them the true values may be, across and up.
+    pub fn add_spread(&mut self, name: impl Into<String>, style: Style, points: impl IntoIterator<Item = ((f64, f64), (f64, f64))>) {
+        let finite = points.into_iter().filter(|((x, y), _)| x.is_finite() && y.is_finite());
+        let (points, mut spread): (Vec<_>, Vec<_>) = finite.unzip();
+        if spread.iter().all(|&away| away == (0.0, 0.0)) {
+            spread.clear();
+        }
+        self.series.push(Series { name: name.into(), style, points, spread });
     }
 }

@@ -11,7 +11,7 @@ use hexad_core::{Door, Endpoint, Failure, What};
 use hexad_driver::host::HostConfig;
 
 use super::keyed::{Wanted, shown};
-use super::overlay::{me, neighbour, on_circle, overlay};
+use super::overlay::{at_distance, me, neighbour, on_circle, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 
 const NAME: &str = "chord";
@@ -112,7 +112,11 @@ fn ring(status: &Status<Endpoint>) -> Overlay {
     let Some(ring) = status.rings.first() else { return overlay(OverlayKind::Ring, me(at, None), []) };
     let roles = [("predecessor", ring.prdc.as_slice()), ("successor", &ring.succ), ("finger", &ring.fingers)];
     let peers = roles.into_iter().flat_map(|(role, contacts)| {
-        contacts.iter().map(move |contact| neighbour(&contact.addr().to_endpoint(), role, place(contact.id().to_key())))
+        contacts.iter().map(move |contact| {
+            let at = contact.addr().to_endpoint();
+            let round_trip = status.round_trips.get(&at).copied();
+            at_distance(neighbour(&at, role, place(contact.id().to_key())), round_trip)
+        })
     });
     overlay(OverlayKind::Ring, me(at, place(ring.me.id().to_key())), peers)
 }

@@ -10,7 +10,7 @@ use hexad_driver::host::HostConfig;
 use hexad_kazaa::{Kazaa, Reply, Request, Settings, Switch, doors};
 
 use super::keyed::{Wanted, shown};
-use super::overlay::{me, neighbour, overlay};
+use super::overlay::{at_distance, me, neighbour, overlay};
 use super::{InSession, Plan, ReplyOf, RequestOf, Standing, Told, Wish};
 
 const NAME: &str = "kazaa";
@@ -76,6 +76,7 @@ impl InSession for Kazaa<Endpoint> {
 /// Those above us, those beside us, and those below us.
 fn tiers(standing: &hexad_kazaa::Standing<Endpoint>) -> Overlay {
     let roles = [("supernode", &standing.parents), ("supernode", &standing.link_addrs), ("leaf", &standing.leaf_addrs)];
-    let peers = roles.into_iter().flat_map(|(role, addrs)| addrs.iter().map(move |at| neighbour(at, role, None)));
+    let trip = |at: &Endpoint| standing.round_trips.iter().find(|(peer, _)| peer == at).map(|&(_, trip)| trip);
+    let peers = roles.into_iter().flat_map(|(role, addrs)| addrs.iter().map(move |at| at_distance(neighbour(at, role, None), trip(at))));
     overlay(OverlayKind::Tiers, me(standing.addr.as_ref(), None), peers)
 }

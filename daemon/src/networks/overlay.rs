@@ -1,7 +1,7 @@
 //! Who is whose neighbour, in words that all networks have: what a page draws.
 
 use hexad_api::node::{Neighbour, Overlay, OverlayKind};
-use hexad_core::Endpoint;
+use hexad_core::{Endpoint, Span};
 
 /// Neighbours of one overlay at most.
 const PEERS_MAX: usize = 200;
@@ -35,6 +35,12 @@ pub(super) fn neighbour(at: &Endpoint, role: &str, place: Option<f64>) -> Neighb
         None => address.clone(),
     };
     Neighbour { id, address: Some(address), role: role.to_owned(), place, latency_ms: None }
+}
+
+/// The same, so far away by round trip, where that was measured.
+pub(super) fn at_distance(neighbour: Neighbour, round_trip: Option<Span>) -> Neighbour {
+    let millis = |span: Span| u64::try_from((span.as_micros() + 500) / 1000).unwrap_or(u64::MAX);
+    Neighbour { latency_ms: round_trip.map(millis), ..neighbour }
 }
 
 /// A place on a circle of 2^64, from 0 to 1.

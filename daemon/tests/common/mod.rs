@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hexad_api::node::{Daemon, NetworkState};
-use hexad_api::{BittorrentSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NetworkSettings, Settings, Supernode};
+use hexad_api::{BittorrentSettings, ChordSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NetworkSettings, Settings, Supernode};
 use hexad_daemon::NodeSettings;
 use tempfile::TempDir;
 
@@ -62,6 +62,11 @@ pub fn kazaa(door: &str) -> NetworkSettings {
     let settings =
         KazaaSettings { listen: loopback(), bootstrap: vec![door.to_owned()], supernode: Supernode::Never, ..KazaaSettings::default() };
     NetworkSettings::Kazaa(settings)
+}
+
+/// A node of the ring in which those are; the first of a ring of its own, where there are none.
+pub fn chord(bootstrap: &[String]) -> NetworkSettings {
+    NetworkSettings::Chord(ChordSettings { listen: loopback(), bootstrap: bootstrap.to_vec(), found: bootstrap.is_empty() })
 }
 
 /// A host of Gnutella that begins with these.

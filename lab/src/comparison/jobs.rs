@@ -1,7 +1,7 @@
 //! Which runs a comparison is made of.
 
-use crate::line::Line;
-use crate::scenario::{Params, Scenario};
+use crate::scenario::Scenario;
+use crate::sweep::{Job, in_order};
 
 use super::PREFIX;
 
@@ -20,58 +20,6 @@ pub struct Plan {
     pub first_seed: u64,
     /// What is set for all of them.
     pub set: Vec<(String, String)>,
-}
-
-/// One run.
-#[derive(Clone)]
-pub struct Job {
-    /// Which scenario.
-    pub scenario: &'static Scenario,
-    /// With what.
-    pub params: Params,
-    /// Where what it came to is kept: the name of a file without its end.
-    pub name: String,
-    /// About how much it takes, compared with others.
-    pub weight: f64,
-}
-
-impl Job {
-    /// The line that runs it, without a digest.
-    #[must_use]
-    pub fn line(&self) -> String {
-        Line::of(self.scenario.name, &self.params, None).to_string()
-    }
-}
-
-/// Every n-th job, beginning with the i-th.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 1.
-    pub number: u32,
-    /// How many there are.
-    pub of: u32,
-}
-
-impl Shard {
-    /// All of it.
-    pub const WHOLE: Self = Self { number: 1, of: 1 };
-
-    /// Whether the job of that number, from 0, is in it.
-    #[must_use]
-    pub fn has(self, job: usize) -> bool {
-        job % self.of.max(1) as usize + 1 == self.number as usize
-    }
-}
-
-impl std::str::FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected a part of a whole such as 1/4, came '{text}'");
-        let (number, of) = text.split_once('/').ok_or_else(wrong)?;
-        let shard = Self { number: number.parse().map_err(|_| wrong())?, of: of.parse().map_err(|_| wrong())? };
-        if shard.number == 0 || shard.number > shard.of { Err(wrong()) } else { Ok(shard) }
-    }
 }
 
 /// The least number of users of a ladder.
@@ -120,8 +68,7 @@ impl Plan {
                 }
             }
         }
-        jobs.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
-        Ok(jobs)
+        Ok(in_order(jobs))
     }
 }
 
@@ -162,17 +109,6 @@ mod tests {
         assert_eq!(ladder(1000), [100, 300, 1000]);
         assert_eq!(ladder(100_000), [100, 300, 1000, 3000, 10_000, 30_000, 100_000]);
         assert_eq!(ladder(50), [50]);
-    }
-
-    #[test]
-    fn shards_have_every_job_once() {
-        let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].iter().map(|text| text.parse().unwrap()).collect();
-        for job in 0..10 {
-            assert_eq!(shards.iter().filter(|shard| shard.has(job)).count(), 1);
-        }
-        for wrong in ["", "0/3", "4/3", "a/b", "3"] {
-            assert!(wrong.parse::<Shard>().is_err());
-        }
     }
 
     #[test]

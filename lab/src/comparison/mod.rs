@@ -4,18 +4,14 @@
 mod curves;
 mod jobs;
 mod question;
-mod sweep;
 mod tables;
-
-use hexad_core::Map;
 
 use crate::dice::mix;
 use crate::outcome::{Cell, Plot, Table};
 use crate::outputs::Stored;
 
-pub use jobs::{Job, Plan, Shard};
+pub use jobs::Plan;
 pub use question::{EXAMPLES, Question};
-pub use sweep::{Done, merge, sweep};
 
 /// What the runs came to together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,7 +84,7 @@ struct Runs<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Over {
     mean: f64,
-    /// With 95 % the true mean is at most so far away; 0 for one seed.
+    /// With 95 % the true mean is at most so far away; 0 for one seed, and where all seeds came to the same.
     interval: f64,
 }
 
@@ -125,26 +121,22 @@ impl<'a> Runs<'a> {
         over(runs.filter_map(|run| value(run, figure)).collect())
     }
 
-    /// Rows of a table with so many users: its first cell, and the means of the others over seeds, in the order in which they come.
-    fn rows(&self, name: &str, size: u32, table: &str) -> Vec<(Cell, Vec<f64>)> {
-        let mut keys: Vec<Cell> = Vec::new();
-        let mut sums: Map<usize, (Vec<f64>, f64)> = Map::new();
+    /// Rows of a table with so many users: its first cell, and the others over seeds, in the order in which they come.
+    fn rows(&self, name: &str, size: u32, table: &str) -> Vec<(Cell, Vec<Option<Over>>)> {
+        let mut rows: Vec<(Cell, Vec<Vec<f64>>)> = Vec::new();
         for run in self.of_network(name).filter(|run| users(run) == Some(size)) {
             for row in run.tables.iter().filter(|given| given.name == table).flat_map(|given| &given.rows) {
                 let Some((key, cells)) = row.split_first() else { continue };
-                let at = keys.iter().position(|known| same(known, key)).unwrap_or_else(|| {
-                    keys.push(key.clone());
-                    keys.len() - 1
+                let at = rows.iter().position(|(known, _)| same(known, key)).unwrap_or_else(|| {
+                    rows.push((key.clone(), vec![Vec::new(); cells.len()]));
+                    rows.len() - 1
                 });
-                let (sum, count) = sums.entry(at).or_insert_with(|| (vec![0.0; cells.len()], 0.0));
-                for (sum, cell) in sum.iter_mut().zip(cells) {
-                    *sum += number(cell).unwrap_or(f64::NAN);
+                for (values, cell) in rows[at].1.iter_mut().zip(cells) {
+                    values.extend(number(cell));
                 }
-                *count += 1.0;
             }
         }
-        let mean = |(sum, count): (Vec<f64>, f64)| sum.into_iter().map(|sum| sum / count).collect();
-        keys.into_iter().enumerate().filter_map(|(at, key)| Some((key, mean(sums.remove(&at)?)))).collect()
+        rows.into_iter().map(|(key, columns)| (key, columns.into_iter().map(over).collect())).collect()
     }
 }
 
@@ -178,5 +170,7 @@ fn over(values: Vec<f64>) -> Option<Over> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    Some(Over { mean, interval: crate::run::student(values.len()) * (variance / count).sqrt() })
+    let interval = crate::trial::student(values.len()) * (variance / count).sqrt();
+    // What is left of sums of equal numbers is no interval.
+    Some(Over { mean, interval: if interval > mean.abs() * 1e-9 { interval } else { 0.0 } })
 }

@@ -1,6 +1,7 @@
 //! The tables that runs of the common world make together.
 
 use super::{Over, Runs};
+use crate::fit::Fit;
 use crate::outcome::{Cell, Table, figure};
 
 /// What the document and the designs' papers lead one to expect, in words: claims.md A.
@@ -77,11 +78,11 @@ pub(super) fn all(runs: &Runs<'_>) -> Vec<Table> {
     vec![main(runs), expected(runs), slopes(runs), seldom(runs), raw(runs)]
 }
 
-/// A mean with its interval, where there is more of one than what is left of sums of equal numbers.
+/// A mean with its interval, where there is one.
 fn said(over: Option<Over>) -> Cell {
     match over {
         None => Cell::Empty,
-        Some(Over { mean, interval }) if interval > mean.abs() * 1e-9 => with_interval(mean, interval).into(),
+        Some(Over { mean, interval }) if interval > 0.0 => with_interval(mean, interval).into(),
         Some(Over { mean, .. }) => mean.into(),
     }
 }
@@ -165,14 +166,19 @@ fn slopes(runs: &Runs<'_>) -> Table {
         };
         let exponent = |row: &str| -> Cell {
             let logs: Vec<(f64, f64)> = points(row).into_iter().filter(|(_, y)| *y > 0.0).map(|(x, y)| (x.ln(), y.ln())).collect();
-            if logs.len() < 2 { Cell::Empty } else { line(&logs).0.into() }
+            if logs.len() < 2 { Cell::Empty } else { Fit::of(&logs).slope.into() }
         };
         let logarithmic: Vec<(f64, f64)> = points("messages of a search").into_iter().map(|(x, y)| (x.ln(), y)).collect();
+        let explained = match Fit::of(&logarithmic).explained {
+            _ if logarithmic.len() < 3 => Cell::Empty,
+            Some(share) => share.into(),
+            None => "no variation".into(),
+        };
         table.rows.push(vec![
             (*name).into(),
             sizes.len().into(),
             exponent("messages of a search"),
-            if logarithmic.len() < 3 { Cell::Empty } else { line(&logarithmic).1.into() },
+            explained,
             exponent("indexes consulted by a search"),
             exponent("bytes of state of a user"),
             exponent("messages at a newcomer in two windows"),
@@ -189,16 +195,16 @@ fn seldom(runs: &Runs<'_>) -> Table {
     for name in &runs.networks {
         let size = runs.largest(name);
         for (mean, row) in runs.rows(name, size, "churn") {
-            let words = format!("sessions of {} s", text(&mean));
-            table.row([(*name).into(), words.into(), row[0].into(), Cell::Empty, row[1].into()]);
+            let words = format!("sessions of {} s", mean.words());
+            table.row([(*name).into(), words.into(), said(row[0]), Cell::Empty, said(row[1])]);
         }
         for (gone, row) in runs.rows(name, size, "failures") {
-            let words = format!("{} of users gone", text(&gone));
-            table.row([(*name).into(), words.into(), row[0].into(), row[1].into(), Cell::Empty]);
+            let words = format!("{} of users gone", gone.words());
+            table.row([(*name).into(), words.into(), said(row[0]), said(row[1]), Cell::Empty]);
         }
         for (how, row) in runs.rows(name, size, "attacks") {
-            let words = format!("the first {} {} killed", figure(row[0]), text(&how));
-            table.row([(*name).into(), words.into(), row[1].into(), row[2].into(), Cell::Empty]);
+            let words = format!("the first {} {} killed", figure(row[0].map_or(0.0, |killed| killed.mean)), how.words());
+            table.row([(*name).into(), words.into(), said(row[1]), said(row[2]), Cell::Empty]);
         }
     }
     table
@@ -222,29 +228,6 @@ fn raw(runs: &Runs<'_>) -> Table {
     table
 }
 
-pub(super) fn text(cell: &Cell) -> String {
-    match cell {
-        Cell::Text(text) => text.clone(),
-        other => super::number(other).map(figure).unwrap_or_default(),
-    }
-}
-
-/// Slope, and how much of the variation a straight line explains.
-pub(super) fn line(points: &[(f64, f64)]) -> (f64, f64) {
-    let count = points.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-    for point in points {
-        let (dx, dy) = (point.0 - x, point.1 - y);
-        (xx, xy, yy) = (xx + dx * dx, xy + dx * dy, yy + dy * dy);
-    }
-    // What is left of sums of equal numbers is no variation.
-    let yy = if yy > count * y * y * 1e-20 { yy } else { 0.0 };
-    let xy = if yy > 0.0 { xy } else { 0.0 };
-    (if xx > 0.0 { xy / xx } else { 0.0 }, if xx > 0.0 && yy > 0.0 { xy * xy / (xx * yy) } else { 1.0 })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,13 +241,8 @@ mod tests {
 
     #[test]
     fn what_sums_leave_over_is_no_interval() {
-        assert_eq!(said(Some(Over { mean: 60.5, interval: 1e-13 })), Cell::Number(60.5));
+        let third = super::super::over(vec![0.1 + 0.2, 0.3, 0.3]);
+        assert!(matches!(said(third), Cell::Number(_)), "{third:?}");
         assert_eq!(said(Some(Over { mean: 6.92, interval: 0.4449 })), "6.92 ±0.44".into());
-    }
-
-    #[test]
-    fn equal_numbers_have_no_slope() {
-        let third = 1.0 / 3.0;
-        assert_eq!(line(&[(0.1, third), (0.7, third), (1.3, third)]), (0.0, 1.0));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::report::{Block, Report, claims_table};
 use super::svg;
-use crate::outcome::{Cell, Table, figure};
+use crate::outcome::{Cell, Table};
 
 const STYLE: &str = "\
 body{font:16px/1.55 Georgia,'Times New Roman',serif;color:#222;background:#fff;max-width:62rem;margin:2rem auto;padding:0 1rem}
@@ -103,12 +103,8 @@ fn table(page: &mut String, given: &Table, class: impl Fn(&[Cell]) -> &'static s
     for row in &given.rows {
         let _ = write!(page, "<tr{}>", class(row));
         for (at, cell) in row.iter().enumerate() {
-            let _ = match cell {
-                Cell::Count(count) => write!(page, "<td class=\"n\">{count}</td>"),
-                Cell::Number(number) => write!(page, "<td class=\"n\">{}</td>", figure(*number)),
-                Cell::Text(text) => write!(page, "<td{}>{}</td>", class_of(at), safe(text)),
-                Cell::Empty => write!(page, "<td class=\"n\">–</td>"),
-            };
+            let class = if matches!(cell, Cell::Text(_)) { class_of(at) } else { " class=\"n\"" };
+            let _ = write!(page, "<td{class}>{}</td>", safe(&cell.words()));
         }
         page.push_str("</tr>\n");
     }

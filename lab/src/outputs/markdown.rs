@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{Block, Report, claims_table};
-use crate::outcome::{Cell, Column, Table, figure};
+use crate::outcome::{Cell, Column, Table};
 
 pub(super) fn text(report: &Report) -> String {
     let mut text = format!("# {}\n", report.title);
@@ -39,15 +39,7 @@ fn table(text: &mut String, given: &Table) {
     row(text, given.columns.iter().map(Column::words));
     row(text, given.columns.iter().map(|_| "---".into()));
     for cells in &given.rows {
-        row(
-            text,
-            cells.iter().map(|cell| match cell {
-                Cell::Count(count) => count.to_string(),
-                Cell::Number(number) => figure(*number),
-                Cell::Text(text) => text.clone(),
-                Cell::Empty => "–".into(),
-            }),
-        );
+        row(text, cells.iter().map(Cell::words));
     }
 }
 

@@ -17,8 +17,8 @@ use crate::outcome::{Finding, Plot, Table};
 use crate::run::Run;
 
 pub use report::{Block, Report, write_report};
+pub(crate) use stored::read_file;
 pub use stored::{Judged, Stored, StoredRun, read, read_claims, write_claims};
-pub(crate) use stored::{parse, read_file};
 
 /// Writes a run into a folder, which is made if need be. Files are named after the scenario and the seed and take the place of those of a
 /// run before. Returns what was written.
@@ -61,7 +61,7 @@ enum Said<'a> {
 }
 
 /// A run as JSON: one line for what it was, and one for each table, curve and finding.
-pub(crate) fn json_lines(run: &Run) -> io::Result<String> {
+fn json_lines(run: &Run) -> io::Result<String> {
     let mut alone = run.clone();
     alone.outcome.tables.clear();
     alone.outcome.plots.clear();
@@ -76,6 +76,13 @@ pub(crate) fn json_lines(run: &Run) -> io::Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// A run as its file has it: its text, and what is read back from it.
+pub(crate) fn kept(run: &Run) -> Result<(String, Stored), String> {
+    let text = json_lines(run).map_err(|wrong| wrong.to_string())?;
+    let stored = stored::parse(&text)?.ok_or("a run has no first line")?;
+    Ok((text, stored))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::stored::{Judged, Stored, read, read_claims};
+use super::stored::{Judged, Stored, read, read_claims, read_trials};
 use super::{csv, html, markdown, svg};
 use crate::comparison::{Comparison, compare};
 use crate::outcome::{Plot, Table};
@@ -54,13 +54,13 @@ const COLUMNS_MAX: usize = 9;
 /// # Errors
 /// When the folder cannot be read or written, or holds nothing to report.
 pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let (runs, claims) = (read(folder)?, read_claims(folder)?);
+    let (runs, claims, trials) = (read(folder)?, read_claims(folder)?, read_trials(folder)?);
     if runs.is_empty() && claims.is_empty() {
         return Err(format!("{} holds no run and no claims", folder.display()));
     }
     let (compared, others): (Vec<Stored>, Vec<Stored>) = runs.into_iter().partition(|run| run.run.scenario.starts_with("compare/"));
     let comparison = compare(&compared);
-    let report = Report::of(&comparison, &compared, &others, claims);
+    let report = Report::of(&comparison, &compared, &others, claims, &trials);
     let mut written = Vec::new();
     let mut put = |name: &str, text: String| {
         let path = folder.join(name);
@@ -106,13 +106,13 @@ fn grouped(number: u64) -> String {
 }
 
 impl Report {
-    fn of(comparison: &Comparison, compared: &[Stored], others: &[Stored], claims: Vec<Judged>) -> Self {
+    fn of(comparison: &Comparison, compared: &[Stored], others: &[Stored], claims: Vec<Judged>, trials: &[Stored]) -> Self {
         let mut blocks = Vec::new();
         if comparison.runs > 0 {
             compared_blocks(comparison, compared, &mut blocks);
         }
         if !claims.is_empty() {
-            claimed_blocks(claims, &mut blocks);
+            claimed_blocks(claims, trials, &mut blocks);
         }
         for run in others {
             let name = run.run.scenario.replace('/', "-");
@@ -121,10 +121,7 @@ impl Report {
                 blocks.push(Block::List(run.run.remarks.clone()));
             }
             blocks.extend(run.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX).map(fitting));
-            for plot in &run.plots {
-                let file = format!("{name}-{}.{}", run.run.seed, plot.name);
-                blocks.push(Block::Figure { plot: plot.clone(), file, caption: run.run.line.clone() });
-            }
+            blocks.extend(figures(name, run));
             blocks.push(Block::Lines(vec![format!("hexad lab replay '{}'", run.run.line)]));
         }
         if comparison.runs > 0 {
@@ -165,7 +162,7 @@ fn compared_blocks(comparison: &Comparison, compared: &[Stored], blocks: &mut Ve
     blocks.extend(comparison.tables.iter().filter(|table| table.rows.len() <= ROWS_MAX && table.name != "figures").map(fitting));
     blocks.push(Block::Part("Questions".into()));
     blocks.push(Block::Words(
-        "Points are means over seeds. Where curves coincide, the earlier in the legend is drawn wider, so that it shows beneath the later."
+        "Points are means over seeds; where seeds differ, the line through a point says where the true mean is with 95 %. Where curves coincide, the earlier in the legend is drawn wider, so that it shows beneath the later."
             .into(),
     ));
     let caption = format!("seeds {seeds} · digest {:016x} · {}", comparison.digest, repeats(compared));
@@ -190,7 +187,15 @@ fn repeats(compared: &[Stored]) -> String {
     format!("hexad lab compare --sizes {} --seeds {} (each run's own line is at the end of the report)", sizes.join(","), seeds.len())
 }
 
-fn claimed_blocks(claims: Vec<Judged>, blocks: &mut Vec<Block>) {
+/// The curves of a run.
+fn figures(name: String, run: &Stored) -> impl Iterator<Item = Block> {
+    run.plots.iter().map(move |plot| {
+        let file = format!("{name}-{}.{}", run.run.seed, plot.name);
+        Block::Figure { plot: plot.clone(), file, caption: run.run.line.clone() }
+    })
+}
+
+fn claimed_blocks(claims: Vec<Judged>, trials: &[Stored], blocks: &mut Vec<Block>) {
     let count = |verdict: &str| claims.iter().filter(|claim| claim.verdict == verdict).count();
     blocks.push(Block::Part("Claims of documents and papers".into()));
     blocks.push(Block::Words(format!(
@@ -202,6 +207,7 @@ fn claimed_blocks(claims: Vec<Judged>, blocks: &mut Vec<Block>) {
     )));
     let mut remarks: Vec<String> = claims.iter().flat_map(|claim| claim.remarks.clone()).collect();
     remarks.dedup();
+    let is_told: Vec<String> = claims.iter().map(|claim| claim.line.clone()).collect();
     let mut lines: Vec<String> =
         claims.iter().filter(|claim| !claim.line.is_empty()).map(|claim| format!("hexad lab replay '{}'", claim.line)).collect();
     lines.dedup();
@@ -210,6 +216,13 @@ fn claimed_blocks(claims: Vec<Judged>, blocks: &mut Vec<Block>) {
         blocks.push(Block::List(remarks));
     }
     blocks.push(Block::Lines(lines));
+    // Of each scenario the run with the first seed; one with a line of a verdict, where small and full ones are kept.
+    let mut drawn: Vec<&Stored> = trials.iter().filter(|trial| is_told.contains(&trial.run.line) && !trial.plots.is_empty()).collect();
+    drawn.sort_by(|one, other| one.run.scenario.cmp(&other.run.scenario));
+    if !drawn.is_empty() {
+        blocks.push(Block::Part("What the runs behind the claims draw".into()));
+        blocks.extend(drawn.into_iter().flat_map(|run| figures(format!("claims-{}", run.run.scenario.replace('/', "-")), run)));
+    }
 }
 
 /// Claims as rows.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Plot, Table};
+use crate::outcome::{Finding, Plot, Table};
+use crate::trial;
 
 /// A run, as its file has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Stored {
     pub tables: Vec<Table>,
     /// Its curves.
     pub plots: Vec<Plot>,
+    /// What it found about claims.
+    pub findings: Vec<Finding>,
 }
 
 /// The first line of a run's file.
@@ -76,7 +79,7 @@ enum Line {
     Run(StoredRun),
     Table(Table),
     Plot(Plot),
-    Finding(serde::de::IgnoredAny),
+    Finding(Finding),
     Claim(serde::de::IgnoredAny),
 }
 
@@ -95,9 +98,10 @@ pub(crate) fn parse(text: &str) -> Result<Option<Stored>, String> {
     for (number, line) in (1..).zip(text.lines()) {
         let line: Line = serde_json::from_str(line).map_err(|wrong| format!("line {number}: {wrong}"))?;
         match (line, &mut stored) {
-            (Line::Run(run), None) => stored = Some(Stored { run, tables: Vec::new(), plots: Vec::new() }),
+            (Line::Run(run), None) => stored = Some(Stored { run, tables: Vec::new(), plots: Vec::new(), findings: Vec::new() }),
             (Line::Table(table), Some(stored)) => stored.tables.push(table),
             (Line::Plot(plot), Some(stored)) => stored.plots.push(plot),
+            (Line::Finding(finding), Some(stored)) => stored.findings.push(finding),
             _ => {}
         }
     }
@@ -116,16 +120,30 @@ pub(crate) fn read_file(path: &Path) -> Result<Option<Stored>, String> {
     }
 }
 
-/// All runs of a folder, in the order of their files' names.
+/// All runs of a folder but those that were made for claims, in the order of their files' names.
 ///
 /// # Errors
 /// When the folder or a file of it cannot be read.
 pub fn read(folder: &Path) -> Result<Vec<Stored>, String> {
+    read_those(folder, |name| !name.starts_with(trial::PREFIX))
+}
+
+/// The runs of a folder that were made for claims, in the order of their files' names.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_trials(folder: &Path) -> Result<Vec<Stored>, String> {
+    read_those(folder, |name| name.starts_with(trial::PREFIX))
+}
+
+fn read_those(folder: &Path, which: impl Fn(&str) -> bool) -> Result<Vec<Stored>, String> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(|wrong| format!("{}: {wrong}", folder.display()))? {
         paths.push(entry.map_err(|wrong| format!("{}: {wrong}", folder.display()))?.path());
     }
-    paths.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    paths.retain(|path| {
+        path.extension().is_some_and(|end| end == "jsonl") && path.file_stem().is_some_and(|name| which(&name.to_string_lossy()))
+    });
     paths.sort();
     let mut all = Vec::new();
     for path in paths {

@@ -22,13 +22,19 @@ const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9
 
 /// The picture. `caption` says by which run it was made; without one, nothing is left free for it.
 pub(super) fn draw(plot: &Plot, caption: &str) -> String {
-    let shown = |series: &Series| -> Vec<(f64, f64)> {
-        let fits = |axis: &Axis, value: f64| value.is_finite() && (!axis.logarithmic || value > 0.0);
-        series.points.iter().copied().filter(|&(x, y)| fits(&plot.x, x) && fits(&plot.y, y)).collect()
-    };
+    let fits = |axis: &Axis, value: f64| value.is_finite() && (!axis.logarithmic || value > 0.0);
+    let fit = |&(x, y): &(f64, f64)| fits(&plot.x, x) && fits(&plot.y, y);
+    let shown = |series: &Series| -> Vec<(f64, f64)> { series.points.iter().copied().filter(fit).collect() };
     let curves: Vec<(&Series, Vec<(f64, f64)>)> = plot.series.iter().map(|series| (series, shown(series))).collect();
     let has_bars = plot.series.iter().any(|series| series.style == Style::Bars);
-    let points = || curves.iter().flat_map(|(_, points)| points.iter().copied());
+    // Where seeds differ, the ends of what the true value may be belong to the picture.
+    let ends = |series: &Series| -> Vec<[(f64, f64); 2]> {
+        let end = |(&(x, y), &(across, up)): (&(f64, f64), &(f64, f64))| [(x - across, y - up), (x + across, y + up)];
+        series.points.iter().zip(&series.spread).filter(|(_, away)| **away != (0.0, 0.0)).map(end).collect()
+    };
+    let spreads: Vec<_> = plot.series.iter().map(ends).collect();
+    let outermost = || spreads.iter().flatten().flatten().copied().filter(fit);
+    let points = || curves.iter().flat_map(|(_, points)| points.iter().copied()).chain(outermost());
     let x = Scale::over(&plot.x, points().map(|(x, _)| x), LEFT, RIGHT, false);
     let y = Scale::over(&plot.y, points().map(|(_, y)| y), BOTTOM, TOP, has_bars);
 
@@ -64,6 +70,12 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
         let above = drawn[number + 1..].iter().filter(|later| coincide(points, later)).count();
         #[expect(clippy::cast_precision_loss, reason = "a handful of curves")]
         let pen = Pen { colour: COLOURS[number % COLOURS.len()], shape: number, width: 2.0 + 1.8 * above.min(6) as f64 };
+        for [least, most] in &spreads[number] {
+            // What reaches below the picture, as zero does where powers are shown, ends at its edge.
+            let [left, right] = [least.0, most.0].map(|value| x.inside(value));
+            let [foot, head] = [least.1, most.1].map(|value| y.inside(value));
+            whisker(&mut svg, (left, foot), (right, head), pen.colour);
+        }
         pen.curve(&mut svg, series.style, points);
         let pen = Pen { width: 2.0, ..pen };
         #[expect(clippy::cast_precision_loss, reason = "a handful of curves")]
@@ -81,7 +93,8 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
 }
 
 /// Values of an axis, and where they are drawn.
-struct Scale {
+struct Scale<'a> {
+    names: &'a [String],
     logarithmic: bool,
     least: f64,
     most: f64,
@@ -89,14 +102,18 @@ struct Scale {
     to: f64,
 }
 
-impl Scale {
-    fn over(axis: &Axis, values: impl Iterator<Item = f64>, from: f64, to: f64, from_zero: bool) -> Self {
+impl<'a> Scale<'a> {
+    fn over(axis: &'a Axis, values: impl Iterator<Item = f64>, from: f64, to: f64, from_zero: bool) -> Self {
         let (mut least, mut most) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
         if least > most {
             (least, most) = (1.0, 10.0);
         }
-        if axis.logarithmic {
+        if !axis.names.is_empty() {
+            #[expect(clippy::cast_precision_loss, reason = "a handful of names")]
+            let last = axis.names.len() as f64;
+            (least, most) = (0.5, last + 0.5);
+        } else if axis.logarithmic {
             (least, most) = (least.log10(), most.log10());
         } else if axis.unit == "share" {
             // All of it, or small differences look like large ones.
@@ -107,7 +124,7 @@ impl Scale {
         if most - least < 1e-12 {
             (least, most) = (least - 0.5, most + 0.5);
         }
-        Self { logarithmic: axis.logarithmic, least, most: most + (most - least) * 0.04, from, to }
+        Self { names: &axis.names, logarithmic: axis.logarithmic, least, most: most + (most - least) * 0.04, from, to }
     }
 
     fn at(&self, value: f64) -> f64 {
@@ -115,8 +132,17 @@ impl Scale {
         self.from + (value - self.least) / (self.most - self.least) * (self.to - self.from)
     }
 
+    /// The same of a value that may lie outside: then, at the edge.
+    fn inside(&self, value: f64) -> f64 {
+        let at = if self.logarithmic && value <= 0.0 { self.from } else { self.at(value) };
+        at.clamp(self.from.min(self.to), self.from.max(self.to))
+    }
+
     /// Round values, and how they are written.
     fn ticks(&self) -> Vec<(f64, String)> {
+        if !self.names.is_empty() {
+            return (1_u32..).zip(self.names).map(|(number, name)| (number.into(), name.clone())).collect();
+        }
         if self.logarithmic && self.most - self.least >= 1.0 {
             let mut power = self.least.ceil();
             let step = ((self.most - self.least) / 8.0).ceil();
@@ -235,6 +261,23 @@ impl Pen {
 
 fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
     let _ = writeln!(svg, "<path d=\"M{:.1} {:.1}L{:.1} {:.1}\" stroke=\"{colour}\"/>", from.0, from.1, to.0, to.1);
+}
+
+/// From where to where the true value is, with 95 %: a thin line with feet.
+fn whisker(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
+    const FOOT: f64 = 3.0;
+    let mut draw = |a: (f64, f64), b: (f64, f64)| line(svg, a, b, colour);
+    if (from.0 - to.0).abs() < 0.05 && (from.1 - to.1).abs() >= 0.05 {
+        draw(from, to);
+        for y in [from.1, to.1] {
+            draw((from.0 - FOOT, y), (from.0 + FOOT, y));
+        }
+    } else if (from.0 - to.0).abs() >= 0.05 {
+        draw(from, to);
+        for x in [from.0, to.0] {
+            draw((x, from.1 - FOOT), (x, from.1 + FOOT));
+        }
+    }
 }
 
 fn text(svg: &mut String, at: (f64, f64), anchor: &str, more: &str, words: &str) {

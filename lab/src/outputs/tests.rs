@@ -30,6 +30,27 @@ fn a_picture_has_its_question_its_axes_with_units_and_its_run() {
 }
 
 #[test]
+fn where_seeds_differ_a_picture_shows_by_how_much() {
+    let mut spread = Plot::new("s", "How sure is that?", Axis::of_names("network", ["ring", "flood"]), Axis::linear("answered", "share"));
+    spread.add_spread("at once", Style::Points, [((1.0, 0.5), (0.0, 0.1)), ((2.0, 0.7), (0.0, 0.0))]);
+    let drawn = svg::draw(&spread, "");
+    assert!(drawn.contains(">ring<") && drawn.contains(">flood<"));
+    let strokes = |drawn: &str| drawn.matches("stroke=\"#0072b2\"").count();
+    assert_eq!(strokes(&drawn), 3, "one line and its two feet");
+    assert_eq!(csv::of_plot(&spread), "series,network,answered (share),± across,± up\r\nat once,1,0.5,0,0.1\r\nat once,2,0.7,0,0\r\n");
+    // Without any difference there is neither a line nor a column.
+    spread.series.clear();
+    spread.add_spread("at once", Style::Points, [((1.0, 0.5), (0.0, 0.0))]);
+    assert_eq!(strokes(&svg::draw(&spread, "")), 0);
+    assert!(!csv::of_plot(&spread).contains('±'));
+    // What may be zero or less ends at the edge of a picture of powers.
+    let mut powers = Plot::new("p", "?", Axis::logarithmic("users", ""), Axis::logarithmic("messages", ""));
+    powers.add_spread("a", Style::Line, [((10.0, 5.0), (0.0, 9.0)), ((100.0, 50.0), (0.0, 1.0))]);
+    let drawn = svg::draw(&powers, "");
+    assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
+}
+
+#[test]
 fn a_run_is_written_as_json_tables_and_pictures() {
     let scenario = Scenario {
         name: "test/write",

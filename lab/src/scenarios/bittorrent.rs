@@ -1,5 +1,8 @@
 //! BitTorrent: a flash crowd at one seed, with people who take and do not give.
 
+mod capacity;
+mod crowd;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +17,9 @@ use crate::outcome::{Axis, Cell, Outcome, Plot, Style, Table};
 use crate::scenario::{Parameter, Params, Scenario};
 use crate::value::Preset;
 use crate::{FetchIds, FetchPlan, Lab, LabConfig, Links, NodeIndex, Purpose, content_of, dice};
+
+pub use capacity::CAPACITY;
+pub use crowd::{CROWD, FREE_RIDERS, LAST_COPY};
 
 /// The scenario `bittorrent/swarm`.
 pub static SWARM: Scenario = Scenario {
@@ -347,6 +353,13 @@ impl<'a> Swarm<'a> {
 
     fn unfinished(&self, which: impl Fn(&Leecher) -> bool) -> usize {
         self.leechers.iter().filter(|leecher| which(leecher) && self.lab.completed_at(leecher.node, leecher.fetch).is_none()).count()
+    }
+
+    /// How many pieces no leecher has.
+    fn not_out(&self) -> usize {
+        let held: Vec<_> = self.leechers.iter().filter_map(|leecher| self.lab.held(leecher.node, leecher.fetch.share)).collect();
+        let is_out = |piece: &u64| held.iter().any(|ranges| ranges.contains(piece * self.plan.piece_bytes));
+        (0..u64::from(self.plan.pieces)).filter(|piece| !is_out(piece)).count()
     }
 
     /// Counts the copies of every piece among leechers.

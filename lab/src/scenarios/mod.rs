@@ -14,6 +14,10 @@ use crate::Scenario;
 /// All scenarios.
 pub static SCENARIOS: &[&Scenario] = &[
     &bittorrent::SWARM,
+    &bittorrent::CAPACITY,
+    &bittorrent::CROWD,
+    &bittorrent::FREE_RIDERS,
+    &bittorrent::LAST_COPY,
     &chord::STEADY,
     &chord::HOPS,
     &chord::TABLES,

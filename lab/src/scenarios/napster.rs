@@ -8,6 +8,7 @@ use hexad_content::{Digest, Digests, FileEntry, Layout, Proof, Ranges, Sha1Diges
 use hexad_core::{Address as _, Endpoint, Hit, OpId, Operation, Progress, Query, Share, Span, Time};
 use hexad_napster::{ClientConfig, Napster, Request, ServerConfig, ServerStatus};
 
+use crate::fit::Fit;
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Cell, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -191,17 +192,6 @@ fn status(lab: &Lab<Napster>) -> ServerStatus {
     lab.node(SERVER).and_then(|node| node.server_status()).unwrap_or_default()
 }
 
-/// Slope, and how much of the variation a straight line explains.
-fn line(points: &[(f64, f64)]) -> (f64, f64) {
-    let count = float(points.len());
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let sum = |of: &dyn Fn(f64, f64) -> f64| points.iter().map(|point| of(point.0 - x, point.1 - y)).sum::<f64>();
-    let (xx, xy, yy) = (sum(&|dx, _| dx * dx), sum(&|dx, dy| dx * dy), sum(&|_, dy| dy * dy));
-    let slope = if xx > 0.0 { xy / xx } else { 0.0 };
-    (slope, if yy > 0.0 { xy * xy / (xx * yy) } else { 1.0 })
-}
-
 fn scale(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let sizes: Vec<u32> = params
         .counts("sizes")
@@ -303,15 +293,20 @@ fn scale(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
             return Err(format!("{} messages were read as something else", world.lab.tally().codec_differences));
         }
     }
-    outcome.find("NA1", "messages more for a thousand users more", Expected::About { value: 0.0, by: 1e-9 }, line(&messages).0 * 1000.0);
-    outcome.find("NA2", "R² of a straight line through files known", Expected::AtLeast(0.999), line(&state).1);
-    outcome.find("NA2", "R² of a straight line through bytes of records", Expected::AtLeast(0.999), line(&bytes).1);
-    outcome.find("NA3", "R² of a straight line through searches a second", Expected::AtLeast(0.999), line(&load).1);
+    outcome.find(
+        "NA1",
+        "messages more for a thousand users more",
+        Expected::About { value: 0.0, by: 1e-9 },
+        Fit::of(&messages).slope * 1000.0,
+    );
+    outcome.find("NA2", "R² of a straight line through files known", Expected::AtLeast(0.999), Fit::explained_growth(&state));
+    outcome.find("NA2", "R² of a straight line through bytes of records", Expected::AtLeast(0.999), Fit::explained_growth(&bytes));
+    outcome.find("NA3", "R² of a straight line through searches a second", Expected::AtLeast(0.999), Fit::explained_growth(&load));
     outcome.find(
         "NA3",
         "searches a second of a thousand users",
         Expected::AboutPercent { value: 1000.0 / period.as_secs_f64(), percent: 1.0 },
-        line(&load).0 * 1000.0,
+        Fit::of(&load).slope * 1000.0,
     );
     let axis = || Axis::logarithmic("users", "");
     let mut plot = Plot::new("messages", "How many messages does a search cost?", axis(), Axis::linear("messages", ""));

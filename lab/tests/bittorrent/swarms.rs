@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use hexad_lab::scenarios::bittorrent::{SwarmPlan, SwarmReport, swarm};
+use hexad_lab::scenarios::SCENARIOS;
+use hexad_lab::scenarios::bittorrent::{CAPACITY, SwarmPlan, SwarmReport, swarm};
+use hexad_lab::{Cell, ClaimReport, Silent, Size, find, test_claims};
 
 /// The swarm that several tests look at.
 static USUAL: LazyLock<SwarmReport> = LazyLock::new(|| swarm(&SwarmPlan::default()));
@@ -52,4 +54,46 @@ fn bytes_on_the_wire_change_nothing() {
     let (plain, coded) = (swarm(&small()), swarm(&SwarmPlan { codec: true, ..small() }));
     assert_eq!(coded.codec_differences, 0);
     assert_eq!(plain.digest, coded.digest);
+}
+
+#[test]
+fn the_more_want_it_the_more_there_is_and_a_server_gives_what_it_can() {
+    let set = [("peers", "1,4,16"), ("pieces", "32"), ("nodes", "16")];
+    let run = CAPACITY.execute(&CAPACITY.params(set).unwrap(), &mut Silent).unwrap();
+    let rows = &run.outcome.tables[0].rows;
+    println!("{rows:?}");
+    let figure = |row: usize, column: usize| match rows[row][column] {
+        Cell::Number(number) => number,
+        ref other => panic!("a number, and not {other:?}"),
+    };
+    for row in 0..3 {
+        assert!(figure(row, 2) <= 256.0 * 1.05, "a server with 256 KiB/s gave {} to {row}", figure(row, 2));
+    }
+    assert!(figure(2, 2) > 256.0 * 0.8, "its uplink is what bounds it");
+    // Four times the peers bring at least twice the throughput, twice.
+    assert!(figure(1, 1) > figure(0, 1) * 1.5 && figure(2, 1) > figure(1, 1) * 2.0);
+    assert!(figure(2, 1) > figure(2, 2) * 3.0, "sixteen peers have more than three such servers");
+}
+
+/// What a scenario finds about its claims, small.
+fn claims(name: &str) -> ClaimReport {
+    let report = test_claims(find(SCENARIOS, name).unwrap(), Size::Small, None, 1, &mut Silent).unwrap();
+    for verdict in &report.verdicts {
+        let (expected, tolerance) = verdict.expected.words();
+        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.mean);
+    }
+    assert!(report.silent.is_empty());
+    report
+}
+
+#[test]
+fn everyone_completes_without_a_seed_if_and_only_if_one_copy_is_out() {
+    assert!(claims("bittorrent/last-copy").holds());
+}
+
+#[test]
+fn a_crowd_is_judged_by_its_figures() {
+    for name in ["bittorrent/crowd", "bittorrent/free-riders"] {
+        assert!(claims(name).verdicts.iter().all(|verdict| verdict.mean.is_finite()));
+    }
 }

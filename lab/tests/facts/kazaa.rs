@@ -11,7 +11,7 @@ use hexad_kazaa::{Kazaa, Settings, Switch};
 use hexad_lab::scenarios::kazaa::{ELECTION, LOSS, SEARCH, SOURCES};
 use hexad_lab::{Death, FetchPlan, Gauge, Lab, LabConfig, NodeIndex, Scenario, Silent, Size, State, content_of, test_claims};
 
-fn check(scenario: &Scenario) {
+fn check(scenario: &'static Scenario) {
     let report = test_claims(scenario, Size::Small, None, 1, &mut Silent).unwrap();
     for verdict in &report.verdicts {
         let (expected, tolerance) = verdict.expected.words();

@@ -3,7 +3,7 @@
 use hexad_lab::scenarios::napster::{FAILURE, SCALE};
 use hexad_lab::{Gauge, Scenario, Silent, Size, test_claims};
 
-fn check(scenario: &Scenario) {
+fn check(scenario: &'static Scenario) {
     let report = test_claims(scenario, Size::Small, None, 1, &mut Silent).unwrap();
     assert!(report.holds(), "{:#?}", report.verdicts.iter().filter(|verdict| !verdict.holds).collect::<Vec<_>>());
     assert_eq!(report.silent, [""; 0]);

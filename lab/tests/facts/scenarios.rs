@@ -128,6 +128,17 @@ fn claims_are_judged_by_the_mean_over_seeds_and_silence_is_no_proof() {
 }
 
 #[test]
+fn claims_come_to_the_same_on_one_thread_and_on_several() {
+    for name in ["napster/scale", "gnutella/flood", "kazaa/sources", "freenet/memory", "chord/gap"] {
+        let scenario = find(SCENARIOS, name).unwrap();
+        let report = |threads| test_claims(scenario, Size::Small, Some(1), threads, &mut Silent).unwrap();
+        let once = report(1);
+        assert!(once.lines[0].contains(" #") && !once.verdicts.is_empty(), "{name}: the line has a digest");
+        assert_eq!(report(2), once, "{name}");
+    }
+}
+
+#[test]
 fn a_parameter_of_another_kind_is_the_scenarios_mistake() {
     let params = SCALES.params([]).unwrap();
     assert_eq!(params.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["nodes", "seed", "weight"]);

@@ -9,6 +9,7 @@ use hexad_core::{Map, Operation, Progress, Query, Share, Span};
 
 use super::oracle::{ChordLab, flat, fraction, ideal, still};
 use super::routing::ring_of;
+use crate::fit::Fit;
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Cell, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -159,25 +160,10 @@ fn index(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
             published / keys as f64,
         );
     }
-    outcome.find("CH18", "R^2 of messages of a publish over words", Expected::AtLeast(0.99), r_squared(&points));
+    outcome.find("CH18", "R^2 of messages of a publish over words", Expected::AtLeast(0.99), Fit::explained_growth(&points));
     let mut plot = Plot::new("index", "What does it cost to publish?", Axis::linear("words of the name", ""), Axis::linear("messages", ""));
     plot.add("measured", Style::Line, points);
     outcome.tables.push(table);
     outcome.plots.push(plot);
     Ok(outcome)
-}
-
-/// How well a straight line explains points.
-#[expect(clippy::cast_precision_loss, reason = "a number of points")]
-fn r_squared(points: &[(f64, f64)]) -> f64 {
-    let count = points.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-    for point in points {
-        xy += (point.0 - x) * (point.1 - y);
-        xx += (point.0 - x).powi(2);
-        yy += (point.1 - y).powi(2);
-    }
-    if xx * yy > 0.0 { xy * xy / (xx * yy) } else { 1.0 }
 }

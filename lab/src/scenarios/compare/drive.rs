@@ -19,6 +19,9 @@ const RESEND: Span = Span::from_millis(200);
 /// All messages take so long where distances are no part of the question.
 const CONSTANT: Span = Span::from_millis(50);
 
+/// The rank of the file from which others are to be kept: known, and not one of the few that are everywhere.
+const BESIEGED: u32 = 10;
+
 /// What an operation is for.
 #[derive(Clone, Copy)]
 enum About {
@@ -49,6 +52,8 @@ struct Life<'a, N: Network> {
     shares: Vec<Vec<ShareId>>,
     gone: Vec<bool>,
     turns: Vec<u32>,
+    /// The one file that all ask for, while there is one.
+    only: Option<u32>,
     /// How long joins took.
     joined: Vec<Span>,
     published: usize,
@@ -100,6 +105,7 @@ impl<'a, N: Settled> Life<'a, N> {
             shares: vec![Vec::new(); users],
             gone: vec![false; users],
             turns: vec![0; users],
+            only: None,
             joined: Vec::new(),
             published: 0,
             failed: 0,
@@ -255,13 +261,15 @@ impl<'a, N: Settled> Life<'a, N> {
         self.revive(gauge);
     }
 
-    /// The one percent that carries most dies, then the one percent that knows most.
+    /// The one percent that carries most dies, then the one percent that knows most, then the one percent next to a key, whereupon all ask for that.
     fn attacks(&mut self, gauge: &mut Gauge<'_>, load: &[u64], figures: &mut Figures<'_>) {
         let count = (self.society.users as usize / 100).max(1);
-        for (series, how) in [(100, "by load"), (110, "by links")] {
+        for (series, how) in [(100, "by load"), (110, "by links"), (120, "next to a key")] {
+            let near = if how == "next to a key" { self.besiege(gauge, series + 2) } else { Vec::new() };
             let weight = |node: u32| match how {
                 "by load" => load.get(node as usize).copied().unwrap_or(0),
-                _ => N::state(&self.lab, NodeIndex(node)).routing,
+                "by links" => N::state(&self.lab, NodeIndex(node)).routing,
+                _ => near.get(node as usize).copied().unwrap_or(0),
             };
             let candidates = (0..self.society.users).chain(N::centre(self.society).map(|(centre, _)| centre.0));
             let mut victims: Vec<(u64, u32)> = candidates.map(|node| (weight(node), node)).collect();
@@ -281,8 +289,23 @@ impl<'a, N: Settled> Life<'a, N> {
                 self.lab.restart(centre, State::Kept);
                 self.lab.start(centre, operation);
             }
+            self.only = None;
             self.revive(gauge);
         }
+    }
+
+    /// From here on all ask for one file. Returns how many bytes go over the link of each node when they begin to: whatever a design does with keys, those
+    /// with most are next to this one. Its owners do not count, since without them there is nothing to be found.
+    fn besiege(&mut self, gauge: &mut Gauge<'_>, series: u64) -> Vec<u64> {
+        let file = BESIEGED.min(self.society.owners.len() as u32 - 1);
+        self.only = Some(file);
+        let before = self.traffic();
+        self.ask_for(gauge, "one file", series, self.society.queries / 2, self.society.window / 4, Vec::new());
+        let mut near: Vec<u64> = self.traffic().iter().zip(&before).map(|(after, before)| after - before).collect();
+        for &owner in &self.society.owners[file as usize] {
+            near[owner as usize] = 0;
+        }
+        near
     }
 
     /// The share of questions that are answered at once, and when there was time to mend things.
@@ -335,7 +358,7 @@ impl<'a, N: Settled> Life<'a, N> {
     fn ask(&mut self, series: u64, number: u32) {
         let gone = &self.gone;
         let up = |user: u32| !gone[user as usize];
-        let Some((asker, file)) = self.society.question(series, number.into(), &up) else { return };
+        let Some((asker, file)) = self.society.question(series, number.into(), self.only, &up) else { return };
         let existing = self.society.owners[file as usize].iter().filter(|&&owner| owner != asker && up(owner)).count();
         let op = self.lab.start(NodeIndex(asker), N::search(self.society, file));
         self.about.insert(op, About::Question(self.asked.len()));

@@ -150,11 +150,11 @@ impl Society {
     }
 
     /// Question number `number` of a series: who asks for which file. Nobody asks for what he has; `up` says who is there, and a file of which
-    /// nobody else who is there has a copy is not asked for, unless there is no other.
-    pub(super) fn question(&self, series: u64, number: u64, up: &dyn Fn(u32) -> bool) -> Option<(u32, u32)> {
+    /// nobody else who is there has a copy is not asked for, unless there is no other. Where there is an `only` file, all ask for that.
+    pub(super) fn question(&self, series: u64, number: u64, only: Option<u32>, up: &dyn Fn(u32) -> bool) -> Option<(u32, u32)> {
         let mut dice = dice(self.seed, Purpose::Workload, QUESTIONS, (series << 32) | number);
         for _ in 0..200 {
-            let file = self.file(&mut dice);
+            let file = only.unwrap_or_else(|| self.file(&mut dice));
             let owners = &self.owners[file as usize];
             let asker = below(&mut dice, self.users);
             if up(asker) && owners.binary_search(&asker).is_err() && owners.iter().any(|&owner| up(owner)) {

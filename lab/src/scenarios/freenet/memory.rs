@@ -3,7 +3,8 @@
 use hexad_core::Operation;
 use hexad_freenet::Request;
 
-use super::world::{Net, slope};
+use super::world::Net;
+use crate::fit::Fit;
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -103,7 +104,7 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         .collect();
     let logs: Vec<(f64, f64)> =
         points.iter().filter(|(_, copies)| *copies > 0.0).map(|(count, copies)| (count.ln(), copies.ln())).collect();
-    outcome_of(&net, table, curve, points, slope(&logs))
+    outcome_of(&net, table, curve, points, Fit::of(&logs).slope)
 }
 
 fn outcome_of(net: &Net, table: Table, curve: Vec<(f64, f64)>, points: Vec<(f64, f64)>, slope: f64) -> Result<Outcome, String> {

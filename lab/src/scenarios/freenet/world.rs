@@ -212,11 +212,3 @@ pub(super) fn clustering(graph: &[Set<u32>]) -> f64 {
     }
     mean(&each)
 }
-
-/// The slope of a line through points, by least squares.
-pub(super) fn slope(points: &[(f64, f64)]) -> f64 {
-    let (x_mean, y_mean) = (mean(&points.iter().map(|p| p.0).collect::<Vec<_>>()), mean(&points.iter().map(|p| p.1).collect::<Vec<_>>()));
-    let above: f64 = points.iter().map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
-    let below: f64 = points.iter().map(|(x, _)| (x - x_mean).powi(2)).sum();
-    if below == 0.0 { 0.0 } else { above / below }
-}

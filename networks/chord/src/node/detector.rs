@@ -35,6 +35,11 @@ impl<A: Ord + Clone> Detector<A> {
         self.round_trips.is_empty() && self.suspects.is_empty()
     }
 
+    /// Whose round trips are known, smoothed.
+    pub(super) fn round_trips(&self) -> impl Iterator<Item = (&A, Span)> {
+        self.round_trips.iter().map(|(peer, trip)| (peer, Span::from_micros(trip.smooth)))
+    }
+
     /// How long to wait for an answer, the `tries`th time that one is asked.
     pub(super) fn patience(&self, peer: &A, tries: u8, settings: &Settings) -> Span {
         let base = match self.round_trips.get(peer) {

@@ -30,7 +30,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use hexad_core::{
-    Bind, ConnId, Context, Endpoint, Failure, Inbound, Input, Level, Link, OpId, Operation, Outbox, Output, Progress, Span, Time, Via,
+    Bind, ConnId, Context, Endpoint, Failure, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output, Progress, Span, Time, Via,
 };
 
 use crate::id::Key;
@@ -137,6 +137,8 @@ pub struct Status<A: Place> {
     pub stored: (usize, usize),
     /// How many nodes the ring has, by estimate.
     pub size_estimate: f64,
+    /// Round trips to those who have answered lately.
+    pub round_trips: Map<A, Span>,
 }
 
 /// One host of a ring.
@@ -190,6 +192,10 @@ impl<A: Place> Node<A> {
         self.busy.iter().flat_map(|busy| busy.detector.suspects())
     }
 
+    fn round_trips(&self) -> Map<A, Span> {
+        self.busy.iter().flat_map(|busy| busy.detector.round_trips()).map(|(peer, trip)| (peer.clone(), trip)).collect()
+    }
+
     pub(super) fn busy(&mut self) -> &mut Busy<A> {
         self.busy.get_or_insert_with(Box::default)
     }
@@ -221,6 +227,7 @@ impl<A: Place> Node<A> {
                     rings: self.rings.to_vec(),
                     stored: self.stored(),
                     size_estimate: self.rings.first().map_or(0.0, Ring::size_estimate),
+                    round_trips: self.round_trips(),
                 };
                 out.report(op, Progress::Own(Reply::Status(status)));
                 out.report(op, Progress::Done);

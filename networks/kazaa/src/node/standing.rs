@@ -1,6 +1,6 @@
 //! How a node stands, for its user and for the lab.
 
-use hexad_core::Time;
+use hexad_core::{Span, Time};
 
 use super::{Node, Role};
 use crate::place::Place;
@@ -31,6 +31,8 @@ pub struct Standing<A> {
     pub links: usize,
     /// Where they lead.
     pub link_addrs: Vec<A>,
+    /// Round trips to supernodes among these, where they were measured.
+    pub round_trips: Vec<(A, Span)>,
     /// Records of leaves and our own.
     pub records: usize,
     /// Supernodes of which we know.
@@ -57,12 +59,18 @@ impl<A: Place> Node<A> {
             leaf_addrs: self.lines.leaf_lines().take(SHOWN).map(|line| line.peer.clone()).collect(),
             links: self.lines.peers(),
             link_addrs: self.lines.peer_lines().take(SHOWN).map(|line| line.peer.clone()).collect(),
+            round_trips: self.round_trips(),
             records: self.index.as_ref().map_or(0, |index| index.len()),
             known: self.known.len(),
             supernodes: self.parents().chain(self.known.alive()).take(NAMED).cloned().collect(),
             questions: self.floods.len() + self.searches.len(),
             relays: self.lines.relays(),
         }
+    }
+
+    fn round_trips(&self) -> Vec<(A, Span)> {
+        let trip = |peer: &A| Some((peer.clone(), Span::from_micros(self.known.get(&peer.name())?.rtt_us?)));
+        self.parents().chain(self.links().take(SHOWN)).filter_map(trip).collect()
     }
 
     /// Whether it is a supernode.
