@@ -82,7 +82,8 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     whole.checked_add(u64::try_from(u128::from(part) * u128::from(factor) / 10_u128.pow(digits)).ok()?)
 }
 
-fn parse_rate(text: &str) -> Result<u64, String> {
+/// Bytes a second, with a unit.
+pub fn parse_rate(text: &str) -> Result<u64, String> {
     let units = [("", 1), ("b", 1), ("k", 1 << 10), ("kib", 1 << 10), ("m", 1 << 20), ("mib", 1 << 20), ("g", 1 << 30), ("gib", 1 << 30)];
     let rate = with_unit(text.trim_end_matches("/s"), &units).filter(|rate| *rate > 0);
     rate.ok_or_else(|| format!("expected bytes a second such as 800000, 500k or 2.5MiB, came '{text}'"))
