@@ -13,6 +13,14 @@ pub struct Limits {
     pub up_bytes_per_s: u64,
 }
 
+impl Limits {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a task is to be carried out beside what it is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -1,11 +1,14 @@
 //! `hexad downloads`: what a node fetches.
 
 use clap::{Args, Subcommand, ValueEnum};
-use hexad_api::node::{Download, DownloadQuery, DownloadSort, DownloadState, PAGE_MAX};
-use hexad_api::{Problem, json_line};
+use hexad_api::node::{
+    Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn, PAGE_MAX,
+};
+use hexad_api::{How, Limits, Problem, json_line};
 use hexad_daemon::remote::Remote;
-use indicatif::HumanBytes;
+use indicatif::{HumanBytes, HumanDuration};
 
+use crate::how::{GoalArgs, OrderArgs, parse_rate};
 use crate::lab::lines;
 use crate::node::NodeArgs;
 use crate::out::{self, tame};
@@ -17,6 +20,10 @@ Examples:
   hexad downloads list --state fetching --sort rate
   hexad downloads show 3 --json
   hexad downloads pause 3
+  hexad downloads files 3
+  hexad downloads set 3 --select '*.mkv' --sequential       # only the films, from the front to the end
+  hexad downloads set 3 --first 0 --max-down 2MiB --seed-ratio 1.5
+  hexad downloads set 3 --all --rarest --no-limits          # as it was begun
   hexad fetch 'magnet:?xt=urn:btih:…' --daemon";
 
 /// `hexad downloads`.
@@ -50,6 +57,17 @@ pub enum DownloadsCommand {
         /// Its number in the list
         id: u64,
     },
+    /// List the files of one: which are wanted, and how much of each is there
+    Files {
+        /// Its number in the list
+        id: u64,
+        /// Only what has this in its path, in whatever case
+        #[arg(long, value_name = "TEXT")]
+        matching: Option<String>,
+    },
+    /// Change how one is carried out, and which of its files come; what is not named stays as it is
+    #[command(after_help = SET_EXAMPLES)]
+    Set(Box<SetArgs>),
     /// Let one rest; what was verified stays
     Pause {
         /// Its number in the list
@@ -65,6 +83,53 @@ pub enum DownloadsCommand {
         /// Its number in the list
         id: u64,
     },
+}
+
+/// Examples for the help of `hexad downloads set`.
+const SET_EXAMPLES: &str = "\
+Examples:
+  hexad downloads set 3 --select 0,2-5
+  hexad downloads set 3 --select '*.mkv' --sequential
+  hexad downloads set 3 --first 'disc 1/*' --last '*.jpg'
+  hexad downloads set 3 --max-down 2MiB --max-up 200k
+  hexad downloads set 3 --seed-ratio 1.5
+  hexad downloads set 3 --all --rarest --no-limits --no-goal";
+
+/// What of a download is to be different.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Its number in the list
+    pub id: u64,
+    /// Which files come, of all: an index (3), a range (2-5), a list (0,2-5) or a glob ('*.flac'); may be repeated
+    #[arg(long, value_name = "FILES")]
+    pub select: Vec<String>,
+    /// All files come
+    #[arg(long, conflicts_with = "select")]
+    pub all: bool,
+    /// In which order
+    #[command(flatten)]
+    pub order: OrderArgs,
+    /// The rarest first, and no file before another
+    #[arg(long, conflicts_with_all = ["sequential", "first", "last"])]
+    pub rarest: bool,
+    /// Receive no more than so many bytes a second of it (500k, 2MiB)
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub max_down: Option<u64>,
+    /// Send no more than so many bytes a second of it
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub max_up: Option<u64>,
+    /// No limits of its own
+    #[arg(long, conflicts_with_all = ["max_down", "max_up"])]
+    pub no_limits: bool,
+    /// Goals
+    #[command(flatten)]
+    pub goal: GoalArgs,
+    /// Seed without an end
+    #[arg(long, conflicts_with_all = ["seed_ratio", "seed_time"])]
+    pub no_goal: bool,
+    /// Whether it goes on seeding when complete
+    #[arg(long, value_name = "BOOL")]
+    pub seed: Option<bool>,
 }
 
 /// How a download stands.
@@ -138,11 +203,80 @@ pub fn run(given: &DownloadsArgs) -> Result<(), Problem> {
             return list(&node, query, json);
         }
         Some(DownloadsCommand::Show { id }) => return show(&node, *id, json),
+        Some(DownloadsCommand::Files { id, matching }) => return files(&node, *id, matching.clone(), json),
         Some(DownloadsCommand::Remove { id }) => return node.remove(*id),
+        Some(DownloadsCommand::Set(set)) => node.change_download(set.id, &change(set, &node.download(set.id)?))?,
         Some(DownloadsCommand::Pause { id }) => node.pause(*id)?,
         Some(DownloadsCommand::Resume { id }) => node.resume(*id)?,
     };
     if json { out::line(&json_line(&one)?) } else { table(&[one]) }
+}
+
+/// What was named, laid over how the download is carried out so far.
+fn change(set: &SetArgs, before: &DownloadDetail) -> DownloadChange {
+    let mut how = before.how.clone();
+    let OrderArgs { sequential, first, last } = &set.order;
+    if set.rarest {
+        (how.sequential, how.first, how.last) = (false, Vec::new(), Vec::new());
+    }
+    how.sequential |= sequential;
+    for (named, holds) in [(first, &mut how.first), (last, &mut how.last)] {
+        if !named.is_empty() {
+            holds.clone_from(named);
+        }
+    }
+    if set.no_limits {
+        how.limits = Limits::default();
+    }
+    how.limits.down_bytes_per_s = set.max_down.unwrap_or(how.limits.down_bytes_per_s);
+    how.limits.up_bytes_per_s = set.max_up.unwrap_or(how.limits.up_bytes_per_s);
+    if set.no_goal {
+        (how.ratio_percent, how.seed_s) = (None, None);
+    }
+    how.ratio_percent = set.goal.seed_ratio.or(how.ratio_percent);
+    how.seed_s = set.goal.seed_time.or(how.seed_s);
+    DownloadChange {
+        how: (how != before.how).then_some(how),
+        select: (set.all || !set.select.is_empty()).then(|| set.select.clone()),
+        seed: set.seed,
+    }
+}
+
+fn files(node: &Remote, id: u64, q: Option<String>, json: bool) -> Result<(), Problem> {
+    let mut query = FileQuery { offset: 0, limit: Some(PAGE_MAX), q };
+    let mut rows = Vec::new();
+    loop {
+        let page = node.download_files(id, &query)?;
+        query.offset += page.items.len();
+        let is_last = page.items.is_empty() || query.offset >= page.total;
+        if json {
+            page.items.iter().try_for_each(|file| out::line(&json_line(file)?))?;
+        } else {
+            rows.extend(page.items.iter().map(file_row));
+        }
+        if is_last && json {
+            return Ok(());
+        }
+        if is_last {
+            return lines(&["index", "wanted", "comes", "done", "size", "path"], &rows);
+        }
+    }
+}
+
+fn file_row(file: &DownloadFile) -> Vec<String> {
+    let turn = match file.turn {
+        FileTurn::First => "first",
+        FileTurn::Usual => "",
+        FileTurn::Last => "last",
+    };
+    vec![
+        file.index.to_string(),
+        if file.wanted { "yes" } else { "no" }.into(),
+        turn.into(),
+        file.verified_bytes.map_or_else(|| "–".into(), |verified| percent(verified, file.length_bytes)),
+        HumanBytes(file.length_bytes).to_string(),
+        tame(&file.path),
+    ]
 }
 
 fn list(node: &Remote, mut query: DownloadQuery, json: bool) -> Result<(), Problem> {
@@ -172,6 +306,12 @@ fn show(node: &Remote, id: u64, json: bool) -> Result<(), Problem> {
     table(std::slice::from_ref(download))?;
     out::line(&format!("from {}", tame(&download.source)))?;
     out::line(&format!("into {}", tame(download.path.as_ref().unwrap_or(&download.into))))?;
+    if detail.files > 1 {
+        out::line(&format!("{} of {} files wanted: hexad downloads files {id}", detail.wanted_files, detail.files))?;
+    }
+    for way in ways(&detail) {
+        out::line(&way)?;
+    }
     if let Some(problem) = &download.problem {
         out::line(&tame(&problem.message))?;
         if let Some(hint) = &problem.hint {
@@ -186,6 +326,32 @@ fn show(node: &Remote, id: u64, json: bool) -> Result<(), Problem> {
     detail.warnings.iter().try_for_each(|warning| out::line(&format!("warning: {}", tame(warning))))
 }
 
+/// How it is carried out, where that is not as usual.
+fn ways(detail: &DownloadDetail) -> Vec<String> {
+    let How { limits, sequential, first, last, ratio_percent, seed_s, .. } = &detail.how;
+    let mut ways = Vec::new();
+    for (limit, verb) in [(limits.down_bytes_per_s, "receives"), (limits.up_bytes_per_s, "sends")] {
+        if limit > 0 {
+            ways.push(format!("{verb} at most {}/s", HumanBytes(limit)));
+        }
+    }
+    if *sequential {
+        ways.push("from the front to the end".into());
+    }
+    for (files, turn) in [(first, "first"), (last, "last")] {
+        if !files.is_empty() {
+            ways.push(format!("{turn}: {}", tame(&files.join(", "))));
+        }
+    }
+    if let Some(percent) = ratio_percent {
+        ways.push(format!("seeds until {percent} % were given"));
+    }
+    if let Some(seconds) = seed_s {
+        ways.push(format!("seeds for {}", HumanDuration(std::time::Duration::from_secs(*seconds))));
+    }
+    ways
+}
+
 fn table(downloads: &[Download]) -> Result<(), Problem> {
     let row = |download: &Download| {
         vec![
@@ -193,8 +359,8 @@ fn table(downloads: &[Download]) -> Result<(), Problem> {
             state(download.state).into(),
             done(download),
             HumanBytes(download.wanted_bytes).to_string(),
-            format!("{}/s", HumanBytes(download.down_bytes_per_s)),
-            format!("{}/s", HumanBytes(download.up_bytes_per_s)),
+            rate(download.down_bytes_per_s, download.limits.down_bytes_per_s),
+            rate(download.up_bytes_per_s, download.limits.up_bytes_per_s),
             download.peers.map(|peers| peers.to_string()).unwrap_or_default(),
             tame(&download.name),
         ]
@@ -202,12 +368,20 @@ fn table(downloads: &[Download]) -> Result<(), Problem> {
     lines(&["id", "state", "done", "size", "down", "up", "peers", "name"], &downloads.iter().map(row).collect::<Vec<_>>())
 }
 
+/// How fast it goes, and how fast it may where there is a limit.
+pub fn rate(bytes_per_s: u64, limit: u64) -> String {
+    let may = if limit == 0 { String::new() } else { format!(" of {}/s", HumanBytes(limit)) };
+    format!("{}/s{may}", HumanBytes(bytes_per_s))
+}
+
 /// How much of it is there.
 pub fn done(download: &Download) -> String {
-    match download.wanted_bytes {
-        0 => "–".into(),
-        wanted => format!("{} %", u128::from(download.verified_bytes) * 100 / u128::from(wanted)),
-    }
+    if download.wanted_bytes == 0 { "–".into() } else { percent(download.verified_bytes, download.wanted_bytes) }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    let percent = (u128::from(part) * 100).checked_div(u128::from(whole)).unwrap_or(100);
+    format!("{percent} %")
 }
 
 /// In a word.

@@ -53,6 +53,7 @@ fn by_node(node: Remote, given: &FetchArgs) -> Result<Task, Problem> {
         seed: given.seed.then_some(true),
         // Here the limits are those of a whole session, there they are this download's.
         how: How { limits: given.network.limits.limits(), ..how(given) },
+        choose: false,
     };
     by_node::fetch(node, &wanted)
 }

@@ -93,7 +93,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     with_unit(text, &BYTES).ok_or_else(|| format!("expected a number of bytes such as 262144, 256KiB or 1MiB, came '{text}'"))
 }
 
-fn parse_rate(text: &str) -> Result<u64, String> {
+/// Bytes a second, with a unit.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_rate(text: &str) -> Result<u64, String> {
     let rate = with_unit(text.trim_end_matches("/s"), &BYTES).filter(|rate| *rate > 0);
     rate.ok_or_else(|| format!("expected bytes a second such as 800000, 500k or 2.5MiB, came '{text}'"))
 }

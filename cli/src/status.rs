@@ -5,6 +5,7 @@ use hexad_api::node::{NetworkState, NetworkStatus, Overlay, Status};
 use hexad_api::{Problem, json_line};
 use indicatif::{HumanBytes, HumanDuration};
 
+use crate::downloads::rate;
 use crate::lab::lines;
 use crate::node::NodeArgs;
 use crate::out::{self, tame};
@@ -80,8 +81,9 @@ pub fn status(given: &StatusArgs) -> Result<(), Problem> {
         node.url(),
         HumanDuration(std::time::Duration::from_secs(totals.uptime_s))
     ))?;
-    let rates = (HumanBytes(totals.down_bytes_per_s), HumanBytes(totals.up_bytes_per_s));
-    out::line(&format!("down {}/s   up {}/s   {} of memory", rates.0, rates.1, HumanBytes(totals.memory_bytes)))?;
+    let down = rate(totals.down_bytes_per_s, totals.limits.down_bytes_per_s);
+    let up = rate(totals.up_bytes_per_s, totals.limits.up_bytes_per_s);
+    out::line(&format!("down {down}   up {up}   {} of memory", HumanBytes(totals.memory_bytes)))?;
     let downloads = &totals.downloads;
     out::line(&format!(
         "{} downloads: {} active, {} complete, {} failed; they go to {}",

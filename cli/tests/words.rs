@@ -21,6 +21,8 @@ fn every_help_text_is_as_reviewed() {
         "library list",
         "downloads",
         "downloads list",
+        "downloads files",
+        "downloads set",
         "top",
         "config",
         "config init",

@@ -18,7 +18,7 @@ use crate::listener::{Listener, PartLook, Word};
 use crate::networks::{Order, TransferStanding};
 use crate::pace::Pace;
 use crate::publish::{Identity, link_of};
-use crate::session::{Happening, Streaming, shown};
+use crate::session::{Happening, Manner, Streaming, shown};
 use crate::source::{self, Found, unnumbered};
 use crate::stream::{self, Running};
 
@@ -27,6 +27,10 @@ const REST: Duration = Duration::from_secs(15);
 const REST_MAX: Duration = Duration::from_secs(600);
 /// How long a network may think that all is done before it is asked again.
 const IDLE: Duration = Duration::from_secs(3);
+
+/// How often a folder that another has is tried again, and after how long the user is told.
+const BUSY: Duration = Duration::from_secs(1);
+const BUSY_QUIET: Duration = Duration::from_secs(15);
 
 /// Below the target folder: what nothing proves.
 const UNPROVEN: &str = "unproven";
@@ -99,10 +103,11 @@ pub(crate) struct Fetch {
     request: FetchRequest,
     /// Where it comes from, for networks that take part later.
     pub(crate) source: Source,
-    /// It waits for networks that are not joined, and for peers, however long that takes.
-    patient: bool,
+    manner: Manner,
     events: Listener,
     began: Instant,
+    /// Another has its folder: since when, and when it is tried again.
+    busy: Option<(Instant, Instant)>,
     name: String,
     description: Option<Description>,
     path: PathBuf,
@@ -123,6 +128,8 @@ pub(crate) struct Fetch {
 
 /// What becomes of a fetch whose target folder is prepared.
 pub(crate) enum Next {
+    /// It is tried again.
+    Wait,
     /// It cannot go on, or there is nothing left to do for the networks.
     Leave,
     /// What has arrived is offered to others, and what is missing is lent to the networks.
@@ -146,7 +153,7 @@ impl Fetch {
         books: &mut Books,
         mut request: FetchRequest,
         found: &Found,
-        patient: bool,
+        manner: Manner,
         streaming: Option<Streaming>,
         events: Listener,
     ) -> Self {
@@ -159,9 +166,10 @@ impl Fetch {
             parts: Vec::new(),
             request,
             source: found.source.clone(),
-            patient,
+            manner,
             events,
             began: Instant::now(),
+            busy: None,
             name: found.name.clone(),
             description: None,
             path: PathBuf::new(),
@@ -176,6 +184,19 @@ impl Fetch {
             streaming,
             running: None,
         }
+    }
+
+    /// It waits for networks that are not joined, and for peers, however long that takes.
+    fn is_patient(&self) -> bool {
+        self.manner != Manner::Once
+    }
+
+    /// It is to be done in another way; returns whether its bytes are to come in another order.
+    pub(crate) fn change(&mut self, how: How, seed: bool) -> bool {
+        let before = std::mem::replace(&mut self.request.how, how);
+        let after = &self.request.how;
+        self.request.seed = seed;
+        (before.sequential, before.first, before.last) != (after.sequential, after.first.clone(), after.last.clone())
     }
 
     /// How it is to be done.
@@ -263,7 +284,7 @@ impl Fetch {
 
     /// Whether a network that is joined later is to take part.
     pub(crate) fn takes_any_network(&self) -> bool {
-        self.patient && !self.over && self.request.on.is_empty()
+        self.is_patient() && !self.over && self.request.on.is_empty()
     }
 
     /// That network is not joined, or no longer.
@@ -288,7 +309,7 @@ impl Fetch {
             let idle = opened && part.is_on() && part.idle_since.is_some_and(|since| now >= since + IDLE);
             is_joined(part.network) && (failed || idle)
         };
-        let patient = self.patient;
+        let patient = self.is_patient();
         let parts = self.parts.iter_mut().filter(due).filter(|part| patient || part.problem.is_none());
         parts
             .map(|part| {
@@ -321,7 +342,7 @@ impl Fetch {
             if !self.parts.iter().any(Part::is_on) {
                 self.part_failed(network, &problem);
             }
-        } else if self.parts.is_empty() && !self.patient {
+        } else if self.parts.is_empty() && !self.is_patient() {
             self.fail(&Problem::new("no network is joined").hint("join one first"));
         }
     }
@@ -343,7 +364,7 @@ impl Fetch {
             return;
         }
         // What is known of it is kept, and whoever comes back is asked again.
-        if self.patient && (self.description.is_some() || self.parts.iter().any(|part| part.down)) {
+        if self.is_patient() && (self.description.is_some() || self.parts.iter().any(|part| part.down)) {
             return;
         }
         let problem = match &self.parts[..] {
@@ -438,11 +459,25 @@ impl Fetch {
         for renamed in &names.renamed {
             self.tell(Event::Renamed { from: renamed.from.clone(), to: renamed.to.clone(), reason: renamed.reason.to_string() });
         }
-        let identity = identity_in_folder(&description.digests, &proof);
-        let description = Description { proof: Some(proof.clone()), ..description };
+        let description = Description { proof: Some(proof), ..description };
         self.events.say(Word::Described(share, Box::new(description.clone())));
         self.description = Some(description);
-        let target = Target { share, layout, proof, names, wanted, folder: self.request.into.clone(), identity };
+        if self.manner == Manner::Describe {
+            self.over = true;
+            return Described::Leave;
+        }
+        self.open(transfers, happenings);
+        Described::Preparing
+    }
+
+    /// Has its target folder prepared.
+    fn open(&self, transfers: &Arc<Transfers>, happenings: &Sender<Happening>) {
+        let Some(Description { layout, digests, proof: Some(proof), .. }) = self.description.clone() else { return };
+        // What names nothing was said when the files became known.
+        let wanted = self.request.select.mask(&paths(&layout)).unwrap_or_default();
+        let (share, folder, names) = (self.share, self.request.into.clone(), safe_names(&layout));
+        let identity = identity_in_folder(&digests, &proof);
+        let target = Target { share, layout, proof, names, wanted, folder, identity };
         let (transfers, happenings, op) = (transfers.clone(), happenings.clone(), self.task);
         thread::spawn(move || {
             let checking = happenings.clone();
@@ -451,13 +486,32 @@ impl Fetch {
             });
             let _ = happenings.send(Happening::Opened { op, share, opened });
         });
-        Described::Preparing
+    }
+
+    /// Has its target folder prepared once more, where another had it and it is time.
+    pub(crate) fn reopen(&mut self, now: Instant, transfers: &Arc<Transfers>, happenings: &Sender<Happening>) {
+        if let Some((since, _)) = self.busy.filter(|(_, at)| *at <= now) {
+            // No further try before it is known what has come of this one.
+            self.busy = Some((since, now + REST_MAX));
+            self.open(transfers, happenings);
+        }
     }
 
     /// The target folder is prepared, or cannot be.
     pub(crate) fn on_opened(&mut self, opened: Result<Opened, StoreError>, transfers: &Transfers) -> Next {
+        let busy = self.busy.take();
         let opened = match opened {
             Ok(opened) => opened,
+            // A run of the same download that was stopped a moment ago may still be comparing what is there.
+            Err(wrong @ StoreError::Busy { .. }) if self.is_patient() => {
+                let now = Instant::now();
+                let since = busy.map_or(now, |(since, _)| since);
+                if now >= since + BUSY_QUIET {
+                    self.tell(Event::Warning { message: format!("{wrong}; it is tried again") });
+                }
+                self.busy = Some((since, now + BUSY));
+                return Next::Wait;
+            }
             Err(wrong) => {
                 let hint = wrong.hint().unwrap_or_else(|| "choose another folder with --into".to_owned());
                 self.fail(&Problem::new(wrong.to_string()).hint(hint));
@@ -608,7 +662,7 @@ impl Fetch {
             }
             looks.push(PartLook { network: part.network_name, bytes, bad_bytes, peers: part.peers, problem: part.problem.clone() });
         }
-        if self.patient {
+        if self.is_patient() {
             warnings.into_iter().for_each(|message| self.tell(Event::Warning { message }));
         }
         self.events.say(Word::Parts(looks));
@@ -676,7 +730,7 @@ pub(crate) fn progress(standing: &TransferStanding, verified_bytes: u64, wanted_
 }
 
 /// The raw paths of a layout, as selections see them.
-fn paths(layout: &Layout) -> Vec<Option<String>> {
+pub(crate) fn paths(layout: &Layout) -> Vec<Option<String>> {
     layout.files().iter().map(|file| (!file.padding).then(|| file.path.join("/"))).collect()
 }
 

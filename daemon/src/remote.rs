@@ -10,8 +10,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use hexad_api::node::{
-    Change, Download, DownloadDetail, DownloadQuery, Folder, LibraryQuery, NetworkStatus, NewDownload, NewSearch, Page, Search,
-    SearchDetail, Share, Status, UpSettings,
+    Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, LibraryQuery, NetworkStatus,
+    NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, UpSettings,
 };
 use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -237,6 +237,16 @@ impl Remote {
     /// All that is known of a download.
     pub fn download(&self, id: u64) -> Result<DownloadDetail, Problem> {
         self.get(&format!("api/downloads/{id}"), &[])
+    }
+
+    /// The files of a download.
+    pub fn download_files(&self, id: u64, query: &FileQuery) -> Result<Page<DownloadFile>, Problem> {
+        self.get(&format!("api/downloads/{id}/files"), &pairs(query)?)
+    }
+
+    /// Changes how a download is carried out, and which of its files are fetched.
+    pub fn change_download(&self, id: u64, change: &DownloadChange) -> Result<Download, Problem> {
+        self.read(&self.tell(Method::PATCH, &format!("api/downloads/{id}"), Some(change))?)
     }
 
     /// Lets a download rest.

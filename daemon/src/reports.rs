@@ -298,6 +298,7 @@ impl Loop {
             return transfers.close(share);
         };
         let content = match fetch.on_opened(opened, &transfers) {
+            Next::Wait => return,
             Next::Leave => {
                 let ops: Vec<(usize, OpId)> =
                     fetch.parts.iter().flat_map(|part| part.ops().map(|op| (part.network, op)).collect::<Vec<_>>()).collect();

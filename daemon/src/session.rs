@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use hexad_api::{
-    Event, FetchRequest, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop, StreamRequest,
-    Task,
+    Event, FetchRequest, How, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop,
+    StreamRequest, Task,
 };
 use hexad_core::{OpId, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
@@ -57,6 +57,13 @@ pub(crate) enum Happening {
     /// Put on the shelf, and take from it.
     Offer(Vec<(Key, Prepared)>),
     Withdraw(Vec<Key>),
+    /// A fetch is carried out in another way from here on.
+    Change {
+        op: OpId,
+        how: Box<How>,
+        /// Whether it goes on seeding when complete.
+        seed: bool,
+    },
     /// A search goes on.
     More {
         op: OpId,
@@ -77,18 +84,22 @@ pub(crate) type Making = Box<dyn FnOnce(&Arc<Transfers>) -> Result<Opening, Prob
 
 /// A task to begin, and on which networks.
 pub(crate) enum Begin {
-    Fetch {
-        request: FetchRequest,
-        found: source::Found,
-        on: Vec<usize>,
-        /// Wait for networks and peers, however long that takes.
-        patient: bool,
-        streaming: Option<Streaming>,
-    },
+    Fetch { request: FetchRequest, found: source::Found, on: Vec<usize>, manner: Manner, streaming: Option<Streaming> },
     Publish(PublishRequest, Vec<usize>),
     Search(SearchRequest, Vec<usize>),
     Join(usize),
     Own(Own, usize),
+}
+
+/// What a fetch waits for, and how far it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It fails when nothing can come from any network.
+    Once,
+    /// It waits for networks and peers, however long that takes.
+    Patient,
+    /// The same, but only until it is known what there is.
+    Describe,
 }
 
 /// A session in this process.
@@ -225,7 +236,7 @@ impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
         let on = self.chosen(&request.on)?;
         let found = source::find(&request.source, &request.peers, &self.names_of(&on), &self.outside)?;
-        self.start(Begin::Fetch { request, found, on, patient: false, streaming: None })
+        self.start(Begin::Fetch { request, found, on, manner: Manner::Once, streaming: None })
     }
 
     fn stream(&self, request: StreamRequest) -> Result<Task, Problem> {
@@ -236,7 +247,7 @@ impl Session for LocalSession {
         let (listener, at) = stream::bind(http)?;
         let stage = stream::Stage::new();
         let streaming = Streaming { stage: stage.clone(), at };
-        let (op, task) = self.begin_task(Begin::Fetch { request: fetch, found, on, patient: false, streaming: Some(streaming) })?;
+        let (op, task) = self.begin_task(Begin::Fetch { request: fetch, found, on, manner: Manner::Once, streaming: Some(streaming) })?;
         let running = stream::serve(listener, stage, self.transfers.clone(), self.happenings.clone(), op)?;
         let _ = self.happenings.send(Happening::Streams(op, running));
         Ok(task)

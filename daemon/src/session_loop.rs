@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use hexad_api::{Event, FetchRequest, Own, Problem, PublishRequest, SearchRequest};
+use hexad_api::{Event, FetchRequest, How, Own, Problem, PublishRequest, SearchRequest};
 use hexad_content::Digest;
 use hexad_core::{OpId, Operation, Query, ShareId, Source, What};
 use hexad_driver::limits::Limits;
@@ -17,7 +17,7 @@ use crate::membership::{Membership, NetworkNews};
 use crate::networks::{Opening, Wish, closed};
 use crate::publish::Publish;
 use crate::search::{Search, of_own};
-use crate::session::{Begin, Happening, Making, Streaming};
+use crate::session::{Begin, Happening, Making, Manner, Streaming};
 use crate::shelf::{Shelf, ShelfNews};
 use crate::source::Found;
 use crate::watch::Watch;
@@ -145,8 +145,8 @@ impl Loop {
             Happening::Transfers(event) => self.on_transfers(event),
             Happening::Begin(begin, events, op) => {
                 let task = match *begin {
-                    Begin::Fetch { request, found, on, patient, streaming } => {
-                        self.begin_fetch(request, &found, &on, patient, streaming, events)
+                    Begin::Fetch { request, found, on, manner, streaming } => {
+                        self.begin_fetch(request, &found, &on, manner, streaming, events)
                     }
                     Begin::Publish(request, on) => self.begin_publish(request, &on, events),
                     Begin::Search(request, on) => self.begin_search(request, &on, None, events),
@@ -184,6 +184,7 @@ impl Loop {
                     self.show_shares();
                 }
             }
+            Happening::Change { op, how, seed } => self.change_fetch(op, *how, seed),
             Happening::More { op, results_max, timeout_s } => self.search_more(op, results_max, timeout_s),
             Happening::Close => {}
         }
@@ -207,12 +208,12 @@ impl Loop {
         request: FetchRequest,
         found: &Found,
         on: &[usize],
-        patient: bool,
+        manner: Manner,
         streaming: Option<Streaming>,
         events: Listener,
     ) -> OpId {
         let failed = self.greet(on, &events);
-        let fetch = Fetch::begin(&mut self.books, request, found, patient, streaming, events);
+        let fetch = Fetch::begin(&mut self.books, request, found, manner, streaming, events);
         let task = fetch.task;
         self.limits.set_share(fetch.share, fetch.how().limits.up_bytes_per_s);
         self.fetches.push(fetch);
@@ -255,6 +256,29 @@ impl Loop {
         } else {
             let problem = Problem::new(format!("{} cannot look that up", membership.name()));
             fetch.part_useless(network, &problem.hint("hexad search prints links that can be fetched"));
+        }
+    }
+
+    /// Limits, order and goals of a fetch are others from here on.
+    fn change_fetch(&mut self, task: OpId, how: How, seed: bool) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return };
+        let reorders = fetch.change(how, seed);
+        let limits = fetch.how().limits;
+        self.limits.set_share(fetch.share, limits.up_bytes_per_s);
+        let order = fetch.order().unwrap_or_default();
+        for part in fetch.parts.iter().filter(|part| part.fetch.is_some()) {
+            self.limits.set_lease(part.lease, limits.down_bytes_per_s);
+            if reorders && part.lent == Some(part.lease) {
+                let op = self.books.op();
+                self.networks[part.network].start(op, Operation::Own(Wish::Order(fetch.share, order.clone())));
+            }
+        }
+    }
+
+    /// Tries the folders of fetches again that others had.
+    fn reopen(&mut self, now: Instant) {
+        for fetch in &mut self.fetches {
+            fetch.reopen(now, &self.transfers, &self.happenings);
         }
     }
 
@@ -510,6 +534,7 @@ impl Loop {
         }
         self.shelf.tick(&mut self.books, &mut self.networks);
         self.begin_due_parts(now);
+        self.reopen(now);
         self.see_who_left(now);
         for fetch in &mut self.fetches {
             let tells = |part: &crate::fetch::Part| {

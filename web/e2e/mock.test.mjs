@@ -148,6 +148,73 @@ visit('everything can be done with keys', {}, async ({ page, world }) => {
   await rows(page, 'Results').first().waitFor();
 });
 
+visit('files of a running download are chosen and hastened by keys, and its order and limits are changed', {}, async ({ page, go, world }) => {
+  // Every fourth one is a folder; the first one is being fetched.
+  await go('downloads/1');
+  const pane = page.getByRole('region', { name: /^Details of/ });
+  await pane.getByRole('button', { name: 'Files (14)' }).click();
+  await rows(page, 'Files').nth(2).waitFor();
+  const all = world.downloads.get(1).wanted_bytes;
+  await rows(page, 'Files').first().focus();
+  await page.keyboard.press(' ');
+  await page.keyboard.press('j');
+  await page.keyboard.press('f');
+  await pane.getByText(/^13 of 14 files, /).waitFor();
+  await shot(page, 'download-files');
+  await pane.getByRole('button', { name: 'Apply' }).click();
+  await pane.getByRole('button', { name: 'Files (13 of 14)' }).waitFor();
+  assert.deepEqual(world.detail.get(1).select, ['1-13']);
+  assert.deepEqual(world.detail.get(1).how.first, ['1']);
+  assert.ok(world.downloads.get(1).wanted_bytes < all);
+  assert.equal(await pane.getByRole('button', { name: 'Apply' }).count(), 0, 'there is nothing left to say');
+
+  await pane.getByLabel('Words in the path').fill('disc 2'); // and 'disc 1/2'
+  await pane.getByLabel('All of these').uncheck();
+  await pane.getByLabel('Words in the path').fill('cover');
+  await rows(page, 'Files').first().getByRole('checkbox', { name: 'Fetch cover.jpg' }).click();
+  await pane.getByText(/^5 of 14 files, /).waitFor();
+  await pane.getByRole('button', { name: 'Undo' }).click();
+  await pane.getByText(/^13 of 14 files, /).waitFor();
+  await pane.getByLabel('Words in the path').fill('');
+  await pane.getByLabel('All', { exact: true }).check();
+  await pane.getByLabel('All', { exact: true }).uncheck();
+  await pane.getByText('Choose at least one file').waitFor();
+  assert.ok(await pane.getByRole('button', { name: 'Apply' }).isDisabled());
+
+  await pane.getByRole('button', { name: 'Order and limits' }).click();
+  await pane.getByRole('radio', { name: /^In order/ }).check();
+  await pane.getByLabel('Receive at most').fill('500');
+  await pane.getByLabel('Go on giving').check();
+  await pane.getByLabel('until given').fill('1.5');
+  await shot(page, 'download-ways');
+  await pane.getByRole('button', { name: 'Apply' }).click();
+  await pane.getByRole('button', { name: 'Undo' }).waitFor({ state: 'detached' });
+  const { how } = world.detail.get(1);
+  assert.deepEqual([how.sequential, how.limits.down_bytes_per_s, how.ratio_percent, how.first], [true, 512_000, 150, ['1']]);
+  await pane.getByRole('button', { name: 'Progress' }).click();
+  await pane.getByText(/down .* of 512/).waitFor();
+});
+
+visit('with files chosen first nothing comes before that', { page: { width: 360, height: 740, hasTouch: true, isMobile: true } }, async ({ page, go, world }) => {
+  await go('settings');
+  await page.getByLabel(/Choose files first/).check();
+  // The next number is that of a folder.
+  while (world.next % 4 !== 1) world.next += 1;
+  await drop(page, { text: 'magnet:?xt=urn:btih:a12fe1c06bba254a9dc9f519b335aa7c1367a88a&dn=Album' });
+  await page.getByText('Asking what “Album” holds; nothing comes before you have chosen.').waitFor();
+  const pane = page.getByRole('region', { name: 'Details of Album' });
+  await rows(page, 'Files').nth(2).waitFor();
+  const download = () => [...world.downloads.values()].find((one) => one.name === 'Album');
+  assert.deepEqual([download().state, download().downloaded_bytes], ['paused', 0]);
+  await pane.getByLabel('All', { exact: true }).uncheck();
+  await rows(page, 'Files').nth(1).tap();
+  await shot(page, 'phone-choose-files');
+  await pane.getByRole('button', { name: 'Fetch 1 file' }).tap();
+  await pane.getByRole('button', { name: 'Files (1 of 14)' }).waitFor();
+  await pane.getByText(/^(Fetching|Seeding|Complete)/).waitFor();
+  assert.deepEqual(world.detail.get(download().id).select, ['1']);
+});
+
 visit('when the node goes away the page says so, and loads again when it is back', {}, async ({ page, node, go }) => {
   await go('downloads');
   await rows(page, 'Downloads').first().waitFor();

@@ -96,6 +96,8 @@ async function handle(world, request, response, path, params) {
     case 'DELETE searches': return world.searches.delete(id) ? send(response, 204) : missing('such search');
     case 'GET downloads': {
       if (parts[1] === undefined) return send(response, 200, paged([...world.downloads.values()], params));
+      const download = world.downloads.get(id);
+      if (parts[2] === 'files') return download ? send(response, 200, paged(world.fileViews(download), params)) : missing('such download');
       const detail = world.downloadDetail(id);
       return detail ? send(response, 200, detail) : missing('such download');
     }
@@ -107,6 +109,10 @@ async function handle(world, request, response, path, params) {
       else Object.assign(download, { state: 'fetching', problem: undefined });
       world.tell({ kind: 'download', download: { ...download } });
       return send(response, 200, download);
+    }
+    case 'PATCH downloads': {
+      const download = world.downloads.get(id);
+      return download ? given(world.change(download, body), 200) : missing('such download');
     }
     case 'DELETE downloads': {
       if (!world.downloads.delete(id)) return missing('such download');

@@ -64,7 +64,50 @@ export class World {
       down_bytes_per_s: 0, up_bytes_per_s: 0, downloaded_bytes: 0, uploaded_bytes: 0, added_s: seconds(), unproven: this.dice.next() < 0.06,
     };
     this.downloads.set(id, download);
-    this.detail.set(id, { pace: this.dice.between(4e5, 6e6), rates: [], order: undefined, weights: download.on.map(() => this.dice.between(0.2, 1)) });
+    this.detail.set(id, { seed: this.settings.seed, how: { limits: { down_bytes_per_s: 0, up_bytes_per_s: 0 }, sequential: false, first: [], last: [], super_seed: false }, select: [], files: undefined, pace: this.dice.between(4e5, 6e6), rates: [], order: undefined, weights: download.on.map(() => this.dice.between(0.2, 1)) });
+    return download;
+  }
+
+  /** Its files: every fourth download is a folder of fourteen. */
+  filesOf(download) {
+    const detail = this.detail.get(download.id);
+    if (download.wanted_bytes === 0) return [];
+    if (detail.files) return detail.files;
+    const many = download.id % 4 === 1 ? 14 : 1;
+    const at = (index) => Math.floor((download.wanted_bytes * index) / many);
+    const path = (index) => (many === 1 ? download.name : index === 13 ? 'cover.jpg' : `disc ${1 + Math.floor(index / 7)}/${(index % 7) + 1} - ${['Harbour', 'Copper', 'Letters', 'Static', 'Rain', 'Ferry', 'Weather'][index % 7]}.flac`);
+    return (detail.files = Array.from({ length: many }, (_, index) => ({ index, path: path(index), length_bytes: at(index + 1) - at(index), wanted: true, turn: 'usual' })));
+  }
+
+  /** Files as the contract lists them: what is verified is spread over those that are wanted. */
+  fileViews(download) {
+    const share = download.wanted_bytes > 0 ? download.verified_bytes / download.wanted_bytes : 0;
+    return this.filesOf(download).map((file) => ({ ...file, verified_bytes: file.wanted ? Math.floor(file.length_bytes * share) : 0 }));
+  }
+
+  /** Other files, another order, other limits. */
+  change(download, { how, select, seed }) {
+    const detail = this.detail.get(download.id);
+    const files = this.filesOf(download);
+    const named = (patterns) => {
+      const all = patterns.flatMap((pattern) => pattern.split(',')).map((part) => (part === '*' ? [0, Infinity] : part.split('-').map(Number)));
+      return (index) => all.some(([from, to = from]) => index >= from && index <= to);
+    };
+    if (select) {
+      if (select.length > 0 && !files.some((file) => named(select)(file.index))) return { problem: { message: `“${select[0]}” selects none of the files.` } };
+      const before = download.verified_bytes / Math.max(1, download.wanted_bytes);
+      for (const file of files) file.wanted = select.length === 0 || named(select)(file.index);
+      download.wanted_bytes = files.reduce((sum, file) => sum + (file.wanted ? file.length_bytes : 0), 0);
+      download.verified_bytes = Math.floor(before * download.wanted_bytes);
+      detail.select = select;
+    }
+    if (how) {
+      detail.how = how;
+      download.limits = how.limits;
+      for (const file of files) file.turn = named(how.first)(file.index) ? 'first' : named(how.last)(file.index) ? 'last' : 'usual';
+    }
+    detail.seed = seed ?? detail.seed;
+    this.tell({ kind: 'download', download: { ...download } });
     return download;
   }
 
@@ -96,7 +139,13 @@ export class World {
     const detail = this.detail.get(download.id);
     const { dice } = this;
     if (download.state === 'looking') {
-      if (download.wanted_bytes === 0 && this.ticks % 40 === 39 && download.id !== 3) Object.assign(download, { state: 'fetching', wanted_bytes: this.size ?? Math.floor(dice.between(2e7, 3e9)) });
+      if (detail.choose && this.ticks >= detail.choose) {
+        Object.assign(download, { state: 'paused', wanted_bytes: this.size ?? Math.floor(dice.between(2e7, 3e9)) });
+        delete detail.choose;
+        this.tell({ kind: 'download', download: { ...download } });
+        return false;
+      }
+      if (!detail.choose && download.wanted_bytes === 0 && this.ticks % 40 === 39 && download.id !== 3) Object.assign(download, { state: 'fetching', wanted_bytes: this.size ?? Math.floor(dice.between(2e7, 3e9)) });
       return false;
     }
     if (download.state === 'checking') {
@@ -111,17 +160,19 @@ export class World {
     }
     if (download.state !== 'fetching') return false;
     const wave = 0.7 + 0.3 * Math.sin(this.ticks / 30 + download.id) + dice.between(-0.1, 0.1);
-    const step = Math.min(download.wanted_bytes - download.verified_bytes, (detail.pace * wave) / (1000 / TICK_MS));
+    const most = download.limits?.down_bytes_per_s || Infinity;
+    const pace = Math.min(detail.pace * wave, most);
+    const step = Math.min(download.wanted_bytes - download.verified_bytes, pace / (1000 / TICK_MS));
     download.verified_bytes = Math.floor(download.verified_bytes + step);
     download.downloaded_bytes = Math.floor(download.verified_bytes * 1.01);
-    download.down_bytes_per_s = Math.floor(detail.pace * wave);
+    download.down_bytes_per_s = Math.floor(pace);
     download.up_bytes_per_s = Math.floor(detail.pace * wave * 0.18);
     download.uploaded_bytes = Math.floor(download.uploaded_bytes + step * 0.18);
     download.peers = 4 + ((download.id * 7 + Math.floor(this.ticks / 20)) % 40);
     download.seeds = Math.floor(download.peers / 3);
     download.eta_s = Math.ceil((download.wanted_bytes - download.verified_bytes) / Math.max(1, download.down_bytes_per_s));
     if (download.wanted_bytes - download.verified_bytes <= 1) {
-      Object.assign(download, { verified_bytes: download.wanted_bytes, state: this.settings.seed ? 'seeding' : 'complete', down_bytes_per_s: 0, completed_s: seconds(), path: `${download.into}/${download.name}` });
+      Object.assign(download, { verified_bytes: download.wanted_bytes, state: detail.seed ? 'seeding' : 'complete', down_bytes_per_s: 0, completed_s: seconds(), path: `${download.into}/${download.name}` });
       delete download.eta_s;
     }
     if (this.ticks % 4 === 0) {
@@ -144,10 +195,12 @@ export class World {
     const sum = detail.weights.reduce((all, one) => all + one, 0);
     const by_network = download.on.map((one, at) => ({ name: one, bytes: Math.floor((download.downloaded_bytes * detail.weights[at]) / sum), peers: 1 + ((id + at * 5) % 14) }));
     if (by_network.length > 2 && id % 2 === 0) by_network[2] = { name: by_network[2].name, bytes: 0, problem: { message: 'Its server has closed the connection.' } };
-    return { ...download, by_network, blocks: download.wanted_bytes > 0 ? blocks : [], rates: detail.rates, warnings: id % 13 === 0 ? ['A peer lied about 2 blocks and was left.'] : [] };
+    const files = this.filesOf(download);
+    const asked = { files: files.length, wanted_files: files.filter((file) => file.wanted).length, select: detail.select, seed: detail.seed, how: detail.how };
+    return { ...download, ...asked, by_network, blocks: download.wanted_bytes > 0 ? blocks : [], rates: detail.rates, warnings: id % 13 === 0 ? ['A peer lied about 2 blocks and was left.'] : [] };
   }
 
-  beginDownload({ source, on = [], into }) {
+  beginDownload({ source, on = [], into, choose = false }) {
     if (typeof source !== 'string' || !/^(magnet:|https?:|CHK@|SSK@|USK@|KSK@|\/)/.test(source)) {
       return { problem: { message: `“${String(source).slice(0, 60)}” is not something that can be fetched.`, hint: 'A magnet link, a Freenet key, or the address of a .torrent.' } };
     }
@@ -158,6 +211,10 @@ export class World {
     const found = [...this.searches.values()].flatMap((one) => one.found).find((result) => result.link === source);
     const download = this.newDownload(params.get('dn') ?? source.split('/').at(-1), size, source, on.length > 0 ? on : (found?.networks ?? this.dice.some(NAMES, 0.5)));
     if (into) download.into = into;
+    if (choose) {
+      Object.assign(download, { state: 'looking', wanted_bytes: 0 });
+      this.detail.get(download.id).choose = this.ticks + 4;
+    }
     this.tell({ kind: 'download', download: { ...download } });
     return download;
   }
@@ -272,7 +329,7 @@ export class World {
     const sum = (list, key) => list.reduce((total, one) => total + one[key], 0);
     const among = (...states) => all.filter((one) => states.includes(one.state)).length;
     return {
-      version: VERSION, uptime_s: Math.floor((Date.now() - this.began) / 1000) + 93_600, down_bytes_per_s: sum(all, 'down_bytes_per_s'), up_bytes_per_s: sum(all, 'up_bytes_per_s'),
+      version: VERSION, uptime_s: Math.floor((Date.now() - this.began) / 1000) + 93_600, down_bytes_per_s: sum(all, 'down_bytes_per_s'), up_bytes_per_s: sum(all, 'up_bytes_per_s'), limits: this.settings.limits,
       downloads: { active: among('looking', 'checking', 'fetching'), complete: among('complete', 'seeding'), failed: among('failed'), total: all.length },
       library: { shares: shares.length, bytes: sum(shares, 'bytes'), hashing: shares.filter((one) => one.state === 'hashing').length },
       memory_bytes: 74_300_000 + (this.ticks % 50) * 10_000, download_dir: this.settings.download_dir,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, count, day, figure, moment, named, percent, playing, plural, rate, sentence, span } from '../src/model/format';
+import { bytes, count, day, figure, moment, named, paced, percent, playing, plural, rate, sentence, span } from '../src/model/format';
 
 const plain = (text: string) => text.replaceAll('\u202f', ' ');
 
@@ -16,6 +16,8 @@ test('what lacks one byte is not done', () => {
 });
 
 test('a rate of nothing is not written', () => expect([rate(0), plain(rate(1_300_000))]).toEqual(['', '1.30 MB/s']));
+
+test('a limit stands beside the rate', () => expect([paced(0, 0), paced(0, 2e6), paced(1_300_000, undefined)].map(plain)).toEqual(['0', '0 of 2.00 MB/s', '1.30 MB/s']));
 
 test('numbers are read in groups', () => expect([count(7), count(1234), count(1_234_567)].map(plain)).toEqual(['7', '1 234', '1 234 567']));
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{How, Problem};
+use crate::{How, Limits, Problem};
 
 /// A download to be begun.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,24 @@ pub struct NewDownload {
     /// Limits of its own, the order of its files, and when there is an end to seeding. A goal implies seeding; `seed_s` counts anew after a restart.
     #[serde(default, skip_serializing_if = "How::is_usual")]
     pub how: How,
+    /// Find out what it holds and rest then, so that files can be chosen before any of them comes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub choose: bool,
+}
+
+/// What is to be different about a download. What is left out stays as it is; what was verified stays in any case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DownloadChange {
+    /// How it is carried out from here on, as a whole: limits, order and goals hold at once. A goal implies seeding, unless `seed` says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
+    /// Which files: index, range like `2-5`, or glob; all when empty. One that runs is taken up anew with these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select: Option<Vec<String>>,
+    /// Go on seeding when complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<bool>,
 }
 
 /// How a download stands.
@@ -74,6 +92,9 @@ pub struct Download {
     pub down_bytes_per_s: u64,
     /// Sent, bytes a second.
     pub up_bytes_per_s: u64,
+    /// What it may move itself, beside what the whole node may.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// Bytes of blocks received, good or not, over all runs.
     pub downloaded_bytes: u64,
     /// Bytes of blocks sent, over all runs.
@@ -108,6 +129,21 @@ pub struct DownloadDetail {
     /// What lists say.
     #[serde(flatten)]
     pub download: Download,
+    /// How many files it has, wanted or not; 0 until that is known. `api/downloads/{id}/files` lists them.
+    #[serde(default)]
+    pub files: usize,
+    /// How many of them are wanted.
+    #[serde(default)]
+    pub wanted_files: usize,
+    /// Which files were asked for, in words; all when empty.
+    #[serde(default)]
+    pub select: Vec<String>,
+    /// Whether it goes on seeding when complete.
+    #[serde(default)]
+    pub seed: bool,
+    /// How it is carried out.
+    #[serde(default)]
+    pub how: How,
     /// What came from which network.
     pub by_network: Vec<ByNetwork>,
     /// Up to 400 parts of the download in order, each 0 to 100: how much of it is verified.
@@ -116,6 +152,50 @@ pub struct DownloadDetail {
     pub rates: Vec<RateAt>,
     /// What the user should know; the latest last.
     pub warnings: Vec<String>,
+}
+
+/// A file of a download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DownloadFile {
+    /// By which it is selected.
+    pub index: usize,
+    /// Path inside the download, elements joined by `/`, as its publisher named it.
+    pub path: String,
+    /// Its length.
+    pub length_bytes: u64,
+    /// How much of it is proven and on disk, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_bytes: Option<u64>,
+    /// Whether it is fetched.
+    pub wanted: bool,
+    /// When it comes.
+    pub turn: FileTurn,
+}
+
+/// When a file of a download comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileTurn {
+    /// Before the others.
+    First,
+    /// With the others.
+    #[default]
+    Usual,
+    /// After the others.
+    Last,
+}
+
+/// Which files of a download.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct FileQuery {
+    /// The first one, from 0 on.
+    pub offset: usize,
+    /// How many at most; 100 when absent.
+    pub limit: Option<usize>,
+    /// Only with this in the path, in whatever case.
+    pub q: Option<String>,
 }
 
 /// What came from one network.

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use change::{Change, Changes, Feed};
-pub use download::{ByNetwork, Download, DownloadDetail, DownloadQuery, DownloadSort, DownloadState, NewDownload, RateAt};
+pub use download::{
+    ByNetwork, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn,
+    NewDownload, RateAt,
+};
 pub use library::{Folder, LibraryQuery, Share, ShareState};
 pub use search::{MediaKind, NewSearch, Search, SearchDetail, SearchResult, SearchState};
 pub use settings::UpSettings;
@@ -108,6 +111,18 @@ pub trait Daemon: Send + Sync {
     /// # Errors
     /// When there is no such download.
     fn download(&self, id: u64) -> Result<DownloadDetail, Problem>;
+
+    /// The files of a download, in its own order; none until they are known.
+    ///
+    /// # Errors
+    /// When there is no such download.
+    fn download_files(&self, id: u64, query: &FileQuery) -> Result<Page<DownloadFile>, Problem>;
+
+    /// Changes how a download is carried out, and which of its files are fetched.
+    ///
+    /// # Errors
+    /// When there is no such download, or a selection names no file of it; nothing is changed then.
+    fn change_download(&self, id: u64, change: DownloadChange) -> Result<Download, Problem>;
 
     /// Lets a download rest; what was verified stays.
     ///

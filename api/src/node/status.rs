@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Problem;
+use crate::{Limits, Problem};
 
 /// How a node stands as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -28,6 +28,9 @@ pub struct Totals {
     pub down_bytes_per_s: u64,
     /// Sent, bytes a second.
     pub up_bytes_per_s: u64,
+    /// What all networks together may move.
+    #[serde(default)]
+    pub limits: Limits,
     /// Downloads.
     pub downloads: DownloadCounts,
     /// What is offered.

@@ -67,9 +67,12 @@ fn draw_head(frame: &mut Frame<'_>, model: &Model, area: Rect) {
 
 fn draw_curves(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let [left, right] = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
-    for (area, name, rates) in [(left, "down", &model.down), (right, "up", &model.up)] {
+    let limits = model.status.as_ref().map(|status| status.totals.limits).unwrap_or_default();
+    for (area, name, rates, limit) in
+        [(left, "down", &model.down, limits.down_bytes_per_s), (right, "up", &model.up, limits.up_bytes_per_s)]
+    {
         let at_present = rates.back().copied().unwrap_or(0);
-        let block = Block::bordered().title(format!(" {name} {}/s ", HumanBytes(at_present)));
+        let block = Block::bordered().title(format!(" {name} {} ", downloads::rate(at_present, limit)));
         let width = usize::from(block.inner(area).width);
         let latest: Vec<u64> = rates.iter().skip(rates.len().saturating_sub(width)).copied().collect();
         frame.render_widget(Sparkline::default().block(block).data(&latest), area);
@@ -102,8 +105,8 @@ fn draw_downloads(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
             Cell::from(downloads::state(download.state)),
             Cell::from(bar(download)),
             Cell::from(HumanBytes(download.wanted_bytes).to_string()),
-            Cell::from(format!("{}/s", HumanBytes(download.down_bytes_per_s))),
-            Cell::from(format!("{}/s", HumanBytes(download.up_bytes_per_s))),
+            Cell::from(downloads::rate(download.down_bytes_per_s, download.limits.down_bytes_per_s)),
+            Cell::from(downloads::rate(download.up_bytes_per_s, download.limits.up_bytes_per_s)),
             Cell::from(download.peers.map(|peers| peers.to_string()).unwrap_or_default()),
             Cell::from(tame(&download.name)),
         ])
@@ -117,13 +120,15 @@ fn draw_downloads(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
         DownloadSort::Progress => "the least complete first",
         DownloadSort::Rate => "the fastest first",
     };
+    // A limit stands beside the rate, and wants its room only where there is one.
+    let room = |limit: fn(&Download) -> u64| Constraint::Length(if model.downloads.iter().any(|one| limit(one) > 0) { 25 } else { 14 });
     let widths = [
         Constraint::Length(5),
         Constraint::Length(9),
         Constraint::Length(18),
         Constraint::Length(11),
-        Constraint::Length(14),
-        Constraint::Length(14),
+        room(|download| download.limits.down_bytes_per_s),
+        room(|download| download.limits.up_bytes_per_s),
         Constraint::Length(6),
         Constraint::Min(10),
     ];
@@ -147,8 +152,8 @@ fn bar(download: &Download) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hexad_api::Problem;
     use hexad_api::node::{DownloadState, NetworkState, Page, Status, Totals};
+    use hexad_api::{Limits, Problem};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use ratatui::crossterm::event::KeyCode;
@@ -168,6 +173,7 @@ mod tests {
             verified_bytes,
             down_bytes_per_s: 10,
             up_bytes_per_s: 0,
+            limits: Limits { down_bytes_per_s: 4096, up_bytes_per_s: 0 },
             downloaded_bytes: 0,
             uploaded_bytes: 0,
             peers: Some(3),
@@ -192,7 +198,8 @@ mod tests {
             abilities: hexad_api::node::AbilitiesOf::default(),
             overlay: None,
         };
-        let totals = Totals { version: "1.2.3".into(), uptime_s: 61, down_bytes_per_s: 2048, ..Totals::default() };
+        let limits = Limits { down_bytes_per_s: 1 << 20, up_bytes_per_s: 0 };
+        let totals = Totals { version: "1.2.3".into(), uptime_s: 61, down_bytes_per_s: 2048, limits, ..Totals::default() };
         let networks =
             vec![network("bittorrent", NetworkState::Joined, None), network("kazaa", NetworkState::Failed, Some("nobody answers"))];
         let page = Page { total: downloads.len(), offset: 0, items: downloads };
@@ -210,9 +217,16 @@ mod tests {
         let mut model = Model::new("http://127.0.0.1:4080/");
         model.take(seen(vec![download(1, 250), download(2, 1000)]));
         let picture = shown(&mut model);
-        for part in
-            ["Hexad 1.2.3 at http://127.0.0.1:4080/", "down 2.00 KiB/s", "dht nodes 400", "nobody answers", "███░░░░░░░░░ 25 %", "▸1", KEYS]
-        {
+        for part in [
+            "Hexad 1.2.3 at http://127.0.0.1:4080/",
+            "down 2.00 KiB/s of 1.00 MiB/s",
+            "10 B/s of 4.00 KiB/s",
+            "dht nodes 400",
+            "nobody answers",
+            "███░░░░░░░░░ 25 %",
+            "▸1",
+            KEYS,
+        ] {
             assert!(picture.contains(part), "{part} is missing in\n{picture}");
         }
         assert!(!picture.contains('\u{1b}'), "a name cannot steer the terminal");

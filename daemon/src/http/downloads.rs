@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use hexad_api::node::{Download, DownloadDetail, DownloadQuery, NewDownload, PAGE_MAX, Page};
+use hexad_api::node::{Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, NewDownload, PAGE_MAX, Page};
 
 use super::Here;
 use super::answer::{Answer, Asked, Given, Numbered, Refused, ask};
@@ -27,6 +27,34 @@ pub(super) async fn begin(State(face): Here, Given(wanted): Given<NewDownload>) 
 #[utoipa::path(get, path = "/api/downloads/{id}", params(("id" = u64, Path)), responses((status = 200, body = DownloadDetail), Refused))]
 pub(super) async fn download(State(face): Here, Numbered(id): Numbered) -> Answer<Json<DownloadDetail>> {
     Ok(Json(ask(&face, move |daemon| daemon.download(id)).await??))
+}
+
+/// Lists the files of a download
+#[utoipa::path(
+    get,
+    path = "/api/downloads/{id}/files",
+    params(("id" = u64, Path), FileQuery),
+    responses((status = 200, body = Page<DownloadFile>), Refused)
+)]
+pub(super) async fn files(
+    State(face): Here,
+    Numbered(id): Numbered,
+    Asked(mut which): Asked<FileQuery>,
+) -> Answer<Json<Page<DownloadFile>>> {
+    which.limit = Some(which.limit.unwrap_or(PAGE_USUAL).min(PAGE_MAX));
+    Ok(Json(ask(&face, move |daemon| daemon.download_files(id, &which)).await??))
+}
+
+/// Changes limits, order, goals and files of a download
+#[utoipa::path(
+    patch,
+    path = "/api/downloads/{id}",
+    params(("id" = u64, Path)),
+    request_body = DownloadChange,
+    responses((status = 200, body = Download), Refused)
+)]
+pub(super) async fn change(State(face): Here, Numbered(id): Numbered, Given(change): Given<DownloadChange>) -> Answer<Json<Download>> {
+    Ok(Json(ask(&face, move |daemon| daemon.change_download(id, change)).await??))
 }
 
 /// Lets a download rest

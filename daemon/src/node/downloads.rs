@@ -46,6 +46,9 @@ pub(super) struct Kept {
     unproven: bool,
     problem: Option<Problem>,
     blocks: Vec<u8>,
+    /// How much of each file was good when it was last laid to rest; nothing where that is not known.
+    #[serde(default)]
+    pub(super) verified_of_files: Vec<u64>,
 }
 
 /// One download.
@@ -84,6 +87,23 @@ pub(super) enum Follows {
     Nothing,
     /// Its task has nothing left to do.
     Stop,
+}
+
+impl Kept {
+    /// Other files are wanted, of so many bytes; `adds` when they are more than before.
+    pub(super) fn rewant(&mut self, wanted_bytes: u64, wanted: &[bool], adds: bool) {
+        let known = self.verified_of_files.len() == wanted.len();
+        if self.completed_s.is_some() && !adds {
+            self.verified_bytes = wanted_bytes;
+        } else if known {
+            self.verified_bytes = self.verified_of_files.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(bytes, _)| bytes).sum();
+        }
+        self.verified_bytes = self.verified_bytes.min(wanted_bytes);
+        self.wanted_bytes = wanted_bytes;
+        if adds {
+            (self.completed_s, self.path) = (None, None);
+        }
+    }
 }
 
 impl Item {
@@ -142,6 +162,7 @@ impl Item {
             verified_bytes: kept.verified_bytes,
             down_bytes_per_s: self.down_bytes_per_s,
             up_bytes_per_s: self.up_bytes_per_s,
+            limits: kept.request.how.limits,
             downloaded_bytes: self.downloaded_bytes(),
             uploaded_bytes: kept.uploaded_bytes + self.uploaded_now,
             peers: self.peers,
@@ -240,6 +261,7 @@ impl Downloads {
             unproven: false,
             problem: None,
             blocks: Vec::new(),
+            verified_of_files: Vec::new(),
         };
         self.items.insert(self.last, Self::item_of(kept));
         self.touch(self.last);
@@ -258,7 +280,8 @@ impl Downloads {
         self.items.get(&id).map(|item| item.view(id)).ok_or_else(|| not_found("download", id))
     }
 
-    pub(super) fn detail(&self, id: u64, held: Option<&Ranges>) -> Result<DownloadDetail, Problem> {
+    /// All that is known of one; `files` is how many it has and how many of them are wanted.
+    pub(super) fn detail(&self, id: u64, held: Option<&Ranges>, files: (usize, usize)) -> Result<DownloadDetail, Problem> {
         let item = self.items.get(&id).ok_or_else(|| not_found("download", id))?;
         let blocks = match held {
             Some(held) => blocks_of(held, item.kept.total_bytes),
@@ -267,6 +290,11 @@ impl Downloads {
         };
         Ok(DownloadDetail {
             download: item.view(id),
+            files: files.0,
+            wanted_files: files.1,
+            select: item.kept.request.select.clone(),
+            seed: item.kept.request.seed == Some(true),
+            how: item.kept.request.how.clone(),
             by_network: item.by_network(),
             blocks,
             rates: item.rates.iter().copied().collect(),
@@ -455,7 +483,8 @@ impl Downloads {
         self.unkept.extend(self.items.iter().filter(|(_, item)| item.op.is_some()).map(|(id, _)| *id));
     }
 
-    fn touch(&mut self, id: u64) {
+    /// Something of it that is kept is different.
+    pub(super) fn touch(&mut self, id: u64) {
         self.changed.insert(id);
         self.unkept.insert(id);
     }
@@ -514,7 +543,7 @@ mod tests {
             let part = PartLook { network: "chord", bytes, bad_bytes: 1, peers: None, problem: None };
             downloads.on_parts(id, run, vec![part]);
             downloads.on_parts(id, run + 1, Vec::new());
-            let detail = downloads.detail(id, None).expect("there");
+            let detail = downloads.detail(id, None, (0, 0)).expect("there");
             assert_eq!((detail.by_network[0].bytes, detail.download.downloaded_bytes), (expected, expected));
             downloads.rest(id, None).expect("there");
         }

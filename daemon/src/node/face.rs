@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use hexad_api::node::{
-    Change, Changes, Daemon, Download, DownloadDetail, DownloadQuery, DownloadState, Folder, LibraryQuery, NetworkState, NetworkStatus,
-    NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, Totals, UpSettings,
+    Change, Changes, Daemon, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadState, FileQuery, Folder,
+    LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, Totals, UpSettings,
 };
 use hexad_api::{Problem, ProblemKind, SearchRequest};
 
+use super::files::check_named;
 use super::library::Kept;
 use super::scan::{stamp_of, unreadable};
 use super::searches::RESULTS_MAX;
@@ -21,8 +22,6 @@ use crate::networks::{NAMES, closed};
 use crate::session::{Begin, Happening};
 use crate::shelf::Key;
 
-/// Peers and selections that a request may name.
-const NAMED_MAX: usize = 1000;
 /// Folders that are watched.
 const FOLDERS_MAX: usize = 1000;
 
@@ -33,6 +32,7 @@ impl House {
             uptime_s: self.since.elapsed().as_secs(),
             down_bytes_per_s: state.downloads.down_bytes_per_s(),
             up_bytes_per_s: state.networks.iter().map(|book| book.news.up_bytes_per_s).sum(),
+            limits: state.settings.limits.unwrap_or_default(),
             downloads: state.downloads.counts(),
             library: {
                 let mut counts = state.library.counts();
@@ -208,9 +208,9 @@ impl Daemon for Node {
                 Problem::new("expected a source, came none").hint("a magnet link, a .torrent, its address, or a network's own link")
             );
         }
-        let ordered = download.how.first.len().saturating_add(download.how.last.len());
-        if download.peers.len() > NAMED_MAX || download.select.len() > NAMED_MAX || ordered > NAMED_MAX || download.source.len() > 1 << 20 {
-            return Err(Problem::new(format!("expected at most {NAMED_MAX} peers and selections, came more")).hint("name fewer"));
+        check_named(&download)?;
+        if download.source.len() > 1 << 20 {
+            return Err(Problem::new("expected a source of at most a mebibyte, came more").hint("a path of the node's machine will do"));
         }
         let mut state = house.state();
         let base = PathBuf::from(&state.settings.download_dir);
@@ -236,9 +236,19 @@ impl Daemon for Node {
 
     fn download(&self, id: u64) -> Result<DownloadDetail, Problem> {
         let mut state = self.house.state();
-        let share = state.downloads.find(id)?.share;
-        let held = share.and_then(|share| self.house.with(|session| session.transfers.held(share)).ok().flatten());
-        state.downloads.detail(id, held.as_ref())
+        let held = self.house.held(&mut state, id)?;
+        let files = self.house.holding(&mut state, id)?.map_or((0, 0), |holding| holding.counts());
+        state.downloads.detail(id, held.as_ref(), files)
+    }
+
+    fn download_files(&self, id: u64, query: &FileQuery) -> Result<Page<DownloadFile>, Problem> {
+        self.house.files(id, query)
+    }
+
+    fn change_download(&self, id: u64, change: DownloadChange) -> Result<Download, Problem> {
+        let view = self.house.change(id, change)?;
+        self.house.flush();
+        Ok(view)
     }
 
     fn pause(&self, id: u64) -> Result<Download, Problem> {
@@ -251,13 +261,7 @@ impl Daemon for Node {
         if item.state() == DownloadState::Complete || item.state() == DownloadState::Paused {
             return state.downloads.view(id);
         }
-        let (share, shelved) = (item.share, item.shelved);
-        let held = share.and_then(|share| house.with(|session| session.transfers.held(share)).ok().flatten());
-        let op = state.downloads.rest(id, held.as_ref())?;
-        house.stop_task(op);
-        if shelved {
-            house.tell(Happening::Withdraw(vec![Key::Download(id)]));
-        }
+        house.rest(&mut state, id)?;
         let view = state.downloads.view(id);
         drop(state);
         house.flush();

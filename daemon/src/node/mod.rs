@@ -5,6 +5,7 @@
 
 mod downloads;
 mod face;
+mod files;
 mod hashing;
 mod library;
 mod ranking;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hexad_api::node::{Daemon, Feed, NetworkState, NetworkStatus, PAGE_MAX, UpSettings};
 use hexad_api::{NetworkSettings, Problem, ProblemKind, Settings};
+use hexad_content::Layout;
 use hexad_core::OpId;
 use hexad_driver::transfers::TransfersConfig;
 use serde::{Deserialize, Serialize};
@@ -120,6 +122,8 @@ struct State {
     networks: Vec<NetworkBook>,
     networks_changed: Vec<usize>,
     hashing: Option<Hashing>,
+    /// The download whose files somebody has looked at last.
+    looked_at: Option<(u64, Arc<Layout>)>,
     keep: Vec<Keep>,
     warnings: Vec<String>,
     /// Whether `status` is to be told once more.
@@ -189,6 +193,7 @@ impl Node {
             networks: books_of(&given, &holds),
             networks_changed: Vec::new(),
             hashing: None,
+            looked_at: None,
             keep: Vec::new(),
             warnings: Vec::new(),
             moved: true,

@@ -17,7 +17,7 @@ use super::store::{Content, Keep, described_bytes, share_bytes};
 use super::{Hashing, House, State, sounds_of};
 use crate::listener::{Listener, Word};
 use crate::publish::link_of;
-use crate::session::{Begin, Happening};
+use crate::session::{Begin, Happening, Manner};
 use crate::session_loop::News;
 use crate::shelf::{Key, ShelfNews};
 use crate::source::{self, Found};
@@ -142,7 +142,10 @@ impl Worker {
         }
         for id in state.downloads.ids() {
             let Ok(item) = state.downloads.find(id) else { continue };
+            // Somebody may have been quicker.
+            let is_begun = item.op.is_some() || item.shelved;
             if !item.is_over()
+                && !is_begun
                 && let Err(problem) = house.begin_download(&mut state, id)
             {
                 state.downloads.fail(id, problem);
@@ -234,8 +237,22 @@ impl Worker {
             }
             Word::Described(share, description) => {
                 state.downloads.on_described(id, run, share, description.layout.total_bytes());
-                let bytes = described_bytes(&description);
-                state.keep.push(Keep::Described(id, bytes));
+                // Whoever hears that it is known can look at its files.
+                let keep = Keep::Described(id, described_bytes(&description));
+                if self.house.store.keep(std::slice::from_ref(&keep)).is_err() {
+                    state.keep.push(keep);
+                }
+                state.looked_at = None;
+                let Ok(item) = state.downloads.find(id) else { return };
+                if item.run == run && std::mem::take(&mut item.kept.request.choose) {
+                    // It goes on when somebody has chosen what is to come.
+                    let rested = self.house.rest(&mut state, id);
+                    drop(state);
+                    if let Err(problem) = rested {
+                        tracing::warn!(%problem, "a download does not rest");
+                    }
+                    self.house.flush();
+                }
             }
             Word::Parts(parts) => state.downloads.on_parts(id, run, parts),
             Word::Sounds { .. } => {}
@@ -491,8 +508,8 @@ impl House {
     pub(super) fn begin_download(&self, state: &mut State, id: u64) -> Result<(), Problem> {
         let before = self.store.content_of_download(id);
         let item = state.downloads.find(id)?;
-        // Limits and goals need a task.
-        let on_shelf = item.is_complete() && item.seeds() && item.kept.request.how.is_usual();
+        // Limits and goals need a task, and so does a download that has not all of its files.
+        let on_shelf = item.is_complete() && item.seeds() && item.kept.request.how.is_usual() && item.kept.request.select.is_empty();
         if let (true, Some(content), Some(into)) = (on_shelf, before.clone(), item.kept.request.into.clone()) {
             // It is there already: nothing is to be compared again.
             let names = hexad_content::safe_names(&content.shape.layout);
@@ -546,7 +563,8 @@ impl House {
         };
         let turns = self.turns.clone();
         let listener = Listener::new(move |word| drop(turns.send(Turn::Download(id, run, word))));
-        let begin = Begin::Fetch { request: fetch, found, on, patient: true, streaming: None };
+        let manner = if request.choose { Manner::Describe } else { Manner::Patient };
+        let begin = Begin::Fetch { request: fetch, found, on, manner, streaming: None };
         let op: OpId = self.with(|session| session.begin_heard(begin, listener))??;
         state.downloads.find(id)?.op = Some(op);
         Ok(())

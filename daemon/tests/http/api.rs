@@ -71,6 +71,16 @@ fn a_download_is_begun_paused_resumed_and_forgotten() {
     assert_eq!(get(at, "/api/downloads?state=paused&q=file&sort=name&offset=0&limit=10").json()["total"], 1);
     assert_eq!(get(at, "/api/downloads?state=seeding").json()["items"], json!([]));
     assert_eq!(change(at, "POST", &format!("/api/downloads/{id}/resume"), "").json()["state"], "fetching");
+    let files = get(at, &format!("/api/downloads/{id}/files?limit=5")).json();
+    assert_eq!((&files["total"], &files["items"][0]["turn"]), (&json!(1), &json!("usual")));
+    let other = r#"{"how":{"sequential":true,"limits":{"down_bytes_per_s":9}},"select":["0"]}"#;
+    assert_eq!(change(at, "PATCH", &format!("/api/downloads/{id}"), other).json()["id"], id);
+    for wrong in [r#"{"select":["7"]}"#, r#"{"paused":true}"#, "[]"] {
+        let refused = change(at, "PATCH", &format!("/api/downloads/{id}"), wrong);
+        assert!(refused.status == 400 && refused.is_problem(), "{wrong}");
+    }
+    assert_eq!(change(at, "PATCH", "/api/downloads/999", "{}").status, 404);
+    assert_eq!(get(at, "/api/downloads/999/files").status, 404);
     assert_eq!(change(at, "DELETE", &format!("/api/downloads/{id}"), "").status, 204);
     assert_eq!(change(at, "DELETE", &format!("/api/downloads/{id}"), "").status, 404);
 }

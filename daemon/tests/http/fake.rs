@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hexad_api::node::{
-    AbilitiesOf, Changes, Daemon, Download, DownloadCounts, DownloadDetail, DownloadQuery, DownloadState, Feed, Folder, LibraryCounts,
-    LibraryQuery, Neighbour, NetworkState, NetworkStatus, NewDownload, NewSearch, Overlay, OverlayKind, Page, Search, SearchDetail,
-    SearchResult, SearchState, Share, ShareState, Status, Totals, UpSettings,
+    AbilitiesOf, Changes, Daemon, Download, DownloadChange, DownloadCounts, DownloadDetail, DownloadFile, DownloadQuery, DownloadState,
+    Feed, FileQuery, FileTurn, Folder, LibraryCounts, LibraryQuery, Neighbour, NetworkState, NetworkStatus, NewDownload, NewSearch,
+    Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareState, Status, Totals, UpSettings,
 };
 use hexad_api::{
-    LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict, Laboratory,
-    Problem, ProblemKind,
+    How, LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict,
+    Laboratory, Limits, Problem, ProblemKind,
 };
 use hexad_daemon::{HttpFace, HttpSettings};
 use tempfile::TempDir;
@@ -197,6 +197,7 @@ impl Daemon for Fake {
             verified_bytes: 1 << 20,
             down_bytes_per_s: 0,
             up_bytes_per_s: 0,
+            limits: Limits::default(),
             downloaded_bytes: 1 << 20,
             uploaded_bytes: 0,
             peers: Some(4),
@@ -225,7 +226,32 @@ impl Daemon for Fake {
 
     fn download(&self, id: u64) -> Result<DownloadDetail, Problem> {
         let download = self.kept().downloads.get(&id).cloned().ok_or_else(|| missing("download", id))?;
-        Ok(DownloadDetail { download, by_network: Vec::new(), blocks: vec![0, 50, 100], rates: Vec::new(), warnings: Vec::new() })
+        Ok(DownloadDetail {
+            download,
+            files: 1,
+            wanted_files: 1,
+            select: Vec::new(),
+            seed: true,
+            how: How::default(),
+            by_network: Vec::new(),
+            blocks: vec![0, 50, 100],
+            rates: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn download_files(&self, id: u64, query: &FileQuery) -> Result<Page<DownloadFile>, Problem> {
+        let download = self.kept().downloads.get(&id).cloned().ok_or_else(|| missing("download", id))?;
+        let (path, length_bytes) = (download.name, download.wanted_bytes);
+        let file = DownloadFile { index: 0, path, length_bytes, verified_bytes: None, wanted: true, turn: FileTurn::Usual };
+        Ok(page(vec![file], query.offset, query.limit.unwrap_or(100)))
+    }
+
+    fn change_download(&self, id: u64, change: DownloadChange) -> Result<Download, Problem> {
+        if change.select.is_some_and(|select| select.iter().any(|pattern| pattern != "0")) {
+            return Err(Problem::new("it selects none of the 1 file"));
+        }
+        self.kept().downloads.get(&id).cloned().ok_or_else(|| missing("download", id))
     }
 
     fn pause(&self, id: u64) -> Result<Download, Problem> {

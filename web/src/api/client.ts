@@ -2,7 +2,7 @@
 // which the node asks for so that no other page can send it.
 
 import type {
-  Download, DownloadDetail, Folder, LabRun, LabScenario, NetworkStatus, NewDownload, NewSearch, Page, Problem, Search, SearchDetail,
+  Download, DownloadChange, DownloadDetail, Folder, LabRun, LabScenario, NetworkStatus, NewDownload, NewSearch, Page, Problem, Search, SearchDetail,
   Share, Status, UpSettings,
 } from './types';
 
@@ -86,6 +86,7 @@ export const api = {
 
   beginDownload: (download: NewDownload) => ask<Download>('POST', 'downloads', download),
   download: (id: number, signal?: AbortSignal) => ask<DownloadDetail>('GET', `downloads/${id}`, undefined, signal),
+  changeDownload: (id: number, change: DownloadChange) => ask<Download>('PATCH', `downloads/${id}`, change),
   pause: (id: number) => ask<Download | undefined>('POST', `downloads/${id}/pause`),
   resume: (id: number) => ask<Download | undefined>('POST', `downloads/${id}/resume`),
   removeDownload: (id: number) => ask<void>('DELETE', `downloads/${id}`),

@@ -7,11 +7,15 @@ export type Page<T> = { total: number; offset: number; items: T[] };
 export const NETWORKS = ['bittorrent', 'chord', 'freenet', 'gnutella', 'kazaa', 'napster'] as const;
 export type NetworkName = (typeof NETWORKS)[number];
 
+export type Limits = { down_bytes_per_s: number; up_bytes_per_s: number };
+
 export type Totals = {
   version: string;
   uptime_s: number;
   down_bytes_per_s: number;
   up_bytes_per_s: number;
+  /** What all networks together may move; 0 is no limit. */
+  limits?: Limits;
   downloads: { active: number; complete: number; failed: number; total: number };
   library: { shares: number; bytes: number; hashing: number };
   memory_bytes: number;
@@ -69,7 +73,29 @@ export type Result = {
 };
 export type SearchDetail = Omit<Search, 'results'> & { total?: number; offset?: number; results: Result[] };
 
-export type NewDownload = { source: string; on?: string[]; into?: string; peers?: string[]; select?: string[]; seed?: boolean };
+/** How a download is carried out; patterns of files are indices, ranges of them, or globs. */
+export type How = {
+  limits: Limits;
+  sequential: boolean;
+  first: string[];
+  last: string[];
+  super_seed: boolean;
+  ratio_percent?: number;
+  seed_s?: number;
+};
+export type NewDownload = {
+  source: string;
+  on?: string[];
+  into?: string;
+  peers?: string[];
+  select?: string[];
+  seed?: boolean;
+  how?: How;
+  /** Find out what it holds and rest then, so that files can be chosen first. */
+  choose?: boolean;
+};
+/** What is left out stays as it is. */
+export type DownloadChange = { how?: How; select?: string[]; seed?: boolean };
 export type DownloadState = 'looking' | 'checking' | 'fetching' | 'seeding' | 'complete' | 'paused' | 'failed';
 export type Download = {
   id: number;
@@ -82,6 +108,8 @@ export type Download = {
   verified_bytes: number;
   down_bytes_per_s: number;
   up_bytes_per_s: number;
+  /** Of this download alone. */
+  limits?: Limits;
   downloaded_bytes: number;
   uploaded_bytes: number;
   peers?: number;
@@ -94,7 +122,21 @@ export type Download = {
   problem?: Problem;
 };
 export type RateAt = { at_s: number; down_bytes_per_s: number; up_bytes_per_s: number };
+export type DownloadFile = {
+  index: number;
+  path: string;
+  length_bytes: number;
+  verified_bytes?: number;
+  wanted: boolean;
+  turn: 'first' | 'usual' | 'last';
+};
 export type DownloadDetail = Download & {
+  /** How many it has, wanted or not; 0 until that is known. */
+  files: number;
+  wanted_files: number;
+  select: string[];
+  seed: boolean;
+  how: How;
   by_network: { name: string; bytes: number; peers?: number; problem?: Problem }[];
   /** Up to 400 parts in order, each 0 to 100: how much of it is verified. */
   blocks: number[];
@@ -122,7 +164,7 @@ export type UpSettings = {
   shared_dirs: string[];
   seed: boolean;
   networks: Record<string, boolean>;
-  limits?: { down_bytes_per_s: number; up_bytes_per_s: number };
+  limits?: Limits;
   restart?: string[];
 };
 

@@ -1,13 +1,14 @@
 // What a person does: fetch, share, pause, remove, search. Each says what has happened, and offers the way back where there is one.
 
 import { api, Refused, upload } from '../api/client';
-import type { Download, Result, Share } from '../api/types';
+import type { Download, DownloadChange, Result, Share } from '../api/types';
 import { nameOf } from './downloads';
 import { bytes, plural } from './format';
 import { wish } from './links';
 import { node } from './node.svelte';
 import { attempt, notices } from './notices.svelte';
 import { router } from './route.svelte';
+import { screen } from './screen.svelte';
 import { magnetOf, NotATorrent } from './torrent';
 import { uploads } from './uploads.svelte';
 
@@ -15,11 +16,13 @@ const quoted = (name: string) => `“${name}”`;
 
 export async function fetchLink(source: string, name: string, on: string[] = []): Promise<void> {
   await attempt(async () => {
-    const download = await api.beginDownload(on.length > 0 ? { source, on } : { source });
+    const { choose } = screen;
+    const download = await api.beginDownload({ source, ...(on.length > 0 ? { on } : {}), ...(choose ? { choose } : {}) });
     node.downloads.put(download);
     // Until peers have said what a link stands for, the node calls it by the link.
     const called = download.name === '' || source.startsWith(download.name) ? name : download.name;
-    notices.say(`Fetching ${quoted(called)}.`, { name: 'Show', run: () => router.go('downloads', download.id) });
+    if (choose) router.go('downloads', download.id);
+    notices.say(choose ? `Asking what ${quoted(called)} holds; nothing comes before you have chosen.` : `Fetching ${quoted(called)}.`, { name: 'Show', run: () => router.go('downloads', download.id) });
   });
 }
 
@@ -45,6 +48,15 @@ export async function pauseOrResume(download: Download): Promise<void> {
   await attempt(async () => {
     const stopped = download.state === 'paused' || download.state === 'failed';
     const after = stopped ? await api.resume(download.id) : await api.pause(download.id);
+    if (after) node.downloads.put(after);
+  });
+}
+
+/** Carries a download out in another way, and goes on with it where `resume`. Whether the node does it. */
+export async function changeDownload(download: Download, change: DownloadChange, resume = false): Promise<boolean> {
+  return attempt(async () => {
+    if (Object.keys(change).length > 0) node.downloads.put(await api.changeDownload(download.id, change));
+    const after = resume ? await api.resume(download.id) : undefined;
     if (after) node.downloads.put(after);
   });
 }

@@ -21,6 +21,11 @@ export function rate(perSecond: number): string {
   return perSecond > 0 ? `${bytes(perSecond)}/s` : '';
 }
 
+/** `1.3 MB/s of 2.0 MB/s`: how fast it goes, and how fast it may where there is a limit. */
+export function paced(perSecond: number, limit: number | undefined): string {
+  return `${rate(perSecond) || '0'}${limit ? ` of ${rate(limit)}` : ''}`;
+}
+
 /** `1 234 567`, in groups. */
 export function count(number: number): string {
   return Math.round(number).toString().replace(/\B(?=(\d{3})+(?!\d))/g, THIN);

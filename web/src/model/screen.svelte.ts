@@ -27,6 +27,7 @@ class Screen {
   #dark = new MediaQuery('(prefers-color-scheme: dark)', false);
   #theme = $state<Theme>(asTheme(remembered('theme')));
   #keys = $state(remembered('keys') !== 'off');
+  #choose = $state(remembered('choose') === 'on');
 
   get narrow(): boolean {
     return this.#narrow.current;
@@ -54,6 +55,16 @@ class Screen {
   set keys(on: boolean) {
     this.#keys = on;
     remember('keys', on ? 'on' : 'off');
+  }
+
+  /** Whether a fetch waits until its files have been chosen. */
+  get choose(): boolean {
+    return this.#choose;
+  }
+
+  set choose(on: boolean) {
+    this.#choose = on;
+    remember('choose', on ? 'on' : 'off');
   }
 
   /** Puts the chosen theme on the document; without a choice the style sheet asks the system. */
