@@ -738,6 +738,7 @@ pub(crate) fn paths(layout: &Layout) -> Vec<Option<String>> {
 fn identity_in_folder(digests: &Digests, proof: &Proof) -> String {
     match proof {
         Proof::Tree(tree) => tree.content().root.to_string(),
+        Proof::Tiger(tree) => tree.root().iter().map(|byte| format!("{byte:02x}")).collect(),
         _ => source::info_hash_of(digests).unwrap_or_default(),
     }
 }

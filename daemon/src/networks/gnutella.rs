@@ -73,7 +73,9 @@ impl InSession for Gnutella {
             Wish::Standing => Some(Request::Status),
             Wish::Tree(share, tree) => Some(Request::Tree { share, tree }),
             Wish::Sounds(share, sounds) => {
-                let audio = |(file, Sound { bitrate_kbps, seconds, .. })| (file, Audio { bitrate_kbps, seconds });
+                let audio = |(file, Sound { bitrate_kbps, seconds, title, artist, album, .. })| {
+                    (file, Audio { bitrate_kbps, seconds, title, artist, album })
+                };
                 Some(Request::Audio { share, files: sounds.into_iter().map(audio).collect() })
             }
             Wish::Meet(..) | Wish::Own(_) | Wish::Order(..) | Wish::Reader(..) | Wish::SuperSeed(_) => None,

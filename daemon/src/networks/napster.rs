@@ -183,7 +183,8 @@ impl InSession for Napster {
         match wish {
             Wish::Standing => Some(Request::ServerStatus),
             Wish::Sounds(share, sounds) => {
-                let audio = |(file, Sound { bitrate_kbps, frequency_hz, seconds })| (file, Audio { bitrate_kbps, frequency_hz, seconds });
+                let audio =
+                    |(file, Sound { bitrate_kbps, frequency_hz, seconds, .. })| (file, Audio { bitrate_kbps, frequency_hz, seconds });
                 Some(Request::Audio { share, files: sounds.into_iter().map(audio).collect() })
             }
             Wish::Own(Own::NapsterSearch { words, filter, results_max, .. }) => {

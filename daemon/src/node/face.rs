@@ -323,7 +323,7 @@ impl Daemon for Node {
                 let id = state.library.add(full.clone(), stamp, watched)?;
                 if !watched {
                     // What is watched is found again by itself.
-                    let kept = Kept { path: full, stamp, watched, files: 1, link: String::new(), sounds: Vec::new() };
+                    let kept = Kept { path: full, stamp, watched, files: 1, link: String::new(), sounds: Vec::new(), tags: Vec::new() };
                     state.keep.push(Keep::Share(id, share_bytes(&kept, None)));
                 }
                 state.moved = true;

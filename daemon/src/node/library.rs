@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hexad_api::node::{Folder, LibraryCounts, LibraryQuery, Page, Share, ShareState};
 use hexad_api::{Problem, ProblemKind};
+use hexad_library::Sound;
 use serde::{Deserialize, Serialize};
 
 use super::scan::{Scan, Stamp};
@@ -25,6 +26,9 @@ pub(super) struct Kept {
     pub(super) link: String,
     /// How those of its files sound that are music: index, kilobits a second, samples a second, seconds.
     pub(super) sounds: Vec<(usize, u32, u32, u32)>,
+    /// What the tags of those say, in the same order: title, artist, album.
+    #[serde(default)]
+    pub(super) tags: Vec<[String; 3]>,
 }
 
 /// A share.
@@ -234,12 +238,14 @@ impl Library {
     }
 
     /// It is hashed; what is kept of it.
-    pub(super) fn on_hashed(&mut self, id: u64, files: usize, link: String, sounds: Vec<(usize, u32, u32, u32)>) -> Option<Kept> {
+    pub(super) fn on_hashed(&mut self, id: u64, files: usize, link: String, sounds: &[(usize, Sound)]) -> Option<Kept> {
         let item = self.items.get_mut(&id)?;
         (item.state, item.hashed, item.hashed_bytes) = (ShareState::Offered, true, item.stamp.bytes);
         (item.files, item.link) = (files, Some(link.clone()));
         self.changed.insert(id);
-        Some(Kept { path: item.path.clone(), stamp: item.stamp, watched: item.watched, files, link, sounds })
+        let numbers = sounds.iter().map(|(file, sound)| (*file, sound.bitrate_kbps, sound.frequency_hz, sound.seconds)).collect();
+        let tags = sounds.iter().map(|(_, sound)| [sound.title.clone(), sound.artist.clone(), sound.album.clone()]).collect();
+        Some(Kept { path: item.path.clone(), stamp: item.stamp, watched: item.watched, files, link, sounds: numbers, tags })
     }
 
     /// It cannot be offered.

@@ -418,10 +418,11 @@ fn later(before: &SetBefore, given: &UpSettings) -> UpSettings {
 }
 
 fn sounds_of(kept: &library::Kept) -> Vec<(usize, hexad_library::Sound)> {
-    let sound = |&(file, bitrate_kbps, frequency_hz, seconds): &(usize, u32, u32, u32)| {
-        (file, hexad_library::Sound { bitrate_kbps, frequency_hz, seconds })
+    let sound = |(place, &(file, bitrate_kbps, frequency_hz, seconds)): (usize, &(usize, u32, u32, u32))| {
+        let [title, artist, album] = kept.tags.get(place).cloned().unwrap_or_default();
+        (file, hexad_library::Sound { bitrate_kbps, frequency_hz, seconds, title, artist, album })
     };
-    kept.sounds.iter().map(sound).collect()
+    kept.sounds.iter().enumerate().map(sound).collect()
 }
 
 /// Items of a page.

@@ -283,8 +283,7 @@ impl Worker {
                     let Hashed { content, paths, sounds } = *hashed;
                     let link = link_of(&content.torrent, &content.shape.layout, &content.shape.digests);
                     let files = content.shape.layout.files().iter().filter(|file| !file.padding).count();
-                    let kept = sounds.iter().map(|(file, sound)| (*file, sound.bitrate_kbps, sound.frequency_hz, sound.seconds)).collect();
-                    if let Some(kept) = state.library.on_hashed(id, files, link, kept) {
+                    if let Some(kept) = state.library.on_hashed(id, files, link, &sounds) {
                         let keep = Keep::Share(id, share_bytes(&kept, Some(&content)));
                         // What somebody has asked for is kept before he hears that it is offered; what is watched is found again by itself.
                         if kept.watched || self.house.store.keep(std::slice::from_ref(&keep)).is_err() {
@@ -493,8 +492,8 @@ impl House {
         let content = renamed(&self.store.content_of_share(id)?, &item.path)?;
         let link = link_of(&content.torrent, &content.shape.layout, &content.shape.digests);
         state.library.on_renamed(id, link.clone());
-        let kept =
-            super::library::Kept { path: item.path.clone(), stamp: item.stamp, watched: item.watched, files: 1, link, sounds: Vec::new() };
+        let (path, stamp, watched) = (item.path.clone(), item.stamp, item.watched);
+        let kept = super::library::Kept { path, stamp, watched, files: 1, link, sounds: Vec::new(), tags: Vec::new() };
         let paths = paths_at(&content.shape.layout, &item.path);
         let sounds = sounds_of(&kept);
         state.keep.push(Keep::Share(id, share_bytes(&kept, Some(&content))));

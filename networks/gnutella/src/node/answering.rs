@@ -70,9 +70,9 @@ impl Node {
         };
         let fits = |index: &u32| {
             let Some(offer) = offers.file(*index) else { return false };
-            let audio = self.known.audio(offer.share, offer.file).unwrap_or_default();
+            let audio = self.known.audio(offer.share, offer.file);
             media.is_none_or(|media| media.takes(offer.name.as_bytes()))
-                && wish.as_ref().is_none_or(|wish| wish.admits(offer.name.as_bytes(), |name| audio.number(name)))
+                && wish.as_ref().is_none_or(|wish| wish.admits(offer.name.as_bytes(), |name| audio?.number(name)))
         };
         let fitting = found.into_iter().filter(fits).take(wanted);
         let records: Vec<Record> = fitting.filter_map(|index| offers.record(index)).collect();
@@ -117,7 +117,8 @@ impl Node {
             block = block.with("PUSH", super::hosts::pack(&proxies));
         }
         block = block.with("BH", bytes::Bytes::new());
-        let at = self.own().unwrap_or(SocketAddrV4::new([0, 0, 0, 0].into(), 0));
+        block = self.with_six(block);
+        let at = if self.is_firewalled() { SocketAddrV4::new([0, 0, 0, 0].into(), 0) } else { self.own_or_none() };
         let mut trailer = Trailer::new(VENDOR, firewalled, self.uploads() >= self.config.uploads_max, &block);
         let said = |(place, record): (usize, &Record)| {
             let offer = self.offers.as_ref()?.file(record.index)?;

@@ -1,10 +1,10 @@
 //! Handshakes: who lets whom in, and as what. Spec §5, §6 and §23.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use hexad_core::{ConnId, Context, Endpoint, Level, Output, Why};
 
-use super::hosts::{is_usable, v4_of};
+use super::hosts::{is_usable, is_usable6, socket_of, v4_of};
 use super::links::{Neighbour, Skills, Stage};
 use super::settings::{Kind, Mode};
 use super::{Node, Out, dial};
@@ -61,9 +61,8 @@ impl Node {
     fn introduction(&self, peer: &Endpoint) -> Headers {
         let config = &self.config;
         let mut headers = Headers::new().with("User-Agent", AGENT);
-        if self.bound.is_some()
-            && let Some(own) = self.own()
-        {
+        let own = self.own().map(SocketAddr::V4).or_else(|| self.own6().map(SocketAddr::V6));
+        if let Some(own) = own.filter(|_| self.bound.is_some()) {
             headers.add("Node", own.to_string());
             headers.add("Listen-IP", own.to_string());
         }
@@ -126,20 +125,26 @@ impl Node {
 
     /// What can be learnt of a block, whatever is decided.
     fn learn_block(&mut self, headers: &Headers, peer: &Endpoint, cx: &Context<'_>) {
-        if let Some(Ok(ip)) = headers.find("Remote-IP").map(str::parse::<Ipv4Addr>)
-            && !ip.is_unspecified()
-        {
-            // Who has looked already is believed; a stranger does not move us.
-            self.seen_ip.get_or_insert(ip);
+        // Who has looked already is believed; a stranger does not move us.
+        match headers.find("Remote-IP").and_then(|ip| ip.parse::<IpAddr>().ok()).filter(|ip| !ip.is_unspecified()) {
+            Some(IpAddr::V4(ip)) => {
+                self.seen_ip.get_or_insert(ip);
+            }
+            Some(IpAddr::V6(ip)) => {
+                self.seen_ip6.get_or_insert(ip);
+            }
+            None => {}
         }
         for (name, ultrapeers) in [("X-Try", false), ("X-Try-Ultrapeers", true)] {
             for item in headers.list(name).take(2 * TRY_MAX) {
                 // Some write the age of the entry behind it.
                 let address = item.split_whitespace().next().unwrap_or_default();
-                if let Ok(at) = address.parse::<SocketAddrV4>()
-                    && is_usable(at, peer.ip())
-                    && self.own() != Some(at)
-                {
+                let fits = match address.parse::<SocketAddr>() {
+                    Ok(SocketAddr::V4(at)) => is_usable(at, peer.ip()) && self.own() != Some(at),
+                    Ok(SocketAddr::V6(at)) => is_usable6(at, peer.ip()) && self.own6() != Some(at),
+                    Err(_) => false,
+                };
+                if let Some(at) = address.parse::<SocketAddr>().ok().filter(|_| fits) {
                     self.hosts.add(at, ultrapeers, cx.now);
                 }
             }
@@ -274,7 +279,7 @@ impl Node {
     fn on_second_block(&mut self, conn: ConnId, answer: &Answer, peer: &Endpoint, cx: &mut Context<'_>, out: &mut Out) {
         if !answer.is_yes() {
             out.note(Level::Debug, "refused_by", Some(peer.clone()), format!("{} {}", answer.code, answer.reason));
-            if let Some(at) = v4_of(peer) {
+            if let Some(at) = socket_of(peer) {
                 self.hosts.refused(at, cx.now);
             }
             out.push(Output::Close(conn, "refused".into()));
@@ -313,7 +318,7 @@ impl Node {
             out.send_to(conn, Message::Answer(Box::new(Answer::no(code, reason, Headers::new()))));
             out.push(Output::Close(conn, reason.into()));
             self.links.remove(conn);
-            if let Some(at) = v4_of(peer) {
+            if let Some(at) = socket_of(peer) {
                 self.hosts.failed(at, cx.now);
             }
             return;
@@ -359,7 +364,8 @@ impl Node {
         neighbour.since = cx.now;
         neighbour.pinged = cx.now;
         let (kind, guid, vendor) = (neighbour.kind, neighbour.guid, neighbour.skills.vendor);
-        if let Some(at) = neighbour.listens.filter(|_| kind != Kind::Leaf) {
+        let dialled = socket_of(&neighbour.peer).filter(|at| at.is_ipv6() && neighbour.dialled);
+        if let Some(at) = neighbour.listens.map(SocketAddr::V4).or(dialled).filter(|_| kind != Kind::Leaf) {
             self.hosts.succeeded(at, kind == Kind::Ultrapeer, cx.now);
         }
         if let Some(guid) = guid {
@@ -411,7 +417,7 @@ impl Node {
     pub(crate) fn on_link_closed(&mut self, conn: ConnId, why: &Why, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.get(conn) else { return };
         let up = neighbour.is_up();
-        if let Some(at) = v4_of(&neighbour.peer).filter(|_| neighbour.dialled && !up) {
+        if let Some(at) = socket_of(&neighbour.peer).filter(|_| neighbour.dialled && !up) {
             self.hosts.failed(at, cx.now);
         }
         if let Why::Malformed(reason) = why {

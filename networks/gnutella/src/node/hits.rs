@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hexad_content::{Digest, Digests};
 use hexad_core::{ConnId, Context, Endpoint, Hit, Level, Map, Query, Source, What};
 
-use super::hosts::{is_usable, packed};
+use super::hosts::{is_usable, is_usable6, packed, six_of};
 use super::routes::Route;
 use super::{Node, Out};
 use crate::locator::Locator;
@@ -51,7 +51,10 @@ pub(crate) fn hit_of(hit: &QueryHit, record: &Record, said: Option<&Fields>, tel
         digests.insert(*digest);
     }
     let private = hit.trailer.as_ref().map(|trailer| trailer.ggep()).unwrap_or_default();
-    let reachable = is_usable(hit.at, teller) && !hit.trailer.as_ref().is_some_and(|trailer| trailer.push());
+    let push = hit.trailer.as_ref().is_some_and(|trailer| trailer.push());
+    let four = Some(SocketAddr::V4(hit.at)).filter(|_| is_usable(hit.at, teller));
+    let six = six_of(&private, hit.at.port()).filter(|at| is_usable6(*at, teller)).map(SocketAddr::V6);
+    let peer = four.or(six).filter(|_| !push);
     let proxies = private.find("PUSH").map(|data| packed(data, false).filter(|at| is_usable(*at, teller)).take(8).collect());
     let name = String::from_utf8_lossy(&record.name).into_owned();
     let locator = Locator {
@@ -65,12 +68,12 @@ pub(crate) fn hit_of(hit: &QueryHit, record: &Record, said: Option<&Fields>, tel
         name: name.clone(),
         servent: Some(hit.servent),
         index: record.index,
-        push: !reachable,
+        push: peer.is_none(),
         proxies: proxies.unwrap_or_default(),
         bitrate_kbps: said.map_or(0, |said| said.number("bitrate")),
         seconds: said.map_or(0, |said| said.number("seconds")),
     };
-    let peers = if reachable { vec![Endpoint::Ip(SocketAddr::V4(hit.at))] } else { Vec::new() };
+    let peers = peer.map(Endpoint::Ip).into_iter().collect();
     Hit { name, size_bytes: Some(record.size_bytes()), digests, source: Source { what: What::Locator(locator.write()), peers } }
 }
 

@@ -1,9 +1,11 @@
 //! Addresses of other hosts: from the user, pongs, refusals and caches. What is kept over restarts is a list of these.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hexad_core::{Dice, Endpoint, Map, Span, Time};
+
+use crate::wire::ggep::Block;
 
 /// A host that did not answer is not tried again for so long, and twice as long each time.
 const REST: Span = Span::from_secs(30);
@@ -19,7 +21,7 @@ struct Host {
 /// Hosts that might let us in.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    known: Map<SocketAddrV4, Host>,
+    known: Map<SocketAddr, Host>,
     max: usize,
 }
 
@@ -41,6 +43,24 @@ pub(crate) fn is_usable(at: SocketAddrV4, teller: Option<IpAddr>) -> bool {
     at.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast() && (is_public(ip) || private_teller)
 }
 
+/// The same for the other family; unique local addresses are private.
+pub(crate) fn is_usable6(at: SocketAddrV6, teller: Option<IpAddr>) -> bool {
+    let ip = *at.ip();
+    let private = |ip: Ipv6Addr| ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback();
+    let private_teller = match teller {
+        Some(IpAddr::V4(ip)) => !is_public(ip),
+        Some(IpAddr::V6(ip)) => private(ip),
+        None => false,
+    };
+    let wrong = at.port() == 0 || ip.is_unspecified() || ip.is_multicast() || ip.to_ipv4_mapped().is_some();
+    !wrong && (!private(ip) || private_teller)
+}
+
+/// Where a peer is, an IPv4 address in an IPv6 one as what it is.
+pub(crate) fn socket_of(endpoint: &Endpoint) -> Option<SocketAddr> {
+    v4_of(endpoint).map(SocketAddr::V4).or_else(|| endpoint.socket())
+}
+
 pub(crate) fn v4_of(endpoint: &Endpoint) -> Option<SocketAddrV4> {
     match endpoint.socket()? {
         SocketAddr::V4(at) => Some(at),
@@ -58,7 +78,8 @@ impl Hosts {
     }
 
     /// Somebody may be there. When there is no room, whoever failed most and was heard of longest ago leaves.
-    pub(crate) fn add(&mut self, at: SocketAddrV4, ultrapeer: bool, now: Time) {
+    pub(crate) fn add(&mut self, at: impl Into<SocketAddr>, ultrapeer: bool, now: Time) {
+        let at = at.into();
         if let Some(host) = self.known.get_mut(&at) {
             host.ultrapeer |= ultrapeer;
             host.heard = now;
@@ -74,7 +95,8 @@ impl Hosts {
     }
 
     /// It let us in.
-    pub(crate) fn succeeded(&mut self, at: SocketAddrV4, ultrapeer: bool, now: Time) {
+    pub(crate) fn succeeded(&mut self, at: impl Into<SocketAddr>, ultrapeer: bool, now: Time) {
+        let at = at.into();
         self.add(at, ultrapeer, now);
         if let Some(host) = self.known.get_mut(&at) {
             *host = Host { ultrapeer, failures: 0, rests_until: Time::ZERO, heard: now };
@@ -82,7 +104,7 @@ impl Hosts {
     }
 
     /// It did not, and is left alone for a while.
-    pub(crate) fn failed(&mut self, at: SocketAddrV4, now: Time) {
+    pub(crate) fn failed(&mut self, at: SocketAddr, now: Time) {
         if let Some(host) = self.known.get_mut(&at) {
             host.failures = host.failures.saturating_add(1);
             host.rests_until = now + REST * 2_u32.pow(u32::from(host.failures.min(7)) - 1);
@@ -93,16 +115,16 @@ impl Hosts {
     }
 
     /// It is full, and may not be so for long.
-    pub(crate) fn refused(&mut self, at: SocketAddrV4, now: Time) {
+    pub(crate) fn refused(&mut self, at: SocketAddr, now: Time) {
         if let Some(host) = self.known.get_mut(&at) {
             host.rests_until = now + REST;
         }
     }
 
     /// Up to `count` hosts to dial, ultrapeers first, each of these at random.
-    pub(crate) fn choose(&self, count: usize, now: Time, dice: &mut Dice, skip: impl Fn(&SocketAddrV4) -> bool) -> Vec<SocketAddrV4> {
-        let free = |at: &SocketAddrV4, host: &Host| host.rests_until <= now && !skip(at);
-        let mut chosen: Vec<(SocketAddrV4, bool)> =
+    pub(crate) fn choose(&self, count: usize, now: Time, dice: &mut Dice, skip: impl Fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
+        let free = |at: &SocketAddr, host: &Host| host.rests_until <= now && !skip(at);
+        let mut chosen: Vec<(SocketAddr, bool)> =
             self.known.iter().filter(|(at, host)| free(at, host)).map(|(at, host)| (*at, host.ultrapeer)).collect();
         dice.shuffle(&mut chosen);
         chosen.sort_by_key(|(_, ultrapeer)| !ultrapeer);
@@ -112,14 +134,23 @@ impl Hosts {
 
     /// Up to `count` hosts to tell others of, freshest first.
     pub(crate) fn freshest(&self, count: usize) -> Vec<SocketAddrV4> {
-        let mut all: Vec<(&SocketAddrV4, &Host)> = self.known.iter().filter(|(_, host)| host.failures == 0).collect();
+        self.freshest_of(count, |at| if let SocketAddr::V4(at) = at { Some(at) } else { None })
+    }
+
+    /// The same with addresses of the other family.
+    pub(crate) fn freshest6(&self, count: usize) -> Vec<SocketAddrV6> {
+        self.freshest_of(count, |at| if let SocketAddr::V6(at) = at { Some(at) } else { None })
+    }
+
+    fn freshest_of<A>(&self, count: usize, of: impl Fn(SocketAddr) -> Option<A>) -> Vec<A> {
+        let mut all: Vec<(&SocketAddr, &Host)> = self.known.iter().filter(|(_, host)| host.failures == 0).collect();
         all.sort_by_key(|(at, host)| (!host.ultrapeer, std::cmp::Reverse(host.heard), **at));
-        all.into_iter().take(count).map(|(at, _)| *at).collect()
+        all.into_iter().filter_map(|(at, _)| of(*at)).take(count).collect()
     }
 
     /// The same, with how long ago each was heard of.
     pub(crate) fn freshest_since(&self, count: usize, now: Time) -> Vec<(SocketAddrV4, Span)> {
-        let age = |at: &SocketAddrV4| self.known.get(at).map_or(Span::ZERO, |host| now.since(host.heard));
+        let age = |at: &SocketAddrV4| self.known.get(&SocketAddr::V4(*at)).map_or(Span::ZERO, |host| now.since(host.heard));
         self.freshest(count).into_iter().map(|at| (at, age(&at))).collect()
     }
 
@@ -130,12 +161,26 @@ impl Hosts {
             out.put_slice(&at.ip().octets());
             out.put_u16(at.port());
         }
+        // Behind an address that is none, those of the other family.
+        let others = self.freshest6(256);
+        if !others.is_empty() {
+            out.put_bytes(0, 6);
+            for at in others {
+                out.put_slice(&at.ip().octets());
+                out.put_u16(at.port());
+            }
+        }
         out.freeze()
     }
 
     /// Takes back what was kept.
     pub(crate) fn load(&mut self, bytes: &[u8], now: Time) {
-        for host in packed(bytes, true).take(512) {
+        let marker = bytes.chunks_exact(6).position(|host| host == [0; 6]).map_or(bytes.len(), |place| place * 6);
+        let (hosts, others) = bytes.split_at(marker);
+        for host in packed(hosts, true).take(512) {
+            self.add(host, true, now);
+        }
+        for host in packed6(others.get(6..).unwrap_or_default(), true).take(256) {
             self.add(host, true, now);
         }
     }
@@ -158,4 +203,59 @@ pub(crate) fn pack(hosts: &[SocketAddrV4]) -> Bytes {
         out.put_u16_le(at.port());
     }
     out.freeze()
+}
+
+/// Addresses of 18 bytes each, as `IPP6` has them.
+pub(crate) fn packed6(bytes: &[u8], port_be: bool) -> impl Iterator<Item = SocketAddrV6> + '_ {
+    bytes.chunks_exact(18).filter_map(move |host| {
+        let ip = host.first_chunk::<16>()?;
+        let port = [host[16], host[17]];
+        let port = if port_be { u16::from_be_bytes(port) } else { u16::from_le_bytes(port) };
+        Some(SocketAddrV6::new(Ipv6Addr::from(*ip), port, 0, 0))
+    })
+}
+
+/// The same the other way.
+pub(crate) fn pack6(hosts: &[SocketAddrV6]) -> Bytes {
+    let mut out = BytesMut::with_capacity(hosts.len() * 18);
+    for at in hosts {
+        out.put_slice(&at.ip().octets());
+        out.put_u16_le(at.port());
+    }
+    out.freeze()
+}
+
+/// GGEP `6`: the IPv6 address of whom the message is about; its port is that of the IPv4 address. Spec §10.
+pub(crate) fn six_of(block: &Block, port: u16) -> Option<SocketAddrV6> {
+    let ip: [u8; 16] = block.find("6")?[..].try_into().ok()?;
+    Some(SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_both_families_are_kept_over_restarts() {
+        let mut hosts = Hosts::new(10);
+        let (four, six) = ("198.51.100.7:6346".parse::<SocketAddr>().unwrap(), "[2001:db8::7]:6347".parse::<SocketAddr>().unwrap());
+        hosts.add(four, true, Time::ZERO);
+        hosts.add(six, true, Time::ZERO);
+        let mut again = Hosts::new(10);
+        again.load(&hosts.bytes(), Time::ZERO);
+        assert_eq!(again.known.keys().copied().collect::<Vec<_>>(), [four, six]);
+        again.load(&[1; 50], Time::ZERO);
+        again.load(&[0; 50], Time::ZERO);
+    }
+
+    #[test]
+    fn a_private_address_is_believed_from_a_private_network_only() {
+        let at = |text: &str| text.parse::<SocketAddrV6>().unwrap();
+        let public: Option<IpAddr> = Some("2001:db8::1".parse().unwrap());
+        let local: Option<IpAddr> = Some("fd00::1".parse().unwrap());
+        assert!(is_usable6(at("[2001:db8::7]:1"), public) && is_usable6(at("[fd00::7]:1"), local));
+        for wrong in ["[fd00::7]:1", "[fe80::7]:1", "[::1]:1", "[::]:1", "[ff02::1]:1", "[2001:db8::7]:0", "[::ffff:198.51.100.7]:1"] {
+            assert!(!is_usable6(at(wrong), public), "{wrong}");
+        }
+    }
 }

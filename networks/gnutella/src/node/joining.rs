@@ -8,7 +8,7 @@ use hexad_core::{
     Time,
 };
 
-use super::hosts::{is_usable, v4_of};
+use super::hosts::{is_usable, socket_of};
 use super::links::BEHIND_MAX;
 use super::settings::{Kind, Mode};
 use super::{Node, Out, Timer, failed};
@@ -109,7 +109,7 @@ impl Node {
             self.joined(out);
         }
         for peer in bootstrap {
-            if let Some(at) = v4_of(&peer) {
+            if let Some(at) = socket_of(&peer) {
                 self.hosts.add(at, true, cx.now);
             }
             if self.links.len() < DIALS_MAX + self.links_wanted() {
@@ -157,12 +157,12 @@ impl Node {
         if dials == 0 {
             return;
         }
-        let own = self.own();
-        let linked: Vec<_> =
-            self.links.iter().flat_map(|(_, neighbour)| neighbour.listens.into_iter().chain(v4_of(&neighbour.peer))).collect();
-        let chosen = self.hosts.choose(dials, cx.now, cx.dice, |at| own == Some(*at) || linked.contains(at));
+        let own: Vec<SocketAddr> = self.own().map(SocketAddr::V4).into_iter().chain(self.own6().map(SocketAddr::V6)).collect();
+        let at = |neighbour: &super::links::Neighbour| [neighbour.listens.map(SocketAddr::V4), socket_of(&neighbour.peer)];
+        let linked: Vec<SocketAddr> = self.links.iter().flat_map(|(_, neighbour)| at(neighbour)).flatten().collect();
+        let chosen = self.hosts.choose(dials, cx.now, cx.dice, |at| own.contains(at) || linked.contains(at));
         for at in chosen {
-            self.dial_link(Endpoint::Ip(SocketAddr::V4(at)), cx, out);
+            self.dial_link(Endpoint::Ip(at), cx, out);
         }
     }
 
@@ -207,7 +207,7 @@ impl Node {
             let Some(neighbour) = self.links.get_mut(conn) else { continue };
             if !neighbour.is_up() {
                 if cx.now.since(neighbour.since) >= patience {
-                    if let Some(at) = v4_of(&neighbour.peer).filter(|_| neighbour.dialled) {
+                    if let Some(at) = socket_of(&neighbour.peer).filter(|_| neighbour.dialled) {
                         self.hosts.failed(at, cx.now);
                     }
                     out.push(Output::Close(conn, "a handshake without end".into()));
@@ -247,7 +247,7 @@ impl Node {
             // Those whom the user has named are tried for ever.
             let bootstrap = member.bootstrap.clone();
             for peer in bootstrap.into_iter().take(DIALS_MAX) {
-                let resting = v4_of(&peer).is_some_and(|at| {
+                let resting = socket_of(&peer).is_some_and(|at| {
                     self.hosts.add(at, true, cx.now);
                     self.hosts.choose(1, cx.now, cx.dice, |other| *other != at).is_empty()
                 });

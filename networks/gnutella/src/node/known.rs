@@ -11,18 +11,24 @@ const SHARES_MAX: usize = 1 << 18;
 /// Files of which it is known how they sound.
 const FILES_MAX: usize = 1 << 20;
 
-/// How a file sounds, as far as that is known; 0 where it is not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How a file sounds and what its tags say, as far as that is known; 0 and empty where it is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audio {
     /// Kilobits a second.
     pub bitrate_kbps: u32,
     /// How long it plays.
     pub seconds: u32,
+    /// What it is called.
+    pub title: String,
+    /// By whom.
+    pub artist: String,
+    /// On what.
+    pub album: String,
 }
 
 impl Audio {
     /// A number by its name in LimeWire's schema.
-    pub(crate) fn number(self, name: &str) -> Option<u32> {
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
         match name {
             "bitrate" => Some(self.bitrate_kbps).filter(|number| *number > 0),
             "seconds" => Some(self.seconds).filter(|number| *number > 0),
@@ -31,8 +37,11 @@ impl Audio {
     }
 
     /// As others read it.
-    pub(crate) fn fields(self) -> Fields {
-        ["bitrate", "seconds"].into_iter().fold(Fields::new(Schema::Audio), |fields, name| match self.number(name) {
+    pub(crate) fn fields(&self) -> Fields {
+        let texts =
+            [("title", &self.title), ("artist", &self.artist), ("album", &self.album)].into_iter().filter(|(_, text)| !text.is_empty());
+        let said = texts.fold(Fields::new(Schema::Audio), |fields, (name, text)| fields.with(name, text.clone()));
+        ["bitrate", "seconds"].into_iter().fold(said, |fields, name| match self.number(name) {
             Some(number) => fields.with(name, number.to_string()),
             None => fields,
         })
@@ -56,9 +65,15 @@ impl Known {
         }
     }
 
+    /// What tags say of a file, to be found by its words.
+    pub(crate) fn words(&self, share: ShareId, file: usize) -> String {
+        let words = self.audio(share, file).map(|audio| [&*audio.title, &*audio.artist, &*audio.album].join(" "));
+        words.map(|words| words.trim().to_owned()).unwrap_or_default()
+    }
+
     /// How a file of a share sounds.
-    pub(crate) fn audio(&self, share: ShareId, file: usize) -> Option<Audio> {
-        self.audio.get(&(share, file)).copied()
+    pub(crate) fn audio(&self, share: ShareId, file: usize) -> Option<&Audio> {
+        self.audio.get(&(share, file))
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Neighbour {
     pub(crate) unanswered: u8,
     /// Queries of at least so many hops are not wanted; 255 wants all.
     pub(crate) hops_flow: u8,
+    /// It wants its queries to go out under no address but its own (LIME/13).
+    pub(crate) no_proxy: bool,
     /// Things that no honest program does.
     pub(crate) weird: u8,
     /// Queries that came once more, and queries in all.
@@ -82,6 +84,7 @@ impl Neighbour {
             kind,
             dialled,
             classic: false,
+            no_proxy: false,
             guid: None,
             listens: None,
             since: now,

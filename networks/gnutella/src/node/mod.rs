@@ -33,8 +33,9 @@ pub use known::Audio;
 pub use offers::token_of;
 pub use settings::{Config, Kind, Mode, Settings, Strategy};
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use bytes::Bytes;
 use hexad_content::TigerProof;
 use hexad_core::{
     ConnId, Context, Dial, Dice, Endpoint, Failure, Hit, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output, Progress,
@@ -42,6 +43,7 @@ use hexad_core::{
 };
 
 use crate::doors;
+use crate::wire::ggep::Block;
 use crate::wire::{Body, Fields, Guid, Message, Packet};
 
 use answering::Pending;
@@ -174,6 +176,7 @@ pub struct Node {
     bound: Option<SocketAddr>,
     /// How others see us.
     seen_ip: Option<Ipv4Addr>,
+    seen_ip6: Option<Ipv6Addr>,
     /// Somebody has connected to us.
     reached: bool,
     links: Links,
@@ -235,6 +238,7 @@ impl Node {
             switched: Time::ZERO,
             bound: None,
             seen_ip: None,
+            seen_ip6: None,
             reached: false,
             links: Links::default(),
             fresh: Map::new(),
@@ -306,9 +310,30 @@ impl Node {
         Some(SocketAddrV4::new(ip, bound.port()))
     }
 
+    /// The same by IPv6.
+    pub(crate) fn own6(&self) -> Option<SocketAddrV6> {
+        let SocketAddr::V6(bound) = self.bound? else { return None };
+        let ip = if bound.ip().is_unspecified() { self.seen_ip6? } else { *bound.ip() };
+        ip.to_ipv4_mapped().is_none().then(|| SocketAddrV6::new(ip, bound.port(), 0, 0))
+    }
+
+    /// What stands for our address in messages: where it is IPv6 only, no address, and the right port. Spec §2.
+    pub(crate) fn own_or_none(&self) -> SocketAddrV4 {
+        let none = || SocketAddrV4::new([127, 0, 0, 0].into(), self.own6().map_or(0, |own| own.port()));
+        self.own().unwrap_or_else(none)
+    }
+
+    /// The GGEP `6` that goes with it.
+    pub(crate) fn with_six(&self, block: Block) -> Block {
+        match self.own6() {
+            Some(own) => block.with("6", Bytes::copy_from_slice(&own.ip().octets())),
+            None => block,
+        }
+    }
+
     /// Whether we accept no connections, as far as we know.
     pub(crate) fn is_firewalled(&self) -> bool {
-        self.bound.is_none() || self.own().is_none()
+        self.bound.is_none() || self.own().is_none() && self.own6().is_none()
     }
 
     pub(crate) fn number(&mut self) -> u32 {

@@ -10,6 +10,7 @@ use hexad_catalogue::{Catalogue, NewFile, OwnerId, words_of};
 use hexad_content::{Digest, Digests, Ranges, Shape, sha1_lanes::sha1_one};
 use hexad_core::{ConnId, Context, Failure, Map, OpId, Progress, Share, ShareId, Span, Time};
 
+use super::known::Known;
 use super::settings::Kind;
 use super::{Node, Out, failed};
 use crate::wire::ggep::{self, Block};
@@ -33,6 +34,8 @@ pub(crate) struct Offer {
     pub(crate) size_bytes: u64,
     /// Path below the share, with the folder's name first.
     pub(crate) name: String,
+    /// By what the index has it: the name, and the words of its tags.
+    indexed: String,
 }
 
 /// A share that is published.
@@ -147,7 +150,7 @@ impl Offers {
         digests.iter().for_each(|digest| count(hash(&urn_of(digest))));
     }
 
-    fn add(&mut self, op: OpId, id: ShareId, share: &Share) {
+    fn add(&mut self, op: OpId, id: ShareId, share: &Share, known: &Known) {
         let published = Published {
             op,
             token: token_of(share),
@@ -158,12 +161,12 @@ impl Offers {
         };
         self.published.insert(id, published);
         if share.held.covers(0..share.layout.total_bytes()) {
-            self.list(id, share);
+            self.list(id, share, known);
         }
     }
 
     /// Lets a complete share be found.
-    fn list(&mut self, id: ShareId, share: &Share) {
+    fn list(&mut self, id: ShareId, share: &Share, known: &Known) {
         let (Some(owner), Some(published)) = (self.owner, self.published.get_mut(&id)) else { return };
         let single = share.layout.is_single();
         for (file, entry) in share.layout.files().iter().enumerate().filter(|(_, entry)| !entry.padding) {
@@ -173,14 +176,16 @@ impl Offers {
             let plain = plain.replace('\0', "_");
             let numbered = (1_u32..).map(|number| if number == 1 { plain.clone() } else { format!("{number}/{plain}") });
             let Some(name) = numbered.take(1000).find(|name| !self.by_path.contains_key(name)) else { continue };
-            let new = NewFile { path: name.as_bytes(), size_bytes: entry.length, ..NewFile::default() };
+            let tags = known.words(id, file);
+            let indexed = if tags.is_empty() { name.clone() } else { format!("{name}\0{tags}") };
+            let new = NewFile { path: indexed.as_bytes(), size_bytes: entry.length, ..NewFile::default() };
             if self.catalogue.add(owner, &new).is_err() {
                 continue;
             }
             self.last += 1;
-            Self::count_hashes(&mut self.hashes, &name, &published.digests, true);
+            Self::count_hashes(&mut self.hashes, &indexed, &published.digests, true);
             self.by_path.insert(name.clone(), self.last);
-            self.files.insert(self.last, Offer { share: id, file, size_bytes: entry.length, name });
+            self.files.insert(self.last, Offer { share: id, file, size_bytes: entry.length, name, indexed });
             self.bytes += entry.length;
             published.files.push(self.last);
         }
@@ -193,9 +198,9 @@ impl Offers {
             let Some(offer) = self.files.remove(&index) else { continue };
             self.by_path.remove(&offer.name);
             self.bytes -= offer.size_bytes;
-            Self::count_hashes(&mut self.hashes, &offer.name, &published.digests, false);
+            Self::count_hashes(&mut self.hashes, &offer.indexed, &published.digests, false);
             if let Some(owner) = self.owner {
-                self.catalogue.remove(owner, offer.name.as_bytes());
+                self.catalogue.remove(owner, offer.indexed.as_bytes());
             }
         }
         Some(id)
@@ -217,7 +222,9 @@ impl Offers {
         if !words.is_empty() && found.len() < wanted {
             let query = hexad_catalogue::Query { words, fuzzy, wanted: wanted - found.len(), ..hexad_catalogue::Query::default() };
             self.catalogue.search(&query, |_, file| {
-                let index = String::from_utf8(file.path()).ok().and_then(|path| self.by_path.get(&path).copied());
+                let path = file.path();
+                let name = path.split(|&byte| byte == 0).next().unwrap_or_default();
+                let index = std::str::from_utf8(name).ok().and_then(|name| self.by_path.get(name).copied());
                 let fresh = index.filter(|index| !found.contains(index));
                 found.extend(fresh);
                 fresh.is_some()
@@ -235,11 +242,10 @@ impl Offers {
         let token = published.token.clone();
         let bitprint = bitprint_of(&published.digests);
         extensions.urns.extend(bitprint.clone());
-        for digest in published.digests.iter().take(NAMES_MAX) {
+        let told = |digest: &&Digest| bitprint.is_some() && matches!(digest, Digest::Sha1(_) | Digest::TigerTree(_));
+        for digest in published.digests.iter().filter(|digest| !told(digest)).take(NAMES_MAX) {
             let urn = urn_of(digest);
-            if matches!(digest, Digest::Sha1(_) | Digest::TigerTree(_)) && bitprint.is_some() {
-                continue;
-            } else if matches!(digest, Digest::Sha1(_)) {
+            if matches!(digest, Digest::Sha1(_)) {
                 // Everybody reads this one as text.
                 extensions.urns.push(urn);
             } else if urn != token
@@ -316,7 +322,7 @@ impl Node {
         if offers.is_published(id) {
             return failed(op, Failure::Unusable("the share is published already".into()), out);
         }
-        offers.add(op, id, &share);
+        offers.add(op, id, &share, &self.known);
         self.tables_changed(cx, out);
         self.settle(op, cx, out);
     }
@@ -377,7 +383,7 @@ impl Node {
         let Some(published) = offers.published.get_mut(&id) else { return };
         published.gained.insert(range);
         if published.files.is_empty() && offers.held(id, &share).covers(0..share.layout.total_bytes()) {
-            offers.list(id, &share);
+            offers.list(id, &share, &self.known);
             self.tables_changed(cx, out);
         }
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddrV4};
 use bytes::Bytes;
 use hexad_core::{ConnId, Context, Endpoint, Level, Link, Span, Time};
 
-use super::hosts::{self, is_usable};
+use super::hosts::{self, is_usable, is_usable6};
 use super::settings::Kind;
 use super::{Node, Out};
 use crate::doors;
@@ -69,10 +69,15 @@ impl Pongs {
     }
 }
 
+/// Bit 2 of `SCP`: hosts with IPv6 addresses are welcome too. Spec §10.
+fn wants_six(wish: &[u8]) -> bool {
+    wish.first().is_some_and(|flags| flags & 4 != 0)
+}
+
 impl Node {
     /// Asks a neighbour whether it is alive, and from two hops on for others.
     pub(crate) fn ping(&mut self, conn: ConnId, ttl: u8, cx: &mut Context<'_>, out: &mut Out) {
-        let wanted = u8::from(self.kind == Kind::Ultrapeer);
+        let wanted = u8::from(self.kind == Kind::Ultrapeer) | if self.own6().is_some() { 4 } else { 0 };
         let Some(neighbour) = self.links.get_mut(conn) else { return };
         neighbour.pinged = cx.now;
         neighbour.unanswered = neighbour.unanswered.saturating_add(1);
@@ -92,7 +97,7 @@ impl Node {
         if self.kind == Kind::Ultrapeer {
             kib = kib.max(8).checked_next_power_of_two().unwrap_or(1 << 31);
         }
-        let at = self.own().unwrap_or(SocketAddrV4::new([127, 0, 0, 1].into(), 0));
+        let at = self.own_or_none();
         let mut ext = Bytes::new();
         if with_ggep {
             let mut block = Block::default().with("VC", Bytes::from_static(b"HEXA\x01"));
@@ -103,7 +108,7 @@ impl Node {
                 block = block.with("UP", Bytes::copy_from_slice(&[1, leaves, ultrapeers]));
             }
             let uptime = cx.now.since(self.started).as_secs().min(86_400);
-            ext = block.with("DU", ggep::trimmed(uptime)).bytes();
+            ext = self.with_six(block.with("DU", ggep::trimmed(uptime))).bytes();
         }
         Pong { at, files: u32::try_from(files).unwrap_or(u32::MAX), kib, ext }
     }
@@ -122,8 +127,8 @@ impl Node {
             neighbour.ponged = cx.now.max(Time::from_micros(1));
         }
         let mut own = self.pong(ggep, cx);
-        if ggep && Block::read(ext).is_ok_and(|(block, _)| block.find("SCP").is_some()) {
-            own.ext = self.with_hosts(&own.ext);
+        if ggep && let Some(wish) = Block::read(ext).ok().and_then(|(block, _)| block.find("SCP").cloned()) {
+            own.ext = self.with_hosts(&own.ext, wants_six(&wish));
         }
         // Whoever is not reachable answers only for himself, and only whether he lives.
         if alive || crawler || !self.is_firewalled() {
@@ -146,12 +151,16 @@ impl Node {
     }
 
     /// A pong's block with hosts in it, as `SCP` asks for.
-    fn with_hosts(&self, ext: &Bytes) -> Bytes {
-        let hosts = self.hosts.freshest(PONGS_MAX);
-        match Block::read(ext) {
-            Ok((block, _)) if !hosts.is_empty() => block.with("IPP", hosts::pack(&hosts)).bytes(),
-            _ => ext.clone(),
+    fn with_hosts(&self, ext: &Bytes, six: bool) -> Bytes {
+        let Ok((mut block, _)) = Block::read(ext) else { return ext.clone() };
+        let (hosts, others) = (self.hosts.freshest(PONGS_MAX), self.hosts.freshest6(PONGS_MAX));
+        if !hosts.is_empty() {
+            block = block.with("IPP", hosts::pack(&hosts));
         }
+        if six && !others.is_empty() {
+            block = block.with("IPP6", hosts::pack6(&others));
+        }
+        block.bytes()
     }
 
     pub(crate) fn on_pong(&mut self, conn: ConnId, hops: u8, pong: &Pong, cx: &mut Context<'_>, out: &mut Out) {
@@ -163,7 +172,10 @@ impl Node {
         }
         let from_leaf = neighbour.kind == Kind::Leaf;
         if !is_usable(pong.at, teller) {
-            if pong.at.port() != 0 {
+            let six = Block::read(&pong.ext).ok().and_then(|(block, _)| hosts::six_of(&block, pong.at.port()));
+            if six.is_some_and(|at| is_usable6(at, teller)) && !from_leaf && self.config.discover {
+                self.learn_pong(pong, teller, cx);
+            } else if pong.at.port() != 0 {
                 out.note(Level::Drop, "pong_with_unusable_address", None, "");
             }
             return;
@@ -184,9 +196,18 @@ impl Node {
                 self.hosts.add(at, ultrapeer, cx.now);
             }
         };
-        learn(pong.at, block.find("UP").is_some());
+        let ultrapeer = block.find("UP").is_some();
+        learn(pong.at, ultrapeer);
         if let Some(packed) = block.find("IPP") {
             hosts::packed(packed, false).take(30).for_each(|at| learn(at, true));
+        }
+        let own6 = self.own6();
+        let six = hosts::six_of(&block, pong.at.port()).map(|at| (at, ultrapeer));
+        let packed = block.find("IPP6").map(|packed| &packed[..]).unwrap_or_default();
+        for (at, ultrapeer) in six.into_iter().chain(hosts::packed6(packed, false).take(30).map(|at| (at, true))) {
+            if is_usable6(at, teller) && own6 != Some(at) {
+                self.hosts.add(at, ultrapeer, cx.now);
+            }
         }
     }
 
@@ -214,8 +235,8 @@ impl Node {
         }
         let asked = Block::read(ext).map(|(block, _)| block).unwrap_or_default();
         let mut pong = self.pong(true, cx);
-        if asked.find("SCP").is_some() {
-            pong.ext = self.with_hosts(&pong.ext);
+        if let Some(wish) = asked.find("SCP") {
+            pong.ext = self.with_hosts(&pong.ext, wants_six(wish));
         }
         if asked.find("IP").is_some()
             && let Some(at) = hosts::v4_of(from)

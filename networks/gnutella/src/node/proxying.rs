@@ -37,7 +37,8 @@ impl Node {
         let modern = query.has(flags::MARK) && !query.has(flags::OUT_OF_BAND);
         let able = self.config.out_of_band && self.config.datagrams && !self.is_firewalled() && modern;
         let Some(own) = self.own().filter(|own| able && is_usable(*own, Some(IpAddr::V4(*own.ip())))) else { return (muid, query) };
-        if !query.ext.is_empty() && query.extensions().ggep.find("NP").is_some() {
+        let vetoed = self.links.get(leaf).is_none_or(|neighbour| neighbour.no_proxy);
+        if vetoed || !query.ext.is_empty() && query.extensions().ggep.find("NP").is_some() {
             return (muid, query);
         }
         self.proxied.retain(|_, proxied| proxied.until > cx.now);

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use hexad_core::{ConnId, Context, Endpoint, Level, OpId, Output};
 
-use super::hosts::is_usable;
+use super::hosts::{is_usable, is_usable6, six_of};
 use super::peers::{Peering, Role};
 use super::{Node, Out, dial};
+use crate::wire::ggep::Block;
 use crate::wire::{Body, Giv, Guid, Headers, Packet, Push, Request};
 
 /// Connections that pushes have asked of us at a time, to one address and in all.
@@ -36,8 +37,11 @@ impl Node {
 
     /// Connects to who wants a file of ours and cannot connect himself.
     fn give_by_push(&mut self, push: &Push, teller: Option<std::net::IpAddr>, cx: &mut Context<'_>, out: &mut Out) {
-        let at = Endpoint::Ip(SocketAddr::V4(push.to));
-        if !is_usable(push.to, teller) {
+        let block = Block::read(&push.ext).map(|(block, _)| block).unwrap_or_default();
+        let six = six_of(&block, push.to.port()).filter(|at| is_usable6(*at, teller));
+        let four = is_usable(push.to, teller);
+        let at = Endpoint::Ip(six.filter(|_| !four).map_or(SocketAddr::V4(push.to), SocketAddr::V6));
+        if !four && six.is_none() {
             return out.note(Level::Drop, "push_to_unusable_address", Some(at), "");
         }
         let pushed = |peer: &&Peering| matches!(peer.role, Role::Giving(_) | Role::Serving(_));
@@ -64,11 +68,14 @@ impl Node {
         cx: &mut Context<'_>,
         out: &mut Out,
     ) -> bool {
-        let Some(own) = self.own().filter(|_| self.bound.is_some()) else { return false };
+        if self.is_firewalled() {
+            return false;
+        }
         let mut asked = false;
         let way = self.servents.find(&servent).map(|route| (route.conn, route.hops));
         if let Some((conn, hops)) = way.filter(|(conn, _)| self.links.get(*conn).is_some()) {
-            let push = Push { servent, index, to: own, ext: Bytes::new() };
+            let ext = if self.own().is_some() { Bytes::new() } else { self.with_six(Block::default()).bytes() };
+            let push = Push { servent, index, to: self.own_or_none(), ext };
             let muid = Guid::fresh(cx.dice);
             let ttl = hops.saturating_add(2).min(self.config.ttl_max);
             self.say(conn, Packet::new(muid, ttl, Body::Push(Box::new(push))), cx, out);

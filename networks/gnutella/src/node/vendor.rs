@@ -12,20 +12,28 @@ use crate::wire::{Body, Guid, Packet, Vendor};
 const NOBODY: [u8; 4] = [0; 4];
 const BEAR: [u8; 4] = *b"BEAR";
 const LIME: [u8; 4] = *b"LIME";
+const GTKG: [u8; 4] = *b"GTKG";
 
 /// What we say that we understand: vendor, selector, version.
-const SUPPORTED: [([u8; 4], u16, u16); 10] = [
+const SUPPORTED: [([u8; 4], u16, u16); 15] = [
     (BEAR, 4, 1),
     (BEAR, 7, 1),
     (BEAR, 11, 1),
     (BEAR, 12, 1),
+    (GTKG, 7, 1),
+    (GTKG, 7, 2),
+    (GTKG, 21, 1),
     (LIME, 5, 1),
     (LIME, 11, 2),
     (LIME, 12, 2),
+    (LIME, 13, 1),
     (LIME, 21, 1),
     (LIME, 22, 1),
     (LIME, 22, 2),
+    (LIME, 23, 1),
 ];
+/// What we say that we can do: "What's New", and being browsed.
+const FEATURES: [([u8; 4], u16); 2] = [(*b"WHAT", 1), (*b"BROW", 1)];
 
 impl Node {
     /// "Messages supported".
@@ -38,6 +46,13 @@ impl Node {
             data.put_u16_le(version);
         }
         self.say_vendor(conn, Guid::default(), Vendor::new(NOBODY, 0, 0, data.freeze()), cx, out);
+        let mut data = BytesMut::new();
+        data.put_u16_le(u16::try_from(FEATURES.len()).unwrap_or(0));
+        for (name, version) in FEATURES {
+            data.put_slice(&name);
+            data.put_u16_le(version);
+        }
+        self.say_vendor(conn, Guid::default(), Vendor::new(NOBODY, 10, 0, data.freeze()), cx, out);
     }
 
     pub(crate) fn say_vendor(&mut self, conn: ConnId, muid: Guid, vendor: Vendor, cx: &Context<'_>, out: &mut Out) {
@@ -88,6 +103,29 @@ impl Node {
                     }
                 }
             }
+            (GTKG, 7) => {
+                let port = number(&vendor.data).filter(|port| *port > 0);
+                // The answer is a ping with the id that was asked for; only to the address that we see.
+                let id = vendor.data.get(2..18).and_then(|id| id.try_into().ok()).map_or(muid, Guid);
+                if let (Some(port), Some(ip), true) = (port, neighbour.peer.ip(), self.config.datagrams) {
+                    let at = Endpoint::Ip((ip, port).into());
+                    if self.may_answer(&at, cx, out) {
+                        out.send(Link::Datagram(doors::DATAGRAM, at), Packet::new(id, 1, Body::Ping(Bytes::new())).into());
+                    }
+                }
+            }
+            (GTKG, 21) => {
+                // It is no longer behind us; what its hits tell later counts again.
+                if let Some(guid) = neighbour.guid.take() {
+                    self.servents.insert(guid, super::routes::Route { conn: ConnId(0), ttl: 1, hops: 0 }, cx.now);
+                }
+            }
+            (LIME, 13) => neighbour.no_proxy = true,
+            (LIME, 23) => {
+                if let Some(pong) = self.head_pong(&vendor.data, cx) {
+                    self.say_vendor(conn, muid, pong, cx, out);
+                }
+            }
             (BEAR, 11) => {
                 if let Some(kept) = self.kept_of(&muid) {
                     self.tell_kept(conn, muid, kept, cx, out);
@@ -128,8 +166,43 @@ impl Node {
             (LIME, 5) => self.answer_crawl(from, muid, &vendor.data, cx, out),
             (LIME, 11) => self.on_claim(from, muid, &vendor.data, cx, out),
             (LIME, 12) => self.on_indication(from, muid, &vendor.data, cx, out),
+            (LIME, 23) => {
+                if self.may_answer(from, cx, out)
+                    && let Some(pong) = self.head_pong(&vendor.data, cx)
+                {
+                    out.send(Link::Datagram(doors::DATAGRAM, from.clone()), Packet::new(muid, 1, Body::Vendor(Box::new(pong))).into());
+                }
+            }
             _ => out.note(Level::Drop, "vendor_message_of_no_use", Some(from.clone()), ""),
         }
+    }
+
+    /// What we have of a file: LIME/23 → LIME/24, without the lists that may be asked for. `None` for a question that cannot be read.
+    fn head_pong(&self, data: &[u8], cx: &Context<'_>) -> Option<Vendor> {
+        const COMPLETE: u8 = 1;
+        const PARTIAL: u8 = 2;
+        const FIREWALLED: u8 = 4;
+        const DOWNLOADING: u8 = 8;
+        const BUSY: u8 = 0x7f;
+        let (_, urn) = data.split_first()?;
+        let urn = urn.split(|&byte| byte == 0 || byte == crate::wire::ggep::MAGIC).next().and_then(|urn| std::str::from_utf8(urn).ok())?;
+        let offers = self.offers.as_deref();
+        let found = offers.and_then(|offers| Some((offers, offers.by_urn(urn)?))).and_then(|(offers, id)| {
+            let share = cx.shares.share(id)?;
+            Some(offers.held(id, share).covers(0..share.layout.total_bytes()))
+        });
+        let code = match found {
+            None => 0,
+            Some(true) => COMPLETE,
+            Some(false) => PARTIAL | DOWNLOADING,
+        } | if self.is_firewalled() { FIREWALLED } else { 0 };
+        let free = self.config.uploads_max.saturating_sub(self.uploads());
+        let queue = if free == 0 { BUSY } else { u8::try_from(free).unwrap_or(u8::MAX).min(BUSY - 1) };
+        let mut data = BytesMut::new();
+        data.put_slice(&[0, code]);
+        data.put_slice(&super::answering::VENDOR);
+        data.put_u8(queue);
+        Some(Vendor::new(LIME, 24, 1, data.freeze()))
     }
 
     /// The crawler that came after the one by TCP: LIME/5 → LIME/6.

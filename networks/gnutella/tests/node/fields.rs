@@ -11,7 +11,8 @@ use hexad_gnutella::{Audio, Locator, Mode, Node, Request};
 use crate::stage::{Stage, drops, packets, queries, settings};
 
 fn sounds(stage: &mut Stage, share: ShareId, bitrate_kbps: u32, seconds: u32) {
-    let (op, said) = stage.starts(Operation::Own(Request::Audio { share, files: vec![(0, Audio { bitrate_kbps, seconds })] }));
+    let (op, said) =
+        stage.starts(Operation::Own(Request::Audio { share, files: vec![(0, Audio { bitrate_kbps, seconds, ..Audio::default() })] }));
     assert!(said.iter().any(|output| matches!(output, Output::Report(of, Progress::Done) if *of == op)));
 }
 
@@ -130,4 +131,19 @@ fn what_a_hit_says_of_a_file_counts_as_its_words_and_is_told() {
     let locator = Locator::read(locator).unwrap();
     assert_eq!((locator.bitrate_kbps, locator.seconds), (192, 520));
     assert!(drops(&said).contains(&"hit_not_asked_for"));
+}
+
+#[test]
+fn what_tags_say_is_found_and_put_out() {
+    let mut stage = Stage::new(settings(Mode::Ultrapeer));
+    let share = ShareId(102);
+    let audio = Audio { title: "Blue Sky".into(), artist: "The <Clouds>".into(), ..Audio::default() };
+    stage.starts(Operation::Own(Request::Audio { share, files: vec![(0, audio)] }));
+    assert_eq!(stage.offers("track 7.ogg"), share);
+    let up = stage.neighbour(Some(true));
+    let said = stage.hears_packet(up, rich(1, "clouds", &Fields::new(Schema::Audio).with("title", "sky")));
+    assert_eq!(names(&said, up), ["track 7.ogg"]);
+    let fields = hits(&said, up)[0].trailer.as_ref().unwrap().fields();
+    assert_eq!((fields[0].1.find("title"), fields[0].1.find("artist")), (Some("Blue Sky"), Some("The <Clouds>")));
+    assert_eq!(names(&stage.hears_packet(up, asks(2, "green clouds", Bytes::new())), up).len(), 0);
 }

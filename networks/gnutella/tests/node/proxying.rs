@@ -65,3 +65,13 @@ fn a_leaf_that_does_not_want_it_is_not_proxied() {
         matches!(&packets(&said, up)[..], [Packet { muid, body: Body::Query(query), .. }] if *muid == Guid([5; 16]) && !query.has(flags::OUT_OF_BAND))
     );
 }
+
+#[test]
+fn a_leaf_may_veto_it() {
+    let mut stage = Stage::new(Settings { out_of_band: true, ..settings(Mode::Ultrapeer) });
+    let (up, leaf) = (stage.neighbour(Some(true)), stage.neighbour(Some(false)));
+    let veto = Body::Vendor(Box::new(Vendor::new(*b"LIME", 13, 1, Bytes::new())));
+    stage.hears_packet(leaf, Packet::new(Guid([4; 16]), 1, veto));
+    let said = stage.hears_packet(leaf, asks(5, Bytes::new()));
+    assert!(matches!(&packets(&said, up)[..], [Packet { muid, .. }] if *muid == Guid([5; 16])));
+}

@@ -254,3 +254,24 @@ fn documents_about_files_are_read_and_nothing_in_them_expands() {
     assert_eq!(Fields::read(&many), []);
     assert_eq!(Fields::read(&"<audio/>".repeat(1000)).len(), 255);
 }
+
+/// Laid out by hand from specification §10: `H` is a kind and digests, `TT` a root; a record has no zero bytes, so data with them is stuffed.
+#[test]
+fn names_of_content_in_extensions_are_read_as_the_specification_lays_them_out() {
+    use hexad_gnutella::wire::Extensions;
+    let digests = |bytes: &[u8]| Extensions::read(bytes).digests().iter().copied().collect::<Vec<_>>();
+    let (sha1, tiger) = (Digest::Sha1(Sha1Digest([7; 20])), Digest::TigerTree([9; 24]));
+    let h1 = [&[0xc3, 0x81, b'H', 0x40 | 21, 1][..], &[7; 20]].concat();
+    let h2 = [&[0xc3, 0x81, b'H', 0x40 | 45, 2][..], &[7; 20], &[9; 24]].concat();
+    let tt = [&[0xc3, 0x82, b'T', b'T', 0x40 | 24][..], &[9; 24]].concat();
+    assert_eq!((digests(&h1), digests(&h2), digests(&tt)), (vec![sha1], vec![sha1, tiger], vec![tiger]));
+    let stuffed = [&[0xc3, 0xc2, b'T', b'T', 0x40 | 25, 1, 24][..], &[9; 23]].concat();
+    assert_eq!(digests(&stuffed), [Digest::TigerTree([0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9])]);
+    let u = [&[0xc3, 0x81, b'u', 0x40 | 37][..], b"sha1:A4DQOBYHA4DQOBYHA4DQOBYHA4DQOBYH"].concat();
+    assert_eq!(digests(&u), [sha1]);
+    for wrong in [&h1[..24], &[0xc3, 0x81, b'H', 0x41, 1], &[0xc3, 0x82, b'T', b'T', 0x41, 9]] {
+        assert_eq!(digests(wrong), []);
+    }
+    let bitprint = format!("{}.{}", &urn_of(&sha1)[9..], data_encoding::BASE32_NOPAD.encode(&[9; 24]));
+    assert_eq!(digests(format!("urn:bitprint:{bitprint}").as_bytes()), [sha1, tiger]);
+}
