@@ -33,7 +33,8 @@ pub(super) fn draw(plot: &Plot, caption: &str) -> String {
         series.points.iter().zip(&series.spread).filter(|(_, away)| **away != (0.0, 0.0)).map(end).collect()
     };
     let spreads: Vec<_> = plot.series.iter().map(ends).collect();
-    let outermost = || spreads.iter().flatten().flatten().copied().filter(fit);
+    let within = |axis: &Axis, value: f64| if axis.unit == "share" { value.clamp(0.0, 1.0) } else { value };
+    let outermost = || spreads.iter().flatten().flatten().map(|&(x, y)| (within(&plot.x, x), within(&plot.y, y))).filter(fit);
     let points = || curves.iter().flat_map(|(_, points)| points.iter().copied()).chain(outermost());
     let x = Scale::over(&plot.x, points().map(|(x, _)| x), LEFT, RIGHT, false);
     let y = Scale::over(&plot.y, points().map(|(_, y)| y), BOTTOM, TOP, has_bars);
