@@ -19,6 +19,7 @@ mod napster;
 mod networks;
 mod node;
 mod out;
+mod player;
 mod publish;
 mod render;
 mod search;

@@ -8,12 +8,14 @@ use hexad_api::{FetchRequest, How, Problem, Selection, Session as _, StreamReque
 
 use crate::args::NetworkArgs;
 use crate::follow::{Until, follow};
+use crate::player::with_player;
 use crate::render::Screen;
 
 /// Examples for the help.
 pub const EXAMPLES: &str = "\
 Examples:
   hexad stream film.torrent              prints an address, which players open: mpv ADDRESS
+  hexad stream film.torrent --play mpv   starts mpv with it, and ends when mpv does
   hexad stream 'magnet:?xt=urn:btih:…' --select '*.mkv' --http 127.0.0.1:8000 --into ~/Videos";
 
 /// `hexad stream`.
@@ -30,6 +32,9 @@ pub struct StreamArgs {
     /// Only these files: as for hexad fetch; may be repeated
     #[arg(long, value_name = "FILES")]
     pub select: Vec<String>,
+    /// Start this program with the address, and end when it ends; its own words come before: 'mpv --fs'
+    #[arg(long, value_name = "PROGRAM")]
+    pub play: Option<String>,
     /// One JSON object per line on stdout
     #[arg(long)]
     pub json: bool,
@@ -54,5 +59,9 @@ pub fn run(given: StreamArgs, logs: bool) -> Result<(), Problem> {
         how: How::default(),
     };
     let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.stream(StreamRequest { fetch, http: given.http }));
+    let begun = match &given.play {
+        Some(program) => begun.map(|task| with_player(task, program)),
+        None => begun,
+    };
     follow(begun, Screen::new(given.json, logs), Until::Streaming)
 }

@@ -68,6 +68,27 @@ fn a_player_starts_anywhere_before_the_file_is_complete() {
 }
 
 #[test]
+fn a_player_is_started_with_the_address_and_streaming_ends_with_it() {
+    let scene = Scene::of("film.mkv", &[("film.mkv", MIB)]);
+    let (_seed, peer) = slow_seed(&scene, "100m", &[]);
+    // No player, but a program that takes words of its own and an address.
+    let own = ["stream", "it.torrent", "--into", "leech", "--listen", "127.0.0.1:0", "--json", "--peer", &peer];
+    let mut stream = start(scene.path(), own.into_iter().chain(ALONE).chain(["--play", "cp /dev/null played:"]));
+    let line = stream.await_line("an address for players", |line| line.contains("\"purpose\":\"stream\""));
+    let address = text(&line, "address").to_owned();
+    assert!(!address.is_empty());
+    // cp cannot copy to three places that are no folder, and says so by how it ends.
+    stream.await_event("warning");
+    stream.await_event("done");
+    assert!(stream.finish(), "how a player ends is its own affair");
+
+    let mut nobody = start(scene.path(), own.into_iter().chain(ALONE).chain(["--play", "no-such-player"]));
+    let failed = nobody.await_event("failed");
+    assert!(failed.contains("'no-such-player' cannot be started"), "{failed}");
+    assert!(!nobody.finish());
+}
+
+#[test]
 fn what_is_streamed_is_whole_when_it_is_read_to_its_end() {
     let scene = Scene::of("album", &[("album/a.mp3", 3 * MIB + 5), ("album/b.mp3", 2 * MIB)]);
     let (_seed, peer) = slow_seed(&scene, "100m", &[]);

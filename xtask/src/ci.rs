@@ -2,8 +2,8 @@
 //! does not hide what the later ones have to say.
 
 use crate::shell::{cargo, find, root, run, succeeds};
-use crate::test;
 use crate::web;
+use crate::{test, tour};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,13 +26,16 @@ pub struct Arguments {
 pub fn run_all(arguments: &Arguments) -> Result<()> {
     let tests = test::Arguments { no_install: arguments.no_install, arguments: vec!["--no-fail-fast".to_owned()] };
     let page = web::Arguments { no_install: arguments.no_install };
-    let stages: [(&str, &dyn Fn() -> Result<()>); 6] = [
+    // The tests have built the program.
+    let nodes = tour::Arguments { no_install: arguments.no_install, no_build: true };
+    let stages: [(&str, &dyn Fn() -> Result<()>); 7] = [
         ("fmt", &|| run(cargo().args(["fmt", "--all", "--check"]))),
         ("clippy", &|| run(cargo().args(["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"]))),
         ("install cargo-deny", &|| cargo_deny().map(drop)),
         ("deny", &|| run(Command::new(cargo_deny()?).current_dir(root()).args(["check", "licenses", "bans", "sources"]))),
         ("web", &|| web::run_all(&page)),
         ("test", &|| test::run(&tests)),
+        ("tour", &|| tour::take(&nodes)),
     ];
     let mut taken: Vec<(&str, Duration, bool)> = Vec::new();
     for (name, stage) in stages {

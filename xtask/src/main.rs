@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | web | ci | bench | claims | mission`. What CI runs and what a developer runs are the same words; `.ci/run`
+//! Development tasks: `cargo xtask test | web | tour | ci | bench | claims | mission`. What CI runs and what a developer runs are the same words; `.ci/run`
 //! calls `cargo xtask ci`.
 
 mod bench;
@@ -8,6 +8,7 @@ mod foreign;
 mod mission;
 mod shell;
 mod test;
+mod tour;
 mod web;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +26,8 @@ enum Task {
     Test(test::Arguments),
     /// Checks, tests and builds the page in web/, and tries it in Chromium (installs that with apt where it may).
     Web(web::Arguments),
+    /// Starts two real nodes and does with their pages in Chromium what people do (installs that with apt where it may).
+    Tour(tour::Arguments),
     /// All that CI runs: fmt, clippy with warnings as errors, cargo-deny, web, test.
     Ci(ci::Arguments),
     /// Times the release build beside the programs that people run.
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Web(arguments) => web::run_all(&arguments),
+        Task::Tour(arguments) => tour::take(&arguments),
         Task::Ci(arguments) => ci::run_all(&arguments),
         Task::Bench(arguments) => bench::run_bench(&arguments),
         Task::Claims(arguments) => claims::run_claims(&arguments),

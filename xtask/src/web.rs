@@ -25,13 +25,13 @@ pub fn run_all(arguments: &Arguments) -> Result<()> {
         eprintln!("xtask: MISSING npm (node 20.19 or later brings it); the page is not tested");
         return Ok(());
     }
-    npm(&["ci", "--no-audit", "--no-fund"])?;
-    npm(&["run", "check"])?;
-    npm(&["test"])?;
-    npm(&["run", "build"])?;
+    run(&mut npm(&["ci", "--no-audit", "--no-fund"]))?;
+    run(&mut npm(&["run", "check"]))?;
+    run(&mut npm(&["test"]))?;
+    run(&mut npm(&["run", "build"]))?;
     as_committed()?;
     if foreign::browser(!arguments.no_install) {
-        return npm(&["run", "e2e"]);
+        return run(&mut npm(&["run", "e2e"]));
     }
     if foreign::ci() {
         bail!("chromium is missing: the page cannot be tried");
@@ -40,8 +40,22 @@ pub fn run_all(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn npm(words: &[&str]) -> Result<()> {
-    run(Command::new("npm").current_dir(root().join("web")).args(words))
+/// Gets what the page's scripts need, where that is not here yet.
+///
+/// # Errors
+/// When npm does not get it.
+pub fn have_tools() -> Result<()> {
+    if root().join("web/node_modules/playwright-core").is_dir() {
+        return Ok(());
+    }
+    run(&mut npm(&["ci", "--no-audit", "--no-fund"]))
+}
+
+/// npm in the page's folder.
+pub fn npm(words: &[&str]) -> Command {
+    let mut npm = Command::new("npm");
+    npm.current_dir(root().join("web")).args(words);
+    npm
 }
 
 /// The daemon embeds what is committed, so that building it needs no node; a change of the page comes with its build.

@@ -75,7 +75,7 @@ fn a_download_is_begun_paused_resumed_and_forgotten() {
     assert_eq!((&files["total"], &files["items"][0]["turn"]), (&json!(1), &json!("usual")));
     let other = r#"{"how":{"sequential":true,"limits":{"down_bytes_per_s":9}},"select":["0"]}"#;
     assert_eq!(change(at, "PATCH", &format!("/api/downloads/{id}"), other).json()["id"], id);
-    for wrong in [r#"{"select":["7"]}"#, r#"{"paused":true}"#, "[]"] {
+    for wrong in [r#"{"select":["7"]}"#, r#"{"paused":true}"#, "7"] {
         let refused = change(at, "PATCH", &format!("/api/downloads/{id}"), wrong);
         assert!(refused.status == 400 && refused.is_problem(), "{wrong}");
     }
