@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hexad_api::{CreateRequest, Event, How, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
-use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength};
+use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength, TreeProof};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
 use hexad_library::{Sound, Work, hash_tree, sound_of};
 
@@ -323,8 +323,18 @@ pub(crate) fn may_sound(path: &Path) -> bool {
 /// Lets a single file be proven by its content id, whoever it is fetched from.
 fn prove_by_content_id(one: &mut Prepared, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), Problem> {
     let Some(path) = one.paths.first().cloned().flatten() else { return Ok(()) };
-    let work = Work { threads: 0, progress, cancel: None };
-    let tree = hash_tree(&path, one.share.layout.total_bytes(), &work).map_err(|wrong| desk::trouble(&wrong))?;
+    let bytes = one.share.layout.total_bytes();
+    // Networks that fetch by the content id expect its usual parts, and a torrent has parts of its own.
+    let usual = |tree: &&TreeProof| tree.part_bytes() == TreeProof::part_bytes_for(bytes);
+    let known = match &one.share.proof {
+        Some(Proof::Tree(tree)) => Some(tree),
+        Some(Proof::Forest(forest)) => forest.trees().first(),
+        _ => None,
+    };
+    let tree = match known.filter(usual) {
+        Some(tree) => tree.clone(),
+        None => hash_tree(&path, bytes, &Work { threads: 0, progress, cancel: None }).map_err(|wrong| desk::trouble(&wrong))?,
+    };
     one.share.digests.insert(Digest::Content(tree.content()));
     one.share.proof = Some(Proof::Tree(tree));
     Ok(())
@@ -365,7 +375,8 @@ fn prepare_path(
     tell: &(dyn Fn(Event) + Sync),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Prepared, Problem> {
-    let asked = CreateRequest { path: path.to_owned(), tiers: request.tiers.clone(), ..CreateRequest::default() };
+    let version = request.version.unwrap_or_default();
+    let asked = CreateRequest { path: path.to_owned(), tiers: request.tiers.clone(), version, ..CreateRequest::default() };
     let made = desk::make(&asked, progress)?;
     for left_out in &made.left_out {
         tell(Event::Warning { message: format!("left out {left_out}") });

@@ -20,7 +20,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use hexad_api::node::Overlay;
-use hexad_api::{Event, NetworkSettings, Own, Problem, Settings};
+use hexad_api::{Event, NetworkSettings, Own, Problem, Settings, TorrentVersion};
 use hexad_content::Ranges;
 use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
 use hexad_driver::LeaseSink;
@@ -213,6 +213,12 @@ pub(crate) struct Opening {
     pub(crate) map_ports: bool,
     /// Starts a host that has joined nothing, with the next configuration; `None` when all were tried.
     pub(crate) attempt: Box<dyn FnMut(Ear) -> Option<Box<dyn Member>> + Send>,
+}
+
+/// For which BitTorrent files are described that nobody says more about.
+pub(crate) fn version_of(networks: &[NetworkSettings]) -> TorrentVersion {
+    let version = |network: &NetworkSettings| if let NetworkSettings::Bittorrent(settings) = network { Some(settings.version) } else { None };
+    networks.iter().find_map(version).unwrap_or_default()
 }
 
 /// Reads settings: what is wrong with them is said before anything is begun.
