@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{How, Selection};
+use crate::{How, Selection, TorrentVersion};
 
 /// Brings something here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct PublishRequest {
     pub force: bool,
     /// Tracker tiers for a fresh .torrent.
     pub tiers: Vec<Vec<String>>,
+    /// For which BitTorrent a fresh .torrent is; as the session's settings say when absent.
+    #[serde(default)]
+    pub version: Option<TorrentVersion>,
     /// `IP:PORT` of peers to connect to.
     pub peers: Vec<String>,
     /// How.

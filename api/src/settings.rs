@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::{Limits, TorrentVersion};
 
 /// A session's networks, and what they share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,8 @@ pub struct BittorrentSettings {
     pub encryption: Encryption,
     /// Connections over UDP.
     pub utp: Utp,
+    /// For which BitTorrent published files are described.
+    pub version: TorrentVersion,
     /// `HOST:PORT` of DHT nodes to begin with.
     pub dht_bootstrap: Vec<String>,
     /// Ask the router to let others in (PCP, NAT-PMP, UPnP).
@@ -120,6 +122,8 @@ impl Default for BittorrentSettings {
             lsd: true,
             encryption: Encryption::Preferred,
             utp: Utp::Off,
+            // aria2 1.36 and Transmission 3.00, which many still run, can use neither of the others.
+            version: TorrentVersion::V1,
             // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.
             dht_bootstrap: ["dht.libtorrent.org:25401", "dht.transmissionbt.com:6881", "router.bittorrent.com:6881"]
                 .map(String::from)

@@ -31,7 +31,7 @@ pub struct CreateRequest {
 }
 
 /// Which BitTorrent a .torrent describes its files for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TorrentVersion {
     /// What every program reads (BEP 3).

@@ -97,6 +97,7 @@ const PUBLISH_EXAMPLES: &str = "\
 Examples:
   hexad publish ~/album --tracker http://tracker.example.org/announce
   hexad publish film.mkv -o film.torrent
+  hexad publish film.mkv --hybrid
   hexad publish film.mkv --super-seed --seed-ratio 3 --max-up 1MiB
   hexad publish --torrent film.torrent --data ~/Videos --listen 0.0.0.0:6881
   hexad publish film.mkv --on chord --bootstrap 5f0c…@192.0.2.1:4000
@@ -200,6 +201,7 @@ impl NetworkArgs {
                 (true, _) => Utp::AfterTcp,
                 _ => Utp::Off,
             },
+            version: defaults.version,
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
             map_ports: self.map_ports,
             block_lists: self.block_lists.clone(),
@@ -290,6 +292,12 @@ pub struct PublishArgs {
     /// Trackers to name in the .torrent: one tier for each use, comma-separated inside a tier
     #[arg(long = "tracker", value_name = "URL[,URL]", conflicts_with = "torrent")]
     pub trackers: Vec<String>,
+    /// Make a torrent of BitTorrent v2 (BEP 52), which has a tree of hashes for each file
+    #[arg(long, conflicts_with_all = ["torrent", "hybrid"])]
+    pub v2: bool,
+    /// Make a torrent of both versions: old programs can use most of them, newer ones prove every file by itself
+    #[arg(long, conflicts_with = "torrent")]
+    pub hybrid: bool,
     /// Show peers one piece at a time (BEP 16), so that a seed of little bandwidth gives each piece about once
     #[arg(long)]
     pub super_seed: bool,

@@ -12,7 +12,7 @@ use hexad_api::node::{
     Change, Download, DownloadState, LibraryQuery, NewDownload, NewSearch, PAGE_MAX, SearchDetail, SearchResult, SearchState, Share,
     ShareState,
 };
-use hexad_api::{Event, Problem, Stop, Task, json_line};
+use hexad_api::{Event, Problem, Stop, Task, TorrentVersion, json_line};
 use hexad_daemon::remote::{Remote, RemoteChanges};
 
 use crate::node::absolute;
@@ -250,10 +250,10 @@ pub fn source(given: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// When it does not, or they cannot be offered.
-pub fn publish(node: &Remote, paths: &[PathBuf], json: bool) -> Result<(), Problem> {
+pub fn publish(node: &Remote, paths: &[PathBuf], version: Option<TorrentVersion>, json: bool) -> Result<(), Problem> {
     let changes = node.changes()?;
     for path in paths {
-        let mut share = node.share(&absolute(path)?)?;
+        let mut share = node.share(&absolute(path)?, version)?;
         let mut heard = Instant::now();
         while share.state == ShareState::Hashing {
             share = match changes.next(PATIENCE)? {

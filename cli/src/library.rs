@@ -77,7 +77,7 @@ pub fn run(given: &LibraryArgs) -> Result<(), Problem> {
         None => list(&node, None, json),
         Some(LibraryCommand::List { matching }) => list(&node, matching.clone(), json),
         Some(LibraryCommand::Add { paths }) => paths.iter().try_for_each(|path| {
-            let share = node.share(&absolute(path)?)?;
+            let share = node.share(&absolute(path)?, None)?;
             if json { out::line(&json_line(&share)?) } else { table(&[share]) }
         }),
         Some(LibraryCommand::Remove { id }) => node.unshare(*id),

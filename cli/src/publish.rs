@@ -1,6 +1,6 @@
 //! `hexad publish`.
 
-use hexad_api::{How, Problem, PublishRequest, Session as _};
+use hexad_api::{How, Problem, PublishRequest, Session as _, TorrentVersion};
 
 use crate::args::{PublishArgs, tiers};
 use crate::by_node;
@@ -12,6 +12,11 @@ use crate::render::Screen;
 /// # Errors
 /// When it cannot, or is stopped before it seeds.
 pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
+    let version = match (given.v2, given.hybrid) {
+        (true, _) => Some(TorrentVersion::V2),
+        (_, true) => Some(TorrentVersion::Hybrid),
+        _ => None,
+    };
     if let Some(node) = given.by_node.open() {
         if given.torrent.is_some() || given.out.is_some() || given.force || !given.trackers.is_empty() {
             return Err(Problem::new(
@@ -19,7 +24,7 @@ pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
             )
             .hint("leave them away, or leave --daemon away"));
         }
-        return by_node::publish(&node?, &given.paths, given.json);
+        return by_node::publish(&node?, &given.paths, version, given.json);
     }
     let session = given.network.settings("").and_then(|settings| hexad_daemon::open(&settings));
     let request = PublishRequest {
@@ -30,6 +35,7 @@ pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
         out: given.out,
         force: given.force,
         tiers: tiers(&given.trackers),
+        version,
         peers: given.network.peers,
         how: How { super_seed: given.super_seed, ..given.goal.how() },
     };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::scene::Scene;
-use common::{ALONE, number, start, text, write_file};
+use common::{ALONE, number, run, start, text, write_file};
 use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
 use hexad_content::{FileEntry, Layout, Sha1Digest, safe_names};
 
@@ -72,6 +72,55 @@ fn what_is_published_can_be_fetched_by_the_link_it_prints() {
     let mut again = start(scene.path(), ["publish", "seed/film.bin", "--listen", "127.0.0.1:0", "--json"].into_iter().chain(ALONE));
     again.await_event("seeding");
     assert_eq!(fs::read(scene.at("film.bin.torrent")).expect("a .torrent"), before);
+}
+
+/// A link without one of the two names of a hybrid.
+fn without(magnet: &str, name: &str) -> String {
+    let (scheme, pairs) = magnet.split_once('?').expect("a link");
+    let left: Vec<&str> = pairs.split('&').filter(|pair| !pair.starts_with(&format!("xt={name}"))).collect();
+    assert_eq!(left.len() + 1, pairs.split('&').count(), "{magnet}");
+    format!("{scheme}?{}", left.join("&"))
+}
+
+#[test]
+fn a_hybrid_is_published_once_and_fetched_by_either_of_its_names() {
+    for what in ["seed/album", "seed/album/a.bin"] {
+        let scene = Scene::of("album", &ALBUM);
+        let own = ["publish", what, "--hybrid", "-o", "hybrid.torrent", "--listen", "127.0.0.1:0", "--json"];
+        let mut seed = start(scene.path(), own.into_iter().chain(ALONE));
+        let address = seed.address("peers");
+        let magnet = text(&seed.await_event("seeding"), "magnet").to_owned();
+        for name in ["urn:btih:", "urn:btmh:"] {
+            let mut fetch = scene.fetch_of(&without(&magnet, name), Some(address), &[]);
+            fetch.await_event("complete");
+            assert!(fetch.finish());
+            if what == "seed/album" {
+                scene.arrived();
+            } else {
+                assert!(fs::read(scene.at("leech/a.bin")).expect("it has arrived") == fs::read(scene.at(what)).expect("it is there"));
+            }
+            fs::remove_dir_all(scene.at("leech")).expect("removed");
+        }
+    }
+}
+
+#[test]
+fn a_torrent_of_version_2_is_published_and_fetched_by_its_link() {
+    let scene = Scene::of("album", &ALBUM);
+    let mut seed = start(scene.path(), ["publish", "seed/album", "--v2", "--listen", "127.0.0.1:0", "--json"].into_iter().chain(ALONE));
+    let address = seed.address("peers");
+    let seeding = seed.await_event("seeding");
+    let magnet = text(&seeding, "magnet");
+    assert!(magnet.contains("urn:btmh:1220") && !magnet.contains("urn:btih:"), "{magnet}");
+    let mut fetch = scene.fetch_of(magnet, Some(address), &[]);
+    fetch.await_event("complete");
+    assert!(fetch.finish());
+    scene.arrived();
+    // The same torrent is made again, and no other one.
+    let again = ["torrent", "create", "seed/album", "--v2", "-o", "again.torrent"];
+    let said = run(scene.path(), again);
+    let name = |link: &str| link.split('&').next().map(str::to_owned);
+    assert!(said.ok && name(&said.out) == name(magnet), "{}{}", said.out, said.err);
 }
 
 #[test]

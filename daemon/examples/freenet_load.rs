@@ -179,7 +179,10 @@ fn fill(state: &Path) -> PathBuf {
         }
     }
     let writes = database.begin_write().expect("nobody else writes");
-    for (bucket, key, value) in store.flush() {
+    // A node that was killed at once may not have written the salt without which it does not look for an index.
+    let mut pages = store.flush();
+    pages.push((pages[0].0, b"salt".to_vec(), Bytes::copy_from_slice(&[7; 32])));
+    for (bucket, key, value) in pages {
         let mut table = writes.open_table(TableDefinition::<&[u8], &[u8]>::new(bucket)).expect("a table opens");
         table.insert(key.as_slice(), value.as_ref()).expect("there is room");
     }

@@ -103,8 +103,9 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
     }
     let scanned = hexad_library::scan(&request.path).map_err(|wrong| trouble(&wrong))?;
     let piece_bytes = request.piece_bytes.unwrap_or_else(|| hexad_library::piece_bytes_for(scanned.layout.total_bytes()));
+    let work = Work { threads: 0, progress, cancel: None };
     let Hashed { layout, paths, hashes, trees } =
-        hash(scanned.layout, scanned.paths, piece_bytes, request.version, progress).map_err(|wrong| trouble(&wrong))?;
+        hash(scanned.layout, scanned.paths, piece_bytes, request.version, &work).map_err(|wrong| trouble(&wrong))?;
     let builder = MetainfoBuilder {
         private: request.private,
         source: request.source.clone(),
@@ -122,23 +123,25 @@ pub(crate) fn make(request: &CreateRequest, progress: &(dyn Fn(u64, u64) + Sync)
 }
 
 /// Files that were read for a .torrent.
-struct Hashed {
-    layout: Arc<Layout>,
-    paths: Vec<Option<PathBuf>>,
-    hashes: Vec<Sha1Digest>,
-    trees: Vec<TreeProof>,
+pub(crate) struct Hashed {
+    pub(crate) layout: Arc<Layout>,
+    /// Where each of its files stands; `None` for padding.
+    pub(crate) paths: Vec<Option<PathBuf>>,
+    pub(crate) hashes: Vec<Sha1Digest>,
+    pub(crate) trees: Vec<TreeProof>,
 }
 
 /// Reads the files: for a hybrid, twice.
-fn hash(
+pub(crate) fn hash(
     layout: Arc<Layout>,
     paths: Vec<Option<PathBuf>>,
     piece_bytes: u64,
     version: TorrentVersion,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    work: &Work<'_>,
 ) -> Result<Hashed, ShareError> {
+    let Work { threads, progress, cancel } = *work;
     if version == TorrentVersion::V1 {
-        let hashes = hexad_library::hash_pieces(&layout, &paths, piece_bytes, progress)?;
+        let hashes = hexad_library::hash_pieces_with(&layout, &paths, piece_bytes, work)?;
         return Ok(Hashed { layout, paths, hashes, trees: Vec::new() });
     }
     // Each file begins with a piece. libtorrent pads the end of a hybrid folder as well, and never that of a single file.
@@ -149,15 +152,16 @@ fn hash(
     let paths: Vec<_> = aligned.files().iter().map(|file| if file.padding { None } else { own.next().flatten() }).collect();
     let rounds = if hybrid { 2 } else { 1 };
     let first = |done, total| progress(done, total * rounds);
-    let trees = hexad_library::hash_trees(&aligned, &paths, piece_bytes, &Work { threads: 0, progress: &first, cancel: None })?;
+    let trees = hexad_library::hash_trees(&aligned, &paths, piece_bytes, &Work { threads, progress: &first, cancel })?;
+    let second = |done, total| progress(total + done, total * rounds);
     let hashes = match hybrid {
-        true => hexad_library::hash_pieces(&aligned, &paths, piece_bytes, &|done, total| progress(total + done, total * rounds))?,
+        true => hexad_library::hash_pieces_with(&aligned, &paths, piece_bytes, &Work { threads, progress: &second, cancel })?,
         false => Vec::new(),
     };
     Ok(Hashed { layout: Arc::new(aligned), paths, hashes, trees })
 }
 
-const fn version_of(version: TorrentVersion) -> Version {
+pub(crate) const fn version_of(version: TorrentVersion) -> Version {
     match version {
         TorrentVersion::V1 => Version::V1,
         TorrentVersion::V2 => Version::V2,

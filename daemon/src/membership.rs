@@ -8,9 +8,9 @@ use std::sync::mpsc::Sender;
 use hexad_api::node::{DoorOf, NetworkState, Overlay};
 use hexad_api::{Event, Problem};
 use hexad_core::{Failure, OpId, Operation, Shares};
-use hexad_driver::mapping::{Gateway, Kind, Outcome, Running, Want, default_gateway, run};
+use hexad_driver::mapping::{Gateway, Kind, Outcome, Running, Want, address_towards, default_gateway, run};
 
-use crate::networks::{Ear, Member, Opening, Standing, TransferStanding, Wish, address_towards};
+use crate::networks::{Ear, Member, Opening, Standing, TransferStanding, Wish};
 use crate::session::Happening;
 
 /// Whether the network is joined.
@@ -161,16 +161,18 @@ impl Membership {
         let Some(listen) = address.parse::<SocketAddr>().ok().filter(|listen| self.opening.map_ports && !listen.ip().is_loopback()) else {
             return;
         };
-        let gateway = default_gateway();
+        let interface = self.opening.interface.clone();
+        let gateway = default_gateway(interface.as_deref());
         let towards = Gateway::usual(gateway);
-        let own = if listen.ip().is_unspecified() { address_towards(towards.pmp.unwrap_or(towards.ssdp)) } else { Some(listen.ip()) };
+        let router = towards.pmp.unwrap_or(towards.ssdp);
+        let own = if listen.ip().is_unspecified() { address_towards(router, interface.as_deref()) } else { Some(listen.ip()) };
         let Some(own) = own else { return };
         let wants = [Kind::Tcp, Kind::Udp].map(|kind| Want { kind, port: listen.port() }).to_vec();
         let (happenings, number) = (happenings.clone(), self.number);
         let tell = move |outcome| {
             let _ = happenings.send(Happening::Mapped(number, outcome));
         };
-        match run(towards, own, wants, tell) {
+        match run(towards, own, interface, wants, tell) {
             Ok(running) => self.mapping = Some(running),
             Err(wrong) => tracing::warn!(%wrong, "the router cannot be asked to let others in"),
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hexad_api::{CreateRequest, Event, How, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
-use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength, TigerProof};
+use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength, TigerProof, TreeProof};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
 use hexad_library::{Sound, Work, hash_names, hash_tree, sound_of};
 
@@ -330,16 +330,26 @@ pub(crate) fn may_sound(path: &Path) -> bool {
 fn prove_by_content_id(one: &mut Prepared, tiger: bool, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), Problem> {
     let Some(path) = one.paths.first().cloned().flatten() else { return Ok(()) };
     let work = Work { threads: 0, progress, cancel: None };
-    let length = one.share.layout.total_bytes();
+    let bytes = one.share.layout.total_bytes();
     let trouble = |wrong| desk::trouble(&wrong);
-    let tree = if tiger {
-        let names = hash_names(&path, length, &work).map_err(trouble)?;
-        one.share.digests.insert(Digest::Sha1(names.sha1));
-        one.share.digests.insert(Digest::TigerTree(names.tiger.root()));
-        one.tiger = Some(names.tiger);
-        names.tree
-    } else {
-        hash_tree(&path, length, &work).map_err(trouble)?
+    // Networks that fetch by the content id expect its usual parts, and a torrent has parts of its own.
+    let usual = |tree: &&TreeProof| tree.part_bytes() == TreeProof::part_bytes_for(bytes);
+    let known = match &one.share.proof {
+        Some(Proof::Tree(tree)) => Some(tree),
+        Some(Proof::Forest(forest)) => forest.trees().first(),
+        _ => None,
+    };
+    let known = known.filter(usual).cloned();
+    let tree = match known {
+        _ if tiger => {
+            let names = hash_names(&path, bytes, &work).map_err(trouble)?;
+            one.share.digests.insert(Digest::Sha1(names.sha1));
+            one.share.digests.insert(Digest::TigerTree(names.tiger.root()));
+            one.tiger = Some(names.tiger);
+            names.tree
+        }
+        Some(tree) => tree,
+        None => hash_tree(&path, bytes, &work).map_err(trouble)?,
     };
     one.share.digests.insert(Digest::Content(tree.content()));
     one.share.proof = Some(Proof::Tree(tree));
@@ -381,7 +391,8 @@ fn prepare_path(
     tell: &(dyn Fn(Event) + Sync),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Prepared, Problem> {
-    let asked = CreateRequest { path: path.to_owned(), tiers: request.tiers.clone(), ..CreateRequest::default() };
+    let version = request.version.unwrap_or_default();
+    let asked = CreateRequest { path: path.to_owned(), tiers: request.tiers.clone(), version, ..CreateRequest::default() };
     let made = desk::make(&asked, progress)?;
     for left_out in &made.left_out {
         tell(Event::Warning { message: format!("left out {left_out}") });

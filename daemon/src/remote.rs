@@ -13,7 +13,7 @@ use hexad_api::node::{
     Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, LibraryQuery, NetworkStatus,
     NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, UpSettings,
 };
-use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind};
+use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind, TorrentVersion};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde::Serialize;
@@ -269,9 +269,10 @@ impl Remote {
         self.get("api/library", &pairs(query)?)
     }
 
-    /// Offers a file or folder of the node's machine.
-    pub fn share(&self, path: &Path) -> Result<Share, Problem> {
-        self.begin("api/library", &path_of(path)?)
+    /// Offers a file or folder of the node's machine; on BitTorrent as a torrent of `version`, or as the node's settings say.
+    pub fn share(&self, path: &Path, version: Option<TorrentVersion>) -> Result<Share, Problem> {
+        let what = serde_json::json!({ "path": path_of(path)?["path"], "version": version });
+        self.begin("api/library", &what)
     }
 
     /// Offers it no longer.

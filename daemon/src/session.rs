@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hexad_api::{
     Event, FetchRequest, How, JoinRequest, Own, Problem, ProblemKind, PublishRequest, SearchRequest, Session, Settings, Stop,
-    StreamRequest, Task,
+    StreamRequest, Task, TorrentVersion,
 };
 use hexad_core::{OpId, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
@@ -109,6 +109,8 @@ pub(crate) struct LocalSession {
     pub(crate) outside: Outside,
     /// What its networks are called.
     names: Vec<&'static str>,
+    /// Of which version torrents are that nobody says more about.
+    version: TorrentVersion,
     /// Closed when the loop has ended.
     over: Mutex<Receiver<()>>,
 }
@@ -121,7 +123,9 @@ impl LocalSession {
         let state_dir = settings.state_dir.as_deref();
         let outside = Outside::of(settings)?;
         let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers, &outside));
-        Self::begin(openings.collect::<Result<_, _>>()?, transfers, outside, from_transfers)
+        let mut session = Self::begin(openings.collect::<Result<_, _>>()?, transfers, outside, from_transfers)?;
+        session.version = networks::version_of(&settings.networks);
+        Ok(session)
     }
 
     /// A session over all networks that joins those that it is told to, and says how everything stands.
@@ -169,7 +173,7 @@ impl LocalSession {
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;
-        Ok(Self { happenings, transfers, outside, names, over: Mutex::new(over) })
+        Ok(Self { happenings, transfers, outside, names, version: TorrentVersion::V1, over: Mutex::new(over) })
     }
 
     fn start(&self, begin: Begin) -> Result<Task, Problem> {
@@ -257,7 +261,8 @@ impl Session for LocalSession {
         self.outside.set_limits(limits);
     }
 
-    fn publish(&self, request: PublishRequest) -> Result<Task, Problem> {
+    fn publish(&self, mut request: PublishRequest) -> Result<Task, Problem> {
+        request.version.get_or_insert(self.version);
         let on = self.chosen(&request.on)?;
         publish::validate(&request, &self.names_of(&on))?;
         self.start(Begin::Publish(request, on))

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{Home, await_that, kazaa_founder, quiet_bittorrent};
-use hexad_api::ProblemKind;
 use hexad_api::node::{
     Change, Daemon, DownloadQuery, DownloadState, LibraryQuery, Neighbour, NetworkState, NewDownload, NewSearch, OverlayKind, SearchState,
     ShareState,
 };
+use hexad_api::{BittorrentSettings, NetworkSettings, ProblemKind, TorrentVersion};
 use hexad_daemon::open_node;
 
 /// The states of all shares by their names.
@@ -63,7 +63,7 @@ fn what_is_named_is_shared_until_it_is_not() {
     let node = open_node(home.settings(vec![], &[])).expect("a node");
     let mut changes = node.changes();
     assert!(matches!(changes.try_next().as_deref(), Some(Change::Hello { .. })));
-    let share = node.share(&album).expect("a share");
+    let share = node.share(&album, None).expect("a share");
     assert_eq!((share.name.as_str(), share.bytes, share.state), ("album", 3, ShareState::Hashing));
     await_that("the folder to be offered", || node.library(&LibraryQuery::default()).items[0].state == ShareState::Offered);
     assert_eq!(node.library(&LibraryQuery::default()).items[0].files, 2);
@@ -78,8 +78,47 @@ fn what_is_named_is_shared_until_it_is_not() {
     });
     node.unshare(share.id).expect("it is shared");
     assert_eq!(node.unshare(share.id).expect_err("it is not").kind, ProblemKind::NotFound);
-    assert_eq!(node.share(Path::new("/nowhere/at/all")).expect_err("nothing there").kind, ProblemKind::NotFound);
+    assert_eq!(node.share(Path::new("/nowhere/at/all"), None).expect_err("nothing there").kind, ProblemKind::NotFound);
     assert!(node.place_for("../x").is_err() && node.place_for("x.txt").is_ok());
+}
+
+#[test]
+fn what_is_shared_is_a_torrent_of_the_version_that_was_asked_for() {
+    let home = Home::new();
+    let album = home.folder("album");
+    for name in ["a.bin", "b.bin", "c.bin"] {
+        fs::write(album.join(name), vec![name.as_bytes()[0]; 100_000]).expect("written");
+    }
+    let bittorrent = BittorrentSettings { version: TorrentVersion::Hybrid, ..BittorrentSettings::default() };
+    let names = |node: &dyn Daemon, id: u64| {
+        let all = node.library(&LibraryQuery::default()).items;
+        let link = all.into_iter().find(|share| share.id == id).and_then(|share| share.link).unwrap_or_default();
+        ["urn:btih:", "urn:btmh:"].map(|name| link.contains(name))
+    };
+    let settings = home.settings(vec![NetworkSettings::Bittorrent(bittorrent)], &[]);
+    let node = open_node(settings.clone()).expect("a node");
+    let share = |path: &Path, version| node.share(path, version).expect("a share").id;
+    let ids = [
+        share(&album, None),
+        share(&album.join("a.bin"), Some(TorrentVersion::V1)),
+        share(&album.join("b.bin"), Some(TorrentVersion::V2)),
+        share(&album.join("c.bin"), Some(TorrentVersion::Hybrid)),
+    ];
+    let expected = [[true, true], [true, false], [false, true], [true, true]];
+    await_that("all to be offered", || node.library(&LibraryQuery::default()).items.iter().all(|share| share.state == ShareState::Offered));
+    assert_eq!(ids.map(|id| names(&*node, id)), expected);
+    assert_eq!(node.share(&album.join("b.bin"), Some(TorrentVersion::V1)).expect_err("it is of version 2").kind, ProblemKind::Conflict);
+    assert_eq!(share(&album.join("b.bin"), None), ids[2]);
+    drop(node);
+
+    // Asked for once, it is so for good, whatever becomes of the bytes.
+    fs::write(album.join("b.bin"), vec![9; 200_000]).expect("written");
+    let node = open_node(settings).expect("a node");
+    await_that("the change to be noticed", || {
+        node.library(&LibraryQuery::default()).items.iter().any(|share| share.id == ids[2] && share.bytes == 200_000)
+    });
+    await_that("all to be offered", || node.library(&LibraryQuery::default()).items.iter().all(|share| share.state == ShareState::Offered));
+    assert_eq!(ids.map(|id| names(&*node, id)), expected);
 }
 
 #[test]

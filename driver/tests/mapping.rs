@@ -62,7 +62,7 @@ fn open(way: Way) -> Outcome {
 
 fn outcome(gateway: Gateway) -> (Outcome, hexad_driver::mapping::Running) {
     let (to, outcomes) = mpsc::channel();
-    let running = run(gateway, OWN, WANTS.to_vec(), move |outcome| drop(to.send(outcome))).unwrap();
+    let running = run(gateway, OWN, None, WANTS.to_vec(), move |outcome| drop(to.send(outcome))).unwrap();
     (outcomes.recv_timeout(PATIENCE).expect("an outcome"), running)
 }
 

@@ -21,7 +21,7 @@ pub use client::{Client, Crypto, Job, Link, Program, Ways};
 pub use data::{differences, write_file};
 pub use hexad::Hexad;
 pub use libtorrent::{Libtorrent, LibtorrentTask, Version};
-pub use net::Net;
+pub use net::{Net, is_root};
 pub use opentracker::{await_seed, start as start_opentracker};
 pub use process::{Cost, Process, until};
 pub use pyfreenet::PyFreenet;

@@ -66,6 +66,40 @@ impl Net {
         command
     }
 
+    /// Lays a cable called `name` to another namespace: we have `10.88.SUBNET.1` at this end, they `10.88.SUBNET.2` at the other. No IPv6, so that the
+    /// system itself says nothing on it.
+    ///
+    /// # Errors
+    /// Without root.
+    pub fn link(&self, other: &Self, name: &str, subnet: u8) -> Result<()> {
+        let holder = other.holder.id().to_string();
+        self.run("ip", &["link", "add", name, "type", "veth", "peer", "name", name, "netns", &holder])?;
+        for (net, host) in [(self, 1), (other, 2)] {
+            net.run("sh", &["-c", &format!("echo 1 > /proc/sys/net/ipv6/conf/{name}/disable_ipv6")])?;
+            net.run("ip", &["addr", "add", &format!("10.88.{subnet}.{host}/24"), "dev", name])?;
+            net.run("ip", &["link", "set", name, "up"])?;
+        }
+        Ok(())
+    }
+
+    /// Runs a program inside to its end.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let output = self.command(program).args(arguments).output()?;
+        ensure!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Packets that have left by a network device, of whatever kind.
+    #[must_use]
+    pub fn sent_packets(&self, device: &str) -> u64 {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/dev", self.holder.id())).unwrap_or_default();
+        let line = table.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().nth(9)?.parse().ok()).unwrap_or(0)
+    }
+
     /// True when somebody inside listens on this TCP address, or on the same port of the unspecified address.
     #[must_use]
     pub fn listens(&self, address: SocketAddrV4) -> bool {
@@ -100,7 +134,9 @@ impl Drop for Net {
     }
 }
 
-fn is_root() -> bool {
+/// Whether we may lay cables between namespaces.
+#[must_use]
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

@@ -27,7 +27,7 @@ pub use status::{
     AbilitiesOf, DoorOf, DownloadCounts, LibraryCounts, Neighbour, NetworkState, NetworkStatus, Overlay, OverlayKind, Status, Totals,
 };
 
-use crate::Problem;
+use crate::{Problem, TorrentVersion};
 
 /// Items of a page at most.
 pub const PAGE_MAX: usize = 1000;
@@ -145,11 +145,11 @@ pub trait Daemon: Send + Sync {
     /// What we offer.
     fn library(&self, query: &LibraryQuery) -> Page<Share>;
 
-    /// Offers a file or a folder.
+    /// Offers a file or a folder; on BitTorrent as a torrent of `version`, or as the settings say.
     ///
     /// # Errors
-    /// When it is not there or cannot be offered.
-    fn share(&self, path: &Path) -> Result<Share, Problem>;
+    /// When it is not there or cannot be offered, or is offered already as a torrent of another version.
+    fn share(&self, path: &Path, version: Option<TorrentVersion>) -> Result<Share, Problem>;
 
     /// Offers it no longer. No file is deleted.
     ///

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use hexad_api::node::{Folder, LibraryQuery, PAGE_MAX, Page, Share};
-use hexad_api::{Problem, ProblemKind};
+use hexad_api::{Problem, ProblemKind, TorrentVersion};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -37,6 +37,17 @@ pub(super) struct PathOf {
     path: String,
 }
 
+/// What is to be offered.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Offered {
+    /// Absolute, on the node's machine.
+    path: String,
+    /// Of which version its torrent is; as the settings say when absent.
+    #[serde(default)]
+    version: Option<TorrentVersion>,
+}
+
 /// Lists what is offered
 #[utoipa::path(get, path = "/api/library", params(LibraryQuery), responses((status = 200, body = Page<Share>), Refused))]
 pub(super) async fn library(State(face): Here, Asked(mut which): Asked<LibraryQuery>) -> Answer<Json<Page<Share>>> {
@@ -45,9 +56,9 @@ pub(super) async fn library(State(face): Here, Asked(mut which): Asked<LibraryQu
 }
 
 /// Offers a file or folder of the node's machine
-#[utoipa::path(post, path = "/api/library", request_body = PathOf, responses((status = 201, body = Share), Refused))]
-pub(super) async fn share(State(face): Here, Given(what): Given<PathOf>) -> Answer<(StatusCode, Json<Share>)> {
-    let share = ask(&face, move |daemon| daemon.share(Path::new(&what.path))).await??;
+#[utoipa::path(post, path = "/api/library", request_body = Offered, responses((status = 201, body = Share), Refused))]
+pub(super) async fn share(State(face): Here, Given(what): Given<Offered>) -> Answer<(StatusCode, Json<Share>)> {
+    let share = ask(&face, move |daemon| daemon.share(Path::new(&what.path), what.version)).await??;
     Ok((StatusCode::CREATED, Json(share)))
 }
 
@@ -69,7 +80,7 @@ pub(super) async fn unshare(State(face): Here, Numbered(id): Numbered) -> Answer
 pub(super) async fn send(State(face): Here, Named(name): Named, body: Body) -> Answer<(StatusCode, Json<Share>)> {
     let place = ask(&face, move |daemon| daemon.place_for(&name)).await??;
     receive(body, place.clone()).await?;
-    let share = ask(&face, move |daemon| daemon.share(&place)).await??;
+    let share = ask(&face, move |daemon| daemon.share(&place, None)).await??;
     Ok((StatusCode::CREATED, Json(share)))
 }
 

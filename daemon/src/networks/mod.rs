@@ -20,7 +20,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use hexad_api::node::Overlay;
-use hexad_api::{Event, NetworkSettings, Own, Problem, Settings};
+use hexad_api::{Event, NetworkSettings, Own, Problem, Settings, TorrentVersion};
 use hexad_content::{Ranges, TigerProof};
 use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
 use hexad_driver::LeaseSink;
@@ -213,8 +213,17 @@ pub(crate) struct Opening {
     pub(crate) warnings: Vec<String>,
     pub(crate) home: Option<Home>,
     pub(crate) map_ports: bool,
+    /// The one interface over which anything goes.
+    pub(crate) interface: Option<String>,
     /// Starts a host that has joined nothing, with the next configuration; `None` when all were tried.
     pub(crate) attempt: Box<dyn FnMut(Ear) -> Option<Box<dyn Member>> + Send>,
+}
+
+/// For which BitTorrent files are described that nobody says more about.
+pub(crate) fn version_of(networks: &[NetworkSettings]) -> TorrentVersion {
+    let version =
+        |network: &NetworkSettings| if let NetworkSettings::Bittorrent(settings) = network { Some(settings.version) } else { None };
+    networks.iter().find_map(version).unwrap_or_default()
 }
 
 /// Reads settings: what is wrong with them is said before anything is begun.
@@ -271,6 +280,7 @@ fn closed_as<N: InSession>(name: &'static str) -> Opening {
         warnings: Vec::new(),
         home: None,
         map_ports: false,
+        interface: None,
         attempt: Box::new(|_| None),
     }
 }
@@ -305,6 +315,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
         warnings,
         home,
         map_ports,
+        interface: outside.interface.clone(),
         attempt: Box::new(move |ear| {
             let (handle, events) = Host::<N>::start(nodes.next()?, host.clone(), transfers.clone(), transfers.clone());
             let key = host.key.as_ref().map(hexad_driver::host::NodeKey::public);

@@ -8,7 +8,7 @@ use hexad_api::node::{
     Change, Changes, Daemon, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadState, FileQuery, Folder,
     LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, Totals, UpSettings,
 };
-use hexad_api::{Problem, ProblemKind, SearchRequest};
+use hexad_api::{Problem, ProblemKind, SearchRequest, TorrentVersion};
 
 use super::files::check_named;
 use super::library::Kept;
@@ -304,7 +304,7 @@ impl Daemon for Node {
         self.house.state().library.page(query)
     }
 
-    fn share(&self, path: &Path) -> Result<Share, Problem> {
+    fn share(&self, path: &Path, version: Option<TorrentVersion>) -> Result<Share, Problem> {
         let house = &self.house;
         if path.is_relative() {
             return Err(Problem::new(format!("expected a full path, came '{}'", path.display())).hint("begin it with /"));
@@ -317,13 +317,19 @@ impl Daemon for Node {
             stamp_of(&full).ok_or_else(|| Problem::new(format!("{} cannot be read", path.display())).hint("may this program read it?"))?;
         let mut state = house.state();
         let id = match state.library.at(&full) {
+            Some(id) if version.is_some() && state.library.item(id).is_some_and(|item| item.version != version) => {
+                return Err(Problem::new(format!("{} is offered already, as another torrent", path.display()))
+                    .hint("take it out of the library first")
+                    .kind(ProblemKind::Conflict));
+            }
             Some(id) => id,
             None => {
                 let watched = full.is_file() && state.library.is_watched(&full);
-                let id = state.library.add(full.clone(), stamp, watched)?;
+                let id = state.library.add(full.clone(), stamp, watched, version)?;
                 if !watched {
                     // What is watched is found again by itself.
-                    let kept = Kept { path: full, stamp, watched, files: 1, link: String::new(), sounds: Vec::new(), tags: Vec::new() };
+                    let (files, link, sounds, tags) = (1, String::new(), Vec::new(), Vec::new());
+                    let kept = Kept { path: full, stamp, watched, version, files, link, sounds, tags };
                     state.keep.push(Keep::Share(id, share_bytes(&kept, None)));
                 }
                 state.moved = true;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use hexad_api::{Problem, ProblemKind};
+use hexad_api::{Problem, ProblemKind, TorrentVersion};
 use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
-use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest, Shape, TreeProof};
+use hexad_content::{Digest, Layout, Proof, Ranges, Shape, TreeProof};
 use hexad_core::Share;
-use hexad_library::{ShareError, Sound, Work, hash_names, hash_pieces_with, piece_bytes_for, scan, sound_of};
+use hexad_library::{ShareError, Sound, Work, hash_names, piece_bytes_for, scan, sound_of};
 
 use super::store::Content;
-use crate::desk::trouble;
+use crate::desk::{self, trouble, version_of};
 use crate::publish::{Prepared, may_sound};
 
 /// A share that was hashed.
@@ -22,22 +22,27 @@ pub(super) struct Hashed {
     pub(super) sounds: Vec<(usize, Sound)>,
 }
 
-/// Reads all of what stands at `path`; `done` counts bytes, `cancel` ends it soon.
+/// Reads all of what stands at `path`, for a torrent of that version; `done` counts bytes, `cancel` ends it soon.
 ///
 /// # Errors
 /// When it cannot be read, or was cancelled.
-pub(super) fn hash(path: &Path, done: &Arc<AtomicU64>, cancel: &AtomicBool) -> Result<Hashed, Problem> {
+pub(super) fn hash(path: &Path, version: TorrentVersion, done: &Arc<AtomicU64>, cancel: &AtomicBool) -> Result<Hashed, Problem> {
     let wrong = |wrong: ShareError| trouble(&wrong);
     let scanned = scan(path).map_err(wrong)?;
     let (layout, paths) = (scanned.layout, scanned.paths);
     let total = layout.total_bytes();
     // One grid for pieces and tree: whatever proves a part, it is the same part.
     let piece_bytes = if layout.is_single() { TreeProof::part_bytes_for(total) } else { piece_bytes_for(total) };
+    // A single file is read for its pieces first, and then twice for its names.
     let rounds: u64 = if layout.is_single() { 3 } else { 1 };
-    let first = |bytes: u64, _: u64| done.store(bytes / rounds, Ordering::Relaxed);
+    let first = |bytes: u64, all: u64| {
+        let part = u128::from(bytes) * u128::from(total / rounds) / u128::from(all.max(1));
+        done.store(u64::try_from(part).unwrap_or(total), Ordering::Relaxed);
+    };
     let work = Work { threads: 1, progress: &first, cancel: Some(cancel) };
-    let hashes = hash_pieces_with(&layout, &paths, piece_bytes, &work).map_err(wrong)?;
-    let metainfo = MetainfoBuilder::new(layout.clone(), piece_bytes, hashes).build().map_err(|wrong| {
+    let desk::Hashed { layout, paths, hashes, trees } = desk::hash(layout, paths, piece_bytes, version, &work).map_err(wrong)?;
+    let builder = MetainfoBuilder::new(layout.clone(), piece_bytes, hashes).with_trees(trees, version_of(version));
+    let metainfo = builder.build().map_err(|wrong| {
         Problem::new(format!("{}: {wrong}", path.display())).hint("share the folders in it one by one").kind(ProblemKind::BadRequest)
     })?;
     let mut digests = metainfo.digests();
@@ -67,12 +72,15 @@ pub(super) fn renamed(content: &Content, path: &Path) -> Option<Content> {
     let name = path.file_name()?.to_str()?;
     let metainfo = Metainfo::parse(&content.torrent).ok()?;
     let before = metainfo.info.layout.clone();
-    let (Proof::V1Pieces { piece_bytes, hashes, .. }, true) = (metainfo.proof(), before.is_single()) else { return None };
+    if !before.is_single() {
+        return None;
+    }
     let mut entry = before.files().first()?.clone();
     entry.path = vec![name.to_owned()];
     let layout = Arc::new(Layout::single_entry(name.to_owned(), entry).ok()?);
-    let hashes: Vec<Sha1Digest> = hashes.to_vec();
-    let metainfo = MetainfoBuilder::new(layout, piece_bytes, hashes).build().ok()?;
+    let trees = metainfo.trees().map(|trees| trees.to_vec()).unwrap_or_default();
+    let builder = MetainfoBuilder::new(layout, metainfo.info.piece_bytes, metainfo.info.hashes.to_vec());
+    let metainfo = builder.with_trees(trees, metainfo.info.version).build().ok()?;
     let of_file = |digest: &&Digest| !matches!(digest, Digest::TorrentV1(_) | Digest::TorrentV2(_));
     let mut digests = metainfo.digests();
     content.shape.digests.iter().filter(of_file).for_each(|digest| digests.insert(*digest));
@@ -104,14 +112,31 @@ mod tests {
         let home = tempfile::tempdir().expect("a folder");
         let (old, new) = (home.path().join("old.bin"), home.path().join("new.bin"));
         std::fs::write(&old, vec![7; 200_000]).expect("written");
-        let done = Arc::new(AtomicU64::new(0));
-        let before = hash(&old, &done, &AtomicBool::new(false)).expect("hashed");
-        assert_eq!(done.load(Ordering::Relaxed), 200_000);
-        std::fs::rename(&old, &new).expect("renamed");
-        let cheap = renamed(&before.content, &new).expect("a single file");
-        let dear = hash(&new, &done, &AtomicBool::new(false)).expect("hashed");
-        assert_eq!(cheap, dear.content);
-        assert!(cheap.tiger.is_some());
-        assert_ne!(cheap, before.content);
+        for version in [TorrentVersion::V1, TorrentVersion::V2, TorrentVersion::Hybrid] {
+            let done = Arc::new(AtomicU64::new(0));
+            let before = hash(&old, version, &done, &AtomicBool::new(false)).expect("hashed");
+            assert_eq!(done.load(Ordering::Relaxed), 200_000);
+            std::fs::rename(&old, &new).expect("renamed");
+            let cheap = renamed(&before.content, &new).expect("a single file");
+            let dear = hash(&new, version, &done, &AtomicBool::new(false)).expect("hashed");
+            assert_eq!(cheap, dear.content);
+            assert!(cheap.tiger.is_some());
+            assert_ne!(cheap, before.content);
+            std::fs::rename(&new, &old).expect("renamed");
+        }
+    }
+
+    #[test]
+    fn a_file_has_the_same_tree_whatever_torrent_it_is_in() {
+        let home = tempfile::tempdir().expect("a folder");
+        let file = home.path().join("it.bin");
+        for bytes in [0, 1, 200_000] {
+            std::fs::write(&file, vec![7; bytes]).expect("written");
+            let hashed = [TorrentVersion::V1, TorrentVersion::V2, TorrentVersion::Hybrid]
+                .map(|version| hash(&file, version, &Arc::new(AtomicU64::new(0)), &AtomicBool::new(false)).expect("hashed").content.shape);
+            assert!(hashed.iter().all(|shape| shape.proof == hashed[0].proof), "{bytes} bytes");
+            let content = |shape: &Shape| shape.digests.iter().find(|digest| matches!(digest, Digest::Content(_))).copied();
+            assert!(hashed.iter().all(|shape| content(shape).is_some() && content(shape) == content(&hashed[0])), "{bytes} bytes");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use hexad_api::node::{Folder, LibraryCounts, LibraryQuery, Page, Share, ShareState};
-use hexad_api::{Problem, ProblemKind};
+use hexad_api::{Problem, ProblemKind, TorrentVersion};
 use hexad_library::Sound;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub(super) struct Kept {
     pub(super) stamp: Stamp,
     /// It stands in a watched folder; otherwise it was named.
     pub(super) watched: bool,
+    /// Of which version its torrent was asked to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<TorrentVersion>,
     pub(super) files: usize,
     pub(super) link: String,
     /// How those of its files sound that are music: index, kilobits a second, samples a second, seconds.
@@ -37,6 +40,8 @@ pub(super) struct Item {
     pub(super) path: PathBuf,
     pub(super) stamp: Stamp,
     pub(super) watched: bool,
+    /// Of which version its torrent was asked to be.
+    pub(super) version: Option<TorrentVersion>,
     files: usize,
     state: ShareState,
     /// What of it is hashed is known and kept.
@@ -104,6 +109,7 @@ impl Library {
             path: kept.path.clone(),
             stamp: kept.stamp,
             watched: kept.watched,
+            version: kept.version,
             files: kept.files,
             state: ShareState::Offered,
             hashed: true,
@@ -180,7 +186,7 @@ impl Library {
     }
 
     /// Something that is to be hashed.
-    pub(super) fn add(&mut self, path: PathBuf, stamp: Stamp, watched: bool) -> Result<u64, Problem> {
+    pub(super) fn add(&mut self, path: PathBuf, stamp: Stamp, watched: bool, version: Option<TorrentVersion>) -> Result<u64, Problem> {
         if self.items.len() >= SHARES_MAX {
             return Err(Problem::new(format!("there are {SHARES_MAX} shares already"))
                 .hint("share folders as a whole")
@@ -191,6 +197,7 @@ impl Library {
             path: path.clone(),
             stamp,
             watched,
+            version,
             files: 1,
             state: ShareState::Hashing,
             hashed: false,
@@ -245,7 +252,8 @@ impl Library {
         self.changed.insert(id);
         let numbers = sounds.iter().map(|(file, sound)| (*file, sound.bitrate_kbps, sound.frequency_hz, sound.seconds)).collect();
         let tags = sounds.iter().map(|(_, sound)| [sound.title.clone(), sound.artist.clone(), sound.album.clone()]).collect();
-        Some(Kept { path: item.path.clone(), stamp: item.stamp, watched: item.watched, files, link, sounds: numbers, tags })
+        let (path, stamp, watched, version) = (item.path.clone(), item.stamp, item.watched, item.version);
+        Some(Kept { path, stamp, watched, version, files, link, sounds: numbers, tags })
     }
 
     /// It cannot be offered.
@@ -323,7 +331,7 @@ impl Library {
                         self.rename(id, path);
                         follows.renamed.push(id);
                     }
-                    None => drop(self.add(path.clone(), *stamp, true)),
+                    None => drop(self.add(path.clone(), *stamp, true, None)),
                 },
             }
         }

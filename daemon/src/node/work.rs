@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hexad_api::node::{Change, NetworkState, SearchResult, Totals};
-use hexad_api::{Event, FetchRequest, Problem, Selection};
+use hexad_api::{Event, FetchRequest, Problem, Selection, TorrentVersion};
 use hexad_core::{OpId, Source, What};
 
 use super::downloads::Follows;
@@ -50,7 +50,7 @@ pub(super) enum Turn {
     End,
 }
 
-type Job = (u64, PathBuf, Arc<AtomicU64>, Arc<AtomicBool>);
+type Job = (u64, PathBuf, TorrentVersion, Arc<AtomicU64>, Arc<AtomicBool>);
 
 /// The thread, and what it sends work to.
 pub(super) struct Worker {
@@ -88,8 +88,8 @@ impl Worker {
         let (jobs, turns) = (self.from_worker.clone(), self.house.turns.clone());
         move || {
             let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Ok((id, path, done, cancel)) = jobs.recv() {
-                if turns.send(Turn::Hashed(id, hash(&path, &done, &cancel).map(Box::new))).is_err() {
+            while let Ok((id, path, version, done, cancel)) = jobs.recv() {
+                if turns.send(Turn::Hashed(id, hash(&path, version, &done, &cancel).map(Box::new))).is_err() {
                     return;
                 }
             }
@@ -309,7 +309,8 @@ impl Worker {
             let Some(item) = state.library.item(id).filter(|item| !item.hashed) else { continue };
             let (path, stamp) = (item.path.clone(), item.stamp);
             let hashing = Hashing { share: id, stamp, done: Arc::new(AtomicU64::new(0)), cancel: Arc::new(AtomicBool::new(false)) };
-            let _ = self.jobs.send((id, path, hashing.done.clone(), hashing.cancel.clone()));
+            let version = item.version.unwrap_or_else(|| crate::networks::version_of(&self.house.given.session.networks));
+            let _ = self.jobs.send((id, path, version, hashing.done.clone(), hashing.cancel.clone()));
             state.hashing = Some(hashing);
             return;
         }
@@ -492,8 +493,8 @@ impl House {
         let content = renamed(&self.store.content_of_share(id)?, &item.path)?;
         let link = link_of(&content.torrent, &content.shape.layout, &content.shape.digests);
         state.library.on_renamed(id, link.clone());
-        let (path, stamp, watched) = (item.path.clone(), item.stamp, item.watched);
-        let kept = super::library::Kept { path, stamp, watched, files: 1, link, sounds: Vec::new(), tags: Vec::new() };
+        let (path, stamp, watched, version) = (item.path.clone(), item.stamp, item.watched, item.version);
+        let kept = super::library::Kept { path, stamp, watched, version, files: 1, link, sounds: Vec::new(), tags: Vec::new() };
         let paths = paths_at(&content.shape.layout, &item.path);
         let sounds = sounds_of(&kept);
         state.keep.push(Keep::Share(id, share_bytes(&kept, Some(&content))));

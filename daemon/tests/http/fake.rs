@@ -11,7 +11,7 @@ use hexad_api::node::{
 };
 use hexad_api::{
     How, LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict,
-    Laboratory, Limits, Problem, ProblemKind,
+    Laboratory, Limits, Problem, ProblemKind, TorrentVersion,
 };
 use hexad_daemon::{HttpFace, HttpSettings};
 use tempfile::TempDir;
@@ -279,7 +279,7 @@ impl Daemon for Fake {
         page(self.kept().shares.values().cloned().collect(), query.offset, query.limit.unwrap_or(100))
     }
 
-    fn share(&self, path: &Path) -> Result<Share, Problem> {
+    fn share(&self, path: &Path, _: Option<TorrentVersion>) -> Result<Share, Problem> {
         let bytes = std::fs::metadata(path).map_err(|_| missing("file", path.display()))?.len();
         let mut kept = self.kept();
         kept.last_id += 1;

@@ -132,7 +132,8 @@ async fn led<N: Network>(stage: &Stage<N>, proxy: &Proxy, to: &Endpoint) -> Resu
     }
 }
 
-async fn connect(to: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> io::Result<TcpStream> {
+/// A connection from `source` and over `interface`, where those are given.
+pub(crate) async fn connect(to: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
     if interface.is_some() {

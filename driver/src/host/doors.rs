@@ -233,7 +233,7 @@ fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io:
 }
 
 /// A socket that is not bound to an address yet, and to `interface` where one is named.
-pub(super) fn socket(at: SocketAddr, kind: Type, interface: Option<&str>) -> io::Result<Socket> {
+pub(crate) fn socket(at: SocketAddr, kind: Type, interface: Option<&str>) -> io::Result<Socket> {
     let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
     let socket = Socket::new(Domain::for_address(at), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;

@@ -39,6 +39,8 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 pub use self::config::HostConfig;
+pub(crate) use self::conn::connect;
+pub(crate) use self::doors::socket;
 pub use self::handle::{Events, Handle, HostEvent};
 pub use self::key::NodeKey;
 

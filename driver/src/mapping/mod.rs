@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use igd::{Call, Exchange};
 pub use mapper::{Deed, Mapper};
-pub use run::{Running, default_gateway, run};
+pub use run::{Running, address_towards, default_gateway, run};
 
 /// Of which kind a port is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
