@@ -146,6 +146,9 @@ pub enum Verdict {
     Mixed,
     /// Already there; another source was faster.
     Duplicate,
+    /// Part of what was [`Self::Bad`] before; it has come right since, and these bytes differ from what was delivered then. Said before the range is
+    /// [`Self::Good`], where all of it had come under this lease. A lease of one source has learnt nothing by it.
+    Lie,
 }
 
 /// What a node learns.

@@ -53,6 +53,8 @@ pub(crate) struct OpenPart {
     pub(crate) givers: Vec<LeaseId>,
     /// What the lab's tokens say: whether all so far were right. `None` for real bytes.
     pub(crate) tokens: Option<bool>,
+    /// What of them was not.
+    pub(crate) wrong: Ranges,
     /// How far it is.
     pub(crate) stage: Stage,
 }
@@ -67,6 +69,7 @@ impl OpenPart {
             spills: 0,
             givers: Vec::new(),
             tokens: None,
+            wrong: Ranges::new(),
             stage: Stage::Filling,
         }
     }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod intake;
+mod traces;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use thiserror::Error;
 use crate::download::{Alone, Download, OpenPart, Stage};
 use crate::job::{Action, Finding, Job, JobId, Run};
 use crate::pool::Pool;
+
+use self::traces::Traces;
 
 /// Bounds of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +119,7 @@ pub struct Engine {
     congested: bool,
     actions: VecDeque<Action>,
     counters: Counters,
+    traces: Traces,
 }
 
 impl Engine {
@@ -138,6 +142,7 @@ impl Engine {
             congested: false,
             actions: VecDeque::new(),
             counters: Counters::default(),
+            traces: Traces::default(),
         }
     }
 
@@ -173,6 +178,7 @@ impl Engine {
             self.leases.remove(lease);
         }
         self.clear(share, &mut download);
+        self.traces.forget_share(share);
         if self.downloads.is_empty() {
             self.pool.shrink();
         }
@@ -285,13 +291,13 @@ impl Engine {
         match job {
             Job::VerifyAndWrite { parts, .. } => {
                 for whole in parts {
+                    trouble = trouble.or(self.conclude(share, whole.part, Some(&whole.bytes), next()));
                     self.pool.give(whole.bytes);
-                    trouble = trouble.or(self.conclude(share, whole.part, next()));
                 }
             }
             Job::ReadBack { parts, .. } => {
                 for part in parts {
-                    trouble = trouble.or(self.conclude(share, part, next()));
+                    trouble = trouble.or(self.conclude(share, part, None, next()));
                 }
             }
             Job::Spill { runs, .. } => {
@@ -380,15 +386,19 @@ impl Engine {
         self.pool.bytes()
     }
 
-    /// Takes the finding about a part. Returns why it could not be written.
-    fn conclude(&mut self, share: ShareId, part: u32, finding: Finding) -> Option<String> {
+    /// Takes the finding about a part, whose bytes are in memory or not. Returns why it could not be written.
+    fn conclude(&mut self, share: ShareId, part: u32, bytes: Option<&[u8]>, finding: Finding) -> Option<String> {
         let download = self.downloads.get_mut(&share)?;
         let range = download.part_range(part);
         match finding {
             Finding::Unwritten(why) => return Some(why),
             Finding::Good if !download.good.contains(part) => {
                 self.close(share, part);
+                let lies = self.traces.resolve(share, part, &range, bytes);
                 let download = self.downloads.get_mut(&share)?;
+                if let Some((lease, wrong)) = lies.filter(|(lease, _)| download.leases.contains(lease)) {
+                    self.actions.extend(wrong.into_iter().map(|block| Action::Judged(lease, block, Verdict::Lie)));
+                }
                 download.good.insert(part);
                 download.alone.remove(&part);
                 for &lease in &download.leases {
@@ -408,7 +418,14 @@ impl Engine {
             Finding::Good => {}
             Finding::Bad => {
                 // A part that was paused away while its job was out has nobody to blame.
-                let givers = self.close(share, part).map(|open| open.givers).unwrap_or_default();
+                let open = self.close(share, part);
+                let told = open.as_ref().and_then(|open| open.tokens.map(|_| open.wrong.clone()));
+                let givers = open.map(|open| open.givers).unwrap_or_default();
+                match (givers.as_slice(), told, bytes) {
+                    (&[lease], Some(wrong), _) => self.traces.keep_told(share, part, lease, wrong),
+                    (&[lease], None, Some(bytes)) => self.traces.keep(share, part, lease, bytes),
+                    _ => self.traces.forget(share, part),
+                }
                 let download = self.downloads.get_mut(&share)?;
                 self.counters.bad_bytes += range.end - range.start;
                 let verdict = if givers.len() > 1 { Verdict::Mixed } else { Verdict::Bad };

@@ -269,6 +269,34 @@ fn a_wrong_part_is_missing_again_and_only_who_gave_all_of_it_is_blamed() {
 }
 
 #[test]
+fn once_a_part_is_right_the_blocks_that_were_wrong_are_named() {
+    const BLOCK: u64 = 16 << 10;
+    let piece = 3 * BLOCK + 100;
+    let mut world = World::new(Config::default(), 2 * piece, piece).begin(Ranges::of(0..2 * piece), &Ranges::new());
+    (1..=2).for_each(|lease| world.lend(lease));
+    for (block, honest) in [(0, true), (1, false), (2, true), (3, false)] {
+        world.deliver(1, block * BLOCK..((block + 1) * BLOCK).min(piece), honest);
+    }
+    world.work_all();
+    assert_eq!((world.verdicts(1, Verdict::Bad), world.verdicts(1, Verdict::Lie)), (vec![0..piece], vec![]));
+    // Whoever brings it.
+    world.deliver(2, 0..piece, true);
+    world.work_all();
+    assert_eq!(world.verdicts(1, Verdict::Lie), [BLOCK..2 * BLOCK, 3 * BLOCK..piece]);
+    assert_eq!((world.verdicts(2, Verdict::Lie), world.verdicts(1, Verdict::Good)), (vec![], vec![0..piece]));
+    let place =
+        |verdict| world.judged.iter().position(|(lease, range, said)| *lease == LeaseId(1) && range.start < piece && *said == verdict);
+    assert!(place(Verdict::Lie) < place(Verdict::Good), "who lied is known before it is forgotten that it was wrong");
+    // Where several leases have given to it, nobody can tell whose bytes those were.
+    world.deliver(1, piece..piece + BLOCK, false);
+    world.deliver(2, piece + BLOCK..2 * piece, true);
+    world.work_all();
+    world.deliver(2, piece..2 * piece, true);
+    world.work_all();
+    assert_eq!((world.complete, world.verdicts(1, Verdict::Lie).len()), (1, 2));
+}
+
+#[test]
 fn what_came_before_is_judged_duplicate() {
     let mut world = World::new(small(1 << 16), 100, 100).begin(Ranges::of(0..100), &Ranges::new());
     world.lend(1);
@@ -421,6 +449,7 @@ fn tokens_are_judged_without_jobs() {
     assert_eq!(world.verdicts(1, Verdict::Bad), [100..200, 200..300]);
     give(&mut world, 100..300, 5, true);
     assert_eq!((world.complete, world.jobs.len()), (1, 0));
+    assert_eq!(world.verdicts(1, Verdict::Lie), [100..200, 200..300]);
 }
 
 #[test]

@@ -128,14 +128,17 @@ impl Engine {
         let whole = download.part_range(part);
         let open = download.open.entry(part).or_insert_with(OpenPart::new);
         for gap in unknown.iter() {
-            open.have.insert(gap);
+            open.have.insert(gap.clone());
+            if !right {
+                open.wrong.insert(gap);
+            }
             open.tokens = Some(open.tokens.unwrap_or(true) && right);
             open.given_by(lease);
         }
         if open.have.covers(whole) {
             // Real bytes among tokens prove nothing.
             let right = open.tokens == Some(true) && open.segments.is_empty() && !open.spilled;
-            self.conclude(share, part, if right { Finding::Good } else { Finding::Bad });
+            self.conclude(share, part, None, if right { Finding::Good } else { Finding::Bad });
         }
         false
     }
@@ -149,7 +152,7 @@ impl Engine {
             return false;
         }
         if open.tokens.is_some() {
-            self.conclude(share, part, Finding::Bad);
+            self.conclude(share, part, None, Finding::Bad);
             return false;
         }
         download.whole += 1;

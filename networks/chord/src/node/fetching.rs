@@ -366,7 +366,7 @@ impl<A: Place> Node<A> {
                 givers.push(giver);
             }
         }
-        if !matches!(verdict, Verdict::Bad | Verdict::Mixed) {
+        if !matches!(verdict, Verdict::Bad | Verdict::Mixed | Verdict::Lie) {
             fetch.missing.remove(range.clone());
         }
         let over = fetch.missing.is_empty();
@@ -377,6 +377,7 @@ impl<A: Place> Node<A> {
                 }
             }
             Verdict::Duplicate => fetch.wanted.remove(range),
+            Verdict::Lie => {}
             Verdict::Mixed => {
                 fetch.wanted.insert(range);
                 self.ask_more(op, cx, out);

@@ -635,7 +635,7 @@ impl<A: Place> Node<A> {
             // Every block was what its key says: whoever made the document did not tell the truth in it.
             return self.fail_job(job, Failure::Unusable("the publisher's own hashes do not fit what was published".into()), out);
         }
-        if verdict == Verdict::Mixed {
+        if matches!(verdict, Verdict::Mixed | Verdict::Lie) {
             // What came from here was what its keys say; whoever else has it can bring the rest.
             return;
         }

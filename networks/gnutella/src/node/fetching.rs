@@ -341,6 +341,7 @@ impl Node {
                 fetch.missing.remove(range.clone());
                 fetch.wanted.remove(range);
             }
+            Verdict::Lie => {}
             Verdict::Mixed => {
                 fetch.wanted.insert(range);
                 self.feed(op, cx, out);

@@ -445,13 +445,14 @@ impl<A: Place> Node<A> {
         let Some((&op, fetch)) = self.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
         let inside: Vec<u64> = fetch.givers.range(range.clone()).map(|(&offset, _)| offset).collect();
         let givers: Set<A::Name> = inside.iter().filter_map(|offset| fetch.givers.remove(offset)).map(|(_, giver)| giver).collect();
-        if !matches!(verdict, Verdict::Bad | Verdict::Mixed) {
+        if !matches!(verdict, Verdict::Bad | Verdict::Mixed | Verdict::Lie) {
             fetch.missing.remove(range.clone());
         }
         let over = fetch.missing.is_empty();
         match verdict {
             Verdict::Good => self.ours.proven(fetch.share, &range),
             Verdict::Duplicate => fetch.wanted.remove(range),
+            Verdict::Lie => {}
             Verdict::Mixed => {
                 fetch.wanted.insert(range);
                 self.ask_more(op, cx, out);

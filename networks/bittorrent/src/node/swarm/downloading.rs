@@ -5,6 +5,7 @@ use std::ops::Range;
 use hexad_content::Ranges;
 use hexad_core::{LeaseId, Output, Payload, Progress, Time, Verdict};
 
+use super::blame::Sentence;
 use super::peer::Peer;
 use super::picker::{Asker, Came};
 use super::requests::Standing;
@@ -255,6 +256,9 @@ impl Swarm {
         if verdict == Verdict::Duplicate || range.start >= range.end {
             return;
         }
+        if verdict == Verdict::Lie {
+            return self.on_lie(range, t);
+        }
         let good = verdict == Verdict::Good;
         let mut fresh = Vec::new();
         for piece in geometry.piece_at(range.start)..geometry.pieces {
@@ -268,17 +272,15 @@ impl Swarm {
             let was_needed = self.picker.needed().get(piece);
             let givers = self.picker.judged(piece, good);
             if !good {
-                match verdict {
-                    Verdict::Mixed => self.stir(t),
-                    _ => self.on_bad_piece(&givers, t),
-                }
+                // Where others have given to it, what is known of who gave what does not hold.
+                let givers = if verdict == Verdict::Mixed { &[][..] } else { &givers };
+                let sentence = self.blame.failed(piece, givers);
+                self.carry_out(&sentence, t);
+                self.stir(t);
                 continue;
             }
-            for giver in self.blame.passed(&givers) {
-                if let Some(peer) = self.peers.iter_mut().flatten().find(|peer| peer.giver == giver) {
-                    peer.watched = false;
-                }
-            }
+            let sentence = self.blame.passed(piece, &givers);
+            self.carry_out(&sentence, t);
             if was_needed {
                 self.peers
                     .iter_mut()
@@ -304,20 +306,32 @@ impl Swarm {
         }
     }
 
-    /// A piece is wrong: whoever gave all of it is banned, several givers are watched.
-    fn on_bad_piece(&mut self, givers: &[u32], t: &mut Turn<'_, '_>) {
-        let sentence = self.blame.failed(givers);
-        for giver in sentence.watch {
-            if let Some(peer) = self.peers.iter_mut().flatten().find(|peer| peer.giver == giver) {
-                peer.watched = true;
+    /// These bytes of a piece were wrong when it was: whoever gave them is banned.
+    fn on_lie(&mut self, range: &Range<u64>, t: &mut Turn<'_, '_>) {
+        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
+        let piece = geometry.piece_at(range.start);
+        let begin = range.start - geometry.range(piece).start.min(range.start);
+        // What proves the parts may lay them out in another way than pieces: a block that is none of ours names nobody.
+        let Some(block) = u32::try_from(begin).ok().and_then(|begin| geometry.block_at(piece, begin, range.end - range.start)) else {
+            return;
+        };
+        if let Some(giver) = self.blame.lied(piece, block) {
+            self.carry_out(&Sentence { ban: vec![giver], ..Sentence::default() }, t);
+            self.stir(t);
+        }
+    }
+
+    fn carry_out(&mut self, sentence: &Sentence, t: &mut Turn<'_, '_>) {
+        for (givers, watched) in [(&sentence.watch, true), (&sentence.clear, false)] {
+            for peer in self.peers.iter_mut().flatten().filter(|peer| givers.contains(&peer.giver)) {
+                peer.watched = watched;
             }
         }
-        for giver in sentence.ban {
+        for &giver in &sentence.ban {
             if let Some(slot) = self.peers.iter().flatten().find(|peer| peer.giver == giver).map(|peer| peer.slot) {
                 self.ban(slot, "wrong_data", t);
             }
         }
-        self.stir(t);
     }
 
     /// Says that the fetch is done when nothing is wanted any more.

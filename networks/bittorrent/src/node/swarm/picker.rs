@@ -98,7 +98,7 @@ pub(crate) struct Picker {
     open: Map<u32, Open>,
     /// Blocks of open pieces that nobody is asked for.
     free_blocks: u64,
-    /// Pieces whose verdict is awaited → who gave blocks of them.
+    /// Pieces whose verdict is awaited → who gave each of their blocks; of those that come from elsewhere, nobody.
     awaiting: Map<u32, Vec<GiverId>>,
     begun: u32,
     good: u32,
@@ -586,7 +586,7 @@ impl Picker {
         Came::Wanted { whole, others }
     }
 
-    /// A piece is judged. Returns who gave blocks of it, as far as that is known.
+    /// A piece is judged. Returns who gave each of its blocks, as far as that is known.
     pub(crate) fn judged(&mut self, piece: u32, good: bool) -> Vec<GiverId> {
         if piece >= self.geometry.pieces {
             return Vec::new();

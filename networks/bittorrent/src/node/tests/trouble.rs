@@ -133,6 +133,48 @@ fn of_two_who_gave_a_wrong_piece_the_honest_one_stays() {
 }
 
 #[test]
+fn of_three_who_gave_to_wrong_pieces_only_the_liar_is_banned() {
+    let mut bench = Bench::joined(config(), 6).fetches();
+    let (liar, said) = bench.meets_seed(1);
+    // It gives the second block of each piece, and the others the first ones.
+    for block in requests(liar, &said).iter().filter(|block| block.begin == BLOCK_BYTES) {
+        bench.gives(liar, *block);
+    }
+    let mut honest = Vec::new();
+    let mut queue = Vec::new();
+    for last in [2, 3] {
+        let (conn, said) = bench.meets_seed(last);
+        queue.extend(requests(conn, &said).into_iter().map(|block| (conn, block)));
+        honest.push(conn);
+    }
+    while let Some((conn, block)) = queue.pop() {
+        assert_eq!(block.begin, 0);
+        let said = bench.gives(conn, block);
+        queue.extend(honest.iter().flat_map(|&conn| requests(conn, &said).into_iter().map(move |block| (conn, block))));
+    }
+    let said: Vec<_> = (0..6).flat_map(|piece| bench.judged(piece, Verdict::Bad)).collect();
+    assert_eq!(notes(Level::Ban, &said), [] as [&str; 0], "any of them may have lied");
+    // Each piece comes from one of the honest then, and the engine tells what was wrong before.
+    let said = bench.hears(Input::Judged(LEASE, PIECE / 2..PIECE, Verdict::Lie));
+    assert_eq!((notes(Level::Ban, &said), closed(liar, &said).is_some()), (vec!["wrong_data"], true));
+    assert!(bench.hears(Input::Judged(LEASE, PIECE / 2..PIECE, Verdict::Lie)).is_empty(), "once is enough");
+    for piece in 0..6 {
+        let said = bench.judged(piece, Verdict::Good);
+        assert_eq!(notes(Level::Ban, &said), [] as [&str; 0]);
+        assert!(honest.iter().all(|conn| closed(*conn, &said).is_none_or(|why| why != "wrong_data")));
+    }
+}
+
+#[test]
+fn a_lie_about_what_is_not_remembered_or_no_block_bans_nobody() {
+    let mut bench = Bench::joined(config(), 2).fetches();
+    let (_conn, _) = bench.meets_seed(1);
+    for range in [0..PIECE / 2, 7..20, 0..PIECE, 5 * PIECE..6 * PIECE, u64::MAX - 1..u64::MAX, 0..0] {
+        assert_eq!(notes(Level::Ban, &bench.hears(Input::Judged(LEASE, range, Verdict::Lie))), [] as [&str; 0]);
+    }
+}
+
+#[test]
 fn a_flood_of_requests_is_refused_and_costs_the_connection() {
     let mut bench = Bench::joined(Config { requests_max: 10, ..config() }, 4).seeds();
     let (conn, _) = bench.meets(1, true);

@@ -199,6 +199,9 @@ impl WebSeeds {
     pub fn judged(&mut self, swarm: [u8; 20], range: Range<u64>, verdict: Verdict, out: &mut Outbox<Node>) -> Vec<([u8; 20], WebSeedNews)> {
         let mut news = Vec::new();
         let Some(client) = self.clients.get_mut(&swarm) else { return news };
+        if verdict == Verdict::Lie {
+            return news;
+        }
         for index in 0..client.seeds.len() {
             if client.seeds[index].judged(range.clone()) && verdict == Verdict::Bad {
                 client.drop_seed(swarm, index, "its data is not the torrent's", out, &mut news);

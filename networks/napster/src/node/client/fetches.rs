@@ -548,6 +548,7 @@ impl Client {
                     return self.finish_fetch(op, cx, out);
                 }
             }
+            Verdict::Lie => {}
             Verdict::Mixed => parts.for_each(|part| drop(fetch.given.remove(&part))),
             Verdict::Bad => {
                 let guilty: Set<Endpoint> = parts.filter_map(|part| fetch.given.remove(&part)).collect();

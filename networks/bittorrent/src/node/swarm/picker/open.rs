@@ -140,14 +140,8 @@ impl Open {
         freed
     }
 
-    /// Who gave blocks of it, each once.
+    /// Who gave each of its blocks, once all have come.
     pub(super) fn givers(&self) -> Vec<GiverId> {
-        let mut givers: Vec<GiverId> = Vec::new();
-        for block in self.blocks.iter().filter(|block| block.stage == Stage::Came) {
-            if givers.last() != Some(&block.giver) && !givers.contains(&block.giver) {
-                givers.push(block.giver);
-            }
-        }
-        givers
+        self.blocks.iter().map(|block| block.giver).collect()
     }
 }

@@ -204,12 +204,12 @@ fn a_bad_piece_is_wanted_again_and_its_givers_are_named() {
     bench.comes(&asked[..3], 1);
     bench.comes(&asked[3..], 2);
     assert!(bench.picker.free().count() == 1 && !bench.picker.is_done());
-    assert_eq!(bench.picker.judged(asked[0].0, false), [1, 2]);
+    assert_eq!(bench.picker.judged(asked[0].0, false), [1, 1, 1, 2]);
     assert_eq!(bench.picker.free().count(), 2);
     let again = bench.asks(0, &all, 8);
     bench.comes(&again, 1);
     for piece in 0..2 {
-        assert_eq!(bench.picker.judged(piece, true), [1]);
+        assert_eq!(bench.picker.judged(piece, true), [1; BLOCKS as usize]);
     }
     assert!(bench.picker.is_done());
 }
