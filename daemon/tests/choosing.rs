@@ -26,7 +26,7 @@ fn scene(alice_home: &Home, bob_home: &Home) -> (Arc<dyn Daemon>, Arc<dyn Daemon
     }
     let alice = open_node(alice_home.settings(vec![quiet_bittorrent()], &["bittorrent"])).expect("a node");
     let peer = common::door(&*alice, "bittorrent");
-    alice.share(&album).expect("a share");
+    alice.share(&album, None).expect("a share");
     let offered = || {
         let shares = alice.library(&LibraryQuery::default()).items;
         shares.first().is_some_and(|share| share.state == ShareState::Offered && !share.networks.is_empty())
