@@ -7,7 +7,7 @@ use std::fs;
 use tempfile::TempDir;
 
 #[test]
-fn the_demo_says_ok_for_each_network_and_leaves_nothing_behind() {
+fn the_demo_says_ok_for_each_network_and_for_all_at_once_and_leaves_nothing_behind() {
     let home = TempDir::new().expect("a temporary folder");
     let scratch = home.path().join("tmp");
     fs::create_dir(&scratch).expect("a folder");
@@ -16,10 +16,14 @@ fn the_demo_says_ok_for_each_network_and_leaves_nothing_behind() {
     assert!(output.status.success(), "{out}{err}");
     let lines: Vec<&str> = out.lines().collect();
     let networks: Vec<&str> = lines.iter().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(networks, ["bittorrent", "napster", "gnutella", "kazaa", "chord", "freenet"], "{out}");
-    for line in lines {
+    assert_eq!(networks, ["bittorrent", "napster", "gnutella", "kazaa", "chord", "freenet", "merged"], "{out}");
+    let (merged, each) = lines.split_last().expect("lines");
+    for line in each {
         assert!(line.ends_with(" ok") && line.contains("23 files") && line.contains("MiB/s"), "{out}");
     }
+    // One result, whoever has it.
+    let searched = ["chord", "gnutella", "kazaa", "napster"];
+    assert!(merged.ends_with(" ok") && merged.contains("1 result of ") && searched.iter().all(|name| merged.contains(name)), "{out}");
     assert_eq!(fs::read_dir(&scratch).expect("a folder").count(), 0);
 }
 

@@ -1,6 +1,5 @@
 //! One fetch, from a source to verified files: one download that any number of networks feed.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -8,18 +7,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hexad_api::{Event, FetchRequest, How, Problem, Selection};
-use hexad_content::{Digest, Digests, Layout, Proof, Ranges, safe_names};
+use hexad_content::{Proof, Ranges, safe_names};
 use hexad_core::{Description, LeaseId, OpId, Share, ShareId, Source};
-use hexad_driver::limits::Limits;
 use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersEvent};
 
 use crate::books::Books;
+use crate::description::{identity_in_folder, is_same, listing, paths};
 use crate::listener::{Listener, PartLook, Word};
 use crate::networks::{Order, TransferStanding};
 use crate::pace::Pace;
+use crate::part::Part;
 use crate::publish::{Identity, link_of};
 use crate::session::{Happening, Manner, Streaming, shown};
-use crate::source::{self, Found, unnumbered};
+use crate::source::{Found, unnumbered};
 use crate::stream::{self, Running};
 
 /// How long a part that has failed rests in a fetch that does not give up, at first and at most.
@@ -34,64 +34,6 @@ const BUSY_QUIET: Duration = Duration::from_secs(15);
 
 /// Below the target folder: what nothing proves.
 const UNPROVEN: &str = "unproven";
-
-/// One network's part in a fetch.
-pub(crate) struct Part {
-    pub(crate) network: usize,
-    pub(crate) network_name: &'static str,
-    /// Who takes part there does so by the .torrent.
-    pub(crate) is_swarm: bool,
-    /// Who has it is being looked up.
-    pub(crate) lookup: Option<OpId>,
-    /// It is being fetched.
-    pub(crate) fetch: Option<OpId>,
-    /// What is delivered under it.
-    pub(crate) lease: LeaseId,
-    /// What has arrived is given on; goes on after the fetch when seeding.
-    pub(crate) publishing: Option<OpId>,
-    /// What a lookup has found, and was not tried.
-    pub(crate) untried: VecDeque<Source>,
-    /// The network has described what the download is of.
-    pub(crate) described: bool,
-    /// The lease under which what is missing was lent.
-    pub(crate) lent: Option<LeaseId>,
-    /// Nothing more comes from there.
-    pub(crate) problem: Option<Problem>,
-    /// That is so because the network is not joined, which may change.
-    down: bool,
-    /// What came under leases that have ended, and what of it was wrong.
-    pub(crate) settled_bytes: u64,
-    settled_bad_bytes: u64,
-    /// Peers connected, where the network says it.
-    peers: Option<usize>,
-    /// Since when the network thinks that it has done its part.
-    pub(crate) idle_since: Option<Instant>,
-    /// When a part that has failed is tried again, and how long the pause after that is.
-    retry: Option<(Instant, Duration)>,
-    /// Wrong bytes that the user has been told of.
-    warned_bad_bytes: u64,
-}
-
-impl Part {
-    /// The operations that go on.
-    pub(crate) fn ops(&self) -> impl Iterator<Item = OpId> {
-        [self.lookup, self.fetch, self.publishing].into_iter().flatten()
-    }
-
-    /// What comes from here on comes under a fresh lease; the one before has served.
-    pub(crate) fn renew_lease(&mut self, fresh: LeaseId, transfers: &Transfers, limits: &Limits) {
-        let spent = std::mem::replace(&mut self.lease, fresh);
-        self.settled_bytes += transfers.arrived_bytes(spent);
-        self.settled_bad_bytes += transfers.bad_bytes(spent);
-        transfers.end(spent);
-        limits.set_lease(spent, 0);
-    }
-
-    /// Whether something may come from there.
-    pub(crate) fn is_on(&self) -> bool {
-        self.problem.is_none()
-    }
-}
 
 /// The books of one fetch.
 pub(crate) struct Fetch {
@@ -236,26 +178,7 @@ impl Fetch {
 
     /// Lets a network take part.
     pub(crate) fn add(&mut self, books: &mut Books, network: usize, network_name: &'static str, is_swarm: bool) -> &mut Part {
-        self.parts.push(Part {
-            network,
-            network_name,
-            is_swarm,
-            lookup: None,
-            fetch: None,
-            lease: books.lease(),
-            publishing: None,
-            untried: VecDeque::new(),
-            described: false,
-            lent: None,
-            problem: None,
-            down: false,
-            settled_bytes: 0,
-            settled_bad_bytes: 0,
-            peers: None,
-            idle_since: None,
-            retry: None,
-            warned_bad_bytes: 0,
-        });
+        self.parts.push(Part::new(network, network_name, is_swarm, books.lease()));
         let last = self.parts.len() - 1;
         &mut self.parts[last]
     }
@@ -688,32 +611,6 @@ impl Fetch {
     }
 }
 
-/// Whether a network describes what is known already. The proof that came first judges whatever comes, so another one of a single file, or none,
-/// takes nothing away: who has something else is found out by his first bytes.
-fn is_same(known: &Description, other: &Description) -> bool {
-    let proven = known.proof.as_ref().is_some_and(Proof::is_proof);
-    let same_proof = known.proof == other.proof || !proven && other.proof.is_none();
-    if known.layout == other.layout && same_proof {
-        return true;
-    }
-    let alike = known.layout.is_single() && other.layout.is_single() && known.layout.total_bytes() == other.layout.total_bytes();
-    let kind = std::mem::discriminant::<Digest>;
-    let contradicts = |digest: &Digest| known.digests.iter().any(|own| kind(own) == kind(digest) && own != digest && is_of_content(digest));
-    proven && alike && !other.digests.iter().any(contradicts)
-}
-
-/// Whether one content has only one of these: torrents of the same file differ by their names and piece lengths.
-fn is_of_content(digest: &Digest) -> bool {
-    !matches!(digest, Digest::TorrentV1(_) | Digest::TorrentV2(_))
-}
-
-/// How to see what can be selected.
-fn listing(layout: &Layout) -> String {
-    let first = layout.files().iter().enumerate().filter(|(_, file)| !file.padding).take(3);
-    let first: Vec<String> = first.map(|(index, file)| format!("{index} is '{}'", file.path.join("/"))).collect();
-    format!("{}; hexad torrent show lists all files of a .torrent", first.join(", "))
-}
-
 /// How a share stands as an event.
 pub(crate) fn progress(standing: &TransferStanding, verified_bytes: u64, wanted_bytes: u64, downloaded_bytes: u64) -> Event {
     Event::Progress {
@@ -726,19 +623,5 @@ pub(crate) fn progress(standing: &TransferStanding, verified_bytes: u64, wanted_
         peers: Some(standing.peers),
         seeds: Some(standing.seeds),
         peers_known: Some(standing.peers_known),
-    }
-}
-
-/// The raw paths of a layout, as selections see them.
-pub(crate) fn paths(layout: &Layout) -> Vec<Option<String>> {
-    layout.files().iter().map(|file| (!file.padding).then(|| file.path.join("/"))).collect()
-}
-
-/// What names a download in its target folder: by what proves it, so that another proof of the same files does not take its books for its own.
-fn identity_in_folder(digests: &Digests, proof: &Proof) -> String {
-    match proof {
-        Proof::Tree(tree) => tree.content().root.to_string(),
-        Proof::Tiger(tree) => tree.root().iter().map(|byte| format!("{byte:02x}")).collect(),
-        _ => source::info_hash_of(digests).unwrap_or_default(),
     }
 }

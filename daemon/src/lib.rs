@@ -6,6 +6,7 @@
 mod books;
 pub mod config;
 mod demo;
+mod description;
 mod desk;
 mod fcp;
 mod fetch;
@@ -18,6 +19,7 @@ mod membership;
 mod networks;
 mod node;
 mod pace;
+mod part;
 mod places;
 mod publish;
 pub mod remote;

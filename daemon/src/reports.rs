@@ -393,7 +393,7 @@ impl Loop {
 
     /// Tells every task that has to do with that network.
     fn tell_all(&self, network: usize, event: &Event) {
-        let takes_part = |parts: &[crate::fetch::Part]| parts.iter().any(|part| part.network == network);
+        let takes_part = |parts: &[crate::part::Part]| parts.iter().any(|part| part.network == network);
         self.fetches.iter().filter(|fetch| takes_part(&fetch.parts)).for_each(|fetch| fetch.tell(event.clone()));
         self.publishes
             .iter()

@@ -537,7 +537,7 @@ impl Loop {
         self.reopen(now);
         self.see_who_left(now);
         for fetch in &mut self.fetches {
-            let tells = |part: &crate::fetch::Part| {
+            let tells = |part: &crate::part::Part| {
                 let membership = &self.networks[part.network];
                 membership.opening.tells_transfers && membership.is_joined() && part.is_on()
             };

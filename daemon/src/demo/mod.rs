@@ -1,10 +1,11 @@
-//! `hexad demo`: a small network of each kind on loopback moves the same real folder.
+//! `hexad demo`: a small network of each kind on loopback moves the same real folder, then all of them at once one file of it.
 
 mod bittorrent;
 mod chord;
 mod freenet;
 mod gnutella;
 mod kazaa;
+mod merged;
 mod napster;
 
 use std::fs;
@@ -23,7 +24,8 @@ use crate::source::plain;
 /// Everybody waits this long at most for what is next.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Moves a folder of `size_mib` MiB through each network on loopback, below the empty folder `scratch`, and writes one line for each to `out`.
+/// Moves a folder of `size_mib` MiB through each network on loopback, below the empty folder `scratch`, then one file of it through all of them at
+/// once, and writes one line for each to `out`.
 ///
 /// # Errors
 /// When anything went wrong.
@@ -32,13 +34,14 @@ pub fn demo(size_mib: u64, scratch: &Path, out: &mut dyn Write) -> Result<(), Pr
     let (files, bytes) = write_folder(&data.join(FOLDER), size_mib << 20)
         .map_err(|wrong| Problem::new(format!("{}: {}", data.display(), plain(&wrong))).hint("make room, or ask for less with --size"))?;
     let folder = Folder { data, files, bytes };
-    let demos: [(&str, Demo); 6] = [
+    let demos: [(&str, Demo); 7] = [
         ("bittorrent", bittorrent::run),
         ("napster", napster::run),
         ("gnutella", gnutella::run),
         ("kazaa", kazaa::run),
         ("chord", chord::run),
         ("freenet", freenet::run),
+        ("merged", merged::run),
     ];
     for (network, run) in demos {
         let below = scratch.join(network);

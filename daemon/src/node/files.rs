@@ -8,7 +8,7 @@ use hexad_content::{Layout, Ranges};
 
 use super::downloads::Item;
 use super::{House, State, cut};
-use crate::fetch::paths;
+use crate::description::paths;
 use crate::session::Happening;
 use crate::shelf::Key;
 
