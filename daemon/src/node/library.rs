@@ -412,7 +412,7 @@ mod tests {
         library.set_folders(&["/f".into()]);
         library.on_scan(&scan(&[("/f/a", stamp(1, 1)), ("/f/b", stamp(2, 1))]));
         for id in [1, 2] {
-            library.on_hashed(id, 1, format!("link {id}"), Vec::new());
+            library.on_hashed(id, 1, format!("link {id}"), &[]);
         }
         library.queue.clear();
         library
