@@ -5,8 +5,8 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -134,20 +134,21 @@ fn main() {
         }
     }
     let address = address.expect("just seen");
-    let mut ultrapeers: Vec<TcpStream> = (0..ULTRAPEERS).map(|number| neighbour(address, number, true)).collect();
+    let ultrapeers: Vec<TcpStream> = (0..ULTRAPEERS).map(|number| neighbour(address, number, true)).collect();
     let leaves: Vec<TcpStream> = (0..LEAVES).map(|number| neighbour(address, number, false)).collect();
     let readers: Vec<TcpStream> = ultrapeers.iter().chain(&leaves).map(|stream| stream.try_clone().expect("a socket")).collect();
     let wire = wire(count);
     let bytes_in: usize = wire.iter().map(|(_, bytes)| bytes.len()).sum();
-    let (over, bytes_out, queries_out, answered) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (bytes_out, queries_out) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (finished, finish) = mpsc::channel();
     let read = || {
         let mut links: Vec<(TcpStream, Reading)> = readers.into_iter().map(|stream| (stream, Reading::default())).collect();
         links.iter().for_each(|(stream, _)| stream.set_read_timeout(Some(Duration::from_micros(1))).expect("a socket"));
         let mut buffer = vec![0; 256 << 10];
-        while !over.load(Ordering::Relaxed) {
+        // Each link's ping is answered behind its last query.
+        while links.iter().filter(|(_, reading)| reading.pongs > 0).count() < ultrapeers.len() {
             for (stream, reading) in &mut links {
                 match stream.read(&mut buffer) {
-                    Ok(0) => {}
                     Ok(length) => {
                         bytes_out.fetch_add(length as u64, Ordering::Relaxed);
                         reading.take(&buffer[..length]);
@@ -155,28 +156,21 @@ fn main() {
                     Err(wrong) => assert!(matches!(wrong.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{wrong}"),
                 }
             }
-            queries_out.store(links.iter().map(|(_, reading)| reading.queries).sum(), Ordering::Relaxed);
-            answered
-                .store(links.iter().take(ULTRAPEERS as usize).filter(|(_, reading)| reading.pongs > 0).count() as u64, Ordering::Relaxed);
         }
+        queries_out.store(links.iter().map(|(_, reading)| reading.queries).sum(), Ordering::Relaxed);
+        finished.send(()).expect("somebody waits");
     };
     let seconds = std::thread::scope(|scope| {
         scope.spawn(read);
         let began = Instant::now();
         for (link, bytes) in &wire {
-            ultrapeers[*link].write_all(bytes).expect("the node reads");
+            (&ultrapeers[*link]).write_all(bytes).expect("the node reads");
         }
-        // Each link's ping is answered behind its last query.
         let mut ping = BytesMut::new();
         Packet::new(Guid([7; 16]), 1, Body::Ping(Bytes::new())).write(&mut ping);
-        ultrapeers.iter_mut().for_each(|stream| stream.write_all(&ping).expect("the node reads"));
-        while answered.load(Ordering::Relaxed) < ULTRAPEERS {
-            #[expect(clippy::disallowed_methods, reason = "the reader tells by a counter only")]
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        over.store(true, Ordering::Relaxed);
-        seconds
+        ultrapeers.iter().for_each(|mut stream| stream.write_all(&ping).expect("the node reads"));
+        finish.recv().expect("the reader tells");
+        began.elapsed().as_secs_f64()
     });
     let copies = queries_out.load(Ordering::Relaxed);
     println!(
