@@ -4,6 +4,7 @@ use hexad_chord::{Contact as _, Settings, Style as Way, Table as Routing};
 use hexad_core::{Set, Span};
 
 use super::oracle::{Lookups, Oracle, flat, fraction, ideal, judge, look_up, random_key, spread, still};
+use crate::fit::Fit;
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Cell, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -116,7 +117,7 @@ pub static HOPS: Scenario = Scenario {
         },
         Claim { id: "CH4", says: "With every decade of nodes a lookup takes 1.66 hops more", source: "PeerSim's Chord, measured" },
     ],
-    small: &[("nodes", "1024"), ("powers", "8,10"), ("lookups-each", "20"), ("decades", "3,4"), ("decade-lookups", "10000")],
+    small: &[("nodes", "1024"), ("powers", "7,8,10"), ("lookups-each", "20"), ("decades", "3,4"), ("decade-lookups", "10000")],
     full: &[("nodes", "4096")],
     seeds: (1, 10),
     run: hops,
@@ -193,6 +194,15 @@ fn hops(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         if power == u64::from(params.nodes().ilog2()) {
             distribution(&asked, &mut outcome, power);
         }
+    }
+    let by_logarithm: Vec<(f64, f64)> = means.iter().map(|&(nodes, mean)| (nodes.log2(), mean)).collect();
+    if by_logarithm.len() > 2 {
+        outcome.find(
+            "CH2",
+            "R² of a straight line through mean hops over log2 N",
+            Expected::AtLeast(0.99),
+            Fit::explained_growth(&by_logarithm),
+        );
     }
     plot.add("mean", Style::Line, means);
     plot.add("1st percentile", Style::Points, lows);
