@@ -98,7 +98,7 @@ fn offered(scratch: &Path, film: &Path) -> Result<(Vec<Offerer>, Vec<NetworkSett
     let (seed, _) = Offerer::join(NetworkSettings::Bittorrent(bittorrent(&in_table)))?;
     let chord = |bootstrap: Vec<String>| ChordSettings { listen, found: bootstrap.is_empty(), bootstrap };
     let (ring, in_ring) = Offerer::join(NetworkSettings::Chord(chord(Vec::new())))?;
-    let freenet = |bootstrap: Vec<String>| FreenetSettings { listen, found: bootstrap.is_empty(), bootstrap, friends: Vec::new() };
+    let freenet = |bootstrap: Vec<String>| FreenetSettings { listen, found: bootstrap.is_empty(), bootstrap, ..FreenetSettings::default() };
     let (store, in_store) = Offerer::join(NetworkSettings::Freenet(freenet(Vec::new())))?;
     let gnutella = |bootstrap| GnutellaSettings { listen, bootstrap, mode: GnutellaMode::Ultrapeer, ..GnutellaSettings::default() };
     let (servent, in_mesh) = Offerer::join(NetworkSettings::Gnutella(gnutella(Vec::new())))?;
