@@ -25,7 +25,7 @@ pub use described::Described;
 pub use digest::{Digest, Digests, Sha1Digest, Sha256Digest, Strength};
 pub use forest::{ForestError, ForestProof};
 pub use layout::{FileEntry, FileSpan, Layout, LayoutError};
-pub use magnet::{Magnet, MagnetError};
+pub use magnet::{Magnet, MagnetError, MutableLink};
 pub use names::{Renamed, SafeNames, safe_names};
 pub use percent::{PercentEncoded, percent_decoded, percent_decoded_leniently};
 pub use proof::{PartCheck, PartVerdict, Proof, WholeDigest};

@@ -1,4 +1,4 @@
-//! Magnet links: one line that names content and says where to start looking (BEP 9, 53; Gnutella's `urn:sha1` and tiger tree).
+//! Magnet links: one line that names content and says where to start looking (BEP 9, 46, 53; Gnutella's `urn:sha1` and tiger tree).
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -29,6 +29,23 @@ pub struct Magnet {
     pub peers: Vec<String>,
     /// `so`: selected file indices, as inclusive ranges (BEP 53); empty means all.
     pub selected: Vec<RangeInclusive<u32>>,
+    /// `xs=urn:btpk:` and `s`: a torrent that its owner can change (BEP 46); no other name is needed then.
+    pub mutable: Option<MutableLink>,
+}
+
+/// Where in BitTorrent's DHT it stands which torrent is meant at this time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MutableLink {
+    /// The owner's public key (ed25519).
+    pub key: [u8; 32],
+    /// Tells several torrents of one owner apart; mostly empty, of 64 bytes at most.
+    pub salt: Vec<u8>,
+}
+
+impl fmt::Display for MutableLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{BTPK}{}", HEXLOWER_PERMISSIVE.encode(&self.key))
+    }
 }
 
 impl Magnet {
@@ -76,6 +93,9 @@ const SHA1: &str = "urn:sha1:";
 const TIGER: &str = "urn:tree:tiger:";
 const BITPRINT: &str = "urn:bitprint:";
 const HEXAD: &str = "urn:hexad:";
+const BTPK: &str = "urn:btpk:";
+/// Longest salt. BEP 44.
+const SALT_BYTES_MAX: usize = 64;
 /// Multihash prefix: SHA2-256 (0x12), 32 bytes (0x20).
 const SHA256_MULTIHASH: &str = "1220";
 
@@ -92,15 +112,20 @@ impl FromStr for Magnet {
             Some((scheme, query)) if scheme.eq_ignore_ascii_case(SCHEME) => query,
             _ => return Err(MagnetError::NotMagnet(shortened(text))),
         };
-        let mut magnet = Self::default();
+        let (mut magnet, mut salt) = (Self::default(), None);
         for pair in query.split('&') {
             // Links copied out of the source of a web page carry "&amp;".
             let (key, value) = pair.strip_prefix("amp;").unwrap_or(pair).split_once('=').unwrap_or((pair, ""));
-            if !value.is_empty() {
-                magnet.read(&kind(key), value)?;
+            match &*kind(key) {
+                _ if value.is_empty() => {}
+                "s" => salt = Some(read_salt(value)?),
+                kind => magnet.read(kind, value)?,
             }
         }
-        if magnet.digests.iter().next().is_none() {
+        if let (Some(mutable), Some(salt)) = (&mut magnet.mutable, salt) {
+            mutable.salt = salt;
+        }
+        if magnet.digests.iter().next().is_none() && magnet.mutable.is_none() {
             return Err(MagnetError::NoDigest);
         }
         Ok(magnet)
@@ -116,6 +141,12 @@ impl Magnet {
         };
         match kind {
             "xt" => self.read_name(&percent_decoded_leniently(value))?,
+            "xs" => {
+                if let Some(key) = after(&percent_decoded_leniently(value), BTPK) {
+                    let key = found(hex(key), BTPK, "64 hex digits", key)?;
+                    self.mutable.get_or_insert(MutableLink { key, salt: Vec::new() });
+                }
+            }
             // Only in names a plus is a blank: an address may contain one.
             "dn" => self.name = self.name.take().or_else(|| Some(percent_decoded_leniently(&value.replace('+', " ")))),
             "xl" => self.size_bytes = self.size_bytes.or_else(|| value.parse().ok()),
@@ -193,6 +224,12 @@ impl fmt::Display for Magnet {
         for (_, name) in names {
             pair(f, "xt", format_args!("{name}"))?;
         }
+        if let Some(mutable @ MutableLink { salt, .. }) = &self.mutable {
+            pair(f, "xs", format_args!("{mutable}"))?;
+            if !salt.is_empty() {
+                pair(f, "s", format_args!("{}", HEXLOWER_PERMISSIVE.encode(salt)))?;
+            }
+        }
         if let Some(name) = &self.name {
             pair(f, "dn", format_args!("{}", PercentEncoded(name, "")))?;
         }
@@ -251,6 +288,11 @@ fn after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
 
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+fn read_salt(text: &str) -> Result<Vec<u8>, MagnetError> {
+    let salt = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().filter(|salt| salt.len() <= SALT_BYTES_MAX);
+    found(salt, "s=", "hex digits of 64 bytes at most", text)
 }
 
 fn base32<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -72,11 +72,12 @@ fn find_magnet(text: &str, mut peers: Vec<Endpoint>, on: &[&str]) -> Result<Foun
     let magnet: Magnet = text.parse().map_err(|wrong| Problem::new(format!("this magnet link cannot be used: {wrong}")).hint(example))?;
     let info_hash = info_hash_of(&magnet.digests);
     let content_id = magnet.digests.iter().find_map(|digest| if let Digest::Content(id) = digest { Some(id.to_string()) } else { None });
-    let Some(identity) = info_hash.clone().or(content_id.clone()) else {
+    let owner = magnet.mutable.as_ref().map(ToString::to_string);
+    let Some(identity) = info_hash.clone().or(content_id.clone()).or(owner.clone()) else {
         return Err(Problem::new("this magnet link cannot be used: expected an xt=urn:btih: or xt=urn:btmh: name, came only others")
             .hint("ask for a link that names a torrent"));
     };
-    if info_hash.is_none() && on.iter().all(|network| *network == "bittorrent") {
+    if info_hash.is_none() && owner.is_none() && on.iter().all(|network| *network == "bittorrent") {
         return Err(Problem::new(
             "this magnet link cannot be used on BitTorrent: expected an xt=urn:btih: or xt=urn:btmh: name, came only others",
         )

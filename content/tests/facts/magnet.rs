@@ -114,7 +114,7 @@ prop_compose! {
             others.1.map(|hash| Digest::Sha1(Sha1Digest(hash))),
             others.2.map(Digest::TigerTree),
         ];
-        Magnet { digests: digests.into_iter().flatten().collect(), name, size_bytes, trackers, web_seeds, peers, selected }
+        Magnet { digests: digests.into_iter().flatten().collect(), name, size_bytes, trackers, web_seeds, peers, selected, mutable: None }
     }
 }
 
@@ -127,5 +127,27 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_fall_over(text in "(magnet:\\?)?(xt=urn:(btih|btmh|sha1|tree:tiger|bitprint):[0-9a-zA-Z%.]{0,70})?.{0,200}") {
         let _ = text.parse::<Magnet>();
+    }
+}
+
+/// The links of BEP 46.
+#[test]
+fn a_torrent_that_can_be_changed_has_its_owner_for_a_name() {
+    let key = "8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e";
+    for (text, salt) in [
+        (format!("magnet:?xs=urn:btpk:{key}"), ""),
+        (format!("magnet:?xs=urn:btpk:{key}&s=6e"), "n"),
+        (format!("magnet:?s=6E&xs=urn:btpk:{key}"), "n"),
+    ] {
+        let magnet = read(&text);
+        let mutable = magnet.mutable.clone().expect("an owner");
+        assert_eq!((mutable.key[..2].to_vec(), mutable.salt.as_slice()), (vec![0x85, 0x43], salt.as_bytes()));
+        assert_eq!(read(&magnet.to_string()), magnet);
+    }
+    for wrong in ["magnet:?xs=urn:btpk:8543", "magnet:?xs=http://example.org/it.torrent", "magnet:?s=6e"] {
+        assert!(wrong.parse::<Magnet>().is_err(), "{wrong}");
+    }
+    for salt in ["xyz".to_owned(), "00".repeat(65)] {
+        assert!(format!("magnet:?xs=urn:btpk:{key}&s={salt}").parse::<Magnet>().is_err(), "{salt}");
     }
 }

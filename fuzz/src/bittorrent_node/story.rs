@@ -401,6 +401,7 @@ fn answer_of_the_dht(world: &mut World, bytes: &mut Bytes<'_>) {
         nodes: (0..bytes.byte() % 10).map(|_| NodeContact { id: id(bytes), address: bytes.address() }).collect(),
         peers: (0..bytes.byte() % 10).map(|_| bytes.address()).collect(),
         token: (bytes.byte() & 1 == 0).then(|| Buffer::from_static(b"token")),
+        ..KrpcAnswer::default()
     };
     let body = match bytes.byte() {
         0xff => KrpcBody::Error { code: 203, text: "no".into() },

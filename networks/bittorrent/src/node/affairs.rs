@@ -5,6 +5,7 @@ use hexad_core::{Answer, ConnId, Dice, Endpoint, LeaseId, Level, Map, OpId, Tick
 use super::Timer;
 use super::config::{Config, Encryption, Utp};
 use super::dht::{Dht, DhtConfig};
+use super::errands::Errand;
 use super::home::{News, Place, Turn};
 use super::joining::Joining;
 use super::lsd::Lsd;
@@ -31,6 +32,7 @@ pub(super) struct Affairs {
     pub(super) operations: Map<OpId, SwarmId>,
     pub(super) leases: Map<LeaseId, SwarmId>,
     pub(super) searches: Map<OpId, Search>,
+    pub(super) errands: Map<OpId, Errand>,
     pub(super) trackers: Trackers,
     pub(super) dht: Option<Dht>,
     pub(super) lsd: Lsd,
@@ -50,6 +52,7 @@ impl Affairs {
             operations: Map::new(),
             leases: Map::new(),
             searches: Map::new(),
+            errands: Map::new(),
             trackers: Trackers::new(false, dice),
             dht: config.dht.then(|| Dht::new(DhtConfig { one_per_site: config.dht_one_per_site, ..DhtConfig::default() }, dice)),
             lsd: Lsd::new(dice),

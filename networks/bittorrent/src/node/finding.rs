@@ -136,7 +136,7 @@ impl Affairs {
         }
     }
 
-    fn on_dht_news(&mut self, news: Vec<DhtNews>, t: &mut Turn<'_, '_>) {
+    pub(super) fn on_dht_news(&mut self, news: Vec<DhtNews>, t: &mut Turn<'_, '_>) {
         for news in news {
             match news {
                 DhtNews::Peers(hash, peers) => self.add_peers(&hash, peers, Origin::Dht, t),
@@ -154,6 +154,8 @@ impl Affairs {
                     }
                     self.end_search(op, t);
                 }
+                DhtNews::Item(key, found) => self.on_item(OpId(key), found, t),
+                DhtNews::Stored(key, nodes) => self.on_stored(OpId(key), nodes, t),
                 DhtNews::Bootstrapped | DhtNews::Seen(_) => {}
             }
         }

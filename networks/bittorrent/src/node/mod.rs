@@ -6,6 +6,7 @@
 mod affairs;
 mod config;
 mod dht;
+mod errands;
 mod finding;
 mod home;
 mod ip_filter;
@@ -33,6 +34,7 @@ use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
 pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
+pub use self::dht::{ItemName, StoredItem};
 pub use self::ip_filter::IpFilter;
 pub use self::request::{Order, Reply, Request, Sources, SwarmStatus};
 pub use self::trackers::TrackerStatus;

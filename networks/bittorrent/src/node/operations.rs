@@ -63,11 +63,14 @@ impl Affairs {
         Ok(())
     }
 
-    fn start_fetch(&mut self, op: OpId, source: Source, lease: LeaseId, share: ShareId, t: &mut Turn<'_, '_>) -> Outcome {
+    pub(super) fn start_fetch(&mut self, op: OpId, source: Source, lease: LeaseId, share: ShareId, t: &mut Turn<'_, '_>) -> Outcome {
         let (names, metainfo, magnet) = match source.what {
             What::Torrent(bytes) => {
                 let metainfo = read(&bytes)?;
                 (Names::of_info(&metainfo.info), Some(metainfo), None)
+            }
+            What::Magnet(magnet) if magnet.mutable.is_some() && Names::of_magnet(&magnet).is_none() => {
+                return self.start_following(op, *magnet, source.peers, lease, share, t);
             }
             What::Magnet(magnet) => (names_of(&magnet)?, None, Some(magnet)),
             What::Locator(text) => return Err(Failure::Unusable(format!("expected a .torrent or a magnet link, came '{text}'"))),
@@ -180,8 +183,11 @@ impl Affairs {
                 let dht_nodes = self.dht.as_ref().map_or(0, |dht| dht.node_counts().iter().sum());
                 let (trackers, web_seeds) = (self.trackers.status(&hash), self.web_seeds.status(&hash));
                 let dht_torrents = self.dht.as_ref().map_or(0, |dht| dht.stored_torrents());
-                Some(Reply::Sources(Sources { trackers, web_seeds, dht_nodes, dht_torrents }))
+                let dht_items = self.dht.as_ref().map_or(0, |dht| dht.stored_items());
+                Some(Reply::Sources(Sources { trackers, web_seeds, dht_nodes, dht_torrents, dht_items }))
             }
+            Request::GetItem(name) => return self.start_get(op, name, t),
+            Request::PutItem(item, cas) => return self.start_put(op, item, cas, t),
             Request::TrackerAnnounce(announce) => {
                 let tracker = self.tracker_role.as_mut().ok_or_else(no_tracker)?;
                 Some(Reply::TrackerTold(tracker.announce(&announce, now, t.cx.dice)))
@@ -209,7 +215,7 @@ impl Affairs {
         if self.joining.is(op) {
             return self.leave(op, t);
         }
-        if self.searches.remove(&op).is_some() {
+        if self.searches.remove(&op).is_some() || self.errands.remove(&op).is_some() {
             t.out.report(op, Progress::Ended);
             return;
         }
@@ -232,6 +238,9 @@ impl Affairs {
             self.remove_swarm(id, t);
         }
         for (op, _) in std::mem::take(&mut self.searches) {
+            t.out.report(op, Progress::Ended);
+        }
+        for (op, _) in std::mem::take(&mut self.errands) {
             t.out.report(op, Progress::Ended);
         }
         let strangers: Vec<_> = t.home.places.keys().copied().collect();

@@ -6,6 +6,7 @@ use std::ops::Range;
 use hexad_content::Ranges;
 use hexad_core::{Endpoint, LeaseId, ShareId};
 
+use super::dht::{ItemName, StoredItem};
 use super::tracker_role::{PeerAnnounce, PeerTold, TrackerRefusal, TrackerTotals};
 use super::trackers::TrackerStatus;
 use super::web_seeds::WebSeedStatus;
@@ -26,6 +27,11 @@ pub enum Request {
     SuperSeed(ShareId, bool),
     /// Who helps the swarm of that share to find peers and bytes → `Reply::Sources`, then `Done`.
     Sources(ShareId),
+    /// What is stored in the DHT under that name (BEP 44) → `Reply::Item`, then `Done`.
+    GetItem(ItemName),
+    /// Has the DHT store a value, where one with that sequence number is stored, if that is said → `Reply::Stored`, then `Done`. It is forgotten after two
+    /// hours.
+    PutItem(StoredItem, Option<i64>),
     /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
     TrackerAnnounce(PeerAnnounce),
     /// Tracker role: counts of these torrents, for whoever asks from that address → `Reply::TrackerCounts`, then `Done`.
@@ -52,6 +58,10 @@ pub enum Reply {
     Swarms(Vec<SwarmStatus>),
     /// Trackers, web seeds and the DHT, as they stand.
     Sources(Sources),
+    /// The newest that was found.
+    Item(Option<StoredItem>),
+    /// So many nodes were told to store it.
+    Stored(usize),
     /// What an announcing peer is told.
     TrackerTold(Result<PeerTold, TrackerRefusal>),
     /// Counts, in the order asked for.
@@ -71,6 +81,8 @@ pub struct Sources {
     pub dht_nodes: usize,
     /// Torrents of others that we keep for the DHT.
     pub dht_torrents: usize,
+    /// Values of others that we keep for it (BEP 44).
+    pub dht_items: usize,
 }
 
 /// How one swarm is doing.

@@ -1,4 +1,4 @@
-//! KRPC, the packets of the DHT: one bencoded dictionary each. BEP 5, 32, 33, 42, 43.
+//! KRPC, the packets of the DHT: one bencoded dictionary each. BEP 5, 32, 33, 42, 43, 44, 51.
 
 use std::net::SocketAddr;
 
@@ -6,12 +6,14 @@ use bytes::{Bytes, BytesMut};
 use hexad_core::Malformed;
 
 use super::bencode::{self, Out, Strictness, Value};
+use super::bloom::Filter;
 use super::compact::{self, Family};
-use super::{Krpc, KrpcAnswer, KrpcBody, KrpcQuery, NodeContact, Want};
+use super::stored::Signed;
+use super::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, NodeContact, Samples, Want};
 
 /// Longest packet that is read.
 pub const PACKET_BYTES_MAX: usize = 4096;
-/// No payload of ours is longer. BEP 32.
+/// No payload of ours is longer, but with a stored value in it. BEP 32.
 pub const PACKET_BYTES_GOOD: usize = 1024;
 /// Longest transaction id that is given back.
 const TRANSACTION_BYTES_MAX: usize = 64;
@@ -23,6 +25,8 @@ const TEXT_BYTES_MAX: usize = 256;
 const NODES_MAX: usize = 32;
 /// Peers taken from one answer.
 const PEERS_MAX: usize = 300;
+/// Torrents taken from one answer.
+const SAMPLES_MAX: usize = 64;
 
 /// Reads one packet.
 ///
@@ -63,11 +67,22 @@ fn read_query(top: Value<'_>) -> Result<KrpcBody, Malformed> {
     let needed =
         |key: &'static str| hash(key).ok_or_else(|| Malformed::at(arguments.span().start, format!("expected '{key}' of 20 bytes")));
     let flag = |key: &str| arguments.get(key).and_then(Value::int).is_some_and(|int| int != 0);
+    let number = |key: &str| arguments.get(key).and_then(Value::int);
+    let token = || {
+        let token = arguments.get("token").and_then(Value::bytes).filter(|token| token.len() <= TOKEN_BYTES_MAX);
+        let wrong = || Malformed::at(arguments.span().start, format!("expected 'token' of at most {TOKEN_BYTES_MAX} bytes"));
+        token.map(Bytes::copy_from_slice).ok_or_else(wrong)
+    };
     let id = needed("id")?;
     let query = match method {
         b"ping" => KrpcQuery::Ping,
         b"find_node" => KrpcQuery::FindNode { target: needed("target")?, want: read_want(arguments) },
-        b"get_peers" => KrpcQuery::GetPeers { info_hash: needed("info_hash")?, want: read_want(arguments), no_seeds: flag("noseed") },
+        b"get_peers" => KrpcQuery::GetPeers {
+            info_hash: needed("info_hash")?,
+            want: read_want(arguments),
+            no_seeds: flag("noseed"),
+            scrape: flag("scrape"),
+        },
         b"announce_peer" => {
             let implied_port = flag("implied_port");
             let port = match arguments.get("port").and_then(Value::number::<u16>) {
@@ -75,17 +90,27 @@ fn read_query(top: Value<'_>) -> Result<KrpcBody, Malformed> {
                 None if implied_port => 0,
                 None => return Err(Malformed::at(arguments.span().start, "expected 'port' of 0 to 65535")),
             };
-            let token = arguments.get("token").and_then(Value::bytes).filter(|token| token.len() <= TOKEN_BYTES_MAX);
-            let token = token
-                .ok_or_else(|| Malformed::at(arguments.span().start, format!("expected 'token' of at most {TOKEN_BYTES_MAX} bytes")))?;
-            KrpcQuery::AnnouncePeer {
-                info_hash: needed("info_hash")?,
-                port,
-                implied_port,
-                token: Bytes::copy_from_slice(token),
-                seed: flag("seed"),
-            }
+            KrpcQuery::AnnouncePeer { info_hash: needed("info_hash")?, port, implied_port, token: token()?, seed: flag("seed") }
         }
+        b"get" => KrpcQuery::Get { target: needed("target")?, want: read_want(arguments), seq: number("seq") },
+        b"put" => {
+            let value = arguments.get("v").ok_or_else(|| Malformed::at(arguments.span().start, "expected a value 'v'"))?;
+            let bytes = |key: &str| arguments.get(key).and_then(Value::bytes).map(Bytes::copy_from_slice);
+            let signed = match arguments.get("k") {
+                None => None,
+                Some(key) => {
+                    let wrong = || Malformed::at(key.span().start, "expected 'k' of 32 bytes, 'sig' of 64 and 'seq'");
+                    Some(Box::new(Signed {
+                        key: key.array().ok_or_else(wrong)?,
+                        salt: bytes("salt").unwrap_or_default(),
+                        seq: number("seq").ok_or_else(wrong)?,
+                        signature: arguments.get("sig").and_then(Value::array).ok_or_else(wrong)?,
+                    }))
+                }
+            };
+            KrpcQuery::Put { token: token()?, value: Bytes::copy_from_slice(value.raw()), signed, cas: number("cas") }
+        }
+        b"sample_infohashes" => KrpcQuery::SampleInfohashes { target: needed("target")?, want: read_want(arguments) },
         other => KrpcQuery::Unknown {
             method: Bytes::copy_from_slice(&other[..other.len().min(TEXT_BYTES_MAX)]),
             target: hash("target").or_else(|| hash("info_hash")),
@@ -125,7 +150,26 @@ fn read_answer(top: Value<'_>) -> Result<KrpcBody, Malformed> {
         .filter_map(|peer| compact::peer(peer.bytes()?))
         .collect();
     let token = values.get("token").and_then(Value::bytes).filter(|token| token.len() <= TOKEN_BYTES_MAX).map(Bytes::copy_from_slice);
-    Ok(KrpcBody::Answer { id, answer: KrpcAnswer { nodes, peers, token } })
+    Ok(KrpcBody::Answer { id, answer: KrpcAnswer { nodes, peers, token, more: read_more(values) } })
+}
+
+fn read_more(values: Value<'_>) -> Option<Box<KrpcMore>> {
+    let filter = |key: &str| values.get(key).and_then(Value::array).map(Filter);
+    let number = |key: &str| values.get(key).and_then(Value::number::<u32>);
+    let signed = values.get("k").and_then(Value::array).zip(values.get("sig").and_then(Value::array));
+    let samples = values.get("samples").and_then(Value::bytes).map(|samples| Samples {
+        interval_s: number("interval").unwrap_or(0),
+        known: number("num").unwrap_or(0),
+        info_hashes: samples.as_chunks::<20>().0.iter().take(SAMPLES_MAX).copied().collect(),
+    });
+    let more = KrpcMore {
+        value: values.get("v").map(|value| Bytes::copy_from_slice(value.raw())),
+        seq: values.get("seq").and_then(Value::int),
+        signed: signed.map(Box::new),
+        scrape: filter("BFsd").zip(filter("BFpe")).map(Box::new),
+        samples,
+    };
+    (more != KrpcMore::default()).then(|| Box::new(more))
 }
 
 fn read_error(top: Value<'_>) -> KrpcBody {
@@ -168,8 +212,35 @@ fn query_parts<'q>(id: &[u8; 20], query: &'q KrpcQuery) -> (&'q [u8], Out) {
     match query {
         KrpcQuery::Ping => (b"ping", Out::dict([id])),
         KrpcQuery::FindNode { target, want } => (b"find_node", Out::dict([id, ("target", hash(target)), ("want", want.map(want_list))])),
-        KrpcQuery::GetPeers { info_hash, want, no_seeds } => {
-            (b"get_peers", Out::dict([id, ("info_hash", hash(info_hash)), ("noseed", flag(*no_seeds)), ("want", want.map(want_list))]))
+        KrpcQuery::GetPeers { info_hash, want, no_seeds, scrape } => {
+            let arguments = Out::dict([
+                id,
+                ("info_hash", hash(info_hash)),
+                ("noseed", flag(*no_seeds)),
+                ("scrape", flag(*scrape)),
+                ("want", want.map(want_list)),
+            ]);
+            (b"get_peers", arguments)
+        }
+        KrpcQuery::Get { target, want, seq } => {
+            (b"get", Out::dict([id, ("seq", seq.map(Out::Int)), ("target", hash(target)), ("want", want.map(want_list))]))
+        }
+        KrpcQuery::Put { token, value, signed, cas } => {
+            let signed = signed.as_deref();
+            let arguments = Out::dict([
+                ("cas", cas.map(Out::Int)),
+                id,
+                ("k", signed.map(|signed| Out::from(&signed.key[..]))),
+                ("salt", signed.filter(|signed| !signed.salt.is_empty()).map(|signed| Out::from(&signed.salt[..]))),
+                ("seq", signed.map(|signed| Out::Int(signed.seq))),
+                ("sig", signed.map(|signed| Out::from(&signed.signature[..]))),
+                ("token", Some(Out::from(&token[..]))),
+                ("v", Some(Out::Raw(value.to_vec()))),
+            ]);
+            (b"put", arguments)
+        }
+        KrpcQuery::SampleInfohashes { target, want } => {
+            (b"sample_infohashes", Out::dict([id, ("target", hash(target)), ("want", want.map(want_list))]))
         }
         KrpcQuery::AnnouncePeer { info_hash, port, implied_port, token, seed } => {
             let arguments = Out::dict([
@@ -200,11 +271,24 @@ fn answer_values(id: &[u8; 20], answer: &KrpcAnswer) -> Out {
         compact::write_peer(peer, &mut bytes);
         Out::Bytes(bytes)
     };
+    let more = answer.more.as_deref();
+    let scrape = more.and_then(|more| more.scrape.as_deref());
+    let signed = more.and_then(|more| more.signed.as_deref());
+    let samples = more.and_then(|more| more.samples.as_ref());
     Out::dict([
+        ("BFpe", scrape.map(|(_, others)| Out::from(&others.0[..]))),
+        ("BFsd", scrape.map(|(seeds, _)| Out::from(&seeds.0[..]))),
         ("id", Some(Out::from(&id[..]))),
+        ("interval", samples.map(|samples| Out::Int(samples.interval_s.into()))),
+        ("k", signed.map(|(key, _)| Out::from(&key[..]))),
         ("nodes", nodes(Family::V4)),
         ("nodes6", nodes(Family::V6)),
+        ("num", samples.map(|samples| Out::Int(samples.known.into()))),
+        ("samples", samples.map(|samples| Out::from(samples.info_hashes.concat()))),
+        ("seq", more.and_then(|more| more.seq).map(Out::Int)),
+        ("sig", signed.map(|(_, signature)| Out::from(&signature[..]))),
         ("token", answer.token.as_deref().map(Out::from)),
+        ("v", more.and_then(|more| more.value.as_ref()).map(|value| Out::Raw(value.to_vec()))),
         ("values", (!answer.peers.is_empty()).then(|| Out::List(answer.peers.iter().map(peer).collect()))),
     ])
 }

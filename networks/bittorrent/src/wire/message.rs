@@ -1,10 +1,14 @@
 //! All that a BitTorrent node says and hears. A value of these types is always legal on the wire.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use hexad_content::Sha256Digest;
 use hexad_core::{Map, Payload};
+
+use super::bloom::Filter;
+use super::stored::Signed;
 
 /// A block inside a piece. BEP 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +188,8 @@ pub enum KrpcQuery {
         want: Option<Want>,
         /// BEP 33: no seeds, please.
         no_seeds: bool,
+        /// BEP 33: how many are there?
+        scrape: bool,
     },
     /// I am in the swarm of `info_hash`.
     AnnouncePeer {
@@ -198,6 +204,33 @@ pub enum KrpcQuery {
         /// BEP 33: the asker has everything.
         seed: bool,
     },
+    /// What is stored at `target`? BEP 44.
+    Get {
+        /// The hash of the value, or of its owner's key and salt.
+        target: [u8; 20],
+        /// BEP 32; `None` when not said.
+        want: Option<Want>,
+        /// Of what can be changed: only something newer than this.
+        seq: Option<i64>,
+    },
+    /// Store this. BEP 44.
+    Put {
+        /// From the answer to a `get`.
+        token: Bytes,
+        /// Bencoded.
+        value: Bytes,
+        /// Where it can be changed.
+        signed: Option<Box<Signed>>,
+        /// Only where this is stored.
+        cas: Option<i64>,
+    },
+    /// Some torrents that others have announced to you, and who is near `target`. BEP 51.
+    SampleInfohashes {
+        /// Any id.
+        target: [u8; 20],
+        /// BEP 32; `None` when not said.
+        want: Option<Want>,
+    },
     /// A method that is not known, but names a target: answered like `find_node`.
     Unknown {
         /// `q`.
@@ -208,14 +241,53 @@ pub enum KrpcQuery {
 }
 
 /// What a DHT node answers. One shape for all queries; what a query does not ask for is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct KrpcAnswer {
     /// Nodes near the target.
     pub nodes: Vec<NodeContact>,
     /// Peers of the swarm.
     pub peers: Vec<SocketAddr>,
-    /// To be shown with a later `announce_peer`.
+    /// To be shown with a later `announce_peer` or `put`.
     pub token: Option<Bytes>,
+    /// What is asked for more rarely.
+    pub more: Option<Box<KrpcMore>>,
+}
+
+impl fmt::Debug for KrpcAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = f.debug_struct("KrpcAnswer");
+        said.field("nodes", &self.nodes).field("peers", &self.peers).field("token", &self.token);
+        if let Some(more) = &self.more {
+            said.field("more", more);
+        }
+        said.finish()
+    }
+}
+
+/// What a DHT node answers to rarer questions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KrpcMore {
+    /// A stored value, bencoded. BEP 44.
+    pub value: Option<Bytes>,
+    /// Its sequence number, where it can be changed; said without the value where that is not newer than what was asked for.
+    pub seq: Option<i64>,
+    /// Its owner's key, and word for it.
+    pub signed: Option<Box<([u8; 32], [u8; 64])>>,
+    /// Seeds of the torrent, and others. BEP 33.
+    pub scrape: Option<Box<(Filter, Filter)>>,
+    /// Torrents. BEP 51.
+    pub samples: Option<Samples>,
+}
+
+/// Some of the torrents that a DHT node knows. BEP 51.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// Other ones are told after so many seconds.
+    pub interval_s: u32,
+    /// How many it knows.
+    pub known: u32,
+    /// Some of them.
+    pub info_hashes: Vec<[u8; 20]>,
 }
 
 /// What a KRPC packet is about.
@@ -512,6 +584,9 @@ impl hexad_core::Message for Message {
                 KrpcBody::Query { query: KrpcQuery::FindNode { .. }, .. } => "find_node",
                 KrpcBody::Query { query: KrpcQuery::GetPeers { .. }, .. } => "get_peers",
                 KrpcBody::Query { query: KrpcQuery::AnnouncePeer { .. }, .. } => "announce_peer",
+                KrpcBody::Query { query: KrpcQuery::Get { .. }, .. } => "get",
+                KrpcBody::Query { query: KrpcQuery::Put { .. }, .. } => "put",
+                KrpcBody::Query { query: KrpcQuery::SampleInfohashes { .. }, .. } => "sample_infohashes",
                 KrpcBody::Query { query: KrpcQuery::Unknown { .. }, .. } => "unknown query",
                 KrpcBody::Answer { .. } => "krpc answer",
                 KrpcBody::Error { .. } => "krpc error",

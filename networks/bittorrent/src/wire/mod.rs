@@ -4,6 +4,7 @@
 //! Around them: [`bencode`], [`metainfo`], [`http_tracker`] (what the host's HTTP carries), [`compact`] (addresses).
 
 pub mod bencode;
+pub mod bloom;
 mod codec;
 pub mod compact;
 pub mod extended;
@@ -16,6 +17,7 @@ pub mod lsd;
 mod message;
 pub mod metainfo;
 mod mse;
+pub mod stored;
 pub mod udp_tracker;
 
 use bytes::BytesMut;
@@ -26,8 +28,9 @@ use crate::doors;
 pub use codec::{PeerCodec, reserved};
 pub use fast::allowed_fast_set;
 pub use message::{
-    BlockRef, ExtendedHandshake, Handshake, HashSpan, HolePunch, HolePunchKind, Krpc, KrpcAnswer, KrpcBody, KrpcQuery, LsdAnnounce,
-    Message, MetadataMessage, NodeContact, Pex, PexPeer, ScrapeCounts, TrackerAnnounce, TrackerDatagram, TrackerEvent, Want,
+    BlockRef, ExtendedHandshake, Handshake, HashSpan, HolePunch, HolePunchKind, Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery,
+    LsdAnnounce, Message, MetadataMessage, NodeContact, Pex, PexPeer, Samples, ScrapeCounts, TrackerAnnounce, TrackerDatagram,
+    TrackerEvent, Want,
 };
 pub use mse::{Accept, Secrets, manner};
 

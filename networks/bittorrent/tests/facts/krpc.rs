@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
-use hexad_bittorrent::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcQuery, NodeContact, Want, krpc};
+use hexad_bittorrent::wire::bloom::Filter;
+use hexad_bittorrent::wire::stored::Signed;
+use hexad_bittorrent::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, NodeContact, Samples, Want, krpc};
 use proptest::prelude::*;
 
 fn written(packet: &Krpc) -> BytesMut {
@@ -31,6 +33,14 @@ fn what_says_too_little_is_refused_with_what_was_expected() {
     assert!(refused(&format!("d1:ad{id}{hash}5:token1:xe1:q13:announce_peer1:t2:aa1:y1:qe")).contains("'port'"));
     assert!(refused(&format!("d1:ad{id}{hash}4:porti65536e5:token1:xe1:q13:announce_peer1:t2:aa1:y1:qe")).contains("'port'"));
     assert!(refused(&format!("d1:ad{id}{hash}4:porti1ee1:q13:announce_peer1:t2:aa1:y1:qe")).contains("'token'"));
+    let put = |rest: &str| refused(&format!("d1:ad{id}{rest}e1:q3:put1:t2:aa1:y1:qe"));
+    assert!(put("5:token1:x").contains("'v'") && put("1:vi1e").contains("'token'"));
+    assert!(put("1:k3:abc3:seqi1e5:token1:x1:vi1e").contains("'k' of 32 bytes"));
+    let key = "k".repeat(32);
+    assert!(put(&format!("1:k32:{key}3:seqi1e5:token1:x1:vi1e")).contains("'sig'"));
+    assert!(put(&format!("1:k32:{key}3:sig64:{key}{key}5:token1:x1:vi1e")).contains("'seq'"));
+    assert!(refused(&format!("d1:ad{id}e1:q3:get1:t2:aa1:y1:qe")).contains("'target'"));
+    assert!(refused(&format!("d1:ad{id}e1:q17:sample_infohashes1:t2:aa1:y1:qe")).contains("'target'"));
     assert!(refused("d1:t2:aa1:y1:re").contains("'r'"));
     assert!(refused("d1:rde1:t2:aa1:y1:re").contains("'id'"));
     assert!(refused(&format!("d1:t65:{}1:y1:qe", "a".repeat(65))).contains("at most 64 bytes"));
@@ -83,27 +93,71 @@ pub fn sorted_by_family(mut all: Vec<SocketAddr>) -> Vec<SocketAddr> {
     all
 }
 
+fn id() -> impl Strategy<Value = [u8; 20]> {
+    any::<[u8; 20]>()
+}
+
+fn bytes(max: usize) -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), 0..=max).prop_map(Bytes::from)
+}
+
+/// A bencoded value.
+fn value() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        any::<i64>().prop_map(|int| format!("i{int}e").into()),
+        "[a-z]{0,300}".prop_map(|text| format!("{}:{text}", text.len()).into())
+    ]
+}
+
+fn signed() -> impl Strategy<Value = Box<Signed>> {
+    (any::<[u8; 32]>(), bytes(64), any::<i64>(), any::<[u8; 32]>()).prop_map(|(key, salt, seq, half)| {
+        let signature = [half, half].concat().try_into().expect("64 bytes");
+        Box::new(Signed { key, salt, seq, signature })
+    })
+}
+
+fn more() -> impl Strategy<Value = Option<Box<KrpcMore>>> {
+    let filter = || any::<[u8; 32]>().prop_map(|part| Filter(part.repeat(8).try_into().expect("256 bytes")));
+    let scrape = prop::option::of((filter(), filter()).prop_map(Box::new));
+    let samples = (any::<u32>(), any::<u32>(), prop::collection::vec(id(), 0..20));
+    let samples = samples.prop_map(|(interval_s, known, info_hashes)| Samples { interval_s, known, info_hashes });
+    let parts = (prop::option::of(value()), any::<Option<i64>>(), prop::option::of(signed()), scrape, prop::option::of(samples));
+    parts.prop_map(|(value, seq, signed, scrape, samples)| {
+        let signed = signed.map(|signed| Box::new((signed.key, signed.signature)));
+        let more = KrpcMore { value, seq, signed, scrape, samples };
+        (more != KrpcMore::default()).then(|| Box::new(more))
+    })
+}
+
 fn packets() -> impl Strategy<Value = Krpc> {
-    let id = any::<[u8; 20]>;
-    let bytes = |max| prop::collection::vec(any::<u8>(), 0..=max).prop_map(Bytes::from);
     let want =
         prop::option::of(prop::sample::select(vec![(true, false), (false, true), (true, true)]).prop_map(|(v4, v6)| Want { v4, v6 }));
-    let query = prop_oneof![
-        Just(KrpcQuery::Ping),
-        (id(), want.clone()).prop_map(|(target, want)| KrpcQuery::FindNode { target, want }),
-        (id(), want, any::<bool>()).prop_map(|(info_hash, want, no_seeds)| KrpcQuery::GetPeers { info_hash, want, no_seeds }),
-        (id(), any::<(u16, bool, bool)>(), bytes(256)).prop_map(|(info_hash, (port, implied_port, seed), token)| {
-            KrpcQuery::AnnouncePeer { info_hash, port, implied_port, token, seed }
-        }),
-        ("[a-z]{1,3}[A-Z]", prop::option::of(id())).prop_map(|(method, target)| KrpcQuery::Unknown { method: method.into(), target }),
-    ];
+    let query =
+        prop_oneof![
+            Just(KrpcQuery::Ping),
+            (id(), want.clone()).prop_map(|(target, want)| KrpcQuery::FindNode { target, want }),
+            (id(), want.clone(), any::<bool>(), any::<bool>()).prop_map(|(info_hash, want, no_seeds, scrape)| KrpcQuery::GetPeers {
+                info_hash,
+                want,
+                no_seeds,
+                scrape
+            }),
+            (id(), want.clone(), any::<Option<i64>>()).prop_map(|(target, want, seq)| KrpcQuery::Get { target, want, seq }),
+            (bytes(256), value(), prop::option::of(signed()), any::<Option<i64>>())
+                .prop_map(|(token, value, signed, cas)| KrpcQuery::Put { token, value, signed, cas }),
+            (id(), want).prop_map(|(target, want)| KrpcQuery::SampleInfohashes { target, want }),
+            (id(), any::<(u16, bool, bool)>(), bytes(256)).prop_map(|(info_hash, (port, implied_port, seed), token)| {
+                KrpcQuery::AnnouncePeer { info_hash, port, implied_port, token, seed }
+            }),
+            ("[a-z]{1,3}[A-Z]", prop::option::of(id())).prop_map(|(method, target)| KrpcQuery::Unknown { method: method.into(), target }),
+        ];
     let node = (id(), addresses()).prop_map(|(id, address)| NodeContact { id, address });
-    let answer = (prop::collection::vec(node, 0..30), prop::collection::vec(addresses(), 0..40), prop::option::of(bytes(256)));
+    let answer = (prop::collection::vec(node, 0..30), prop::collection::vec(addresses(), 0..40), prop::option::of(bytes(256)), more());
     let body = prop_oneof![
         (id(), query, any::<bool>()).prop_map(|(id, query, read_only)| KrpcBody::Query { id, query, read_only }),
-        (id(), answer).prop_map(|(id, (mut nodes, peers, token))| {
+        (id(), answer).prop_map(|(id, (mut nodes, peers, token, more))| {
             nodes.sort_by_key(|node| node.address.is_ipv6());
-            KrpcBody::Answer { id, answer: KrpcAnswer { nodes, peers, token } }
+            KrpcBody::Answer { id, answer: KrpcAnswer { nodes, peers, token, more } }
         }),
         (any::<i64>(), ".{0,60}").prop_map(|(code, text)| KrpcBody::Error { code, text }),
     ];

@@ -143,7 +143,7 @@ fn a_dht_node_that_lies_leads_nowhere_and_fills_nothing() {
             });
             let peers =
                 ["127.0.0.1:22", "10.0.0.1:80", "192.168.1.1:80", "0.0.0.0:1", "224.0.0.1:1", "203.0.113.4:0"].map(address).to_vec();
-            let answer = KrpcAnswer { nodes: nodes.collect(), peers, token: Some(Bytes::from_static(&[7; 200])) };
+            let answer = KrpcAnswer { nodes: nodes.collect(), peers, token: Some(Bytes::from_static(&[7; 200])), ..KrpcAnswer::default() };
             let body = KrpcBody::Answer { id, answer };
             let packet = Krpc { transaction: krpc.transaction.clone(), body, seen_as: Some(address("203.0.113.66:1")), version: None };
             answers.push((to.clone(), packet));

@@ -55,7 +55,12 @@ fn lives(private: bool) -> (Bench, [u8; 20], hexad_core::ConnId) {
             if let Output::Send(Link::Datagram(door, to), Message::Krpc(krpc)) = output
                 && matches!(krpc.body, KrpcBody::Query { .. })
             {
-                let answer = KrpcAnswer { nodes: Vec::new(), peers: vec![address("203.0.113.99:9999")], token: Some("t".into()) };
+                let answer = KrpcAnswer {
+                    nodes: Vec::new(),
+                    peers: vec![address("203.0.113.99:9999")],
+                    token: Some("t".into()),
+                    ..KrpcAnswer::default()
+                };
                 let body = KrpcBody::Answer { id: [0x99; 20], answer };
                 let packet = Krpc { transaction: krpc.transaction.clone(), body, seen_as: None, version: None };
                 answers.push(Input::Received(Link::Datagram(*door, to.clone()), packet.into()));

@@ -1,4 +1,4 @@
-//! What we answer to others. BEP 5, 32, 42.
+//! What we answer to others. BEP 5, 32, 33, 42, 44, 51.
 
 use std::net::SocketAddr;
 
@@ -6,13 +6,20 @@ use bytes::Bytes;
 use hexad_core::{Dice, Level, Outbox, Time};
 
 use super::id::{NodeId, is_local};
+use super::items::target_of;
 use super::table::K;
 use super::{Dht, DhtNews, Node, family, is_plausible, send};
-use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcQuery, NodeContact, Want};
+use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, NodeContact, Want};
 
 /// Peers in one answer: with eight nodes of each family it stays below the 1024 bytes of BEP 32.
 const PEERS_V4_MAX: usize = 50;
 const PEERS_V6_MAX: usize = 18;
+/// The same beside two filters.
+const PEERS_SCRAPED_MAX: usize = 6;
+/// A stored value that is longer ...
+const LONG_VALUE_BYTES: usize = 400;
+/// ... stands beside so many nodes, so that the packet is not cut on its way.
+const NODES_BESIDE_MAX: usize = 4;
 
 impl Dht {
     /// Somebody asks. Whoever asks too much is not heard.
@@ -70,13 +77,46 @@ impl Dht {
         match query {
             KrpcQuery::Ping => Ok(KrpcAnswer::default()),
             KrpcQuery::FindNode { target, want } => Ok(self.nodes_near(from, *target, *want)),
-            KrpcQuery::GetPeers { info_hash, want, .. } => {
+            KrpcQuery::GetPeers { info_hash, want, no_seeds, scrape } => {
                 let token = self.tokens.give(from.ip(), info_hash, now);
-                let peers = self.peers_for(from, info_hash, now, dice);
+                let mut peers = self.peers_for(from, info_hash, *no_seeds, now, dice);
                 let token = Some(Bytes::copy_from_slice(&token));
-                Ok(KrpcAnswer { peers, token, ..self.nodes_near(from, *info_hash, *want) })
+                let more = scrape.then(|| {
+                    peers.truncate(PEERS_SCRAPED_MAX);
+                    Box::new(KrpcMore { scrape: Some(Box::new(self.store.scrape(info_hash, now))), ..KrpcMore::default() })
+                });
+                Ok(KrpcAnswer { peers, token, more, ..self.nodes_near(from, *info_hash, *want) })
             }
-            KrpcQuery::AnnouncePeer { info_hash, port, implied_port, token, .. } => {
+            KrpcQuery::Get { target, want, seq } => {
+                let token = Some(Bytes::copy_from_slice(&self.tokens.give(from.ip(), target, now)));
+                let mut answer = KrpcAnswer { token, ..self.nodes_near(from, *target, *want) };
+                if let Some(item) = self.items.at(target, now) {
+                    let stored = item.signed.as_ref().map(|signed| signed.seq);
+                    let newer = stored.is_none_or(|stored| seq.is_none_or(|seq| stored > seq));
+                    // A long value leaves room in a packet for its nearest nodes only.
+                    answer.nodes.truncate(if newer && item.value.len() > LONG_VALUE_BYTES { NODES_BESIDE_MAX } else { usize::MAX });
+                    answer.more = Some(Box::new(KrpcMore {
+                        value: newer.then(|| item.value.clone()),
+                        seq: stored,
+                        signed: item.signed.as_ref().filter(|_| newer).map(|signed| Box::new((signed.key, signed.signature))),
+                        ..KrpcMore::default()
+                    }));
+                }
+                Ok(answer)
+            }
+            KrpcQuery::Put { token, value, signed, cas } => {
+                if !self.tokens.holds(token, from.ip(), &target_of(value, signed.as_deref()), now) {
+                    return Err((203, "bad token"));
+                }
+                self.items.put(value, signed.as_deref(), *cas, from.ip(), now)?;
+                Ok(KrpcAnswer::default())
+            }
+            KrpcQuery::SampleInfohashes { target, want } => {
+                let samples = Some(self.store.sample(now, dice));
+                let more = Some(Box::new(KrpcMore { samples, ..KrpcMore::default() }));
+                Ok(KrpcAnswer { more, ..self.nodes_near(from, *target, *want) })
+            }
+            KrpcQuery::AnnouncePeer { info_hash, port, implied_port, token, seed } => {
                 if !self.tokens.holds(token, from.ip(), info_hash, now) {
                     return Err((203, "bad token"));
                 }
@@ -84,7 +124,7 @@ impl Dht {
                 if peer.port() == 0 {
                     return Err((203, "port 0"));
                 }
-                self.store.put(*info_hash, peer, now);
+                self.store.put(*info_hash, peer, *seed, now);
                 // A peer that looks for a torrent of ours needs not be looked for.
                 if self.announces.get(info_hash).is_some() {
                     news.push(DhtNews::Peers(*info_hash, vec![peer]));
@@ -111,14 +151,15 @@ impl Dht {
     }
 
     /// Peers that were announced to us, and ourselves when we are in that swarm and know where the asker would reach us.
-    fn peers_for(&self, from: SocketAddr, info_hash: &[u8; 20], now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
+    fn peers_for(&self, from: SocketAddr, info_hash: &[u8; 20], no_seeds: bool, now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
         let v4 = family(from.ip()) == 0;
-        let mut peers = self.store.draw(info_hash, v4, if v4 { PEERS_V4_MAX } else { PEERS_V6_MAX }, now, dice);
+        let mut peers = self.store.draw(info_hash, v4, no_seeds, if v4 { PEERS_V4_MAX } else { PEERS_V6_MAX }, now, dice);
         let decided = self.sides[family(from.ip())].as_ref().and_then(|side| side.votes.decided());
         let bound = self.bound.map(|bound| bound.ip()).filter(|ip| !ip.is_unspecified());
         let ours =
             [bound, decided].into_iter().flatten().find(|ip| family(*ip) == family(from.ip()) && is_local(*ip) == is_local(from.ip()));
-        if let (Some(ip), Some((port, _))) = (ours, self.announces.get(info_hash).filter(|(port, _)| *port != 0)) {
+        if let (Some(ip), Some((port, _))) = (ours, self.announces.get(info_hash).filter(|(port, seed)| *port != 0 && !(no_seeds && *seed)))
+        {
             let ours = SocketAddr::new(ip, port);
             if !peers.contains(&ours) {
                 peers.truncate(peers.len().min(if v4 { PEERS_V4_MAX } else { PEERS_V6_MAX } - 1));

@@ -1,6 +1,6 @@
-//! What we ask others: begins jobs, puts their questions, takes the answers in, and ends them. BEP 5.
+//! What we ask others: begins jobs, puts their questions, takes the answers in, and ends them. BEP 5, 44.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use hexad_core::{Dice, Outbox, Span, Time};
@@ -9,9 +9,10 @@ use super::id::NodeId;
 use super::jobs::{Goal, Job};
 use super::lookups::Lookup;
 use super::queries::{Asked, Purpose};
+use super::quests::Quest;
 use super::table::K;
 use super::{ANSWER_PEERS_MAX, Dht, DhtNews, Node, canonical, family, is_plausible, send};
-use crate::wire::{KrpcAnswer, KrpcBody, KrpcQuery, Want};
+use crate::wire::{KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, Want};
 
 impl Dht {
     pub(super) fn begin_jobs(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>, news: &mut Vec<DhtNews>) {
@@ -27,7 +28,15 @@ impl Dht {
             let nodes = self.node_counts().into_iter().sum();
             while self.jobs.has_room_for(Goal::Search(0)) {
                 if let Some(search) = self.searches.pop() {
-                    self.begin(Goal::Search(search.key), NodeId(search.info_hash), now);
+                    let goal = match search.quest.as_deref() {
+                        None => Goal::Search(search.key),
+                        Some(Quest::Get(..)) => Goal::Get(search.key),
+                        Some(Quest::Put(..)) => Goal::Put(search.key),
+                    };
+                    let number = self.begin(goal, NodeId(search.target), now);
+                    if let Some(job) = self.jobs.get_mut(number) {
+                        job.quest = search.quest;
+                    }
                 } else if let Some(info_hash) = self.announces.take_due(nodes, now) {
                     self.begin(Goal::Announce(info_hash), NodeId(info_hash), now);
                 } else {
@@ -54,20 +63,37 @@ impl Dht {
         while self.searches.front().is_some_and(|search| all || search.until <= now)
             && let Some(search) = self.searches.pop()
         {
-            let peers = self.own_knowledge(&search.info_hash, now, dice);
-            news.push(DhtNews::LookupOver(search.key, peers));
+            news.push(match search.quest {
+                Some(quest) => self.end_quest(search.key, *quest, 0, now),
+                None => DhtNews::LookupOver(search.key, self.own_knowledge(&search.target, now, dice)),
+            });
+        }
+    }
+
+    /// What came of a quest; of what is in our own store, too.
+    pub(super) fn end_quest(&self, key: u64, mut quest: Quest, told: usize, now: Time) -> DhtNews {
+        let ours = self.items.at(&quest.target(), now).map(|item| KrpcMore {
+            value: Some(item.value.clone()),
+            seq: item.signed.as_ref().map(|signed| signed.seq),
+            signed: item.signed.as_ref().map(|signed| Box::new((signed.key, signed.signature))),
+            ..KrpcMore::default()
+        });
+        ours.iter().for_each(|ours| quest.hear(ours));
+        match quest {
+            Quest::Get(_, best) => DhtNews::Item(key, best),
+            Quest::Put(..) => DhtNews::Stored(key, told),
         }
     }
 
     pub(super) fn own_knowledge(&self, info_hash: &[u8; 20], now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
-        let mut peers = self.store.draw(info_hash, true, ANSWER_PEERS_MAX, now, dice);
-        peers.extend(self.store.draw(info_hash, false, ANSWER_PEERS_MAX, now, dice));
+        let mut peers = self.store.draw(info_hash, true, false, ANSWER_PEERS_MAX, now, dice);
+        peers.extend(self.store.draw(info_hash, false, false, ANSWER_PEERS_MAX, now, dice));
         peers
     }
 
-    fn begin(&mut self, goal: Goal, target: NodeId, now: Time) {
+    fn begin(&mut self, goal: Goal, target: NodeId, now: Time) -> u64 {
         let lookups = self.lookups_for(target, goal);
-        self.jobs.begin(goal, target, lookups, now);
+        self.jobs.begin(goal, target, lookups, now)
     }
 
     /// Lookups that begin at the closest nodes we know; where we know hardly any, at the places to begin as well.
@@ -92,18 +118,19 @@ impl Dht {
     pub(super) fn ask_on(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         let mut questions = Vec::new();
         for (number, job) in self.jobs.iter_mut() {
+            let seq = job.quest.as_ref().and_then(|quest| quest.seq());
             for lookup in job.lookups.iter_mut().flatten() {
                 let target = lookup.target();
-                questions.extend(lookup.next(now).into_iter().map(|address| (number, job.goal, target, address)));
+                questions.extend(lookup.next(now).into_iter().map(|address| (number, job.goal, target, seq, address)));
             }
         }
         let both = self.sides.iter().all(Option::is_some);
         let want = both.then_some(Want { v4: true, v6: true });
-        for (number, goal, target, to) in questions {
-            let query = if goal.wants_peers() {
-                KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false }
-            } else {
-                KrpcQuery::FindNode { target: target.0, want }
+        for (number, goal, target, seq, to) in questions {
+            let query = match goal {
+                Goal::Announce(_) | Goal::Search(_) => KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false, scrape: false },
+                Goal::Get(_) | Goal::Put(_) => KrpcQuery::Get { target: target.0, want, seq },
+                Goal::Join | Goal::Refresh => KrpcQuery::FindNode { target: target.0, want },
             };
             let asked = Asked { to, purpose: Purpose::Job(number) };
             if !self.query(asked, query, now, dice, out) {
@@ -162,6 +189,9 @@ impl Dht {
         }
         if let Some(lookup) = job.lookups[family(from.ip())].as_mut() {
             lookup.answered(id, from, answer.token.as_ref().map(|token| token.to_vec()));
+        }
+        if let (Some(quest), Some(more)) = (&mut job.quest, &answer.more) {
+            quest.hear(more);
         }
         if job.goal.wants_peers() {
             let peers = answer.peers.iter().take(ANSWER_PEERS_MAX).map(|&peer| canonical(peer)).filter(|&peer| is_plausible(peer, from));
@@ -222,6 +252,22 @@ impl Dht {
                 let mut peers = job.peers;
                 peers.extend(self.own_knowledge(&job.target.0, now, dice));
                 news.push(DhtNews::LookupOver(key, peers.into_iter().collect()));
+            }
+            Goal::Get(key) | Goal::Put(key) => {
+                let Some(quest) = job.quest else { return };
+                let mut told = 0;
+                if let Quest::Put(item, cas) = &*quest {
+                    let closest = job.lookups.iter().flatten().flat_map(Lookup::closest);
+                    let tokens: Vec<(SocketAddr, Bytes)> =
+                        closest.filter_map(|(address, token)| Some((address, Bytes::copy_from_slice(token?)))).collect();
+                    for (to, token) in tokens {
+                        let query = KrpcQuery::Put { token, value: item.value.clone(), signed: item.signed.clone(), cas: *cas };
+                        told += usize::from(self.query(Asked { to, purpose: Purpose::Announce }, query, now, dice, out));
+                    }
+                    // Others may ask us for it as well. What is wrong with it, they have told.
+                    let _ = self.items.put(&item.value, item.signed.as_deref(), *cas, Ipv4Addr::LOCALHOST.into(), now);
+                }
+                news.push(self.end_quest(key, *quest, told, now));
             }
             Goal::Announce(info_hash) => {
                 let Some((port, seed)) = self.announces.get(&info_hash) else { return };

@@ -6,8 +6,9 @@ use hexad_core::{Map, Set, Span, Time};
 
 use super::id::NodeId;
 use super::lookups::Lookup;
+use super::quests::Quest;
 
-/// Announces and searches under way at a time; what is beyond waits.
+/// Announces, searches and the like under way at a time; what is beyond waits.
 const WANTED_MAX: usize = 8;
 /// Refreshes of buckets under way at a time.
 const REFRESHES_MAX: usize = 2;
@@ -27,12 +28,21 @@ pub(super) enum Goal {
     Announce([u8; 20]),
     /// To find the peers of a torrent, for whoever asked under that key.
     Search(u64),
+    /// To find a stored value, for whoever asked under that key.
+    Get(u64),
+    /// To have a value stored, for whoever asked under that key.
+    Put(u64),
 }
 
 impl Goal {
     /// Whether peers are looked for, or just nodes.
     pub fn wants_peers(self) -> bool {
         matches!(self, Self::Announce(_) | Self::Search(_))
+    }
+
+    /// Whether it is somebody's wish, and not for our table.
+    fn is_wanted(self) -> bool {
+        !matches!(self, Self::Join | Self::Refresh)
     }
 }
 
@@ -45,6 +55,8 @@ pub(super) struct Job {
     pub lookups: [Option<Lookup>; 2],
     /// Peers found.
     pub peers: Set<SocketAddr>,
+    /// What of stored values is wanted.
+    pub quest: Option<Box<Quest>>,
     until: Time,
 }
 
@@ -91,14 +103,14 @@ impl Jobs {
         match goal {
             Goal::Join => running(|goal| goal == Goal::Join) == 0,
             Goal::Refresh => running(|goal| goal == Goal::Refresh) < REFRESHES_MAX,
-            Goal::Announce(_) | Goal::Search(_) => running(Goal::wants_peers) < WANTED_MAX,
+            Goal::Announce(_) | Goal::Search(_) | Goal::Get(_) | Goal::Put(_) => running(Goal::is_wanted) < WANTED_MAX,
         }
     }
 
     /// Begins a job; returns its number.
     pub fn begin(&mut self, goal: Goal, target: NodeId, lookups: [Option<Lookup>; 2], now: Time) -> u64 {
         self.last += 1;
-        self.running.insert(self.last, Job { goal, target, lookups, peers: Set::new(), until: now + DEADLINE });
+        self.running.insert(self.last, Job { goal, target, lookups, peers: Set::new(), quest: None, until: now + DEADLINE });
         self.last
     }
 

@@ -1,8 +1,8 @@
-//! The distributed hash table. BEP 5, 32, 42, 43.
+//! The distributed hash table. BEP 5, 32, 33, 42, 43, 44, 51.
 //!
 //! Remembers per address family a routing table ([`table`]) and what others say of our address ([`votes`]); for both, what we have asked
-//! ([`queries`]) and are looking up ([`jobs`]), what we announce ([`announces`]), what others have announced to us ([`store`]), and where to
-//! begin ([`bootstrap`]). The owner hands in datagrams, wakes and answers of the host, and acts on the [`DhtNews`] that come back.
+//! ([`queries`]) and are looking up ([`jobs`]), what we announce ([`announces`]), what others have announced to us ([`store`]) and had us store ([`items`]),
+//! and where to begin ([`bootstrap`]). The owner hands in datagrams, wakes and answers of the host, and acts on the [`DhtNews`] that come back.
 
 mod announces;
 mod answers;
@@ -10,9 +10,11 @@ mod asking;
 mod bootstrap;
 mod flood;
 mod id;
+mod items;
 mod jobs;
 mod lookups;
 mod queries;
+mod quests;
 mod state;
 mod store;
 mod table;
@@ -25,15 +27,18 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use hexad_core::{Answer, Ask, BoundedQueue, Dice, Endpoint, Level, Link, Map, Outbox, Output, Payload, Span, Ticket, Time};
+use hexad_core::{Answer, Ask, BoundedQueue, Dice, Endpoint, Full, Level, Link, Map, Outbox, Output, Payload, Span, Ticket, Time};
 
 use self::announces::Announces;
 use self::bootstrap::Bootstrap;
 use self::flood::Flood;
 use self::id::NodeId;
 pub(super) use self::id::is_local;
+use self::items::Items;
 use self::jobs::{Goal, Jobs};
 use self::queries::Queries;
+use self::quests::Quest;
+pub use self::quests::{ItemName, StoredItem};
 use self::state::{NODES_MAX, State};
 use self::store::Store;
 use self::table::{K, Table};
@@ -76,11 +81,13 @@ pub struct DhtConfig {
     pub torrents_max: usize,
     /// Peers that are kept for each.
     pub torrent_peers_max: usize,
+    /// Values of others that are kept (BEP 44), of a kilobyte each at most.
+    pub items_max: usize,
 }
 
 impl Default for DhtConfig {
     fn default() -> Self {
-        Self { read_only: false, one_per_site: true, torrents_max: 2000, torrent_peers_max: 500 }
+        Self { read_only: false, one_per_site: true, torrents_max: 2000, torrent_peers_max: 500, items_max: 700 }
     }
 }
 
@@ -100,6 +107,10 @@ pub enum DhtNews {
     Bootstrapped,
     /// A one-shot lookup is over: the key it was asked under, and all peers found.
     LookupOver(u64, Vec<SocketAddr>),
+    /// A stored value was looked up: the key it was asked under, and the newest that was found.
+    Item(u64, Option<StoredItem>),
+    /// A value was to be stored: the key it was asked under, and how many nodes were told to.
+    Stored(u64, usize),
     /// Our own address, as many independent nodes see it.
     Seen(IpAddr),
 }
@@ -124,8 +135,10 @@ enum AskedFor {
 #[derive(Debug)]
 struct Search {
     key: u64,
-    info_hash: [u8; 20],
+    target: [u8; 20],
     until: Time,
+    /// What is wanted beside peers.
+    quest: Option<Box<Quest>>,
 }
 
 /// Our place in the DHT.
@@ -147,6 +160,7 @@ pub struct Dht {
     loaded: bool,
     bootstrapped: bool,
     store: Store,
+    items: Items,
     tokens: Tokens,
     flood: Flood,
     asks: Map<Ticket, AskedFor>,
@@ -181,6 +195,7 @@ impl Dht {
     /// A DHT that takes part in nothing until it is started.
     pub fn new(config: DhtConfig, dice: &mut Dice) -> Self {
         let store = Store::new(config.torrents_max, config.torrent_peers_max);
+        let items = Items::new(config.items_max);
         Self {
             config,
             bound: None,
@@ -195,6 +210,7 @@ impl Dht {
             loaded: false,
             bootstrapped: false,
             store,
+            items,
             tokens: Tokens::new(dice),
             flood: Flood::new(),
             asks: Map::new(),
@@ -277,9 +293,37 @@ impl Dht {
 
     /// Looks a torrent up once, without announcing anything; [`DhtNews::LookupOver`] with that key follows, always, within half a minute.
     pub fn lookup(&mut self, key: u64, info_hash: [u8; 20], now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
-        if self.searches.push(Search { key, info_hash, until: now + SEARCH_WAIT }).is_err() {
+        if self.searches.push(Search { key, target: info_hash, until: now + SEARCH_WAIT, quest: None }).is_err() {
             out.note(Level::Warn, "dht_lookups_full", None, "");
             return vec![DhtNews::LookupOver(key, Vec::new())];
+        }
+        self.run(now, dice, out)
+    }
+
+    /// Looks a stored value up (BEP 44); [`DhtNews::Item`] with that key follows, always, within half a minute.
+    pub fn get(&mut self, key: u64, name: ItemName, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
+        self.seek(key, Quest::Get(name, None), now, dice, out)
+    }
+
+    /// Has the nodes nearest to it store a value, where `cas` is stored, if that is said; [`DhtNews::Stored`] with that key follows, always, within half
+    /// a minute. They forget it after two hours.
+    pub fn put(
+        &mut self,
+        key: u64,
+        item: StoredItem,
+        cas: Option<i64>,
+        now: Time,
+        dice: &mut Dice,
+        out: &mut Outbox<Node>,
+    ) -> Vec<DhtNews> {
+        self.seek(key, Quest::Put(item, cas), now, dice, out)
+    }
+
+    fn seek(&mut self, key: u64, quest: Quest, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
+        let search = Search { key, target: quest.target(), until: now + SEARCH_WAIT, quest: Some(Box::new(quest)) };
+        if let Err(Full(search)) = self.searches.push(search) {
+            out.note(Level::Warn, "dht_lookups_full", None, "");
+            return search.quest.map(|quest| self.end_quest(key, *quest, 0, now)).into_iter().collect();
         }
         self.run(now, dice, out)
     }
@@ -299,6 +343,11 @@ impl Dht {
     /// How many nodes are in our tables, IPv4 and IPv6.
     pub fn node_counts(&self) -> [usize; 2] {
         [0, 1].map(|family: usize| self.sides[family].as_ref().map_or(0, |side| side.table.len()))
+    }
+
+    /// How many values others have had us store.
+    pub fn stored_items(&self) -> usize {
+        self.items.len()
     }
 
     /// How many torrents others have announced to us.

@@ -27,7 +27,7 @@ pub(super) enum Purpose {
     Ping,
     /// For the job of that number.
     Job(u64),
-    /// To announce a torrent.
+    /// To announce a torrent, or to have a value stored.
     Announce,
 }
 

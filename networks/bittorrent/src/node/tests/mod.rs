@@ -6,6 +6,7 @@ mod fetching;
 mod giving;
 mod joining;
 mod links;
+mod mutable;
 mod ordering;
 mod super_seeding;
 mod trouble;

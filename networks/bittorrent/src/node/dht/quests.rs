@@ -1,0 +1,142 @@
+//! Values that we look for in the DHT, and that we have others store. BEP 44.
+
+use bytes::Bytes;
+
+use super::items::target_of;
+use crate::wire::KrpcMore;
+use crate::wire::stored::{Signed, immutable_target, mutable_target};
+
+/// By what a stored value is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemName {
+    /// Its hash: it cannot be changed.
+    Hash([u8; 20]),
+    /// Its owner's public key, and a salt, which is mostly empty.
+    Owner([u8; 32], Bytes),
+}
+
+impl ItemName {
+    /// Near which nodes it is stored.
+    #[must_use]
+    pub fn target(&self) -> [u8; 20] {
+        match self {
+            Self::Hash(hash) => *hash,
+            Self::Owner(key, salt) => mutable_target(key, salt),
+        }
+    }
+}
+
+/// A stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredItem {
+    /// Bencoded; of 1,000 bytes at most.
+    pub value: Bytes,
+    /// Its owner's word for it, where it can be changed.
+    pub signed: Option<Box<Signed>>,
+}
+
+impl StoredItem {
+    /// Near which nodes it is stored.
+    #[must_use]
+    pub fn target(&self) -> [u8; 20] {
+        target_of(&self.value, self.signed.as_deref())
+    }
+}
+
+/// What is wanted.
+#[derive(Debug)]
+pub(super) enum Quest {
+    /// To know it; the newest that was found so far.
+    Get(ItemName, Option<StoredItem>),
+    /// To have it stored, where this is stored, if that is said.
+    Put(StoredItem, Option<i64>),
+}
+
+impl Quest {
+    pub fn target(&self) -> [u8; 20] {
+        match self {
+            Self::Get(name, _) => name.target(),
+            Self::Put(item, _) => item.target(),
+        }
+    }
+
+    /// What of it is known already, of what can be changed.
+    pub fn seq(&self) -> Option<i64> {
+        match self {
+            Self::Get(_, best) => best.as_ref()?.signed.as_ref().map(|signed| signed.seq),
+            Self::Put(..) => None,
+        }
+    }
+
+    /// Takes in what a node says of it. What is not proven is passed over.
+    pub fn hear(&mut self, more: &KrpcMore) {
+        let (Self::Get(name, best), Some(value)) = (self, &more.value) else { return };
+        match name {
+            ItemName::Hash(hash) => {
+                if best.is_none() && immutable_target(value) == *hash {
+                    *best = Some(StoredItem { value: value.clone(), signed: None });
+                }
+            }
+            ItemName::Owner(owner, salt) => {
+                let (Some((key, signature)), Some(seq)) = (more.signed.as_deref(), more.seq) else { return };
+                let known = best.as_ref().and_then(|best| best.signed.as_ref()).map(|signed| signed.seq);
+                // Looked at first, for a signature costs more.
+                if *key != *owner || known.is_some_and(|known| seq <= known) {
+                    return;
+                }
+                let signed = Signed { key: *key, salt: salt.clone(), seq, signature: *signature };
+                if signed.holds(value) {
+                    *best = Some(StoredItem { value: value.clone(), signed: Some(Box::new(signed)) });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(seq: i64, value: &'static [u8]) -> KrpcMore {
+        let signed = Signed::new(&[3; 32], Bytes::new(), seq, value);
+        KrpcMore {
+            value: Some(Bytes::from_static(value)),
+            seq: Some(seq),
+            signed: Some(Box::new((signed.key, signed.signature))),
+            ..KrpcMore::default()
+        }
+    }
+
+    fn best(quest: &Quest) -> Option<&[u8]> {
+        match quest {
+            Quest::Get(_, best) => best.as_ref().map(|best| &best.value[..]),
+            Quest::Put(..) => None,
+        }
+    }
+
+    #[test]
+    fn the_newest_that_its_owner_has_signed_is_believed() {
+        let owner = Signed::new(&[3; 32], Bytes::new(), 0, b"").key;
+        let mut quest = Quest::Get(ItemName::Owner(owner, Bytes::new()), None);
+        quest.hear(&KrpcMore { signed: None, ..said(9, b"i9e") });
+        quest.hear(&KrpcMore { seq: Some(8), ..said(7, b"i9e") });
+        quest.hear(&KrpcMore { value: Some(Bytes::from_static(b"i8e")), ..said(7, b"i9e") });
+        let stranger = Signed::new(&[4; 32], Bytes::new(), 7, b"i9e");
+        quest.hear(&KrpcMore { signed: Some(Box::new((stranger.key, stranger.signature))), ..said(7, b"i9e") });
+        assert_eq!((best(&quest), quest.seq()), (None, None));
+        for (seq, value, newest) in [(2, &b"i2e"[..], &b"i2e"[..]), (5, b"i5e", b"i5e"), (4, b"i4e", b"i5e")] {
+            quest.hear(&said(seq, value));
+            assert_eq!(best(&quest), Some(newest));
+        }
+        assert_eq!(quest.seq(), Some(5));
+    }
+
+    #[test]
+    fn a_value_without_an_owner_is_what_its_hash_says() {
+        let mut quest = Quest::Get(ItemName::Hash(immutable_target(b"i1e")), None);
+        quest.hear(&said(1, b"i2e"));
+        assert_eq!(best(&quest), None);
+        quest.hear(&said(1, b"i1e"));
+        assert_eq!(best(&quest), Some(&b"i1e"[..]));
+    }
+}

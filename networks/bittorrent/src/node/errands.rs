@@ -1,0 +1,114 @@
+//! What the DHT has been asked for on behalf of operations: stored values, and the torrents that mutable links lead to. BEP 44, 46.
+
+use hexad_content::{Digest, Magnet, Sha1Digest};
+use hexad_core::{Endpoint, Failure, LeaseId, OpId, Progress, ShareId, Source, What};
+
+use super::affairs::Affairs;
+use super::dht::{ItemName, StoredItem};
+use super::home::Turn;
+use super::request::Reply;
+use crate::wire::stored::torrent_of;
+
+/// Errands at a time.
+const ERRANDS_MAX: usize = 1000;
+
+/// What is done when the DHT has answered.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// The value is told.
+    Get,
+    /// How many store it is told.
+    Put,
+    /// The torrent that the value names is fetched.
+    Follow(Box<Following>),
+}
+
+/// A fetch that does not know yet of what.
+#[derive(Debug)]
+pub(super) struct Following {
+    magnet: Magnet,
+    peers: Vec<Endpoint>,
+    lease: LeaseId,
+    share: ShareId,
+}
+
+impl Affairs {
+    /// Looks a stored value up.
+    pub(super) fn start_get(&mut self, op: OpId, name: ItemName, t: &mut Turn<'_, '_>) -> Result<(), Failure> {
+        self.run_errand(op, Errand::Get, |dht, t| dht.get(op.0, name, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// Has a value stored.
+    pub(super) fn start_put(&mut self, op: OpId, item: StoredItem, cas: Option<i64>, t: &mut Turn<'_, '_>) -> Result<(), Failure> {
+        self.run_errand(op, Errand::Put, |dht, t| dht.put(op.0, item, cas, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// Looks up which torrent a mutable link leads to, and fetches that.
+    pub(super) fn start_following(
+        &mut self,
+        op: OpId,
+        mut magnet: Magnet,
+        peers: Vec<Endpoint>,
+        lease: LeaseId,
+        share: ShareId,
+        t: &mut Turn<'_, '_>,
+    ) -> Result<(), Failure> {
+        let Some(link) = magnet.mutable.take() else { return Err(Failure::Unusable("expected a link with an owner".into())) };
+        let name = ItemName::Owner(link.key, link.salt.into());
+        let errand = Errand::Follow(Box::new(Following { magnet, peers, lease, share }));
+        self.run_errand(op, errand, |dht, t| dht.get(op.0, name, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    fn run_errand(
+        &mut self,
+        op: OpId,
+        errand: Errand,
+        ask: impl FnOnce(&mut super::dht::Dht, &mut Turn<'_, '_>) -> Vec<super::dht::DhtNews>,
+        t: &mut Turn<'_, '_>,
+    ) -> Result<(), Failure> {
+        if self.errands.len() >= ERRANDS_MAX {
+            return Err(Failure::Full("questions to the DHT"));
+        }
+        let Some(dht) = &mut self.dht else {
+            return Err(Failure::NotReady("this is stored in the DHT, which is off".into()));
+        };
+        self.errands.insert(op, errand);
+        let news = ask(dht, t);
+        self.on_dht_news(news, t);
+        Ok(())
+    }
+
+    /// A value was looked up.
+    pub(super) fn on_item(&mut self, op: OpId, found: Option<StoredItem>, t: &mut Turn<'_, '_>) {
+        match self.errands.remove(&op) {
+            Some(Errand::Follow(following)) => {
+                let outcome = self.follow(op, *following, found.as_ref(), t);
+                if let Err(failure) = outcome {
+                    t.out.report(op, Progress::Failed(failure));
+                }
+            }
+            Some(Errand::Get | Errand::Put) => {
+                t.out.report(op, Progress::Own(Reply::Item(found)));
+                t.out.report(op, Progress::Done);
+            }
+            None => {}
+        }
+    }
+
+    /// A value was stored, or nobody was there to do it.
+    pub(super) fn on_stored(&mut self, op: OpId, nodes: usize, t: &mut Turn<'_, '_>) {
+        if self.errands.remove(&op).is_some() {
+            t.out.report(op, Progress::Own(Reply::Stored(nodes)));
+            t.out.report(op, Progress::Done);
+        }
+    }
+
+    fn follow(&mut self, op: OpId, following: Following, found: Option<&StoredItem>, t: &mut Turn<'_, '_>) -> Result<(), Failure> {
+        let Following { mut magnet, peers, lease, share } = following;
+        let nobody = || Failure::NotFound("the DHT knows of no torrent of the owner that the link names".into());
+        let item = found.ok_or_else(nobody)?;
+        let info_hash = torrent_of(&item.value).ok_or_else(|| Failure::Unusable("what the owner has stored names no torrent".into()))?;
+        magnet.digests = [Digest::TorrentV1(Sha1Digest(info_hash))].into_iter().collect();
+        self.start_fetch(op, Source { what: What::Magnet(Box::new(magnet)), peers }, lease, share, t)
+    }
+}
