@@ -147,7 +147,7 @@ pub struct NetworkArgs {
     /// Speak to nobody whose address this list names: PeerGuardian text, ipfilter.dat, or prefixes like 192.0.2.0/24; may be repeated
     #[arg(long = "block-list", value_name = "FILE")]
     pub block_lists: Vec<PathBuf>,
-    /// Go out over this network interface only, such as that of a VPN: when it is down, nothing goes another way
+    /// Go out over this network interface only, such as that of a VPN: when it is down, nothing goes another way but lookups of names, which the system does
     #[arg(long, value_name = "NAME")]
     pub interface: Option<String>,
     /// Go through this proxy only, names included: socks5://[USER:PASSWORD@]IP:PORT, or http:// and the same. Nobody can connect to this peer then,
