@@ -11,7 +11,7 @@ use hexad_api::node::{
     Change, Daemon, DownloadQuery, DownloadState, LibraryQuery, Neighbour, NetworkState, NewDownload, NewSearch, OverlayKind, SearchState,
     ShareState,
 };
-use hexad_api::{BittorrentSettings, NetworkSettings, ProblemKind, TorrentVersion};
+use hexad_api::{BittorrentSettings, CreateRequest, NetworkSettings, ProblemKind, TorrentVersion, Torrents as _};
 use hexad_daemon::open_node;
 
 /// The states of all shares by their names.
@@ -119,6 +119,39 @@ fn what_is_shared_is_a_torrent_of_the_version_that_was_asked_for() {
     });
     await_that("all to be offered", || node.library(&LibraryQuery::default()).items.iter().all(|share| share.state == ShareState::Offered));
     assert_eq!(ids.map(|id| names(&*node, id)), expected);
+}
+
+#[test]
+fn what_is_put_into_the_watched_inbox_is_taken_up_once() {
+    let home = Home::new();
+    let (data, inbox) = (home.folder("data"), home.folder("inbox"));
+    fs::write(data.join("it.bin"), vec![5; 100_000]).expect("written");
+    let create = CreateRequest { path: data.join("it.bin"), out: data.join("it.torrent"), ..CreateRequest::default() };
+    let link = hexad_daemon::torrents().create_torrent(create, &|_, _| {}).expect("a .torrent").magnet;
+    let settings =
+        || hexad_daemon::NodeSettings { watch_dir: Some(inbox.clone()), ..home.settings(vec![quiet_bittorrent()], &["bittorrent"]) };
+    let node = open_node(settings()).expect("a node");
+    fs::copy(data.join("it.torrent"), inbox.join("it.torrent")).expect("copied");
+    fs::write(inbox.join("other.magnet"), format!("\n{}\n", link.replace("it.bin", "other"))).expect("written");
+    fs::write(inbox.join("nothing.magnet"), "").expect("written");
+    fs::write(inbox.join("notes.txt"), "no").expect("written");
+    let names = || {
+        let mut names: Vec<String> =
+            fs::read_dir(&inbox).expect("the inbox").flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    let expected = ["it.torrent.added", "notes.txt", "nothing.magnet.refused", "other.magnet.added"];
+    await_that("all to be taken up", || names() == expected);
+    let count = |node: &dyn Daemon| node.downloads(&DownloadQuery::default()).total;
+    assert_eq!(count(&*node), 2);
+    node.close();
+
+    // As if it had been killed before the file had its other name.
+    fs::rename(inbox.join("it.torrent.added"), inbox.join("it.torrent")).expect("renamed");
+    let node = open_node(settings()).expect("a node");
+    await_that("it to be recognised", || names() == expected);
+    assert_eq!(count(&*node), 2);
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub struct Config {
     pub download_dir: Option<PathBuf>,
     /// Folders whose files are offered.
     pub shared_dirs: Vec<PathBuf>,
+    /// The folder whose .torrent and .magnet files are fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch_dir: Option<PathBuf>,
     /// Whether downloads that say nothing else go on seeding when complete.
     pub seed: bool,
     /// Where the node keeps what it knows.
@@ -60,6 +63,7 @@ impl Default for Config {
         Self {
             download_dir: None,
             shared_dirs: Vec::new(),
+            watch_dir: None,
             seed: true,
             state_dir: None,
             interface: None,
@@ -173,6 +177,7 @@ impl Config {
         };
         self.state_dir = self.state_dir.map(expand);
         self.download_dir = self.download_dir.map(expand);
+        self.watch_dir = self.watch_dir.map(expand);
         self.shared_dirs = self.shared_dirs.into_iter().map(expand).collect();
         self
     }
@@ -225,8 +230,8 @@ impl Config {
             Problem::new("there is no folder for downloads: HOME is not set").hint("set download_dir, or give --downloads DIR")
         })?;
         let join = NETWORKS.into_iter().filter(|name| self.joins(name)).map(String::from).collect();
-        let (shared_dirs, seed) = (self.shared_dirs.clone(), self.seed);
-        Ok(NodeSettings { session: self.session(), join, download_dir, shared_dirs, seed, ..NodeSettings::default() })
+        let (shared_dirs, watch_dir, seed) = (self.shared_dirs.clone(), self.watch_dir.clone(), self.seed);
+        Ok(NodeSettings { session: self.session(), join, download_dir, shared_dirs, watch_dir, seed, ..NodeSettings::default() })
     }
 
     /// How the node is reached over HTTP. Beyond loopback there is a token, which is kept beside the state where none is set.

@@ -9,6 +9,7 @@ use super::Config;
 pub const KEYS: &[&str] = &[
     "download_dir",
     "shared_dirs",
+    "watch_dir",
     "seed",
     "state_dir",
     "interface",

@@ -200,34 +200,14 @@ impl Daemon for Node {
         Ok(())
     }
 
-    fn begin_download(&self, mut download: NewDownload) -> Result<Download, Problem> {
+    fn begin_download(&self, download: NewDownload) -> Result<Download, Problem> {
         let house = &self.house;
         house.check_names(&download.on)?;
-        if download.source.trim().is_empty() {
-            return Err(
-                Problem::new("expected a source, came none").hint("a magnet link, a .torrent, its address, or a network's own link")
-            );
-        }
         check_named(&download)?;
         if download.source.len() > 1 << 20 {
             return Err(Problem::new("expected a source of at most a mebibyte, came more").hint("a path of the node's machine will do"));
         }
-        let mut state = house.state();
-        let base = PathBuf::from(&state.settings.download_dir);
-        let into = download.into.as_ref().map_or(base.clone(), |into| base.join(into));
-        download.into = Some(into.display().to_string());
-        // A goal of giving is for whoever gives.
-        download.seed = Some(download.how.has_goal() || download.seed.unwrap_or(state.settings.seed));
-        let id = state.downloads.add(download)?;
-        if let Err(problem) = house.begin_download(&mut state, id) {
-            drop(state.downloads.remove(id));
-            return Err(problem);
-        }
-        let view = state.downloads.view(id);
-        drop(state);
-        // Whoever is told that it has begun finds it after a power cut.
-        house.flush();
-        view
+        house.enter(download)
     }
 
     fn downloads(&self, query: &DownloadQuery) -> Page<Download> {

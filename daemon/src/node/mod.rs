@@ -7,6 +7,7 @@ mod downloads;
 mod face;
 mod files;
 mod hashing;
+mod inbox;
 mod library;
 mod ranking;
 mod scan;
@@ -55,6 +56,8 @@ pub struct NodeSettings {
     pub download_dir: PathBuf,
     /// Folders whose files are offered.
     pub shared_dirs: Vec<PathBuf>,
+    /// The folder whose .torrent and .magnet files are fetched.
+    pub watch_dir: Option<PathBuf>,
     /// Whether downloads that say nothing else go on seeding when complete.
     pub seed: bool,
     /// How often watched folders are looked at.
@@ -70,6 +73,7 @@ impl Default for NodeSettings {
             join: Vec::new(),
             download_dir: PathBuf::from("."),
             shared_dirs: Vec::new(),
+            watch_dir: None,
             seed: true,
             rescan: Duration::from_secs(15),
             quiet: Duration::from_secs(2),

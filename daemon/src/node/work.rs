@@ -385,6 +385,9 @@ impl Worker {
         self.ticks += 1;
         let now = Instant::now();
         if now >= self.next_scan {
+            if let Some(folder) = self.house.given.watch_dir.clone() {
+                self.house.take_up(&folder, self.house.given.quiet);
+            }
             self.look();
         }
         let house = self.house.clone();

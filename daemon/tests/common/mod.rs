@@ -36,6 +36,7 @@ impl Home {
             join: join.iter().map(|name| (*name).to_owned()).collect(),
             download_dir: self.folder("downloads"),
             shared_dirs: vec![self.folder("shared")],
+            watch_dir: None,
             seed: false,
             rescan: Duration::from_millis(300),
             quiet: Duration::ZERO,
