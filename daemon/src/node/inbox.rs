@@ -59,7 +59,7 @@ fn source_of(path: &Path) -> io::Result<String> {
 
 impl House {
     /// Takes up what somebody has put there.
-    pub(super) fn take_up(&self, folder: &Path, quiet: Duration) {
+    pub(super) fn empty_inbox(&self, folder: &Path, quiet: Duration) {
         let found = letters(folder, quiet);
         let trouble = |path: &Path, wrong: &io::Error| Problem::new(format!("{} cannot be taken up: {}", path.display(), plain(wrong)));
         let paths = found.unwrap_or_else(|wrong| {

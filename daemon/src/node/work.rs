@@ -386,7 +386,7 @@ impl Worker {
         let now = Instant::now();
         if now >= self.next_scan {
             if let Some(folder) = self.house.given.watch_dir.clone() {
-                self.house.take_up(&folder, self.house.given.quiet);
+                self.house.empty_inbox(&folder, self.house.given.quiet);
             }
             self.look();
         }
