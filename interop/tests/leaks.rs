@@ -95,7 +95,9 @@ fn over_one_interface_not_a_packet_goes_by_another() {
         bound.hear(PATIENCE, "complete", complete)?;
         // The wire that is meant leads to none of the addresses of the other one.
         trackers_fail(&mut bound, 2)?;
-        ensure!(world.us.sent_packets("meant") > 100 && world.beside() == 0, "{} packets have gone beside", world.beside());
+        // Segments that the system joins count as one packet: how many there are is its affair.
+        ensure!(world.us.sent_packets("meant") > 10, "nothing has gone by the wire that is meant");
+        ensure!(world.beside() == 0, "{} packets have gone beside", world.beside());
 
         world.us.run("ip", &["link", "set", "meant", "down"])?;
         let mut down = world.fetch("down", &[&EVERYTHING[..], &["--interface", "meant"]].concat())?;
