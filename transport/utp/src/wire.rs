@@ -47,7 +47,7 @@ pub struct Header {
     pub seq: Seq,
     /// All packets up to this one have come.
     pub ack: Seq,
-    /// Bit `i`, lowest first, says that packet `ack + 2 + i` has come. Empty when nothing is missing; else a multiple of four bytes.
+    /// Bit `i`, lowest first, says that packet `ack + 2 + i` has come. Empty when nothing is missing; we send a multiple of four bytes.
     pub sack: Vec<u8>,
 }
 
@@ -103,9 +103,7 @@ impl Header {
                 return Err(Malformed::at(at, format!("expected an extension of {length} bytes, came {}", behind.len())));
             };
             if extension == SELECTIVE_ACK {
-                if body.is_empty() || body.len() % 4 != 0 {
-                    return Err(Malformed::at(at, format!("expected a selective acknowledgement of 4, 8, … bytes, came {length}")));
-                }
+                // BEP 29 has multiples of four; libtorrent cuts it to what fits beside the payload, such as 13 bytes.
                 sack = body.to_vec();
             }
             (extension, rest) = (*next, behind);

@@ -170,3 +170,17 @@ fn packets_are_as_the_specification_draws_them() {
         assert!(Header::parse(bad).is_err());
     }
 }
+
+/// What libtorrent 2.0 sends when more than a hundred packets have come behind those that are missing, as it was seen on the wire. Whoever does not
+/// read it hears nothing from libtorrent any more, and the connection stalls for good.
+#[test]
+fn a_selective_acknowledgement_that_libtorrent_has_cut_is_read() {
+    let mut seen =
+        vec![0x01, 0x01, 0x6a, 0x9b, 0xeb, 0x20, 0x10, 0xb2, 0xe6, 0xea, 0xfe, 0x63, 0x00, 0x0d, 0xf4, 0xd0, 0x0b, 0x71, 0xd6, 0x7f];
+    seen.extend([0, 13, 0, 0, 0, 0xfe]);
+    seen.extend([0xff; 9]);
+    seen.extend([0; 4]);
+    let (read, payload) = Header::parse(&seen).unwrap();
+    assert_eq!((read.kind, read.seq, read.ack), (Kind::Data, Seq(0x0b71), Seq(0xd67f)));
+    assert_eq!((read.sack.len(), &read.sack[..4], payload), (13, &[0, 0, 0, 0xfe][..], &[0; 4][..]));
+}
