@@ -379,10 +379,10 @@ impl Node {
             Operation::Publish { share } => self.start_publish(op, share, cx, out),
             Operation::Search { query } => {
                 let (strategy, ttl) = (self.config.strategy, if self.kind == Kind::Flat { self.config.flat_ttl } else { self.config.ttl });
-                self.start_search(op, query, strategy, ttl, cx, out);
+                self.start_search(op, query, None, strategy, ttl, cx, out);
             }
             Operation::Fetch { source, lease, share } => self.start_fetch(op, source, lease, share, cx, out),
-            Operation::Own(Request::Search { query, strategy, ttl }) => self.start_search(op, query, strategy, ttl, cx, out),
+            Operation::Own(Request::Search { query, strategy, ttl }) => self.start_search(op, query, None, strategy, ttl, cx, out),
             Operation::Own(Request::Browse(at)) => self.start_browse(op, at, cx, out),
             Operation::Own(Request::Connect(at)) => {
                 if self.member.is_none() {

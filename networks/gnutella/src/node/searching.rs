@@ -105,15 +105,11 @@ impl Node {
         out: &mut Out,
     ) {
         let ttl = if self.kind == Kind::Flat { self.config.flat_ttl } else { self.config.ttl };
-        self.start_search_for(op, Wanted::Words { words, wanted }, Some(&fields), self.config.strategy, ttl, cx, out);
-    }
-
-    pub(crate) fn start_search(&mut self, op: OpId, query: Wanted, strategy: Strategy, ttl: u8, cx: &mut Context<'_>, out: &mut Out) {
-        self.start_search_for(op, query, None, strategy, ttl, cx, out);
+        self.start_search(op, Wanted::Words { words, wanted }, Some(&fields), self.config.strategy, ttl, cx, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a search is, and the two that every step has")]
-    fn start_search_for(
+    pub(crate) fn start_search(
         &mut self,
         op: OpId,
         query: Wanted,

@@ -79,13 +79,28 @@ fn too_many_wait_in_line_and_come_next() {
     assert_eq!(response(&stage.hears(second, get())).code, 206);
 }
 
+/// A file of another program at one source, known by its SHA-1 alone.
+fn blue(size_bytes: u64) -> Source {
+    let digest = Digest::Sha1(Sha1Digest([7; 20]));
+    let locator =
+        Locator { digests: [digest].into_iter().collect(), size_bytes: Some(size_bytes), name: "blue.ogg".into(), ..Locator::default() };
+    Source { what: What::Locator(locator.write()), peers: vec![Endpoint::Ip("198.51.100.50:6346".parse().unwrap())] }
+}
+
+/// Somebody who has asked a source for all thousand bytes of a file, and the connection to it.
+fn asks_a_source() -> (Stage, ConnId) {
+    let mut stage = Stage::new(settings(Mode::Flat));
+    let (_, said) = stage.starts(Operation::Fetch { source: blue(1000), lease: LeaseId(1), share: ShareId(900) });
+    let (conn, peer) = dials(&said)[0].clone();
+    stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
+    stage.table.hears(Input::Leased(LeaseId(1), Ranges::of(0..1000)));
+    (stage, conn)
+}
+
 #[test]
 fn a_file_of_another_program_is_fetched_in_pieces_that_the_server_chooses() {
     let mut stage = Stage::new(settings(Mode::Flat));
-    let digest = Digest::Sha1(Sha1Digest([7; 20]));
-    let locator =
-        Locator { digests: [digest].into_iter().collect(), size_bytes: Some(900_000), name: "blue.ogg".into(), ..Locator::default() };
-    let source = Source { what: What::Locator(locator.write()), peers: vec![Endpoint::Ip("198.51.100.50:6346".parse().unwrap())] };
+    let source = blue(900_000);
     let (op, said) = stage.starts(Operation::Fetch { source, lease: LeaseId(1), share: ShareId(900) });
     let (conn, peer) = dials(&said)[0].clone();
     let said = stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
@@ -114,15 +129,7 @@ fn a_file_of_another_program_is_fetched_in_pieces_that_the_server_chooses() {
 
 #[test]
 fn a_source_that_sends_what_nobody_asked_for_is_left() {
-    let mut stage = Stage::new(settings(Mode::Flat));
-    let digest = Digest::Sha1(Sha1Digest([7; 20]));
-    let locator =
-        Locator { digests: [digest].into_iter().collect(), size_bytes: Some(1000), name: "blue.ogg".into(), ..Locator::default() };
-    let source = Source { what: What::Locator(locator.write()), peers: vec![Endpoint::Ip("198.51.100.50:6346".parse().unwrap())] };
-    let (_, said) = stage.starts(Operation::Fetch { source, lease: LeaseId(1), share: ShareId(900) });
-    let (conn, peer) = dials(&said)[0].clone();
-    stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
-    stage.table.hears(Input::Leased(LeaseId(1), Ranges::of(0..1000)));
+    let (mut stage, conn) = asks_a_source();
     let headers = Headers::new().with("Content-Range", "bytes 500-999/1000");
     let said = stage.hears(conn, Response::new(206, "Partial Content", headers, 500).into());
     assert!(drops(&said).contains(&"another_range"));
@@ -131,15 +138,7 @@ fn a_source_that_sends_what_nobody_asked_for_is_left() {
 
 #[test]
 fn a_busy_source_is_asked_again_later_on_the_same_connection() {
-    let mut stage = Stage::new(settings(Mode::Flat));
-    let digest = Digest::Sha1(Sha1Digest([7; 20]));
-    let locator =
-        Locator { digests: [digest].into_iter().collect(), size_bytes: Some(1000), name: "blue.ogg".into(), ..Locator::default() };
-    let source = Source { what: What::Locator(locator.write()), peers: vec![Endpoint::Ip("198.51.100.50:6346".parse().unwrap())] };
-    let (_, said) = stage.starts(Operation::Fetch { source, lease: LeaseId(1), share: ShareId(900) });
-    let (conn, peer) = dials(&said)[0].clone();
-    stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
-    stage.table.hears(Input::Leased(LeaseId(1), Ranges::of(0..1000)));
+    let (mut stage, conn) = asks_a_source();
     let headers = Headers::new().with("Retry-After", "45").with("X-Queue", "position=2,length=5,limit=4,pollMin=45,pollMax=120");
     let said = stage.hears(conn, Response::new(503, "Busy", headers, 0).into());
     assert_eq!(requests(&said), []);
@@ -150,15 +149,7 @@ fn a_busy_source_is_asked_again_later_on_the_same_connection() {
 
 #[test]
 fn whoever_waits_in_line_asks_no_sooner_than_the_line_allows() {
-    let mut stage = Stage::new(settings(Mode::Flat));
-    let digest = Digest::Sha1(Sha1Digest([7; 20]));
-    let locator =
-        Locator { digests: [digest].into_iter().collect(), size_bytes: Some(1000), name: "blue.ogg".into(), ..Locator::default() };
-    let source = Source { what: What::Locator(locator.write()), peers: vec![Endpoint::Ip("198.51.100.50:6346".parse().unwrap())] };
-    let (_, said) = stage.starts(Operation::Fetch { source, lease: LeaseId(1), share: ShareId(900) });
-    let (conn, peer) = dials(&said)[0].clone();
-    stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
-    stage.table.hears(Input::Leased(LeaseId(1), Ranges::of(0..1000)));
+    let (mut stage, conn) = asks_a_source();
     let headers = Headers::new().with("X-Queue", "position=2,length=5,limit=4,pollMin=45,pollMax=120");
     stage.hears(conn, Response::new(503, "Busy", headers, 0).into());
     assert_eq!(requests(&stage.passes(44)), []);
