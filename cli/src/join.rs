@@ -91,7 +91,7 @@ pub struct ChordArgs {
 /// How much of Freenet's blocks to keep.
 #[derive(Clone, Debug, Args)]
 pub struct StoreArgs {
-    /// Keep so many bytes of everybody's blocks (512MiB, 10GiB); the index takes about 110 bytes of memory for each 32 KiB [default: 1GiB]
+    /// Keep so many bytes of everybody's blocks (512MiB, 10GiB); the index takes about 160 bytes of memory for each 32 KiB [default: 1GiB]
     #[arg(long = "store-size", value_name = "BYTES", value_parser = parse_bytes)]
     pub size: Option<u64>,
 }

@@ -117,8 +117,8 @@ pub fn run(command: ServeCommand, logs: bool) -> Result<(), Problem> {
                 listen: given.listen,
                 bootstrap: given.bootstrap,
                 found: true,
-                friends: Vec::new(),
                 store_bytes: given.store.bytes(),
+                ..FreenetSettings::default()
             };
             let request = FcpRequest { fcp: given.fcp, gateway: given.gateway, freenet, state_dir: given.state.folder() };
             follow(hexad_daemon::roles().serve_fcp(request), Screen::new(given.json, logs).announcing(), Until::Serving)

@@ -7,7 +7,7 @@ use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{Event, FreenetSettings, Problem};
 use hexad_core::{Door, Endpoint, Failure, Set, What};
 use hexad_driver::host::HostConfig;
-use hexad_freenet::keys::{KeyPair, Uri};
+use hexad_freenet::keys::{CHK_DATA_BYTES, KeyPair, Uri};
 use hexad_freenet::{Freenet, Mode, Reply, Request, Settings, Status, doors};
 
 use super::keyed::{Wanted, fresh_key, shown};
@@ -35,14 +35,13 @@ pub(crate) fn plan(settings: &FreenetSettings, state_dir: Option<&Path>) -> Resu
 
 /// Blocks of the store and of the cache.
 fn shelves(bytes: u64) -> Result<[usize; 2], Problem> {
-    const BLOCK_BYTES: u64 = 32 << 10;
     if bytes < FreenetSettings::STORE_BYTES_MIN {
         return Err(
             Problem::new(format!("expected a store of 1 MiB or more, came {bytes} bytes")).hint("1 GiB is kept when nothing is said")
         );
     }
-    let each = bytes / BLOCK_BYTES / 2;
-    let each = usize::try_from(each).ok().filter(|_| u32::try_from(each).is_ok());
+    // Places on a shelf are numbered with 32 bits.
+    let each = u32::try_from(bytes / CHK_DATA_BYTES as u64 / 2).ok().and_then(|each| usize::try_from(each).ok());
     let each = each.ok_or_else(|| Problem::new(format!("expected a store of less than 256 TiB, came {bytes} bytes")))?;
     Ok([each, each])
 }
