@@ -10,7 +10,7 @@ use indicatif::{HumanBytes, HumanDuration};
 
 use crate::how::{GoalArgs, OrderArgs, parse_rate};
 use crate::lab::lines;
-use crate::node::NodeArgs;
+use crate::node::{NodeArgs, all};
 use crate::out::{self, tame};
 
 /// Examples for its help.
@@ -197,10 +197,10 @@ pub fn run(given: &DownloadsArgs) -> Result<(), Problem> {
     let node = given.node.open()?;
     let json = given.node.json;
     let one = match &given.command {
-        None => return list(&node, DownloadQuery::default(), json),
+        None => return list(&node, &DownloadQuery::default(), json),
         Some(DownloadsCommand::List { state, matching, sort }) => {
             let query = DownloadQuery { state: state.map(State::word), q: matching.clone(), sort: sort.word(), ..DownloadQuery::default() };
-            return list(&node, query, json);
+            return list(&node, &query, json);
         }
         Some(DownloadsCommand::Show { id }) => return show(&node, *id, json),
         Some(DownloadsCommand::Files { id, matching }) => return files(&node, *id, matching.clone(), json),
@@ -243,24 +243,9 @@ fn change(set: &SetArgs, before: &DownloadDetail) -> DownloadChange {
 }
 
 fn files(node: &Remote, id: u64, q: Option<String>, json: bool) -> Result<(), Problem> {
-    let mut query = FileQuery { offset: 0, limit: Some(PAGE_MAX), q };
-    let mut rows = Vec::new();
-    loop {
-        let page = node.download_files(id, &query)?;
-        query.offset += page.items.len();
-        let is_last = page.items.is_empty() || query.offset >= page.total;
-        if json {
-            page.items.iter().try_for_each(|file| out::line(&json_line(file)?))?;
-        } else {
-            rows.extend(page.items.iter().map(file_row));
-        }
-        if is_last && json {
-            return Ok(());
-        }
-        if is_last {
-            return lines(&["index", "wanted", "comes", "done", "size", "path"], &rows);
-        }
-    }
+    let files = all(json, json_line, |offset| node.download_files(id, &FileQuery { offset, limit: Some(PAGE_MAX), q: q.clone() }))?;
+    let rows: Vec<_> = files.iter().map(file_row).collect();
+    if json { Ok(()) } else { lines(&["index", "wanted", "comes", "done", "size", "path"], &rows) }
 }
 
 fn file_row(file: &DownloadFile) -> Vec<String> {
@@ -279,22 +264,9 @@ fn file_row(file: &DownloadFile) -> Vec<String> {
     ]
 }
 
-fn list(node: &Remote, mut query: DownloadQuery, json: bool) -> Result<(), Problem> {
-    query.limit = Some(PAGE_MAX);
-    let mut all = Vec::new();
-    loop {
-        let page = node.downloads(&query)?;
-        query.offset += page.items.len();
-        let is_last = page.items.is_empty() || query.offset >= page.total;
-        if json {
-            page.items.iter().try_for_each(|download| out::line(&json_line(download)?))?;
-        } else {
-            all.extend(page.items);
-        }
-        if is_last {
-            return if json { Ok(()) } else { table(&all) };
-        }
-    }
+fn list(node: &Remote, query: &DownloadQuery, json: bool) -> Result<(), Problem> {
+    let downloads = all(json, json_line, |offset| node.downloads(&DownloadQuery { offset, limit: Some(PAGE_MAX), ..query.clone() }))?;
+    if json { Ok(()) } else { table(&downloads) }
 }
 
 fn show(node: &Remote, id: u64, json: bool) -> Result<(), Problem> {

@@ -9,7 +9,7 @@ use hexad_daemon::remote::Remote;
 use indicatif::HumanBytes;
 
 use crate::lab::lines;
-use crate::node::{NodeArgs, absolute};
+use crate::node::{NodeArgs, absolute, all};
 use crate::out::{self, tame};
 
 /// Examples for its help.
@@ -75,7 +75,7 @@ pub fn run(given: &LibraryArgs) -> Result<(), Problem> {
     let json = given.node.json;
     match &given.command {
         None => list(&node, None, json),
-        Some(LibraryCommand::List { matching }) => list(&node, matching.clone(), json),
+        Some(LibraryCommand::List { matching }) => list(&node, matching.as_deref(), json),
         Some(LibraryCommand::Add { paths }) => paths.iter().try_for_each(|path| {
             let share = node.share(&absolute(path)?, None)?;
             if json { out::line(&json_line(&share)?) } else { table(&[share]) }
@@ -100,22 +100,10 @@ pub fn run(given: &LibraryArgs) -> Result<(), Problem> {
     }
 }
 
-fn list(node: &Remote, matching: Option<String>, json: bool) -> Result<(), Problem> {
-    let mut query = LibraryQuery { offset: 0, limit: Some(PAGE_MAX), q: matching };
-    let mut all = Vec::new();
-    loop {
-        let page = node.library(&query)?;
-        query.offset += page.items.len();
-        let is_last = page.items.is_empty() || query.offset >= page.total;
-        if json {
-            page.items.iter().try_for_each(|share| out::line(&json_line(share)?))?;
-        } else {
-            all.extend(page.items);
-        }
-        if is_last {
-            return if json { Ok(()) } else { table(&all) };
-        }
-    }
+fn list(node: &Remote, matching: Option<&str>, json: bool) -> Result<(), Problem> {
+    let page = |offset| node.library(&LibraryQuery { offset, limit: Some(PAGE_MAX), q: matching.map(str::to_owned) });
+    let shares = all(json, json_line, page)?;
+    if json { Ok(()) } else { table(&shares) }
 }
 
 fn table(shares: &[Share]) -> Result<(), Problem> {

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hexad_api::Problem;
+use hexad_api::node::Page;
 use hexad_daemon::remote::Remote;
+
+use crate::out;
 
 /// Where a node is when nobody says otherwise.
 pub const USUAL: &str = "http://127.0.0.1:4080/";
@@ -68,4 +71,29 @@ impl ByNodeArgs {
 pub fn absolute(path: &Path) -> Result<PathBuf, Problem> {
     std::path::absolute(path)
         .map_err(|wrong| Problem::new(format!("{} cannot be made absolute: {}", path.display(), wrong.kind())).hint("give a whole path"))
+}
+
+/// All items of a list that a node gives in pages, `page` being the one from that item on; with `json` each is a `line` as it comes, and none is kept.
+///
+/// # Errors
+/// When the node does not answer, or nobody reads on.
+pub fn all<T>(
+    json: bool,
+    line: impl Fn(&T) -> Result<String, Problem>,
+    mut page: impl FnMut(usize) -> Result<Page<T>, Problem>,
+) -> Result<Vec<T>, Problem> {
+    let (mut all, mut offset) = (Vec::new(), 0);
+    loop {
+        let Page { total, items, .. } = page(offset)?;
+        offset += items.len();
+        let is_last = items.is_empty() || offset >= total;
+        if json {
+            items.iter().try_for_each(|item| out::line(&line(item)?))?;
+        } else {
+            all.extend(items);
+        }
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
