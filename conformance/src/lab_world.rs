@@ -213,6 +213,12 @@ impl<N: Adapter> Peer for LabPeer<N> {
         self.inner.borrow().lab.fired().lied
     }
 
+    fn bans(&self) {
+        let inner = &mut *self.inner.borrow_mut();
+        let bans = Rc::clone(&inner.bans);
+        inner.wait("somebody to be banned", |_| bans.borrow().get(&self.node.0).is_some_and(|&banned| banned > 0));
+    }
+
     fn banned(&self) -> u64 {
         let inner = self.inner.borrow();
         let bans = inner.bans.borrow();

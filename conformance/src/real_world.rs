@@ -249,6 +249,10 @@ impl<N: Adapter> Peer for RealPeer<N> {
         self.inner.borrow().machine().giver.lies_told()
     }
 
+    fn bans(&self) {
+        self.inner.borrow().machine().log.wait("somebody to be banned", |seen| (seen.bans > 0).then_some(()));
+    }
+
     fn banned(&self) -> u64 {
         self.inner.borrow().machine().log.look(|seen| seen.bans)
     }

@@ -108,8 +108,12 @@ pub fn a_source_that_lies_is_found_out(world: &mut impl World) {
     let folder = Folder::file("blue.ogg", 8 * MIB);
     let published = alice.publish(&folder);
     let other = mallory.publish(&folder);
+    // However slow the liar's machine is, it is asked before everything has come from the other.
+    alice.gives_only(0);
     mallory.lies();
     let fetch = bob.fetch(&folder, &other.and(&published));
+    bob.bans();
+    alice.gives_all();
     assert_eq!(fetch.ends(), Outcome::Complete);
     assert!(fetch.is_whole(), "no wrong byte is left");
     assert!(mallory.lies_told() > 0, "the fault has struck");

@@ -51,6 +51,9 @@ pub trait Peer: Clone {
     /// How many blocks were lies.
     fn lies_told(&self) -> u64;
 
+    /// Waits until it has banned somebody.
+    fn bans(&self);
+
     /// How many peers it has banned.
     fn banned(&self) -> u64;
 

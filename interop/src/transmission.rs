@@ -26,14 +26,13 @@ impl Transmission {
     pub fn seed(job: &Job<'_>) -> Result<Self> {
         let transmission = Self::start(job)?;
         add(job, job.torrent.file.as_os_str().to_owned())?;
-        until(Duration::from_secs(60), "Transmission has checked the data", || {
+        // Before it has begun to check, it is idle too.
+        until(Duration::from_secs(60), "Transmission finds the data complete", || {
             let shown = remote(job, ["-t", "1", "-i"])?;
-            Ok(["State: Seeding", "State: Idle"].iter().any(|state| shown.contains(state)).then(|| shown.contains("Percent Done: 100%")))
-        })
-        .and_then(|complete| {
-            ensure!(complete, "Transmission does not find the data complete");
-            Ok(transmission)
-        })
+            let still = ["State: Seeding", "State: Idle"].iter().any(|state| shown.contains(state));
+            Ok((still && shown.contains("Percent Done: 100%")).then_some(()))
+        })?;
+        Ok(transmission)
     }
 
     /// Fetches into the job's folder.
