@@ -174,18 +174,13 @@ impl Node {
 
     pub(crate) fn on_tick(&mut self, cx: &mut Context<'_>, out: &mut Out) {
         self.ticking = false;
-        self.settle_late(cx.now, out);
+        self.tell(cx, out);
         self.look_after_strangers(cx, out);
         self.look_after_peers(cx, out);
         self.look_after_links(cx, out);
         self.look_after_membership(cx, out);
         self.datagrams.retain(|_, (at, _)| cx.now.since(*at) < Span::from_secs(10));
-        if self.member.is_some()
-            || !self.settling.is_empty()
-            || !self.peers.is_empty()
-            || !self.fresh.is_empty()
-            || !self.fetches.is_empty()
-        {
+        if self.member.is_some() || !self.peers.is_empty() || !self.fresh.is_empty() || !self.fetches.is_empty() {
             self.tick_later(cx, out);
         }
     }
@@ -259,7 +254,6 @@ impl Node {
         }
         self.consider_role(cx, out);
         self.seek(cx, out);
-        self.refresh_tables(cx, out);
         if let Some(member) = &mut self.member
             && self.config.discover
             && any_up

@@ -23,6 +23,7 @@ mod roles;
 mod routes;
 mod searching;
 mod settings;
+mod settling;
 mod suppliers;
 mod tables;
 mod uploads;
@@ -59,6 +60,7 @@ use pings::Pongs;
 use proxying::Proxied;
 use routes::Routes;
 use searching::{Asked, Search};
+use settling::Settling;
 use web_cache::WebCache;
 
 /// Where a node puts what it wants.
@@ -69,6 +71,8 @@ pub(crate) type Out = Outbox<Node>;
 pub enum Timer {
     /// Looking after neighbours, and whatever else comes round.
     Tick,
+    /// Ultrapeers are told what has changed in our table, or are waited for no longer.
+    Tell,
     /// A search goes on or ends: its number.
     Search(u32),
     /// A dynamic query takes its next step: its number.
@@ -193,8 +197,7 @@ pub struct Node {
     dynamics: Map<u32, Dynamic>,
     proxied: Map<Guid, Proxied>,
     pending: Map<Guid, Pending>,
-    /// Publishes whose table ultrapeers are still to read: by the ping behind it, how many of them, and since when.
-    settling: Map<Guid, (OpId, usize, Time)>,
+    settling: Settling,
     /// Ultrapeers that tell us whom to connect to.
     proxies: Map<ConnId, SocketAddrV4>,
     peers: Map<ConnId, Peering>,
@@ -253,7 +256,7 @@ impl Node {
             dynamics: Map::new(),
             proxied: Map::new(),
             pending: Map::new(),
-            settling: Map::new(),
+            settling: Settling::default(),
             proxies: Map::new(),
             peers: Map::new(),
             fetches: Map::new(),
@@ -480,7 +483,7 @@ impl Node {
         match packet.body {
             Body::Ping(ref ext) => self.on_ping(conn, &packet, ext, cx, out),
             Body::Pong(ref pong) => {
-                self.on_settled(&packet.muid, out);
+                self.on_settled(&packet.muid, cx, out);
                 self.on_pong(conn, packet.hops, pong, cx, out);
             }
             Body::Bye(ref bye) => {
@@ -549,6 +552,7 @@ impl hexad_core::Node for Node {
             Input::Opened { conn, peer, via } => self.on_opened(conn, peer, via, cx, out),
             Input::Closed(conn, why) => self.on_closed(conn, &why, cx, out),
             Input::Elapsed(Timer::Tick) => self.on_tick(cx, out),
+            Input::Elapsed(Timer::Tell) => self.on_tell(cx, out),
             Input::Elapsed(Timer::Search(number)) => self.on_search_timer(number, cx, out),
             Input::Elapsed(Timer::Dynamic(number)) => self.on_dynamic_timer(number, cx, out),
             Input::Elapsed(Timer::Fetch(op)) => self.on_fetch_timer(op, cx, out),

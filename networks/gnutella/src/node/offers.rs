@@ -8,21 +8,17 @@ use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use hexad_catalogue::{Catalogue, NewFile, OwnerId, words_of};
 use hexad_content::{Digest, Digests, Ranges, Shape, sha1_lanes::sha1_one};
-use hexad_core::{ConnId, Context, Failure, Map, OpId, Progress, Share, ShareId, Span, Time};
+use hexad_core::{Context, Failure, Map, OpId, Progress, Share, ShareId};
 
 use super::known::Known;
-use super::settings::Kind;
 use super::{Node, Out, failed};
 use crate::wire::ggep::{self, Block};
 use crate::wire::qrp::hash;
-use crate::wire::{Body, Extensions, Guid, Packet, Record, digests_of, urn_of};
+use crate::wire::{Extensions, Record, digests_of, urn_of};
 
 /// Names of one file that go into a hit.
 const NAMES_MAX: usize = 3;
 
-/// Publishes that wait until ultrapeers have read our table, and how long.
-const SETTLING_MAX: usize = 1024;
-const SETTLE_WITHIN: Span = Span::from_secs(3);
 /// Others who have a share and are remembered.
 const ALTERNATES_MAX: usize = 20;
 
@@ -323,54 +319,13 @@ impl Node {
             return failed(op, Failure::Unusable("the share is published already".into()), out);
         }
         offers.add(op, id, &share, &self.known);
-        self.tables_changed(cx, out);
         self.settle(op, cx, out);
-    }
-
-    /// Says that a publish is in effect: for a leaf once its ultrapeers have read its table, which the answer to a ping behind it shows; for others
-    /// at once, since queries come to them anyhow.
-    fn settle(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
-        let ultrapeers: Vec<ConnId> = match self.kind {
-            Kind::Leaf => self.links.of(Kind::Ultrapeer).map(|(conn, _)| conn).collect(),
-            Kind::Flat | Kind::Ultrapeer => Vec::new(),
-        };
-        if ultrapeers.is_empty() || self.settling.len() >= SETTLING_MAX {
-            return out.report(op, Progress::Done);
-        }
-        let muid = Guid::fresh(cx.dice);
-        self.settling.insert(muid, (op, ultrapeers.len(), cx.now));
-        for conn in ultrapeers {
-            self.say(conn, Packet::new(muid, 1, Body::Ping(Bytes::new())), cx, out);
-        }
-        self.tick_later(cx, out);
-    }
-
-    /// An ultrapeer has answered a ping.
-    pub(crate) fn on_settled(&mut self, muid: &Guid, out: &mut Out) {
-        let Some((op, left, _)) = self.settling.get_mut(muid) else { return };
-        *left = left.saturating_sub(1);
-        if *left == 0 {
-            let op = *op;
-            self.settling.remove(muid);
-            out.report(op, Progress::Done);
-        }
-    }
-
-    /// Who does not answer is waited for no longer.
-    pub(crate) fn settle_late(&mut self, now: Time, out: &mut Out) {
-        let late: Vec<Guid> =
-            self.settling.iter().filter(|(_, (_, _, at))| now.since(*at) >= SETTLE_WITHIN).map(|(&muid, _)| muid).collect();
-        for muid in late {
-            if let Some((op, ..)) = self.settling.remove(&muid) {
-                out.report(op, Progress::Done);
-            }
-        }
     }
 
     pub(crate) fn cancel_publish(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
         if let Some(id) = self.offers.as_mut().and_then(|offers| offers.remove(op)) {
             self.known.forget(id);
-            self.settling.retain(|_, (settling, ..)| *settling != op);
+            self.settling.forget(op);
             out.report(op, Progress::Ended);
             self.tables_changed(cx, out);
         }

@@ -104,14 +104,6 @@ impl Node {
         }
     }
 
-    /// What we offer has changed: leaves tell at once, ultrapeers at the next [`Self::refresh_tables`].
-    pub(crate) fn tables_changed(&mut self, cx: &mut Context<'_>, out: &mut Out) {
-        self.tables_stale = true;
-        if self.kind == Kind::Leaf {
-            self.refresh_tables(cx, out);
-        }
-    }
-
     /// Sends tables where something has changed.
     pub(crate) fn refresh_tables(&mut self, cx: &mut Context<'_>, out: &mut Out) {
         if !std::mem::take(&mut self.tables_stale) || self.kind == Kind::Flat {

@@ -101,6 +101,11 @@ impl Stage {
 
     /// Offers a file.
     pub fn offers(&mut self, name: &str) -> ShareId {
+        self.publishes(name).0
+    }
+
+    /// Offers a file; returns what is said then.
+    pub fn publishes(&mut self, name: &str) -> (ShareId, Said) {
         self.ids += 1;
         let layout = Arc::new(Layout::single(name.into(), 300_000).unwrap());
         let digests: Digests = [Digest::Sha1(Sha1Digest([7; 20]))].into_iter().collect();
@@ -108,8 +113,8 @@ impl Stage {
         let share = Share { layout, digests, proof: Some(proof), held: Ranges::of(0..300_000), torrent: Bytes::new() };
         let id = ShareId(self.ids);
         self.table.shares = self.table.shares.with(id, share);
-        self.table.hears(Input::Start(OpId(self.ids), Operation::Publish { share: id }));
-        id
+        let said = self.table.hears(Input::Start(OpId(self.ids), Operation::Publish { share: id }));
+        (id, said)
     }
 
     pub fn starts(&mut self, operation: Operation<hexad_gnutella::Request>) -> (OpId, Said) {
