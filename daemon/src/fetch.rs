@@ -1,5 +1,6 @@
 //! One fetch, from a source to verified files: one download that any number of networks feed.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -64,6 +65,10 @@ pub(crate) struct Fetch {
     given_bytes: u64,
     done: bool,
     streaming: Option<Streaming>,
+    /// Where a player reads, in the layout.
+    pub(crate) reading: Option<Range<u64>>,
+    /// The transfers were told of an order.
+    pub(crate) is_ordered: bool,
     /// Through what it is read while it comes.
     pub(crate) running: Option<Running>,
 }
@@ -124,6 +129,8 @@ impl Fetch {
             given_bytes: 0,
             done: false,
             streaming,
+            reading: None,
+            is_ordered: false,
             running: None,
         }
     }
@@ -162,6 +169,22 @@ impl Fetch {
             mask.iter().enumerate().filter(|(_, on)| **on).map(|(index, _)| layout.file_range(index)).collect()
         };
         Some(Order { sequential: how.sequential, first: ranges(&how.first), last: ranges(&how.last) })
+    }
+
+    /// What comes before what, whichever network brings it: where somebody reads, then as the user wants it. Empty where nothing does, or where one swarm
+    /// brings everything, which has the same order of its own and more to think of.
+    pub(crate) fn preferred(&self) -> Vec<Ranges> {
+        if !self.parts.iter().any(|part| part.is_on() && part.lent == Some(part.lease) && !part.is_swarm) {
+            return Vec::new();
+        }
+        let reading = self.reading.iter().flat_map(|window| [window.clone(), window.start..u64::MAX]).map(Ranges::of);
+        let mut order: Vec<Ranges> = reading.collect();
+        if let Some(Order { first, last, .. }) = self.order() {
+            let mut others = Ranges::of(0..u64::MAX);
+            others.remove_all(&last);
+            order.extend([first, others]);
+        }
+        order
     }
 
     /// Whether the user's goal of giving is reached.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use hexad_content::{Described, Digest, Digests, Proof, Ranges};
 use hexad_core::{
-    ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Others, Output, Payload, Progress, ShareId, Source, Span, Time, Verdict, What,
+    ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Others, Output, Payload, Progress, ShareId, Source, Span, Time,
+    Verdict, What,
 };
 
 use super::errands::{Deed, Ended, Whom};
