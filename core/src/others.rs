@@ -48,8 +48,11 @@ impl Others {
 
     /// Says that these ranges are asked for.
     pub fn claim<N: Node>(&mut self, lease: LeaseId, ranges: Ranges, out: &mut Outbox<N>) {
+        if ranges.is_empty() {
+            return;
+        }
         self.starved = false;
-        if self.shared && !ranges.is_empty() {
+        if self.shared {
             out.push(Output::Claim(lease, ranges));
         }
     }
