@@ -91,7 +91,8 @@ Examples:
   hexad fetch lan.torrent --peer 192.168.1.7:6881 --no-dht --json
   hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000
-  hexad fetch 'magnet:?xt=urn:btih:…' --daemon --sequential --max-down 2MiB";
+  hexad fetch 'magnet:?xt=urn:btih:…' --daemon --sequential --max-down 2MiB
+  hexad fetch 'magnet:?xt=urn:btih:…' --daemon --choose       # its files first, then those of them that are named";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -250,6 +251,9 @@ pub struct FetchArgs {
     /// Only these files: an index (3), a range (2-5), a list of them (0,2-5) or a glob ('*.flac'); may be repeated
     #[arg(long, value_name = "FILES")]
     pub select: Vec<String>,
+    /// With --daemon: find out what it holds and list its files first, so that it can be said which of them come
+    #[arg(long, requires = "daemon", conflicts_with = "select")]
+    pub choose: bool,
     /// Go on seeding when complete, until stopped
     #[arg(long)]
     pub seed: bool,

@@ -129,8 +129,54 @@ fn failed(problem: Problem) -> Event {
 /// # Errors
 /// When it does not begin.
 pub fn fetch(node: Remote, wanted: &NewDownload) -> Result<Task, Problem> {
-    let mut changes = node.changes()?;
+    let changes = node.changes()?;
     let begun = node.begin_download(wanted)?;
+    Ok(watch(node, changes, begun))
+}
+
+/// Lets a node go on with a download that rests, and tells how it goes until it is complete.
+///
+/// # Errors
+/// When it does not go on.
+pub fn go_on(node: Remote, id: u64) -> Result<Task, Problem> {
+    let changes = node.changes()?;
+    let begun = node.resume(id)?;
+    Ok(watch(node, changes, begun))
+}
+
+/// Lets a node find out what a download holds; it rests then.
+///
+/// # Errors
+/// When it does not begin, or that cannot be found out.
+pub fn described(node: &Remote, wanted: &NewDownload) -> Result<Download, Problem> {
+    let changes = node.changes()?;
+    let mut download = node.begin_download(wanted)?;
+    let id = download.id;
+    let mut heard = Instant::now();
+    loop {
+        match download.state {
+            DownloadState::Paused | DownloadState::Complete | DownloadState::Seeding => return Ok(download),
+            DownloadState::Failed => {
+                return Err(download.problem.unwrap_or_else(|| Problem::new("the download has failed").hint("run the same command again")));
+            }
+            _ => {}
+        }
+        download = match changes.next(PATIENCE)? {
+            Some(Change::Download { download: said }) if said.id == id => said,
+            Some(Change::DownloadRemoved { id: gone }) if gone == id => return Err(removed(id)),
+            Some(Change::Hello { .. }) => node.download(id)?.download,
+            None if heard.elapsed() > SILENCE_MAX => node.download(id)?.download,
+            _ => continue,
+        };
+        heard = Instant::now();
+    }
+}
+
+fn removed(id: u64) -> Problem {
+    Problem::new(format!("download {id} was removed from the node")).hint("run the same command again")
+}
+
+fn watch(node: Remote, mut changes: RemoteChanges, begun: Download) -> Task {
     let node = Arc::new(node);
     let (events, watched) = mpsc::channel();
     let over = Arc::new(AtomicBool::new(false));
@@ -142,7 +188,7 @@ pub fn fetch(node: Remote, wanted: &NewDownload) -> Result<Task, Problem> {
             let _ = events.send(outcome.unwrap_or_else(failed));
         }
     });
-    Ok(Task { events: watched, stop: Box::new(quit) })
+    Task { events: watched, stop: Box::new(quit) }
 }
 
 fn follow_download(
@@ -165,7 +211,7 @@ fn follow_download(
         latest = match changes.next(PATIENCE)? {
             Some(Change::Download { download }) if download.id == id => Some(download),
             Some(Change::DownloadRemoved { id: gone }) if gone == id => {
-                return Err(Problem::new(format!("download {id} was removed from the node")).hint("run the same command again"));
+                return Err(removed(id));
             }
             Some(Change::Hello { .. }) => Some(node.download(id)?.download),
             None if heard.elapsed() > SILENCE_MAX => Some(node.download(id)?.download),

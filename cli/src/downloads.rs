@@ -242,7 +242,11 @@ fn change(set: &SetArgs, before: &DownloadDetail) -> DownloadChange {
     }
 }
 
-fn files(node: &Remote, id: u64, q: Option<String>, json: bool) -> Result<(), Problem> {
+/// Lists the files of a download.
+///
+/// # Errors
+/// When the node does not know them.
+pub fn files(node: &Remote, id: u64, q: Option<String>, json: bool) -> Result<(), Problem> {
     let files = all(json, json_line, |offset| node.download_files(id, &FileQuery { offset, limit: Some(PAGE_MAX), q: q.clone() }))?;
     let rows: Vec<_> = files.iter().map(file_row).collect();
     if json { Ok(()) } else { lines(&["index", "wanted", "comes", "done", "size", "path"], &rows) }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use hexad_api::node::{LibraryQuery, PAGE_MAX, Share, ShareState};
+use hexad_api::node::{LibraryQuery, PAGE_MAX, Share, ShareDetail, ShareState};
 use hexad_api::{Problem, json_line};
 use hexad_daemon::remote::Remote;
 use indicatif::HumanBytes;
@@ -17,6 +17,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   hexad library
   hexad library list --matching blue --json
+  hexad library show 7                  # and how others reach it on each network
   hexad library add film.mkv
   hexad library watch ~/Music
   hexad library remove 7";
@@ -40,6 +41,11 @@ pub enum LibraryCommand {
         /// Only what has this in its path, in whatever case
         #[arg(long, value_name = "TEXT")]
         matching: Option<String>,
+    },
+    /// Say all that is known of one: how others reach it on each network, too
+    Show {
+        /// Its number in the list
+        id: u64,
     },
     /// Offer files and folders of the node's machine
     Add {
@@ -76,6 +82,10 @@ pub fn run(given: &LibraryArgs) -> Result<(), Problem> {
     match &given.command {
         None => list(&node, None, json),
         Some(LibraryCommand::List { matching }) => list(&node, matching.as_deref(), json),
+        Some(LibraryCommand::Show { id }) => {
+            let detail = node.shared(*id)?;
+            if json { out::line(&json_line(&detail)?) } else { show(&detail) }
+        }
         Some(LibraryCommand::Add { paths }) => paths.iter().try_for_each(|path| {
             let share = node.share(&absolute(path)?, None)?;
             if json { out::line(&json_line(&share)?) } else { table(&[share]) }
@@ -104,6 +114,20 @@ fn list(node: &Remote, matching: Option<&str>, json: bool) -> Result<(), Problem
     let page = |offset| node.library(&LibraryQuery { offset, limit: Some(PAGE_MAX), q: matching.map(str::to_owned) });
     let shares = all(json, json_line, page)?;
     if json { Ok(()) } else { table(&shares) }
+}
+
+fn show(detail: &ShareDetail) -> Result<(), Problem> {
+    table(std::slice::from_ref(&detail.share))?;
+    out::line(&format!("at {}", tame(&detail.share.path)))?;
+    for way in &detail.how {
+        let words = if way.by_words { ", found by words of its name" } else { "" };
+        out::line(&format!("on {}{words}", way.network))?;
+        let said = way.names.iter().map(|name| ("name", name)).chain(way.link.iter().map(|link| ("link", link)));
+        for (what, text) in said {
+            out::line(&format!("  {what} {}", tame(text)))?;
+        }
+    }
+    Ok(())
 }
 
 fn table(shares: &[Share]) -> Result<(), Problem> {

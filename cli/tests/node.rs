@@ -16,6 +16,18 @@ fn up(home: &TempDir, more: &[&str]) -> (Running, String) {
     (node, url)
 }
 
+/// A node that speaks BitTorrent to whom it is told of only.
+const BITTORRENT_ONLY: [&str; 8] = [
+    "--set",
+    "networks.join=bittorrent",
+    "--set",
+    "networks.bittorrent.listen=127.0.0.1:0",
+    "--set",
+    "networks.bittorrent.dht=false",
+    "--set",
+    "networks.bittorrent.lsd=false",
+];
+
 /// Runs a command that speaks to the node.
 fn ask(home: &TempDir, url: &str, words: &[&str]) -> Said {
     said(hexad(home.path()).args(words).args(["--daemon", url]))
@@ -59,6 +71,8 @@ fn what_is_shared_is_still_offered_after_a_restart() {
     assert!(library.out.contains("film.bin") && library.out.contains("offered"), "{}", library.out);
     let line = ask(&home, &url, &["library", "list", "--matching", "FILM", "--json"]).out;
     let id = common::number(&line, "id").to_string();
+    let shown = ask(&home, &url, &["library", "show", &id]).out;
+    assert!(shown.contains("film.bin") && shown.contains("offered"), "{shown}");
     assert!(ask(&home, &url, &["library", "remove", &id]).ok);
     assert!(home.path().join("film.bin").exists(), "no file is deleted");
     fs::create_dir(home.path().join("music")).expect("a folder");
@@ -74,20 +88,7 @@ fn a_node_fetches_what_a_command_tells_it_to() {
     let mut seed = start(home.path(), ["publish", "film.bin", "--json", "-v"].iter().chain(&quiet));
     let peer = seed.address("peers").to_string();
     seed.await_event("seeding");
-    let loopback = "networks.bittorrent.listen=127.0.0.1:0";
-    let (_node, url) = up(
-        &home,
-        &[
-            "--set",
-            "networks.join=bittorrent",
-            "--set",
-            loopback,
-            "--set",
-            "networks.bittorrent.dht=false",
-            "--set",
-            "networks.bittorrent.lsd=false",
-        ],
-    );
+    let (_node, url) = up(&home, &BITTORRENT_ONLY);
     let by = format!("--daemon={url}");
     let fetched = run(home.path(), ["fetch", "film.bin.torrent", "--peer", &peer, &by]);
     assert!(fetched.ok, "{}", fetched.err);
@@ -101,6 +102,34 @@ fn a_node_fetches_what_a_command_tells_it_to() {
     assert!(ask(&home, &url, &["downloads", "show", &id]).out.contains("film.bin"));
     assert!(ask(&home, &url, &["downloads", "remove", &id]).ok);
     assert!(home.path().join("downloads/film.bin").exists(), "files stay where they are");
+}
+
+#[test]
+fn files_are_listed_before_any_of_them_comes_and_those_that_are_chosen_come() {
+    let home = TempDir::new().expect("a temporary folder");
+    write_file(&home.path().join("album/a.bin"), 3, 200_000);
+    write_file(&home.path().join("album/b.bin"), 4, 300_000);
+    let mut seed = start(home.path(), ["publish", "album", "--json", "-v", "--no-dht", "--no-lsd"]);
+    let peer = seed.address("peers").to_string();
+    seed.await_event("seeding");
+    let (_node, url) = up(&home, &BITTORRENT_ONLY);
+    let by = format!("--daemon={url}");
+    let alone = run(home.path(), ["fetch", "album.torrent", "--choose"]);
+    assert!(!alone.ok && alone.err.contains("--daemon"), "{}", alone.err);
+    let listed = run(home.path(), ["fetch", "album.torrent", "--peer", &peer, "--choose", &by]);
+    assert!(listed.ok, "{}", listed.err);
+    assert!(listed.out.contains("a.bin") && listed.out.contains("b.bin"), "{}", listed.out);
+    assert!(listed.err.contains("hexad downloads resume 1"), "{}", listed.err);
+    assert!(!home.path().join("downloads/album").exists(), "nothing comes before somebody has chosen");
+    assert!(ask(&home, &url, &["downloads", "set", "1", "--select", "b.bin"]).ok);
+    assert!(ask(&home, &url, &["downloads", "resume", "1"]).ok);
+    let arrived = home.path().join("downloads/album/b.bin");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !ask(&home, &url, &["downloads"]).out.contains("100 %") && std::time::Instant::now() < until {
+        std::thread::park_timeout(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(fs::read(arrived).ok(), fs::read(home.path().join("album/b.bin")).ok());
+    assert!(!home.path().join("downloads/album/a.bin").exists(), "what was not chosen does not come");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod index;
 mod network;
 mod node;
 mod operation;
+mod others;
 mod payload;
 mod shares;
 mod time;
@@ -30,6 +31,7 @@ pub use node::{
     Bind, Context, Dial, Inbound, Input, Level, Link, Message, Node, Note, Outbound, Outbox, Output, Rooms, Transport, Verdict, Via, Why,
 };
 pub use operation::{Description, Failure, Hit, Operation, Progress, Query, Source, What};
+pub use others::Others;
 pub use payload::{Payload, Token};
 pub use shares::{Share, Shares};
 pub use time::Time;

@@ -181,6 +181,9 @@ pub enum Input<A, M, T, Q> {
     Room(ConnId),
     /// The transfer engine wants these ranges, in place of what it wanted under that lease before. Empty: nothing more.
     Leased(LeaseId, Ranges),
+    /// Others bring these ranges of the lease: they are not to be asked for, in place of what others brought before. Nothing is heard of it where nobody
+    /// else has a part in the download. [`crate::Others`] keeps the books.
+    Elsewhere(LeaseId, Ranges),
     /// The engine has judged a range of the lease.
     Judged(LeaseId, Range<u64>, Verdict),
     /// The answer to an `Output::Ask`.
@@ -208,6 +211,9 @@ pub enum Output<A, M, T, Y> {
     Wake(Time, T),
     /// Bytes of a lease: offset in the layout, and what came.
     Deliver(LeaseId, u64, Payload),
+    /// These ranges of a lease were asked for. Empty: there is nothing left to ask for that others do not bring → `Input::Elsewhere`, when something is
+    /// left. Said only of a lease of which `Input::Elsewhere` was heard.
+    Claim(LeaseId, Ranges),
     /// How an operation stands.
     Report(OpId, Progress<Y>),
     /// A question to the host → `Input::Answered` with the same ticket.

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use bytes::Bytes;
+use hexad_api::node::ShareWay;
 use hexad_api::{CreateRequest, Event, How, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
 use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength, TigerProof, TreeProof};
@@ -18,7 +19,7 @@ use crate::books::Books;
 use crate::desk;
 use crate::fetch::progress;
 use crate::listener::Listener;
-use crate::networks::TransferStanding;
+use crate::networks::{Opening, TransferStanding, closed};
 use crate::session::{Happening, shown};
 use crate::source::{self, plain, unnumbered};
 
@@ -234,14 +235,35 @@ impl Publish {
 
 /// The link that leads to a share on every network that can look it up by one of these names.
 pub(crate) fn link_of(torrent: &Bytes, layout: &Layout, digests: &Digests) -> String {
-    let mut magnet = Metainfo::parse(torrent).map(|metainfo| metainfo.magnet()).unwrap_or_else(|_| Magnet {
-        name: Some(layout.name().to_owned()),
-        size_bytes: Some(layout.total_bytes()),
-        ..Magnet::default()
-    });
+    let mut magnet = magnet_of(torrent, layout);
     let proves = |digest: &&Digest| digest.strength() == Strength::Ranged;
     digests.iter().filter(proves).for_each(|digest| magnet.digests.insert(*digest));
     magnet.to_string()
+}
+
+/// How others reach a share on that network.
+pub(crate) fn way_of(torrent: &Bytes, layout: &Layout, digests: &Digests, network: &str) -> Option<ShareWay> {
+    let Opening { looks_up, is_swarm, abilities, .. } = closed(network)?;
+    let whole = magnet_of(torrent, layout);
+    let named: Digests = whole.digests.iter().chain(digests.iter()).filter(|digest| looks_up(digest)).copied().collect();
+    let names = named.iter().map(|digest| {
+        let only = Magnet { digests: [*digest].into_iter().collect(), ..Magnet::default() };
+        only.to_string().trim_start_matches("magnet:?xt=").to_owned()
+    });
+    let names: Vec<String> = names.collect();
+    // Trackers and web seeds are of the swarm only.
+    let others = Magnet { name: whole.name.clone(), size_bytes: whole.size_bytes, ..Magnet::default() };
+    let magnet = Magnet { digests: named, ..if is_swarm { whole } else { others } };
+    let link = (!names.is_empty()).then(|| magnet.to_string());
+    Some(ShareWay { network: network.to_owned(), names, link, by_words: abilities.search_words })
+}
+
+fn magnet_of(torrent: &Bytes, layout: &Layout) -> Magnet {
+    Metainfo::parse(torrent).map(|metainfo| metainfo.magnet()).unwrap_or_else(|_| Magnet {
+        name: Some(layout.name().to_owned()),
+        size_bytes: Some(layout.total_bytes()),
+        ..Magnet::default()
+    })
 }
 
 /// What is wrong with a request, as far as it shows without looking at files.

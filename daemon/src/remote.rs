@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hexad_api::node::{
     Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, LibraryQuery, NetworkStatus,
-    NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, UpSettings,
+    NewDownload, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, UpSettings,
 };
 use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind, TorrentVersion};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -273,6 +273,14 @@ impl Remote {
     pub fn share(&self, path: &Path, version: Option<TorrentVersion>) -> Result<Share, Problem> {
         let what = serde_json::json!({ "path": path_of(path)?["path"], "version": version });
         self.begin("api/library", &what)
+    }
+
+    /// One share, and how others reach it.
+    ///
+    /// # Errors
+    /// When there is none, or the node does not answer.
+    pub fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
+        self.get(&format!("api/library/{id}"), &[])
     }
 
     /// Offers it no longer.

@@ -223,6 +223,10 @@ impl Loop {
                 && let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task)
             {
                 fetch.part_failed(network, &problem);
+                // What it was to bring is for others to bring.
+                if let Some(part) = fetch.parts.iter_mut().find(|part| part.network == network && part.lent == Some(part.lease)) {
+                    part.renew_lease(self.books.lease(), &self.transfers, &self.limits);
+                }
                 if matches!(failure, Failure::Unusable(_)) {
                     fetch.never_again(network);
                 }
@@ -338,6 +342,7 @@ impl Loop {
                 self.transfers.lend(part.lease, share, member.sink());
             }
         }
+        self.prefer(task);
     }
 
     pub(crate) fn on_prepared(&mut self, task: OpId, prepared: Result<Vec<Prepared>, Problem>) {

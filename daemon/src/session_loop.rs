@@ -273,6 +273,16 @@ impl Loop {
                 self.networks[part.network].start(op, Operation::Own(Wish::Order(fetch.share, order.clone())));
             }
         }
+        self.prefer(task);
+    }
+
+    /// Has what is missing of a fetch come in the order that is wanted, whichever networks bring it.
+    pub(crate) fn prefer(&mut self, task: OpId) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return };
+        let order = fetch.preferred();
+        if std::mem::replace(&mut fetch.is_ordered, !order.is_empty()) || fetch.is_ordered {
+            self.transfers.prefer(fetch.share, order);
+        }
     }
 
     /// Tries the folders of fetches again that others had.
@@ -568,13 +578,15 @@ impl Loop {
 
     /// A player reads there.
     fn on_reads(&mut self, task: OpId, bytes: &std::ops::Range<u64>) {
-        let Some(fetch) = self.fetches.iter().find(|fetch| fetch.task == task) else { return };
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) else { return };
+        fetch.reading = Some(bytes.clone());
         let reading: Vec<usize> = fetch.parts.iter().filter(|part| part.is_on() && part.fetch.is_some()).map(|part| part.network).collect();
         let share = fetch.share;
         for network in reading {
             let op = self.books.op();
             self.networks[network].start(op, Operation::Own(Wish::Reader(share, bytes.clone())));
         }
+        self.prefer(task);
     }
 
     fn tell(&self, task: OpId, event: Event) {

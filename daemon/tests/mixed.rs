@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use common::{Home, await_that, bytes, door, gnutella, kazaa, kazaa_founder, quiet_bittorrent};
+use common::{Home, await_that, bytes, chord, door, gnutella, kazaa, kazaa_founder, quiet_bittorrent};
 use hexad_api::node::{Daemon, DownloadState, LibraryQuery, NewDownload, ShareState};
-use hexad_api::{GnutellaMode, NetworkSettings};
+use hexad_api::{GnutellaMode, Limits, NetworkSettings};
 use hexad_daemon::open_node;
 
 const FILE_BYTES: usize = 8 << 20;
@@ -50,9 +50,15 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, bytes_per_s: Option<usize>) {
 
 /// A node that offers the film on one network; its home, where it is reached, and the link.
 fn source(network: NetworkSettings) -> (Home, Arc<dyn Daemon>, String, String) {
+    slow_source(network, FILE_BYTES, 0)
+}
+
+/// A node that offers a film of that length on one network, and gives so many bytes a second; as many as it can when that is 0.
+fn slow_source(network: NetworkSettings, film_bytes: usize, up_bytes_per_s: u64) -> (Home, Arc<dyn Daemon>, String, String) {
     let (home, name) = (Home::new(), network.name());
-    fs::write(home.folder("shared").join("film.mkv"), bytes(FILE_BYTES, 7)).expect("written");
-    let settings = hexad_daemon::NodeSettings { rescan: Duration::from_secs(3600), ..home.settings(vec![network], &[name]) };
+    fs::write(home.folder("shared").join("film.mkv"), bytes(film_bytes, 7)).expect("written");
+    let mut settings = hexad_daemon::NodeSettings { rescan: Duration::from_secs(3600), ..home.settings(vec![network], &[name]) };
+    settings.session.limits = Limits { down_bytes_per_s: 0, up_bytes_per_s };
     let node = open_node(settings).expect("a node");
     let address = door(&*node, name);
     let mut link = None;
@@ -137,4 +143,32 @@ fn a_network_that_goes_away_in_the_middle_does_not_stop_the_fetch() {
     assert!(fs::read(path).expect("readable") == bytes(FILE_BYTES, 7), "what has arrived is what was published");
     let (from_swarm, from_servent) = (bytes_from(&*node, id, "bittorrent").0, bytes_from(&*node, id, "gnutella").0);
     assert!(from_swarm >= SOMETHING && from_servent >= SOMETHING && from_swarm < FILE_BYTES as u64, "{:?}", detail.by_network);
+}
+
+#[test]
+fn what_four_networks_bring_at_once_comes_once() {
+    const FILM_BYTES: usize = 24 << 20;
+    const RATE: u64 = 2 << 20;
+    let (_seed_home, _seed, seed, link) = slow_source(quiet_bittorrent(), FILM_BYTES, RATE);
+    let (_servent_home, _servent, servent, _) = slow_source(gnutella(GnutellaMode::Ultrapeer, &[]), FILM_BYTES, RATE);
+    let (_ring_home, _ring, ring, _) = slow_source(chord(&[]), FILM_BYTES, RATE);
+    let (_supernode_home, _supernode, supernode, _) = slow_source(kazaa_founder(), FILM_BYTES, RATE);
+
+    let home = Home::new();
+    let names = ["bittorrent", "chord", "gnutella", "kazaa"];
+    let networks = vec![quiet_bittorrent(), chord(&[ring]), gnutella(GnutellaMode::Ultrapeer, &[]), kazaa(&supernode)];
+    let node = open_node(home.settings(networks, &names)).expect("a node");
+    names.iter().for_each(|name| drop(door(&*node, name)));
+    let request = NewDownload { source: link, peers: vec![seed, servent], ..NewDownload::default() };
+    let id = node.begin_download(request).expect("a download").id;
+    await_that("the film to be complete", || state(&*node, id) == DownloadState::Complete);
+
+    let detail = node.download(id).expect("a download");
+    let path = detail.download.path.clone().expect("a path");
+    assert!(fs::read(path).expect("readable") == bytes(FILM_BYTES, 7), "what has arrived is what was published");
+    let from = names.map(|name| bytes_from(&*node, id, name).0);
+    let all: u64 = from.iter().sum();
+    println!("{all} bytes for {FILM_BYTES}: {from:?} of {names:?}");
+    assert!(from.iter().all(|&bytes| bytes >= SOMETHING), "all four give: {from:?} of {names:?}");
+    assert!(all * 100 <= FILM_BYTES as u64 * 115, "{all} bytes have come for {FILM_BYTES}: {from:?} of {names:?}");
 }

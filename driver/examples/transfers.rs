@@ -23,6 +23,8 @@ struct Sink {
 
 impl LeaseSink for Sink {
     fn leased(&self, _: LeaseId, _: Ranges) {}
+    fn elsewhere(&self, _: LeaseId, _: Ranges) {}
+
     fn judged(&self, _: LeaseId, range: std::ops::Range<u64>, verdict: Verdict) {
         assert_eq!(verdict, Verdict::Good, "{range:?}");
     }

@@ -29,6 +29,9 @@ pub trait Deliveries: Send + Sync {
     /// Bytes of a lease, at an offset of its layout. Copied before this returns.
     fn deliver(&self, lease: LeaseId, offset: u64, payload: &Payload);
 
+    /// As `hexad_core::Output::Claim`; nothing where nobody divides downloads.
+    fn claim(&self, _lease: LeaseId, _ranges: &Ranges) {}
+
     /// Whether so much waits for hashing and disk that the host should stop reading from sockets for a moment;
     /// `LeaseSink::relieved` says when to go on.
     fn congested(&self) -> bool;
@@ -38,6 +41,9 @@ pub trait Deliveries: Send + Sync {
 pub trait LeaseSink: Send + Sync {
     /// As `hexad_core::Input::Leased`.
     fn leased(&self, lease: LeaseId, ranges: Ranges);
+
+    /// As `hexad_core::Input::Elsewhere`.
+    fn elsewhere(&self, lease: LeaseId, ranges: Ranges);
 
     /// As `hexad_core::Input::Judged`.
     fn judged(&self, lease: LeaseId, range: Range<u64>, verdict: Verdict);

@@ -216,6 +216,7 @@ pub fn chord_node(bytes: &[u8]) {
                 let lease = LeaseId(u64::from(length));
                 table.start(false, Operation::Fetch { source: Source { what, peers: vec![from] }, lease, share: ShareId(7) });
                 table.hear(Input::Leased(lease, Ranges::of(0..40_000)));
+                table.hear(Input::Elsewhere(lease, Ranges::of(u64::from(who) << 8..30_000)));
                 table.hear(Input::Judged(lease, 0..1 << 14, if who % 2 == 0 { Verdict::Bad } else { Verdict::Good }));
             }
             _ => {

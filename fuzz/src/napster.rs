@@ -262,6 +262,7 @@ impl Table {
         self.hear(Input::Start(op, operation));
         if which & 32 != 0 {
             self.hear(Input::Leased(LeaseId(op.0), Ranges::of(0..100)));
+            self.hear(Input::Elsewhere(LeaseId(op.0), Ranges::of(50..90)));
         }
         if which & 64 != 0 {
             self.hear(Input::Cancel(op));

@@ -216,6 +216,14 @@ impl<N: Network> Desk<N> {
         }
     }
 
+    /// The node says what it asks for, because others have a part in the download.
+    pub(crate) fn claim(&mut self, lease: LeaseId, ranges: &Ranges, mouth: &mut Mouth, step: &mut Step<'_, N>) {
+        if let Some(engine) = &mut self.engine {
+            engine.claim(lease, ranges);
+            self.settle(mouth, step);
+        }
+    }
+
     /// A fetch is no longer wanted: its lease ends, and what it gave on is withdrawn.
     pub(crate) fn on_cancel(&mut self, op: OpId, mouth: &mut Mouth, step: &mut Step<'_, N>) {
         let Some(fetch) = self.fetches.remove(&op) else { return };
@@ -241,6 +249,7 @@ impl<N: Network> Desk<N> {
                     continue;
                 }
                 Action::Leased(lease, ranges) => Input::Leased(lease, ranges),
+                Action::Elsewhere(lease, ranges) => Input::Elsewhere(lease, ranges),
                 Action::Judged(lease, range, verdict) => {
                     if verdict == Verdict::Good {
                         self.on_good(lease, range.clone());

@@ -451,6 +451,11 @@ impl<N: Network> Machine<N> {
             Output::Deliver(lease, offset, payload) => {
                 self.desk.get_or_insert_with(|| Box::new(Desk::new())).deliver(lease, offset, &payload, &mut self.mouth, step);
             }
+            Output::Claim(lease, ranges) => {
+                if let Some(desk) = &mut self.desk {
+                    desk.claim(lease, &ranges, &mut self.mouth, step);
+                }
+            }
             Output::Report(op, progress) => self.on_report(op, progress, step),
             Output::Ask(ticket, ask) => {
                 self.desk.get_or_insert_with(|| Box::new(Desk::new())).on_ask(ticket, ask, &mut self.mouth, step);
@@ -578,6 +583,7 @@ fn kind<N: Network>(input: &In<N>, bytes: u32, step: &mut Step<'_, N>) -> u64 {
         Input::Sent(..) => const { hash("sent") },
         Input::Room(_) => const { hash("room") },
         Input::Leased(..) => const { hash("leased") },
+        Input::Elsewhere(..) => const { hash("elsewhere") },
         Input::Judged(..) => const { hash("judged") },
         Input::Answered(..) => const { hash("answered") },
     }

@@ -8,6 +8,7 @@ use hexad_content::{Layout, Proof, Ranges};
 use hexad_core::{LeaseId, Map, Set};
 
 use crate::bits::Bits;
+use crate::division::Division;
 use crate::pool::Buffer;
 
 /// Where a part stands between its first byte and its verdict.
@@ -125,6 +126,8 @@ pub(crate) struct Download {
     /// Parts in [`Stage::Spilled`], oldest first.
     pub(crate) spilled: VecDeque<u32>,
     pub(crate) leases: Set<LeaseId>,
+    /// Which of them brings what.
+    pub(crate) division: Division,
     /// Leases some of whose bytes found no room: they are told again what is missing.
     pub(crate) starved: Set<LeaseId>,
     pub(crate) paused: bool,
@@ -181,6 +184,7 @@ impl Download {
             ready_bytes: 0,
             spilled: VecDeque::new(),
             leases: Set::new(),
+            division: Division::default(),
             starved: Set::new(),
             paused: false,
             alone: Map::new(),

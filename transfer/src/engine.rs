@@ -1,6 +1,7 @@
 //! The engine: takes what sources deliver, has it verified and written, and tells everybody what was found.
 
 mod batches;
+mod dividing;
 mod intake;
 mod traces;
 
@@ -195,10 +196,13 @@ impl Engine {
         self.lend_again(share);
     }
 
-    /// Lends all that is missing of a share to a source, which is told so with [`Action::Leased`].
+    /// Lends all that is missing of a share to a source, which is told so with [`Action::Leased`]. Where it is not the only one, [`Action::Elsewhere`] tells each
+    /// what others bring of it.
     pub fn lend(&mut self, lease: LeaseId, share: ShareId) {
         let Some(download) = self.downloads.get_mut(&share) else { return };
-        download.leases.insert(lease);
+        let fresh = download.leases.insert(lease);
+        self.divide(share, Some(lease).filter(|_| fresh));
+        let Some(download) = self.downloads.get_mut(&share) else { return };
         let ranges = if download.paused { Ranges::new() } else { download.missing_ranges() };
         self.actions.push_back(Action::Leased(lease, ranges));
         let lent = self.leases.entry(lease).or_insert(Lease { share, arrived_bytes: 0, bad_bytes: 0 });
@@ -207,6 +211,7 @@ impl Engine {
             && let Some(other) = self.downloads.get_mut(&before)
         {
             other.leases.remove(&lease);
+            self.divide(before, None);
         }
     }
 
@@ -217,6 +222,9 @@ impl Engine {
         {
             download.leases.remove(&lease);
             download.starved.remove(&lease);
+            if download.division.is_divided() {
+                self.divide(share, None);
+            }
         }
     }
 
@@ -399,6 +407,7 @@ impl Engine {
                 if let Some((lease, wrong)) = lies.filter(|(lease, _)| download.leases.contains(lease)) {
                     self.actions.extend(wrong.into_iter().map(|block| Action::Judged(lease, block, Verdict::Lie)));
                 }
+                download.division.good(&range);
                 download.good.insert(part);
                 download.alone.remove(&part);
                 for &lease in &download.leases {
@@ -431,6 +440,11 @@ impl Engine {
                 let verdict = if givers.len() > 1 { Verdict::Mixed } else { Verdict::Bad };
                 if verdict == Verdict::Mixed || download.alone.contains_key(&part) {
                     download.alone.insert(part, Alone::default());
+                }
+                let again = givers.iter().find(|lease| download.leases.contains(lease)).copied();
+                download.division.bad(&range, again);
+                if let Some(giver) = again.filter(|_| download.division.is_divided()) {
+                    self.actions.push_back(Action::Elsewhere(giver, download.division.elsewhere(giver)));
                 }
                 for lease in givers.iter().filter(|lease| download.leases.contains(lease)) {
                     if let Some(lent) = self.leases.get_mut(lease).filter(|_| verdict == Verdict::Bad) {

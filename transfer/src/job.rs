@@ -18,6 +18,8 @@ pub enum Action {
     Job(JobId, Job),
     /// The lease covers these ranges, in place of what it covered before.
     Leased(LeaseId, Ranges),
+    /// Other leases of the same download bring these ranges, in place of what they brought before. Said before [`Self::Leased`] where there are others.
+    Elsewhere(LeaseId, Ranges),
     /// A range of the lease was judged.
     Judged(LeaseId, Range<u64>, Verdict),
     /// [`crate::Engine::congested`] is false again.

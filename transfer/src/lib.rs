@@ -5,6 +5,7 @@
 //! under the driver and on pretended bytes in the lab. [`journal`] is how a download survives its process.
 
 mod bits;
+mod division;
 mod download;
 mod engine;
 mod job;

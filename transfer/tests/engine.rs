@@ -23,6 +23,7 @@ struct World {
     jobs: Vec<(JobId, Job)>,
     judged: Vec<(LeaseId, Range<u64>, Verdict)>,
     leased: Map<LeaseId, Ranges>,
+    elsewhere: Map<LeaseId, Ranges>,
     complete: usize,
     relieved: usize,
     failed: Vec<String>,
@@ -48,6 +49,7 @@ impl World {
             jobs: Vec::new(),
             judged: Vec::new(),
             leased: Map::new(),
+            elsewhere: Map::new(),
             complete: 0,
             relieved: 0,
             failed: Vec::new(),
@@ -71,6 +73,7 @@ impl World {
             match action {
                 Action::Job(id, job) => self.jobs.push((id, job)),
                 Action::Leased(lease, ranges) => drop(self.leased.insert(lease, ranges)),
+                Action::Elsewhere(lease, ranges) => drop(self.elsewhere.insert(lease, ranges)),
                 Action::Judged(lease, range, verdict) => self.judged.push((lease, range, verdict)),
                 Action::Relieved => self.relieved += 1,
                 Action::Complete(_) => self.complete += 1,

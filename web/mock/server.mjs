@@ -119,7 +119,12 @@ async function handle(world, request, response, path, params) {
       world.tell({ kind: 'download_removed', id });
       return send(response, 204);
     }
-    case 'GET library': return send(response, 200, parts[1] === 'folders' ? world.folders() : paged([...world.shares.values()], params));
+    case 'GET library': if (parts[1] !== undefined && parts[1] !== 'folders') {
+      const share = world.shares.get(id);
+      const how = (share?.networks ?? []).map((network) => ({ network, names: ['urn:hexad:…'], link: share.link, by_words: !['bittorrent', 'freenet'].includes(network) }));
+      return share ? send(response, 200, { ...share, how }) : missing('such share');
+    }
+    return send(response, 200, parts[1] === 'folders' ? world.folders() : paged([...world.shares.values()], params));
     case 'POST library': {
       if (parts[1] !== 'folders') return given(world.share(body.path));
       if (!body.path?.startsWith('/')) return send(response, 400, { message: `${body.path} is not an absolute path.`, hint: 'For example /home/ada/Music' });

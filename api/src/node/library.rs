@@ -46,6 +46,30 @@ pub struct Share {
     pub problem: Option<Problem>,
 }
 
+/// How others reach a share on one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShareWay {
+    /// On which network.
+    pub network: String,
+    /// By which names it is looked up there, as URNs.
+    pub names: Vec<String>,
+    /// The link that leads to it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Whether it is found there by words of its name.
+    pub by_words: bool,
+}
+
+/// Everything about a share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShareDetail {
+    /// The share.
+    #[serde(flatten)]
+    pub share: Share,
+    /// How others reach it, for each network on which it is offered.
+    pub how: Vec<ShareWay>,
+}
+
 /// A watched folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Folder {

@@ -20,7 +20,7 @@ pub use download::{
     ByNetwork, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn,
     NewDownload, RateAt,
 };
-pub use library::{Folder, LibraryQuery, Share, ShareState};
+pub use library::{Folder, LibraryQuery, Share, ShareDetail, ShareState, ShareWay};
 pub use search::{MediaKind, NewSearch, Search, SearchDetail, SearchResult, SearchState};
 pub use settings::UpSettings;
 pub use status::{
@@ -144,6 +144,12 @@ pub trait Daemon: Send + Sync {
 
     /// What we offer.
     fn library(&self, query: &LibraryQuery) -> Page<Share>;
+
+    /// One of them, and how others reach it.
+    ///
+    /// # Errors
+    /// When there is no such share.
+    fn shared(&self, id: u64) -> Result<ShareDetail, Problem>;
 
     /// Offers a file or a folder; on BitTorrent as a torrent of `version`, or as the settings say.
     ///

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
-use hexad_api::node::{Folder, LibraryQuery, PAGE_MAX, Page, Share};
+use hexad_api::node::{Folder, LibraryQuery, PAGE_MAX, Page, Share, ShareDetail};
 use hexad_api::{Problem, ProblemKind, TorrentVersion};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
@@ -53,6 +53,12 @@ pub(super) struct Offered {
 pub(super) async fn library(State(face): Here, Asked(mut which): Asked<LibraryQuery>) -> Answer<Json<Page<Share>>> {
     which.limit = Some(which.limit.unwrap_or(PAGE_USUAL).min(PAGE_MAX));
     ask(&face, move |daemon| daemon.library(&which)).await.map(Json)
+}
+
+/// Says all that is known of one share: how others reach it, too
+#[utoipa::path(get, path = "/api/library/{id}", params(("id" = u64, Path)), responses((status = 200, body = ShareDetail), Refused))]
+pub(super) async fn shared(State(face): Here, Numbered(id): Numbered) -> Answer<Json<ShareDetail>> {
+    Ok(Json(ask(&face, move |daemon| daemon.shared(id)).await??))
 }
 
 /// Offers a file or folder of the node's machine

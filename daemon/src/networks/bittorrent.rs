@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hexad_api::node::OverlayKind;
 use hexad_api::{BittorrentSettings, Encryption, Problem, Utp};
 use hexad_bittorrent::{BitTorrent, Config, IpFilter, Reply, Request, doors};
+use hexad_content::Digest;
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
 use hexad_driver::proxy::Proxy;
@@ -108,6 +109,10 @@ impl InSession for BitTorrent {
 
     fn takes(what: &What) -> bool {
         matches!(what, What::Torrent(_) | What::Magnet(_))
+    }
+
+    fn looks_up(digest: &Digest) -> bool {
+        matches!(digest, Digest::TorrentV1(_) | Digest::TorrentV2(_))
     }
 
     fn door(door: Door, address: SocketAddr, _: Option<[u8; 32]>) -> Option<(String, &'static str)> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use hexad_api::node::{Overlay, OverlayKind};
 use hexad_api::{GnutellaMode, GnutellaSettings, Problem};
+use hexad_content::{Digest, Strength};
 use hexad_core::{Door, Endpoint, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
 use hexad_gnutella::{Audio, Gnutella, Kind, Locator, Mode, Reply, Request, Settings, Status, doors};
@@ -62,6 +63,10 @@ impl InSession for Gnutella {
 
     fn takes(what: &What) -> bool {
         matches!(what, What::Locator(_) | What::Magnet(_))
+    }
+
+    fn looks_up(digest: &Digest) -> bool {
+        digest.strength() > Strength::Hint
     }
 
     fn door(door: Door, address: SocketAddr, _: Option<[u8; 32]>) -> Option<(String, &'static str)> {

@@ -21,7 +21,7 @@ use std::thread;
 
 use hexad_api::node::Overlay;
 use hexad_api::{Event, NetworkSettings, Own, Problem, Settings, TorrentVersion};
-use hexad_content::{Ranges, TigerProof};
+use hexad_content::{Digest, Ranges, TigerProof};
 use hexad_core::{Abilities, Door, Endpoint, Failure, LeaseId, Level, Network, Node, OpId, Operation, Progress, ShareId, Shares, What};
 use hexad_driver::LeaseSink;
 use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
@@ -146,6 +146,11 @@ pub(crate) trait InSession: Network {
     /// Whether a fetch of this can be begun at once. What cannot is looked up by its digest, and then fetched as the answers say.
     fn takes(what: &What) -> bool;
 
+    /// Whether a share is looked up there by a digest of that kind.
+    fn looks_up(digest: &Digest) -> bool {
+        matches!(digest, Digest::Content(_) | Digest::TorrentV1(_))
+    }
+
     /// An open door, and what it is for; `key` is our public key, where the network's nodes have one.
     fn door(door: Door, address: std::net::SocketAddr, key: Option<[u8; 32]>) -> Option<(String, &'static str)>;
 
@@ -207,6 +212,7 @@ pub(crate) struct Opening {
     pub(crate) tells_transfers: bool,
     pub(crate) is_swarm: bool,
     pub(crate) takes: fn(&What) -> bool,
+    pub(crate) looks_up: fn(&Digest) -> bool,
     pub(crate) hint: fn(&Failure) -> &'static str,
     pub(crate) hint_address: String,
     pub(crate) hint_join: String,
@@ -274,6 +280,7 @@ fn closed_as<N: InSession>(name: &'static str) -> Opening {
         tells_transfers: N::TELLS_TRANSFERS,
         is_swarm: N::IS_SWARM,
         takes: N::takes,
+        looks_up: N::looks_up,
         hint: N::hint,
         hint_address: String::new(),
         hint_join: String::new(),

@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use hexad_api::node::{
     Change, Changes, Daemon, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadState, FileQuery, Folder,
-    LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, Status, Totals, UpSettings,
+    LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, Totals,
+    UpSettings,
 };
 use hexad_api::{Problem, ProblemKind, SearchRequest, TorrentVersion};
 
@@ -19,6 +20,7 @@ use super::work::Turn;
 use super::{House, Node, SETTINGS, SetBefore, State, up_settings};
 use crate::listener::Listener;
 use crate::networks::{NAMES, closed};
+use crate::publish::way_of;
 use crate::session::{Begin, Happening};
 use crate::shelf::Key;
 
@@ -322,6 +324,16 @@ impl Daemon for Node {
         // Whoever is told that it is shared can rely on it.
         house.flush();
         view
+    }
+
+    fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
+        let share = self.house.state().library.view(id)?;
+        let content = self.house.store.content_of_share(id);
+        let way = |network: &String| {
+            let content = content.as_ref()?;
+            way_of(&content.torrent, &content.shape.layout, &content.shape.digests, network)
+        };
+        Ok(ShareDetail { how: share.networks.iter().filter_map(way).collect(), share })
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {

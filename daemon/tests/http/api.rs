@@ -95,6 +95,8 @@ fn files_and_folders_are_offered_and_taken_back() {
     assert_eq!((share.status, &share.json()["bytes"]), (201, &json!(5)));
     let id = share.json()["id"].as_u64().expect("a number");
     assert_eq!(get(at, "/api/library?q=a&limit=1").json()["items"][0]["id"], id);
+    let detail = get(at, &format!("/api/library/{id}")).json();
+    assert!(detail["id"] == id && detail["how"].is_array(), "{detail}");
     assert_eq!(change(at, "DELETE", &format!("/api/library/{id}"), "").status, 204);
     assert!(file.exists(), "no file is deleted");
     let folder = json!({ "path": scene.folder.path() }).to_string();

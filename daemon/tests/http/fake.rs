@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use hexad_api::node::{
     AbilitiesOf, Changes, Daemon, Download, DownloadChange, DownloadCounts, DownloadDetail, DownloadFile, DownloadQuery, DownloadState,
     Feed, FileQuery, FileTurn, Folder, LibraryCounts, LibraryQuery, Neighbour, NetworkState, NetworkStatus, NewDownload, NewSearch,
-    Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareState, Status, Totals, UpSettings,
+    Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareDetail, ShareState, Status, Totals,
+    UpSettings,
 };
 use hexad_api::{
     How, LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict,
@@ -297,6 +298,11 @@ impl Daemon for Fake {
         };
         kept.shares.insert(share.id, share.clone());
         Ok(share)
+    }
+
+    fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
+        let share = self.kept().shares.get(&id).cloned().ok_or_else(|| missing("share", id))?;
+        Ok(ShareDetail { share, how: Vec::new() })
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {

@@ -30,6 +30,7 @@ pub(super) enum Command<N: Network> {
     Cancel(OpId),
     SetShares(Arc<Shares>),
     Leased(LeaseId, Ranges),
+    Elsewhere(LeaseId, Ranges),
     Judged(LeaseId, Range<u64>, Verdict),
     Relieved,
     Shutdown { gracefully: bool },
@@ -128,6 +129,10 @@ impl<N: Network> Handle<N> {
 impl<N: Network> LeaseSink for Handle<N> {
     fn leased(&self, lease: LeaseId, ranges: Ranges) {
         self.tell(Command::Leased(lease, ranges));
+    }
+
+    fn elsewhere(&self, lease: LeaseId, ranges: Ranges) {
+        self.tell(Command::Elsewhere(lease, ranges));
     }
 
     fn judged(&self, lease: LeaseId, range: Range<u64>, verdict: Verdict) {

@@ -215,6 +215,7 @@ fn obey<N: Network>(stage: &Rc<Stage<N>>, command: Command<N>) {
         Command::Cancel(op) => stage.hear(Input::Cancel(op)),
         Command::SetShares(shares) => stage.set_shares(shares),
         Command::Leased(lease, ranges) => stage.hear(Input::Leased(lease, ranges)),
+        Command::Elsewhere(lease, ranges) => stage.hear(Input::Elsewhere(lease, ranges)),
         Command::Judged(lease, range, verdict) => stage.hear(Input::Judged(lease, range, verdict)),
         Command::Relieved => stage.resume(),
         Command::Shutdown { .. } => {}

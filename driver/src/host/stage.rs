@@ -303,6 +303,7 @@ impl<N: Network> Stage<N> {
     fn carry_out(self: &Rc<Self>, output: Outbound<N::Node>) {
         match output {
             Output::Deliver(lease, offset, payload) => self.deliveries.deliver(lease, offset, &payload),
+            Output::Claim(lease, ranges) => self.deliveries.claim(lease, &ranges),
             Output::Send(Link::Conn(conn), message) => self.send(conn, message, None),
             Output::SendShare(conn, message, share, range) => self.send(conn, message, Some((share, range))),
             Output::Unsend(conn) => self.lines.borrow().unsend(conn),

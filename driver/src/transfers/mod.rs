@@ -243,6 +243,13 @@ impl Transfers {
         self.house.carry_out(&mut state);
     }
 
+    /// Has what is missing of a download come in that order, whoever brings it, as [`Engine::prefer`] says.
+    pub fn prefer(&self, share: ShareId, order: Vec<Ranges>) {
+        let mut state = self.house.state();
+        state.engine.prefer(share, order);
+        self.house.carry_out(&mut state);
+    }
+
     /// Goes on after [`TransfersEvent::Failed`].
     pub fn resume(&self, share: ShareId) {
         let mut state = self.house.state();
@@ -362,6 +369,12 @@ impl Deliveries for Transfers {
         self.house.carry_out(&mut state);
     }
 
+    fn claim(&self, lease: LeaseId, ranges: &Ranges) {
+        let mut state = self.house.state();
+        state.engine.claim(lease, ranges);
+        self.house.carry_out(&mut state);
+    }
+
     fn congested(&self) -> bool {
         self.house.congested.load(Ordering::Acquire)
     }
@@ -403,6 +416,11 @@ impl House {
                 Action::Leased(lease, ranges) => {
                     if let Some(sink) = state.sinks.get(&lease) {
                         sink.leased(lease, ranges);
+                    }
+                }
+                Action::Elsewhere(lease, ranges) => {
+                    if let Some(sink) = state.sinks.get(&lease) {
+                        sink.elsewhere(lease, ranges);
                     }
                 }
                 Action::Judged(lease, range, verdict) => {

@@ -164,6 +164,8 @@ impl LeaseSink for Sink {
     fn leased(&self, _: LeaseId, ranges: Ranges) {
         self.heard.lock().unwrap().leased = ranges;
     }
+    fn elsewhere(&self, _: LeaseId, _: Ranges) {}
+
     fn judged(&self, _: LeaseId, range: Range<u64>, verdict: Verdict) {
         if self.aloud && verdict == Verdict::Good {
             println!("good {} {}", range.start, range.end);

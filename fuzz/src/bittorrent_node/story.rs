@@ -330,11 +330,12 @@ fn judge(world: &mut World, bytes: &mut Bytes<'_>) {
     world.hear(Input::Judged(lease, piece, verdict));
 }
 
-/// The engine wants something else under a lease.
+/// The engine wants something else under a lease, or has others bring something of it.
 fn lease(world: &mut World, bytes: &mut Bytes<'_>) {
     let leases: Vec<LeaseId> = world.leases.keys().copied().collect();
     let Some(&lease) = bytes.one_of(&leases) else { return };
-    let wanted = match bytes.byte() % 4 {
+    let kind = bytes.byte();
+    let wanted = match kind % 4 {
         0 => Ranges::new(),
         1 | 2 => Ranges::of(0..TOTAL_BYTES),
         _ => {
@@ -342,7 +343,8 @@ fn lease(world: &mut World, bytes: &mut Bytes<'_>) {
             Ranges::of(start..(start + 1 + u64::from(bytes.number())).min(TOTAL_BYTES))
         }
     };
-    world.hear(Input::Leased(lease, wanted));
+    // Now and then others bring it.
+    world.hear(if kind >= 192 { Input::Elsewhere(lease, wanted) } else { Input::Leased(lease, wanted) });
 }
 
 /// A peer that may asks for much at once.

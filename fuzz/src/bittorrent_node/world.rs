@@ -299,6 +299,10 @@ impl World {
                 self.timers_set += 1;
                 self.timers.insert((at.max(self.now), self.timers_set), timer);
             }
+            Output::Claim(lease, ranges) => {
+                assert!(self.leases.contains_key(&lease), "claims under {lease:?}, which there is not");
+                assert!(ranges.iter().all(|range| range.end <= TOTAL_BYTES), "claims {ranges:?}");
+            }
             Output::Deliver(lease, offset, payload) => {
                 assert!(self.leases.contains_key(&lease), "delivers under {lease:?}, which there is not");
                 let end = offset + payload.len();

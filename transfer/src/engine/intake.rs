@@ -156,6 +156,7 @@ impl Engine {
             return false;
         }
         download.whole += 1;
+        download.division.arrived(&range);
         if !open.spilled {
             open.stage = Stage::Ready;
             download.ready.push_back(part);

@@ -3,7 +3,7 @@
 
 import type {
   Download, DownloadChange, DownloadDetail, Folder, LabRun, LabScenario, NetworkStatus, NewDownload, NewSearch, Page, Problem, Search, SearchDetail,
-  Share, Status, UpSettings,
+  Share, ShareDetail, Status, UpSettings,
 } from './types';
 
 /** What the node answered that is not a success, or that nothing answered at all (`status` 0). */
@@ -92,6 +92,7 @@ export const api = {
   removeDownload: (id: number) => ask<void>('DELETE', `downloads/${id}`),
 
   share: (path: string) => ask<Share>('POST', 'library', { path }),
+  shared: (id: number) => ask<ShareDetail>('GET', `library/${id}`),
   unshare: (id: number) => ask<void>('DELETE', `library/${id}`),
   folders: () => ask<Folder[]>('GET', 'library/folders'),
   addFolder: (path: string) => ask<Folder | undefined>('POST', 'library/folders', { path }),

@@ -157,6 +157,9 @@ export type Share = {
   networks: string[];
   problem?: Problem;
 };
+/** How others reach a share on one network. */
+export type ShareWay = { network: string; names: string[]; link?: string; by_words: boolean };
+export type ShareDetail = Share & { how: ShareWay[] };
 export type Folder = { path: string; shares: number; problem?: Problem };
 
 export type UpSettings = {

@@ -187,7 +187,7 @@ impl Affairs {
         let Some(swarm) = self.by_hash.get(&hash).and_then(|id| self.swarms.get_mut(id)) else { return };
         let Some((lease, free)) = swarm.untouched() else { return };
         for range in self.web_seeds.feed(hash, lease, &free, t.cx.now, t.out) {
-            swarm.lent(&range);
+            swarm.lent(&range, t);
         }
     }
 

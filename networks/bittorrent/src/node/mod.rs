@@ -108,6 +108,7 @@ impl hexad_core::Node for Node {
                 affairs.web_seeds_judged(lease, range, verdict, t);
             }
             Input::Leased(lease, ranges) => affairs.with_lease(lease, t, |swarm, t| swarm.on_leased(&ranges, t)),
+            Input::Elsewhere(lease, ranges) => affairs.with_lease(lease, t, |swarm, t| swarm.on_elsewhere(ranges, t)),
             Input::Received(Link::Datagram(door, from), message) => affairs.on_datagram(door, &from, &message, t),
             Input::Received(Link::Multicast(door), message) => affairs.on_multicast(door, None, &message, t),
             Input::Opened { conn, peer, via } => affairs.on_opened(conn, peer, via, t),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use hexad_content::{Described, Digest, Digests, Proof, Ranges};
 use hexad_core::{
-    ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Output, Payload, Progress, ShareId, Source, Span, Time, Verdict, What,
+    ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Others, Output, Payload, Progress, ShareId, Source, Span, Time,
+    Verdict, What,
 };
 
 use super::errands::{Deed, Ended, Whom};
@@ -64,6 +65,8 @@ pub struct Fetch<A: Place> {
     /// What was leased and is not yet proven.
     missing: Ranges,
     leased: bool,
+    /// What of it other networks bring.
+    others: Others,
     /// Who gave what, until it is judged.
     givers: Map<u64, (u64, A)>,
     strikes: Vec<(A, u32)>,
@@ -117,6 +120,7 @@ impl<A: Place> Node<A> {
             wanted: Ranges::new(),
             missing: Ranges::new(),
             leased: false,
+            others: Others::default(),
             givers: Map::new(),
             strikes: Vec::new(),
             banned: Vec::new(),
@@ -296,6 +300,21 @@ impl<A: Place> Node<A> {
         self.ask_more(op, cx, out);
     }
 
+    /// Other networks bring some of it.
+    pub(super) fn on_elsewhere(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
+        let Some((&op, fetch)) = busy.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
+        if fetch.others.bring(ranges) {
+            let mut under_way: Ranges = fetch.givers.iter().map(|(&offset, &(bytes, _))| offset..offset + bytes).collect();
+            for (_, supplier) in fetch.suppliers.values() {
+                under_way.insert_all(&supplier.assigned);
+                supplier.asked.iter().for_each(|&(offset, bytes)| under_way.insert(offset..offset + u64::from(bytes)));
+            }
+            fetch.others.claim(lease, under_way, out);
+        }
+        self.ask_more(op, cx, out);
+    }
+
     /// Asks all sources for as much as they may be asked for.
     fn ask_more(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let (each, block) = (self.config.0.requests_each, u64::from(self.config.0.block_bytes));
@@ -307,8 +326,12 @@ impl<A: Place> Node<A> {
                 if !supplier.described || supplier.rests_until > cx.now || supplier.asked.len() >= each {
                     break;
                 }
-                if supplier.assigned.is_empty() && !assign(&mut fetch.wanted, supplier, &proof) {
-                    break;
+                if supplier.assigned.is_empty() {
+                    let Some(range) = assign(&mut fetch.wanted, &fetch.others, supplier, &proof) else {
+                        fetch.others.starve(fetch.lease, out);
+                        break;
+                    };
+                    fetch.others.claim(fetch.lease, Ranges::of(range), out);
                 }
                 let Some(range) = supplier.assigned.iter().next() else { break };
                 let end = range.end.min(range.start - range.start % block + block);
@@ -368,6 +391,9 @@ impl<A: Place> Node<A> {
         }
         if !matches!(verdict, Verdict::Bad | Verdict::Mixed | Verdict::Lie) {
             fetch.missing.remove(range.clone());
+            // It has come, from whomever.
+            fetch.wanted.remove(range.clone());
+            fetch.suppliers.values_mut().for_each(|(_, supplier)| supplier.assigned.remove(range.clone()));
         }
         let over = fetch.missing.is_empty();
         match verdict {
@@ -376,8 +402,7 @@ impl<A: Place> Node<A> {
                     publishing.held.insert(range.clone());
                 }
             }
-            Verdict::Duplicate => fetch.wanted.remove(range),
-            Verdict::Lie => {}
+            Verdict::Duplicate | Verdict::Lie => {}
             Verdict::Mixed => {
                 fetch.wanted.insert(range);
                 self.ask_more(op, cx, out);
@@ -424,6 +449,7 @@ impl<A: Place> Node<A> {
     pub(super) fn on_fetch_timer(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(fetch) = self.busy.as_mut().and_then(|busy| busy.fetches.get_mut(&op)) else { return };
         let now = cx.now;
+        fetch.others.look_again();
         if now.since(fetch.active) >= PATIENCE {
             self.end_fetch(op, out);
             return failed(op, Failure::TimedOut(PATIENCE.as_secs()), out);
@@ -484,12 +510,12 @@ fn give_back<A: Place>(fetch: &mut Fetch<A>, supplier: Supplier) {
 }
 
 /// Assigns the next part to a source: whole parts, so that a bad one has one giver.
-fn assign(wanted: &mut Ranges, supplier: &mut Supplier, proof: &Proof) -> bool {
-    let Some(first) = wanted.iter().next() else { return false };
+fn assign(wanted: &mut Ranges, others: &Others, supplier: &mut Supplier, proof: &Proof) -> Option<Range<u64>> {
+    let first = others.leave_of(wanted).next()?;
     let part = proof.part_range(proof.part_at(first.start));
     let end = first.end.min(part.end.max(first.start + 1));
     let range = first.start..end;
     wanted.remove(range.clone());
-    supplier.assigned.insert(range);
-    true
+    supplier.assigned.insert(range.clone());
+    Some(range)
 }

@@ -414,6 +414,7 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Elapsed(timer) => self.on_elapsed(timer, cx, out),
             Input::Room(conn) => self.serve_more(conn, cx, out),
             Input::Leased(lease, ranges) => self.on_leased(lease, ranges, cx, out),
+            Input::Elsewhere(lease, ranges) => self.on_elsewhere(lease, ranges, cx, out),
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Sent(..) | Input::Answered(..) => {}
         }

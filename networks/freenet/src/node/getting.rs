@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hexad_content::{Digest, Digests, Layout, Proof, Ranges, sha1_lanes};
 use hexad_core::{
-    Answer, Ask, Context, CpuJob, CpuResult, Description, Failure, Hit, LeaseId, Level, Map, OpId, Output, Payload, Progress, Set, Source,
-    Span, Verdict, What,
+    Answer, Ask, Context, CpuJob, CpuResult, Description, Failure, Hit, LeaseId, Level, Map, OpId, Others, Output, Payload, Progress, Set,
+    Source, Span, Verdict, What,
 };
 
 use super::jobs::Pace;
@@ -79,6 +79,8 @@ pub struct Get {
     buffered: Option<Bytes>,
     /// What the session wants and has not judged.
     missing: Ranges,
+    /// What of it other networks bring.
+    others: Others,
     pub(super) pace: Pace,
 }
 
@@ -106,6 +108,12 @@ impl Segment {
     fn range(&self, index: usize) -> std::ops::Range<u64> {
         let within = block_range(index, self.bytes);
         self.base + within.start..self.base + within.end
+    }
+
+    /// Which places in the list of blocks can be asked for: check blocks, and data blocks that others do not bring.
+    fn open(&self, others: &Others) -> Vec<usize> {
+        let free = |index: usize| self.rescue || index >= self.shape.data || !others.touch(self.range(index));
+        self.todo.iter().enumerate().filter(|(_, index)| free(**index)).map(|(place, _)| place).collect()
     }
 }
 
@@ -164,8 +172,8 @@ impl Download {
         Self { segments, parts: Map::new(), last_part: 0, window: 8, wanted, delivered: Ranges::new(), inline, memory, total }
     }
 
-    /// The next block to ask for.
-    fn pick(&mut self, dice: &mut hexad_core::Dice) -> Option<(usize, usize)> {
+    /// The next block to ask for, of those that others do not bring.
+    fn pick(&mut self, others: &Others, dice: &mut hexad_core::Dice) -> Option<(usize, usize)> {
         let mut active = Vec::new();
         for (number, segment) in self.segments.iter_mut().enumerate().filter(|(_, segment)| !segment.over) {
             if !segment.begun {
@@ -177,23 +185,41 @@ impl Download {
                     continue;
                 }
             }
-            if !segment.todo.is_empty() {
-                active.push(number);
+            let open = segment.open(others).len();
+            if open > 0 {
+                active.push((number, open));
             }
             if active.len() >= SEGMENTS_ACTIVE || (segment.rescue && active.len() >= 2) {
                 break;
             }
         }
-        let blocks = active.iter().map(|&number| self.segments[number].todo.len()).sum();
+        let blocks = active.iter().map(|(_, open)| open).sum();
         let mut chosen = dice.index(blocks)?;
-        for number in active {
+        for (number, open) in active {
             let segment = &mut self.segments[number];
-            if chosen < segment.todo.len() {
-                return Some((number, segment.todo.swap_remove(chosen)));
+            if chosen < open {
+                let place = segment.open(others).get(chosen).copied()?;
+                return Some((number, segment.todo.swap_remove(place)));
             }
-            chosen -= segment.todo.len();
+            chosen -= open;
         }
         None
+    }
+
+    /// What has come from another network is not to be asked for.
+    fn came_elsewhere(&mut self, range: std::ops::Range<u64>) {
+        self.wanted.remove(range);
+        for segment in self.segments.iter_mut().filter(|segment| segment.begun && !segment.rescue && !segment.over) {
+            let todo = std::mem::take(&mut segment.todo);
+            segment.todo = todo.into_iter().filter(|&index| !self.wanted.within(segment.range(index)).is_empty()).collect();
+            segment.over = segment.todo.is_empty() && segment.under_way == 0;
+        }
+    }
+
+    /// Where the blocks under way belong.
+    fn under_way(&self) -> Ranges {
+        let data = self.parts.values().filter(|(number, index)| *index < self.segments[*number].shape.data);
+        data.map(|&(number, index)| self.segments[number].range(index)).collect()
     }
 
     /// A block will not come. False when the file cannot be restored any more.
@@ -264,6 +290,7 @@ impl<A: Place> Node<A> {
             leaf: None,
             buffered: None,
             missing: Ranges::new(),
+            others: Others::default(),
             pace: Pace::default(),
         };
         self.jobs.insert(job, Job::Get(Box::new(get)));
@@ -621,12 +648,26 @@ impl<A: Place> Node<A> {
         self.pump_get(job, cx, out);
     }
 
+    /// Other networks bring some of it.
+    pub(super) fn on_elsewhere(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let of = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
+        let Some(job) = self.jobs.iter().find(|(_, job)| of(job)).map(|(job, _)| *job) else { return };
+        let Some(get) = self.get_of(job) else { return };
+        if get.others.bring(ranges) {
+            let under_way = get.download.as_ref().map(Download::under_way).unwrap_or_default();
+            get.others.claim(lease, under_way, out);
+        }
+        if get.stage == Stage::Data {
+            self.pump_get(job, cx, out);
+        }
+    }
+
     pub(super) fn on_judged(
         &mut self,
         lease: LeaseId,
         range: std::ops::Range<u64>,
         verdict: Verdict,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
         let of = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
@@ -640,11 +681,16 @@ impl<A: Place> Node<A> {
             return;
         }
         let Some(get) = self.get_of(job).filter(|get| !get.missing.is_empty()) else { return };
-        get.missing.remove(range);
+        get.missing.remove(range.clone());
         if get.missing.is_empty() {
             let op = get.op;
             self.jobs.remove(&job);
-            out.report(op, Progress::Done);
+            return out.report(op, Progress::Done);
+        }
+        if let Some(download) = get.download.as_mut().filter(|_| !get.others.is_empty()) {
+            download.came_elsewhere(range);
+            get.others.look_again();
+            self.pump_get(job, cx, out);
         }
     }
 
@@ -689,7 +735,20 @@ impl<A: Place> Node<A> {
             if !get.pace.may_go(job, cx.now, out) {
                 return;
             }
-            let Some((number, index)) = download.pick(cx.dice) else { break };
+            let Some((number, index)) = download.pick(&get.others, cx.dice) else {
+                if let Purpose::Lease(lease) = get.purpose
+                    && download.memory.is_none()
+                    && !download.wanted.is_empty()
+                {
+                    get.others.starve(lease, out);
+                }
+                break;
+            };
+            if let Purpose::Lease(lease) = get.purpose
+                && index < download.segments[number].shape.data
+            {
+                get.others.claim(lease, Ranges::of(download.segments[number].range(index)), out);
+            }
             get.pace.goes();
             download.last_part += 1;
             let part = download.last_part;

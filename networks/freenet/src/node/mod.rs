@@ -457,6 +457,7 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Received(Link::Conn(conn), message) => self.on_message(conn, message, cx, out),
             Input::Elapsed(timer) => self.on_elapsed(timer, cx, out),
             Input::Leased(lease, ranges) => self.on_leased(lease, ranges, cx, out),
+            Input::Elsewhere(lease, ranges) => self.on_elsewhere(lease, ranges, cx, out),
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Answered(ticket, answer) => self.on_answered(ticket, answer, cx, out),
             Input::Received(..) | Input::Sent(..) | Input::Room(_) => {}

@@ -7,14 +7,14 @@ use std::ops::Range;
 
 use hexad_content::{Digest, Digests, Proof, Ranges, Shape, Strength};
 use hexad_core::{
-    ConnId, Context, Endpoint, Failure, Hit, LeaseId, Level, Map, OpId, Output, Progress, Query, Set, ShareId, Source, Span, Time, Verdict,
-    What,
+    ConnId, Context, Endpoint, Failure, Hit, LeaseId, Level, Map, OpId, Others, Output, Progress, Query, Set, ShareId, Source, Span, Time,
+    Verdict, What,
 };
 
 use super::peers::{Peering, Role};
 use super::searching::Whose;
 use super::settings::Strategy;
-use super::suppliers::{Coming, Given, Question, Supplier, Way};
+use super::suppliers::{Given, Supplier, Way};
 use super::{Node, Out, Timer, dial, failed};
 use crate::locator::Locator;
 use crate::wire::{Guid, digests_of, urn_of};
@@ -52,6 +52,8 @@ pub(crate) struct Fetch {
     pub(crate) missing: Ranges,
     /// What of it nobody is to give.
     pub(crate) wanted: Ranges,
+    /// What of it other networks bring.
+    pub(crate) others: Others,
     pub(crate) given: Given,
     /// Somebody of several has given something wrong: one after the other, then.
     pub(crate) single: bool,
@@ -122,27 +124,28 @@ impl Fetch {
         }
     }
 
-    /// Gives a source something to do; false when there is nothing for it.
-    pub(crate) fn assign(&mut self, number: u32, request_bytes: u64) -> bool {
+    /// Gives a source something to do; nothing when there is nothing for it.
+    pub(crate) fn assign(&mut self, number: u32, request_bytes: u64) -> Option<Range<u64>> {
         let grain = self.grain(request_bytes);
         if self.single
             && self.suppliers.iter().any(|(&other, supplier)| other != number && (supplier.is_busy() || !supplier.assigned.is_empty()))
         {
-            return false;
+            return None;
         }
-        let Some(supplier) = self.suppliers.get_mut(&number) else { return false };
+        let supplier = self.suppliers.get_mut(&number)?;
         let has = |range: Range<u64>| match &supplier.available {
             None => Some(range),
             Some(available) => available.within(range).iter().next(),
         };
-        let Some(range) = self.wanted.iter().find_map(has) else { return false };
+        let range = self.others.leave_of(&self.wanted).find_map(has)?;
         let end = match (range.start / grain).checked_add(1).and_then(|next| next.checked_mul(grain)) {
             Some(end) => end.min(range.end),
             None => range.end,
         };
-        supplier.assigned.insert(range.start..end);
-        self.wanted.remove(range.start..end);
-        true
+        let range = range.start..end;
+        supplier.assigned.insert(range.clone());
+        self.wanted.remove(range.clone());
+        Some(range)
     }
 }
 
@@ -183,6 +186,7 @@ impl Node {
             leased: false,
             missing: Ranges::new(),
             wanted: Ranges::new(),
+            others: Others::default(),
             given: Given::default(),
             single: false,
             banned: Set::new(),
@@ -312,18 +316,21 @@ impl Node {
         fetch.wanted = ranges;
         for supplier in fetch.suppliers.values_mut() {
             supplier.assigned = supplier.assigned.iter().flat_map(|range| fetch.wanted.within(range).iter().collect::<Vec<_>>()).collect();
-            fetch.wanted.remove_all(&supplier.assigned);
-            for question in &supplier.asked {
-                if let Question::Bytes(range) = question {
-                    fetch.wanted.remove(range.clone());
-                }
-            }
-            if let Some(Coming::Bytes(range)) = &supplier.coming {
-                fetch.wanted.remove(range.clone());
-            }
+            fetch.wanted.remove_all(&supplier.owed());
         }
         let given = fetch.given.ranges();
         fetch.wanted.remove_all(&given);
+        self.feed(op, cx, out);
+    }
+
+    /// Other networks bring some of it.
+    pub(crate) fn on_elsewhere(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out) {
+        let Some((&op, fetch)) = self.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
+        if fetch.others.bring(ranges) {
+            let mut under_way = fetch.given.ranges();
+            fetch.suppliers.values().for_each(|supplier| under_way.insert_all(&supplier.owed()));
+            fetch.others.claim(lease, under_way, out);
+        }
         self.feed(op, cx, out);
     }
 
@@ -332,14 +339,14 @@ impl Node {
         let givers = fetch.given.take(&range);
         let share = fetch.share;
         match verdict {
-            Verdict::Good => {
+            Verdict::Good | Verdict::Duplicate => {
+                // It has come, from whomever.
                 fetch.missing.remove(range.clone());
                 fetch.wanted.remove(range.clone());
-                self.gained(share, range, cx, out);
-            }
-            Verdict::Duplicate => {
-                fetch.missing.remove(range.clone());
-                fetch.wanted.remove(range);
+                fetch.suppliers.values_mut().for_each(|supplier| supplier.assigned.remove(range.clone()));
+                if verdict == Verdict::Good {
+                    self.gained(share, range, cx, out);
+                }
             }
             Verdict::Lie => {}
             Verdict::Mixed => {
@@ -382,6 +389,7 @@ impl Node {
     pub(crate) fn on_fetch_timer(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
         let patience = self.config.fetch_patience;
         let Some(fetch) = self.fetches.get_mut(&op) else { return };
+        fetch.others.look_again();
         if cx.now.since(fetch.progress) >= patience {
             self.finish_fetch(op, out);
             return failed(op, Failure::TimedOut(patience.as_secs()), out);

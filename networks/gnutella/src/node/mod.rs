@@ -559,6 +559,7 @@ impl hexad_core::Node for Node {
             Input::Sent(conn, bytes) => self.go_on_giving(conn, bytes, cx, out),
             Input::Room(conn) => self.on_room(conn, cx, out),
             Input::Leased(lease, ranges) => self.on_leased(lease, ranges, cx, out),
+            Input::Elsewhere(lease, ranges) => self.on_elsewhere(lease, ranges, cx, out),
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Answered(ticket, answer) => self.on_answered(ticket, answer, cx, out),
         }

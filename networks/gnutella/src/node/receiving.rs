@@ -48,8 +48,15 @@ impl Node {
                 if supplier.asked.len() + usize::from(supplier.coming.is_some()) >= pipeline {
                     break;
                 }
-                if supplier.assigned.is_empty() && !fetch.assign(number, request_bytes) {
-                    break;
+                if supplier.assigned.is_empty() {
+                    let Some(range) = fetch.assign(number, request_bytes) else {
+                        // Where one gives after the other, nobody else has to find something.
+                        if !fetch.single {
+                            fetch.others.starve(fetch.lease, out);
+                        }
+                        break;
+                    };
+                    fetch.others.claim(fetch.lease, Ranges::of(range), out);
                 }
                 let Some(supplier) = fetch.suppliers.get_mut(&number) else { break };
                 let Some(first) = supplier.assigned.iter().next() else { break };

@@ -80,16 +80,25 @@ pub(crate) struct Supplier {
 impl Supplier {
     /// Everything that it was to give: to be given to others.
     pub(crate) fn give_back(&mut self) -> Ranges {
-        let mut back = std::mem::take(&mut self.assigned);
-        for question in self.asked.drain(..) {
+        let back = self.owed();
+        self.assigned = Ranges::new();
+        self.asked.clear();
+        self.coming = None;
+        back
+    }
+
+    /// Everything that it is to give.
+    pub(crate) fn owed(&self) -> Ranges {
+        let mut owed = self.assigned.clone();
+        for question in &self.asked {
             if let Question::Bytes(range) = question {
-                back.insert(range);
+                owed.insert(range.clone());
             }
         }
-        if let Some(Coming::Bytes(range)) = self.coming.take() {
-            back.insert(range);
+        if let Some(Coming::Bytes(range)) = &self.coming {
+            owed.insert(range.clone());
         }
-        back
+        owed
     }
 
     /// Whether it may still give the tree that others could not.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hexad_content::{Described, Digest, Digests, Proof, Ranges, info};
 use hexad_core::{
-    ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Output, Payload, Progress, Set, ShareId, Source, Span, Time, Verdict,
-    What,
+    ConnId, Context, Description, Failure, LeaseId, Level, Map, OpId, Others, Output, Payload, Progress, Set, ShareId, Source, Span, Time,
+    Verdict, What,
 };
 
 use super::lines::Kind;
@@ -56,6 +56,8 @@ pub(super) struct Fetch<A: Place> {
     /// What was leased and is not yet proven.
     missing: Ranges,
     leased: bool,
+    /// What of it other networks bring.
+    others: Others,
     /// Who gave what, until it is judged.
     givers: Map<u64, (u64, A::Name)>,
     strikes: Map<A::Name, u32>,
@@ -105,6 +107,7 @@ impl<A: Place> Node<A> {
             wanted: Ranges::new(),
             missing: Ranges::new(),
             leased: false,
+            others: Others::default(),
             givers: Map::new(),
             strikes: Map::new(),
             banned: Set::new(),
@@ -366,6 +369,17 @@ impl<A: Place> Node<A> {
         self.ask_more(op, cx, out);
     }
 
+    /// Other networks bring some of it.
+    pub(super) fn on_elsewhere(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some((&op, fetch)) = self.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
+        if fetch.others.bring(ranges) {
+            let mut under_way: Ranges = fetch.givers.iter().map(|(&offset, &(bytes, _))| offset..offset + bytes).collect();
+            fetch.suppliers.values().for_each(|supplier| under_way.insert_all(&supplier.owed()));
+            fetch.others.claim(lease, under_way, out);
+        }
+        self.ask_more(op, cx, out);
+    }
+
     /// Asks all sources for as much as they may be asked for.
     fn ask_more(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let (each, block) = (self.config.0.requests_each, u64::from(self.config.0.block_bytes));
@@ -377,7 +391,12 @@ impl<A: Place> Node<A> {
                 if !supplier.described || supplier.rests_until > cx.now || supplier.asked.len() >= each {
                     break;
                 }
-                if supplier.assigned.is_empty() && !assign(&mut fetch.wanted, supplier, &proof) {
+                if supplier.assigned.is_empty()
+                    && let Some(range) = assign(&mut fetch.wanted, &fetch.others, supplier, &proof)
+                {
+                    fetch.others.claim(fetch.lease, Ranges::of(range), out);
+                } else if supplier.assigned.is_empty() {
+                    fetch.others.starve(fetch.lease, out);
                     let idle = supplier.asked.is_empty();
                     if idle && split(&mut fetch.suppliers, conn, block, cx.now) {
                         continue;
@@ -447,12 +466,14 @@ impl<A: Place> Node<A> {
         let givers: Set<A::Name> = inside.iter().filter_map(|offset| fetch.givers.remove(offset)).map(|(_, giver)| giver).collect();
         if !matches!(verdict, Verdict::Bad | Verdict::Mixed | Verdict::Lie) {
             fetch.missing.remove(range.clone());
+            // It has come, from whomever.
+            fetch.wanted.remove(range.clone());
+            fetch.suppliers.values_mut().for_each(|supplier| supplier.assigned.remove(range.clone()));
         }
         let over = fetch.missing.is_empty();
         match verdict {
             Verdict::Good => self.ours.proven(fetch.share, &range),
-            Verdict::Duplicate => fetch.wanted.remove(range),
-            Verdict::Lie => {}
+            Verdict::Duplicate | Verdict::Lie => {}
             Verdict::Mixed => {
                 fetch.wanted.insert(range);
                 self.ask_more(op, cx, out);
@@ -498,6 +519,7 @@ impl<A: Place> Node<A> {
     pub(super) fn on_fetch_timer(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(fetch) = self.fetches.get_mut(&op) else { return };
         let now = cx.now;
+        fetch.others.look_again();
         if now.since(fetch.active) >= PATIENCE {
             self.end_fetch(op, out);
             return failed(op, Failure::TimedOut(PATIENCE.as_secs()), out);

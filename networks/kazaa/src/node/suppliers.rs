@@ -1,9 +1,10 @@
 //! Those from whom one fetch takes: what each was asked for and is still to give, and the ways in which one can be reached.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use hexad_content::{Proof, Ranges};
-use hexad_core::{ConnId, Map, Time};
+use hexad_core::{ConnId, Map, Others, Time};
 
 use crate::place::Place;
 
@@ -82,6 +83,12 @@ impl<A> Supplier<A> {
     }
 
     /// Everything that it still owes.
+    pub(super) fn owed(&self) -> Ranges {
+        let mut owed = self.assigned.clone();
+        self.asked.iter().for_each(|&(offset, bytes)| owed.insert(offset..offset + u64::from(bytes)));
+        owed
+    }
+
     fn owed_bytes(&self) -> u64 {
         self.assigned.total() + self.asked.iter().map(|(_, bytes)| u64::from(*bytes)).sum::<u64>()
     }
@@ -101,20 +108,14 @@ impl<A> Supplier<A> {
     }
 }
 
-/// From so many parts on a file is long.
-const MANY_PARTS: usize = 16;
-
-/// Assigns the next part to a source: whole parts, so that a bad one has one giver. Long files from the middle on, since other networks that feed the
-/// same download begin at the front.
-pub(super) fn assign<A>(wanted: &mut Ranges, supplier: &mut Supplier<A>, proof: &Proof) -> bool {
-    let middle = if proof.part_count() >= MANY_PARTS { proof.part_range(proof.part_count() / 2).start } else { 0 };
-    let behind = wanted.iter().find(|range| range.end > middle).map(|range| range.start.max(middle)..range.end);
-    let Some(first) = behind.or_else(|| wanted.iter().next()) else { return false };
+/// Assigns the next part to a source: whole parts, so that a bad one has one giver.
+pub(super) fn assign<A>(wanted: &mut Ranges, others: &Others, supplier: &mut Supplier<A>, proof: &Proof) -> Option<Range<u64>> {
+    let first = others.leave_of(wanted).next()?;
     let part = proof.part_range(proof.part_at(first.start));
-    let end = first.end.min(part.end.max(first.start + 1));
-    wanted.remove(first.start..end);
-    supplier.assigned.insert(first.start..end);
-    true
+    let range = first.start..first.end.min(part.end.max(first.start + 1));
+    wanted.remove(range.clone());
+    supplier.assigned.insert(range.clone());
+    Some(range)
 }
 
 /// Gives half of what the source with the longest way to go has not been asked for to one that has nothing to do. Whether there was something.

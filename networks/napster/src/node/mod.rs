@@ -180,6 +180,7 @@ impl hexad_core::Node for Node {
             Input::Sent(conn, bytes) => self.client.on_sent(conn, bytes, cx, out),
             Input::Room(conn) => self.client.on_room(conn, cx, out),
             Input::Leased(lease, ranges) => self.client.on_leased(lease, ranges, cx, out),
+            Input::Elsewhere(lease, ranges) => self.client.on_elsewhere(lease, ranges, out),
             Input::Judged(lease, range, verdict) => self.client.on_judged(lease, range, verdict, cx, out),
             Input::Elapsed(Timer::Client(timer)) => self.client.on_timer(timer, cx, out),
             other => self.handle_as_server(other, cx, out),

@@ -43,9 +43,10 @@ impl Swarm {
     }
 
     /// A web seed fetches these pieces.
-    pub(crate) fn lent(&mut self, range: &Range<u64>) {
+    pub(crate) fn lent(&mut self, range: &Range<u64>, t: &mut Turn<'_, '_>) {
         let pieces = self.pieces_of(range);
         pieces.for_each(|piece| self.picker.lend(piece));
+        self.claim(None, t);
     }
 
     /// A web seed does not bring these pieces.
@@ -64,17 +65,13 @@ impl Swarm {
 
     /// Wants these ranges, and nothing else.
     pub(super) fn want(&mut self, ranges: &Ranges, t: &mut Turn<'_, '_>) {
-        let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
+        if self.torrent.is_none() {
+            return;
+        }
         self.picker.lease(ranges);
         let Self { peers, picker, .. } = self;
-        for peer in peers.iter_mut().flatten() {
-            peer.needs = peer.bits.count_with(picker.needed());
-            let gone: Vec<_> = peer.requests.iter().filter(|asked| !picker.lacks(asked.piece, asked.block)).collect();
-            for asked in gone {
-                peer.requests.forgive(asked.piece, asked.block);
-                peer.say(Message::Cancel(geometry.block(asked.piece, asked.block)), t);
-            }
-        }
+        peers.iter_mut().flatten().for_each(|peer| peer.needs = peer.bits.count_with(picker.needed()));
+        self.take_requests_back(t);
         let slots: Vec<Slot> = self.peers.iter().flatten().map(|peer| peer.slot).collect();
         for slot in slots {
             if let Some(peer) = self.peer(slot) {
@@ -113,7 +110,7 @@ impl Swarm {
         let slow = requests.snubbed || (rate > 0 && geometry.piece_bytes / rate > SLOW_PIECE_S);
         let asker =
             Asker { slot, bits, current: *current, slow, alone: *watched, suggested, only: choking_us.then_some(allowed.as_slice()) };
-        let before = requests.len();
+        let (before, wanted) = (requests.len(), count);
         let conn = *conn;
         let out = &mut *t.out;
         let mut late = Vec::new();
@@ -147,11 +144,13 @@ impl Swarm {
                 out.send_to(conn, Message::Request(geometry.block(piece, block)));
             }
         }
+        let could_give = !*choking_us && requests.len() < before + wanted;
         if requests.len() == before {
             peer.dry = true;
         } else {
             *said = now;
         }
+        self.claim(could_give.then_some(slot), t);
     }
 
     /// A block has come.
@@ -362,6 +361,7 @@ impl Swarm {
 
     /// Once a second: queue depths follow the rates, and who is silent is not counted on.
     pub(super) fn look_at_requests(&mut self, t: &mut Turn<'_, '_>) {
+        self.others.look_again();
         let now: Time = t.cx.now;
         let after = t.home.config.snub_after;
         let Self { peers, picker, torrent, .. } = self;

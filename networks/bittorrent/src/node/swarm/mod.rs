@@ -11,6 +11,7 @@ mod candidates;
 mod choker;
 mod describing;
 mod downloading;
+mod elsewhere;
 mod geometry;
 mod hashes;
 mod hearing;
@@ -28,7 +29,7 @@ mod uploads;
 
 use std::net::SocketAddr;
 
-use hexad_core::{ConnId, Endpoint, LeaseId, Map, OpId, Progress, Share, ShareId, Span, Time};
+use hexad_core::{ConnId, Endpoint, LeaseId, Map, OpId, Others, Progress, Share, ShareId, Span, Time};
 
 use self::bits::Bits;
 use self::blame::Blame;
@@ -106,6 +107,8 @@ pub(crate) struct Swarm {
     tiers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
     fetch: Option<Fetch>,
+    /// What of it other networks bring.
+    others: Others,
     offers: Vec<Offer>,
     /// What any of the offers has.
     have: Bits,
@@ -150,6 +153,7 @@ impl Swarm {
             tiers: Vec::new(),
             web_seeds: Vec::new(),
             fetch: None,
+            others: Others::default(),
             offers: Vec::new(),
             have: Bits::new(0),
             picker: Picker::new(nothing, config.picking),
@@ -232,6 +236,8 @@ impl Swarm {
 
     /// A fetch begins.
     pub(crate) fn begin_fetch(&mut self, op: OpId, lease: LeaseId, share: ShareId, t: &mut Turn<'_, '_>) {
+        self.others = Others::default();
+        self.picker.bring_elsewhere(&hexad_content::Ranges::new());
         self.fetch = Some(Fetch { op, lease, share, leased: false, done: false });
         if let Some(torrent) = &self.torrent {
             t.out.report(op, Progress::Described(Box::new(torrent.metainfo.description())));

@@ -3,6 +3,7 @@
 //! Remembers how many connected peers have each piece, which pieces are wanted, and who was asked for the blocks of those that are begun.
 //! A piece that nobody has begun stands in the bucket of its number of copies, so that one more `have` costs one swap.
 
+mod elsewhere;
 mod open;
 mod order;
 #[cfg(test)]
@@ -42,6 +43,8 @@ enum State {
     Idle,
     /// Wanted, and not begun.
     Free,
+    /// Wanted, not begun, and another network brings it.
+    Elsewhere,
     /// Begun: blocks are asked for, or have come.
     Open,
     /// All blocks have come; the verdict is awaited.
@@ -95,12 +98,16 @@ pub(crate) struct Picker {
     free: Bits,
     /// Leased and not good.
     needed: Bits,
+    /// What other networks bring.
+    elsewhere: Bits,
     open: Map<u32, Open>,
     /// Blocks of open pieces that nobody is asked for.
     free_blocks: u64,
     /// Pieces whose verdict is awaited → who gave each of their blocks; of those that come from elsewhere, nobody.
     awaiting: Map<u32, Vec<GiverId>>,
     begun: u32,
+    /// Those of them that nobody was told of.
+    fresh: Vec<u32>,
     good: u32,
 }
 
@@ -118,10 +125,12 @@ impl Picker {
             buckets: Vec::new(),
             free: Bits::new(count),
             needed: Bits::new(count),
+            elsewhere: Bits::new(count),
             open: Map::new(),
             free_blocks: 0,
             awaiting: Map::new(),
             begun: 0,
+            fresh: Vec::new(),
             good: 0,
         }
     }
@@ -156,6 +165,7 @@ impl Picker {
         if self.states.get(piece as usize) == Some(&State::Free) {
             self.set_not_free(piece, State::Awaiting);
             self.awaiting.insert(piece, Vec::new());
+            self.fresh.push(piece);
         }
     }
 
@@ -257,6 +267,10 @@ impl Picker {
     }
 
     fn set_free(&mut self, piece: u32) {
+        if self.elsewhere.get(piece) {
+            self.states[piece as usize] = State::Elsewhere;
+            return;
+        }
         self.states[piece as usize] = State::Free;
         self.free.set(piece);
         self.put_into_bucket(piece);
@@ -283,6 +297,7 @@ impl Picker {
         for piece in 0..self.geometry.pieces {
             match (wanted.get(piece), self.states[piece as usize]) {
                 (true, State::Idle) => self.set_free(piece),
+                (false, State::Elsewhere) => self.states[piece as usize] = State::Idle,
                 (true, State::Awaiting) => {
                     self.awaiting.remove(&piece);
                     self.set_free(piece);
@@ -299,7 +314,7 @@ impl Picker {
                     }
                     self.states[piece as usize] = State::Idle;
                 }
-                (true, State::Free) | (false, State::Idle | State::Awaiting) => {}
+                (true, State::Free | State::Elsewhere) | (false, State::Idle | State::Awaiting) => {}
             }
         }
         self.needed = wanted;
@@ -419,6 +434,7 @@ impl Picker {
         self.free_blocks += u64::from(blocks);
         self.open.insert(piece, Open::new(blocks, asker.slot, asker.alone));
         self.begun += 1;
+        self.fresh.push(piece);
     }
 
     fn open_max(&self) -> usize {
@@ -513,7 +529,7 @@ impl Picker {
 
     /// Whether every wanted block is under way or here.
     pub(crate) fn is_endgame(&self) -> bool {
-        self.free.count() == 0 && self.free_blocks == 0 && !self.open.is_empty()
+        self.free.count() == 0 && self.free_blocks == 0 && !self.open.is_empty() && !self.brings_elsewhere(&self.needed)
     }
 
     /// In the endgame: up to `count` blocks that others were asked for and `mine` says the peer was not.
@@ -601,7 +617,7 @@ impl Picker {
                             self.free_blocks -= u64::from(open.free());
                         }
                     }
-                    State::Idle | State::Awaiting => {}
+                    State::Idle | State::Elsewhere | State::Awaiting => {}
                 }
                 self.states[piece as usize] = State::Idle;
                 self.good += u32::from(self.needed.clear(piece));

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use hexad_content::{Digest, Digests, Layout, Proof, Ranges};
 use hexad_core::{
-    ConnId, Context, Description, Endpoint, Failure, LeaseId, Level as NoteLevel, Map, OpId, Output, Payload, Progress, Set, ShareId,
-    Source, Span, Time, Verdict, What,
+    ConnId, Context, Description, Endpoint, Failure, LeaseId, Level as NoteLevel, Map, OpId, Others, Output, Payload, Progress, Set,
+    ShareId, Source, Span, Time, Verdict, What,
 };
 
 use super::locator::{Locator, digests_of, is_ours};
@@ -82,6 +82,8 @@ pub(super) struct Fetch {
     described: bool,
     leased: bool,
     missing: Ranges,
+    /// What of it other networks bring.
+    others: Others,
     givers: Map<ConnId, Giver>,
     /// Who has given a whole part that is not yet judged.
     given: Map<u64, Endpoint>,
@@ -105,13 +107,16 @@ impl Fetch {
         start..start.saturating_add(self.part_bytes())
     }
 
-    /// The first part that is missing, and that nobody works on.
+    /// The first part that is missing, that nobody works on, and that no other network brings.
     fn free_part(&self, lacks: &Set<u64>) -> Option<u64> {
         let taken: Set<u64> = self.givers.values().filter_map(|giver| giver.part).collect();
         let size = self.part_bytes();
         for range in self.missing.iter() {
             let parts = range.start / size..range.end.div_ceil(size);
-            let free = |part: &u64| !taken.contains(part) && !self.given.contains_key(part) && !lacks.contains(part);
+            let free = |part: &u64| {
+                let ours = !self.others.touch(self.part_range(*part));
+                ours && !taken.contains(part) && !self.given.contains_key(part) && !lacks.contains(part)
+            };
             if let Some(part) = parts.into_iter().find(free) {
                 return Some(part);
             }
@@ -178,6 +183,7 @@ impl Client {
             described: false,
             leased: false,
             missing: Ranges::new(),
+            others: Others::default(),
             givers: Map::new(),
             given: Map::new(),
             bad: Set::new(),
@@ -461,6 +467,20 @@ impl Client {
         self.stream(op, cx, out);
     }
 
+    /// Other networks bring some of it.
+    pub(crate) fn on_elsewhere(&mut self, lease: LeaseId, ranges: Ranges, out: &mut Out) {
+        let Some((&op, fetch)) = self.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
+        if fetch.others.bring(ranges) {
+            let parts = fetch.givers.values().filter_map(|giver| giver.part).chain(fetch.given.keys().copied());
+            let mut under_way: Ranges = parts.map(|part| fetch.part_range(part)).collect();
+            // Who gives a file from an offset on gives all of it.
+            let streaming = fetch.givers.values().filter_map(|giver| if let Stage::Streaming(at) = giver.stage { Some(at) } else { None });
+            streaming.for_each(|at| under_way.insert(at..u64::MAX));
+            fetch.others.claim(lease, under_way, out);
+        }
+        self.feed(op, out);
+    }
+
     /// Gives every source that is ready something to do.
     fn feed(&mut self, op: OpId, out: &mut Out) {
         let Some(fetch) = self.fetches.get_mut(&op).filter(|fetch| fetch.leased) else { return };
@@ -469,7 +489,11 @@ impl Client {
         for conn in conns {
             while let Some(giver) = fetch.givers.get(&conn).filter(|giver| giver.asked.len() < PIPELINE) {
                 if giver.blocks.is_empty() && giver.part.is_none() {
-                    let Some(part) = fetch.free_part(&giver.lacks) else { break };
+                    let Some(part) = fetch.free_part(&giver.lacks) else {
+                        fetch.others.starve(fetch.lease, out);
+                        break;
+                    };
+                    fetch.others.claim(fetch.lease, Ranges::of(fetch.part_range(part)), out);
                     let missing = fetch.missing.within(fetch.part_range(part));
                     let mut blocks = Vec::new();
                     for range in missing.iter() {
@@ -575,12 +599,15 @@ impl Client {
     fn stream(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
         let nick = self.nick.clone();
         let Some(fetch) = self.fetches.get_mut(&op).filter(|fetch| fetch.leased) else { return };
-        let Some(first) = fetch.missing.iter().next().map(|range| range.start) else { return };
+        let left = fetch.others.leave_of(&fetch.missing).next();
+        let Some(first) = left.or_else(|| fetch.missing.iter().next()).map(|range| range.start) else { return };
         let path = fetch.locator.path.clone();
         let waits = |giver: &Giver| !giver.ours && matches!(giver.stage, Stage::Greeting);
         let Some((&conn, giver)) = fetch.givers.iter_mut().find(|(_, giver)| waits(giver)) else { return };
         giver.stage = Stage::Streaming(first);
         giver.heard = cx.now;
+        // It gives everything from there on.
+        fetch.others.claim(fetch.lease, Ranges::of(first..u64::MAX), out);
         let accepted = self.peers.get(&conn).is_some_and(|peer| matches!(peer.role, Role::Taking(_))) && self.accepted.contains(&conn);
         if accepted {
             out.send_to(conn, Peer::Offset(first).into());
@@ -631,6 +658,7 @@ impl Client {
     pub(super) fn on_fetch_timer(&mut self, op: OpId, cx: &mut Context<'_>, out: &mut Out) {
         let (stall, patience) = (self.config.stall_deadline, self.config.fetch_patience);
         let Some(fetch) = self.fetches.get_mut(&op) else { return };
+        fetch.others.look_again();
         let working = |giver: &Giver| !giver.asked.is_empty() || !matches!(giver.stage, Stage::Ready);
         let waits_for_lease = |fetch: &Fetch, giver: &Giver| !fetch.leased && !giver.ours;
         let stalled: Vec<ConnId> = fetch
@@ -660,6 +688,7 @@ impl Client {
         if fetch.next_try <= cx.now && (fetch.givers.is_empty() || fetch.givers.len() < fetch.direct.len()) {
             self.look_for_sources(op, cx, out);
         }
+        self.feed(op, out);
         if self.fetches.contains_key(&op) {
             out.wake(cx.now + Span::from_secs(2), Timer::Client(ClientTimer::Fetch(op)));
         }
