@@ -7,6 +7,7 @@ mod joining;
 mod links;
 mod putting;
 mod settings;
+mod slots;
 mod store;
 mod table;
 mod verbs;
