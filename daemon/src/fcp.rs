@@ -248,7 +248,8 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
             HostEvent::Report(op, progress) => {
                 let over = matches!(progress, Progress::Done | Progress::Failed(_) | Progress::Ended);
                 let mut book = desk.book();
-                if let Some(to) = book.waiting.remove(&op) {
+                let is_answer = !matches!(progress, Progress::Own(Reply::Counted(_)));
+                if let Some(to) = if is_answer { book.waiting.remove(&op) } else { None } {
                     drop(book);
                     let _ = to.send(progress);
                     continue;

@@ -29,6 +29,9 @@ const LOOKED_FOR_MAX: usize = 32;
 /// A browser is not kept waiting for longer than this.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10 * 60);
 
+/// How often a key is asked for again that was not found.
+const RETRIES: u32 = 1;
+
 struct Gateway {
     desk: Arc<Desk>,
     room: Semaphore,
@@ -80,7 +83,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, method: Method, target: Uri
 impl Gateway {
     async fn look_for(&self, want: &gateway::Want) -> Page {
         let Ok(_permit) = self.room.acquire().await else { return gateway::refused(503, "The gateway is being closed.") };
-        let (op, told) = self.desk.ask(Request::Get { uri: want.uri.to_string(), bytes_max: want.bytes_max });
+        let (op, told) = self.desk.ask(Request::Get { uri: want.uri.to_string(), bytes_max: want.bytes_max, retries: RETRIES });
         // Also where the browser goes away, which drops this future.
         let asking = Asking { desk: &self.desk, op };
         let told = tokio::time::timeout(ANSWER_DEADLINE, told).await;

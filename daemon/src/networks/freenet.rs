@@ -91,7 +91,9 @@ impl InSession for Freenet<Endpoint> {
                 known: status.known,
                 figures: vec![("blocks_held", status.blocks as u64), ("requests", status.walks as u64)],
             }),
-            Reply::Got { .. } | Reply::KeyPair(_) | Reply::Block(_) | Reply::Inserted(_) | Reply::Hops(_) => Told::Nothing,
+            Reply::Counted(_) | Reply::Got { .. } | Reply::KeyPair(_) | Reply::Block(_) | Reply::Inserted(_) | Reply::Hops(_) => {
+                Told::Nothing
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use hexad_core::{Failure, Progress};
 use hexad_freenet::fcp::{Codec, Effect, Message, Queue, Queued, Session};
 use hexad_freenet::keys::Uri;
-use hexad_freenet::{Reply, Request};
+use hexad_freenet::{Counts, Reply, Request};
 
 /// A session that has been greeted.
 fn greeted() -> Session {
@@ -52,8 +52,11 @@ fn a_put_tells_its_key_and_then_its_success() {
     assert_eq!(said(&session.hears(message(put))), [("IdentifierCollision", None)]);
     let key = Uri::parse("KSK@x").expect("a URI");
     assert_eq!(said(&session.told(*task, Progress::Own(Reply::Put(key)))), [("URIGenerated", None)]);
-    let effects = session.told(*task, Progress::Done);
-    assert_eq!(said(&effects), [("SimpleProgress", None), ("PutSuccessful", None)]);
+    let counts = Counts { total: 3, required: 3, succeeded: 2, failed: 0, is_final: true };
+    let effects = session.told(*task, Progress::Own(Reply::Counted(counts)));
+    let [Effect::Say(progress)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((progress.name.as_str(), progress.field("Total"), progress.field("Succeeded")), ("SimpleProgress", Some("3"), Some("2")));
+    assert_eq!(said(&session.told(*task, Progress::Done)), [("PutSuccessful", None)]);
     assert_eq!(session.told(*task, Progress::Done), [], "nothing is said after the end");
 }
 
@@ -61,8 +64,10 @@ fn a_put_tells_its_key_and_then_its_success() {
 fn a_get_brings_its_data_or_says_why_not() {
     let mut session = greeted();
     let effects = session.hears(message("ClientGet\nURI=freenet:KSK@x\nIdentifier=b\nReturnType=direct\nEndMessage\n"));
-    let [Effect::Start(task, Request::Get { uri, .. })] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Start(task, Request::Get { uri, retries: 0, .. })] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(uri, "KSK@x");
+    let counts = Counts { total: 1, required: 1, succeeded: 1, failed: 0, is_final: true };
+    assert_eq!(session.told(*task, Progress::Own(Reply::Counted(counts))), [], "it did not ask to hear of it");
     let got = Reply::Got { uri: Uri::parse("KSK@x").expect("a URI"), mime: Some("text/html".into()), bytes: Bytes::from_static(b"data") };
     let effects = session.told(*task, Progress::Own(got));
     assert_eq!(said(&effects), [("DataFound", None), ("AllData", None)]);

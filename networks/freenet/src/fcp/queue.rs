@@ -286,6 +286,8 @@ impl Queue {
                 continue;
             }
             kept.over |= is_end(&word.name);
+            // The last word on how far it is takes the place of those before.
+            kept.words.retain(|said| word.name != "SimpleProgress" || said.name != word.name);
             if kept.words.len() < WORDS_MAX {
                 kept.words.push(word.clone());
             }

@@ -6,7 +6,7 @@ use hexad_core::{Failure, Map, Progress};
 use super::codec::Message;
 use super::codes::{GetFailed, ProtocolError, PutFailed};
 use crate::keys::{Uri, UriError, base64};
-use crate::node::{PutFile, Reply, Request};
+use crate::node::{Counts, PutFile, Reply, Request};
 
 /// Requests of one client under way.
 const REQUESTS_MAX: usize = 256;
@@ -32,7 +32,7 @@ pub enum Effect {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    Get { returns: bool },
+    Get { returns: bool, verbosity: u64 },
     Put { verbosity: u64 },
     MakeKey,
     Node,
@@ -217,7 +217,16 @@ impl Session {
         if let Err(UriError::Unusable(why)) = usable(&uri) {
             return vec![Effect::Say(get_failed(GetFailed::InvalidUri, why, &identifier, None))];
         }
-        self.start(identifier, Kind::Get { returns }, Request::Get { uri: uri.to_string(), bytes_max })
+        let retries = match message.field("MaxRetries").map(|text| text.trim().parse::<i64>()) {
+            None => 0,
+            // Minus one is for ever.
+            Some(Ok(retries)) => u32::try_from(retries).unwrap_or(u32::MAX),
+            Some(Err(_)) => {
+                return vec![Effect::Say(protocol_error(ProtocolError::NumberParse, Some("MaxRetries"), Some(&identifier), false))];
+            }
+        };
+        let verbosity = verbosity(message);
+        self.start(identifier, Kind::Get { returns, verbosity }, Request::Get { uri: uri.to_string(), bytes_max, retries })
     }
 
     fn on_put(&mut self, message: &Message) -> Vec<Effect> {
@@ -265,7 +274,7 @@ impl Session {
         files: Vec<PutFile>,
         directory: Option<Option<String>>,
     ) -> Vec<Effect> {
-        let verbosity = message.field("Verbosity").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let verbosity = verbosity(message);
         let key_only = message.flag("GetCHKOnly", false);
         let writable = uri.wants_key() || uri.insert().is_ok();
         if !writable {
@@ -330,7 +339,7 @@ impl Session {
         let subscribed = Message::new("SubscribedUSK").with("URI", &uri).with("DontPoll", message.flag("DontPoll", false));
         let mut effects = vec![Effect::Say(subscribed.with("Identifier", &identifier))];
         let newest = Uri { edition: Some(-edition.abs().max(1)), ..uri.clone() };
-        let request = Request::Get { uri: newest.to_string(), bytes_max: BYTES_MAX };
+        let request = Request::Get { uri: newest.to_string(), bytes_max: BYTES_MAX, retries: 0 };
         effects.extend(self.start(identifier, Kind::Subscribe { uri: Box::new(uri) }, request));
         effects
     }
@@ -371,7 +380,7 @@ impl Session {
                     message.with("DataLength", bytes.len()).with("StartupTime", 0).with("CompletionTime", 0)
                 };
                 let mut effects = vec![say(described("DataFound"))];
-                if kind == (Kind::Get { returns: true }) {
+                if matches!(kind, Kind::Get { returns: true, .. }) {
                     let all = described("AllData").with("Identifier", &identifier).with("Global", false);
                     effects.push(Effect::Say(Message { data: Some(bytes.clone()), ..all }));
                 }
@@ -382,6 +391,12 @@ impl Session {
                 task.uri = Some(uri);
                 vec![generated]
             }
+            Progress::Own(Reply::Counted(counts)) => match task.kind {
+                Kind::Get { verbosity, .. } | Kind::Put { verbosity } if verbosity & VERBOSE_PROGRESS != 0 => {
+                    vec![say(progress_of(&counts))]
+                }
+                _ => Vec::new(),
+            },
             Progress::Own(Reply::KeyPair(pair)) => {
                 vec![say(Message::new("SSKKeypair").with("InsertURI", private_text(&pair.0)).with("RequestURI", &pair.1))]
             }
@@ -400,15 +415,8 @@ impl Session {
             Progress::Done => {
                 let Some(task) = self.tasks.remove(&number) else { return Vec::new() };
                 match (task.kind, task.uri) {
-                    (Kind::Put { verbosity }, Some(uri)) => {
-                        let mut effects = Vec::new();
-                        if verbosity & VERBOSE_PROGRESS != 0 {
-                            let counts = ["Total", "Required", "Succeeded"].into_iter();
-                            let progress = counts.fold(Message::new("SimpleProgress"), |message, count| message.with(count, 1));
-                            effects.push(say(progress.with("Failed", 0).with("FatallyFailed", 0).with("FinalizedTotal", true)));
-                        }
-                        effects.push(say(Message::new("PutSuccessful").with("URI", uri).with("StartupTime", 0).with("CompletionTime", 0)));
-                        effects
+                    (Kind::Put { .. }, Some(uri)) => {
+                        vec![say(Message::new("PutSuccessful").with("URI", uri).with("StartupTime", 0).with("CompletionTime", 0))]
                     }
                     _ => Vec::new(),
                 }
@@ -432,6 +440,16 @@ impl Session {
             Progress::Own(_) | Progress::Hit(_) | Progress::Described(_) => Vec::new(),
         }
     }
+}
+
+fn verbosity(message: &Message) -> u64 {
+    message.field("Verbosity").and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn progress_of(counts: &Counts) -> Message {
+    let message = Message::new("SimpleProgress").with("Total", counts.total).with("Required", counts.required);
+    let message = message.with("Failed", 0).with("FatallyFailed", counts.failed).with("Succeeded", counts.succeeded);
+    message.with("FinalizedTotal", counts.is_final)
 }
 
 /// A URI with its private key: what only its owner is told.

@@ -1,10 +1,13 @@
 //! The state machine. This file only passes inputs on; what is remembered lives in the files beside it.
 
+mod download;
 mod failures;
 mod getting;
+mod inserting;
 mod jobs;
 mod joining;
 mod links;
+mod plan;
 mod putting;
 mod settings;
 mod slots;
@@ -14,7 +17,7 @@ mod verbs;
 mod walks;
 
 pub use failures::Failures;
-pub use jobs::{Job, PutFile};
+pub use jobs::{Counts, Job, PutFile};
 pub use links::{Links, Peer};
 pub use settings::{Chance, Config, Mode, Settings};
 pub use store::{Shelf, Store};
@@ -79,6 +82,8 @@ pub enum Request {
         uri: String,
         /// Refuse beyond this.
         bytes_max: u64,
+        /// How often a key is asked for again, after a while, when it was not found; [`u32::MAX`] for as long as the user wants it.
+        retries: u32,
     },
     /// Insert files → [`Reply::Put`].
     Put {
@@ -106,6 +111,8 @@ pub enum Request {
 /// Answers to a [`Request`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
+    /// A fetch or an insertion of files goes on.
+    Counted(Counts),
     /// Inserted, or to be inserted, under this URI, which only reads.
     Put(Uri),
     /// What is there.
@@ -154,6 +161,8 @@ enum Pending {
     Own(Own),
     Walk(u64),
     Write,
+    /// What an insert has to have on the disk, by its walk.
+    Insert(u64, NodeKey),
     /// A job, and which of its questions.
     Job(u64, u32),
 }
@@ -329,7 +338,7 @@ impl<A: Place> Node<A> {
             Operation::Publish { share } => self.start_publish(op, share, cx, out),
             Operation::Search { query } => self.start_search(op, query, cx, out),
             Operation::Fetch { source, lease, share: _ } => self.start_fetch(op, source, lease, cx, out),
-            Operation::Own(Request::Get { uri, bytes_max }) => self.start_get(op, &uri, bytes_max, cx, out),
+            Operation::Own(Request::Get { uri, bytes_max, retries }) => self.start_get(op, &uri, bytes_max, retries, cx, out),
             Operation::Own(Request::Put { uri, files, directory, key_only }) => {
                 self.start_put(op, &uri, files, directory, key_only, cx, out);
             }
@@ -390,10 +399,8 @@ impl<A: Place> Node<A> {
     fn on_answered(&mut self, ticket: Ticket, answer: Answer, cx: &mut Context<'_>, out: &mut Out<A>) {
         match self.pending.remove(&ticket.0) {
             Some(Pending::Own(own)) => self.on_own(own, answer, cx, out),
-            Some(Pending::Walk(uid)) => {
-                let bytes = if let Answer::Loaded(Some(Payload::Bytes(bytes))) = answer { Some(bytes) } else { None };
-                self.on_loaded(uid, bytes, cx, out);
-            }
+            Some(Pending::Walk(uid)) => self.on_loaded(uid, answer, cx, out),
+            Some(Pending::Insert(uid, key)) => self.on_written(uid, &key, &answer, cx, out),
             Some(Pending::Write) => {
                 if let Answer::Failed(why) = answer {
                     out.note(Level::Warn, "store_failed", None, why.to_string());
