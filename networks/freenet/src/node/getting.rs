@@ -39,6 +39,8 @@ pub enum Purpose {
     Lease(LeaseId),
     /// Only whether a digest leads anywhere.
     Lookup,
+    /// Only which edition is the newest.
+    Newest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,13 @@ pub struct Get {
     lease_until: Time,
     pub(super) pace: Pace,
     teller: Teller,
+}
+
+impl Get {
+    /// Whether editions are looked for from the one on that is named.
+    fn wants_newest(&self) -> bool {
+        matches!(self.purpose, Purpose::Newest) || self.uri.edition.is_some_and(|edition| edition < 0)
+    }
 }
 
 /// What to do with bytes that have come.
@@ -146,7 +155,7 @@ impl<A: Place> Node<A> {
         if get.steps > STEPS_MAX {
             return self.fail_job(job, Failure::Unusable("too many redirects".into()), out);
         }
-        if get.uri.edition.is_some_and(|edition| edition < 0) && get.newest.is_none() && get.stage == Stage::Key {
+        if get.wants_newest() && get.newest.is_none() && get.stage == Stage::Key {
             get.stage = Stage::Hints(0);
         }
         let wanted = match get.stage {
@@ -175,7 +184,7 @@ impl<A: Place> Node<A> {
         if let Stage::Hints(number) = get.stage {
             return self.on_hint(job, number, &outcome, cx, out);
         }
-        let wants_newest = get.uri.edition.is_some_and(|edition| edition < 0);
+        let wants_newest = get.wants_newest();
         match outcome {
             Outcome::Block(block) => match open(&get.uri, &block) {
                 Ok((bytes, control)) if wants_newest => {
@@ -191,6 +200,11 @@ impl<A: Place> Node<A> {
                 if let Some((edition, bytes, control)) = get.newest.take() {
                     // The one before was the newest.
                     get.uri.edition = i64::try_from(edition).ok();
+                    if matches!(get.purpose, Purpose::Newest) {
+                        let op = get.op;
+                        self.jobs.remove(&job);
+                        return done(op, Reply::Edition(edition), out);
+                    }
                     return self.on_key(job, bytes, control, cx, out);
                 }
                 if !self.tries_again(job, miss, cx, out) {
@@ -206,7 +220,7 @@ impl<A: Place> Node<A> {
         let patience = u32::from(self.config.0.tries.saturating_sub(1));
         let Some(get) = self.get_of(job) else { return false };
         let retries = match miss {
-            Miss::TimedOut | Miss::Overload if !matches!(get.purpose, Purpose::Lookup) => get.retries.max(patience),
+            Miss::TimedOut | Miss::Overload if !matches!(get.purpose, Purpose::Lookup | Purpose::Newest) => get.retries.max(patience),
             _ => get.retries,
         };
         if get.missed >= retries {
@@ -240,9 +254,6 @@ impl<A: Place> Node<A> {
             get.stage = Stage::Key;
             // Not to ask for hints again.
             get.steps = get.steps.max(1);
-            if get.uri.edition == Some(0) {
-                return self.ask_key(job, cx, out);
-            }
             let key = key_of(&get.uri);
             return match key {
                 Ok(key) => {
@@ -444,7 +455,7 @@ impl<A: Place> Node<A> {
                 self.jobs.remove(&job);
                 done(op, Reply::Got { uri, mime, bytes }, out);
             }
-            Purpose::Lookup => {
+            Purpose::Lookup | Purpose::Newest => {
                 let op = get.op;
                 self.jobs.remove(&job);
                 out.report(op, Progress::Done);

@@ -85,6 +85,11 @@ pub enum Request {
         /// How often a key is asked for again, after a while, when it was not found; [`u32::MAX`] for as long as the user wants it.
         retries: u32,
     },
+    /// Look for the newest edition of a site, from the one that its URI names on → [`Reply::Edition`].
+    Newest {
+        /// A USK.
+        uri: String,
+    },
     /// Insert files → [`Reply::Put`].
     Put {
         /// `CHK@`, a KSK, or an SSK or USK that writes.
@@ -124,6 +129,8 @@ pub enum Reply {
         /// It.
         bytes: Bytes,
     },
+    /// The newest edition that was found.
+    Edition(u64),
     /// A fresh subspace: its URI that writes, and its URI that reads, both with an empty name.
     KeyPair(Box<(Uri, Uri)>),
     /// A block.
@@ -151,8 +158,25 @@ pub struct Status {
     pub walks: usize,
     /// Neighbours, for the next time.
     pub known: Vec<Endpoint>,
-    /// Neighbours, and where on the circle those stand that have said so.
-    pub neighbours: Vec<(Endpoint, Option<Location>)>,
+    /// Neighbours.
+    pub neighbours: Vec<Neighbour>,
+    /// Blocks that there is room for.
+    pub capacity_blocks: usize,
+    /// What may be sent in a second.
+    pub up_bytes_per_s: u64,
+    /// Only friends are spoken to.
+    pub is_darknet: bool,
+}
+
+/// A neighbour, as users see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbour {
+    /// Where it is reached.
+    pub at: Endpoint,
+    /// Where on the circle it stands, once it has said so.
+    pub location: Option<Location>,
+    /// It was overloaded a moment ago, and is left alone for a while.
+    pub backed_off: bool,
 }
 
 /// What an answer of the host is for.
@@ -314,6 +338,10 @@ impl<A: Place> Node<A> {
         match operation {
             Operation::Join { bootstrap } => return self.start_join(op, &bootstrap, cx, out),
             Operation::Own(Request::Status) => {
+                let neighbour = |(addr, peer): (&A, &Peer<A>)| {
+                    Some(Neighbour { at: addr.endpoint()?, location: peer.location, backed_off: peer.is_backed_off(cx.now) })
+                };
+                let settings = &self.config.0;
                 let status = Status {
                     location: self.location,
                     peers: self.links.open().count(),
@@ -321,7 +349,10 @@ impl<A: Place> Node<A> {
                     blocks: self.store.len(),
                     walks: self.walks.len(),
                     known: self.links.open().filter_map(|(addr, _)| addr.endpoint()).collect(),
-                    neighbours: self.links.open().filter_map(|(addr, peer)| Some((addr.endpoint()?, peer.location))).collect(),
+                    neighbours: self.links.open().filter_map(neighbour).collect(),
+                    capacity_blocks: settings.store_blocks + settings.cache_blocks,
+                    up_bytes_per_s: settings.up_bytes_per_s,
+                    is_darknet: !matches!(settings.mode, Mode::Opennet),
                 };
                 return done(op, Reply::Status(status), out);
             }
@@ -339,6 +370,7 @@ impl<A: Place> Node<A> {
             Operation::Search { query } => self.start_search(op, query, cx, out),
             Operation::Fetch { source, lease, share: _ } => self.start_fetch(op, source, lease, cx, out),
             Operation::Own(Request::Get { uri, bytes_max, retries }) => self.start_get(op, &uri, bytes_max, retries, cx, out),
+            Operation::Own(Request::Newest { uri }) => self.start_newest(op, &uri, cx, out),
             Operation::Own(Request::Put { uri, files, directory, key_only }) => {
                 self.start_put(op, &uri, files, directory, key_only, cx, out);
             }

@@ -98,6 +98,15 @@ impl<A: Place> Node<A> {
         }
     }
 
+    /// Looks for the newest edition of a site.
+    pub(super) fn start_newest(&mut self, op: OpId, uri: &str, cx: &mut Context<'_>, out: &mut Out<A>) {
+        match Uri::parse(uri) {
+            Ok(uri) if uri.edition.is_some() => self.start_fetching(op, Purpose::Newest, Some(uri), Vec::new(), 0, cx, out),
+            Ok(_) => failed(op, Failure::Unusable("expected a USK, which has editions".into()), out),
+            Err(wrong) => failed(op, Failure::Unusable(wrong.to_string()), out),
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what is inserted, and the host")]
     pub(super) fn start_put(
         &mut self,
