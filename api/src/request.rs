@@ -181,6 +181,9 @@ pub struct FcpRequest {
     pub gateway: Option<SocketAddr>,
     /// How to take part.
     pub freenet: crate::FreenetSettings,
+    /// The folder in which programs may have files read and written; none when absent.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
     /// Where the node keeps its key, its peers and the blocks that it stores; nowhere when absent.
     pub state_dir: Option<PathBuf>,
 }

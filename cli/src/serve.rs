@@ -81,6 +81,9 @@ pub struct FcpArgs {
     /// Where browsers connect: http://IP:PORT/KSK@greeting [default port: 8888]
     #[arg(long, value_name = "IP:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8888")]
     pub gateway: Option<SocketAddr>,
+    /// A folder in which programs may have the node read and write files, once they have shown that they can do so themselves
+    #[arg(long, value_name = "FOLDER")]
+    pub disk: Option<PathBuf>,
     /// A node to begin with; may be repeated. Without one, the peers of earlier runs are tried, and where there are none either, a network is begun
     #[arg(long, value_name = "KEY@IP:PORT")]
     pub bootstrap: Vec<String>,
@@ -120,7 +123,7 @@ pub fn run(command: ServeCommand, logs: bool) -> Result<(), Problem> {
                 store_bytes: given.store.bytes(),
                 ..FreenetSettings::default()
             };
-            let request = FcpRequest { fcp: given.fcp, gateway: given.gateway, freenet, state_dir: given.state.folder() };
+            let request = FcpRequest { fcp: given.fcp, gateway: given.gateway, freenet, disk: given.disk, state_dir: given.state.folder() };
             follow(hexad_daemon::roles().serve_fcp(request), Screen::new(given.json, logs).announcing(), Until::Serving)
         }
         ServeCommand::Napster(given) => {

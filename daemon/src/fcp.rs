@@ -6,20 +6,22 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use hexad_api::{Event, FcpRequest, Problem, Stop, Task};
 use hexad_core::{Dice, Endpoint, OpId, Operation, Progress};
 use hexad_driver::host::{Events, Handle, Host, HostEvent, NodeKey};
 use hexad_driver::transfers::{Transfers, TransfersConfig};
-use hexad_freenet::fcp::{Codec, Effect, Message, Queue, Queued, Session, write};
-use hexad_freenet::{Freenet, Reply, Request, doors};
+use hexad_freenet::fcp::{Codec, Disk, Effect, Facts, Message, NoDisk, Queue, Queued, Session, Setting, write};
+use hexad_freenet::keys::CHK_DATA_BYTES;
+use hexad_freenet::{Counts, Freenet, Mode, Reply, Request, Settings, doors};
 use tokio::sync::oneshot;
 
+use crate::disk::Folder;
 use crate::kept::Kept;
 use crate::networks::{self, Home};
 use crate::source::plain;
@@ -54,6 +56,8 @@ struct Book {
     names: HashMap<String, u64>,
     /// Those who wait for one answer.
     waiting: HashMap<OpId, oneshot::Sender<Progress<Reply>>>,
+    /// How far that is, as far as it has said.
+    counted: HashMap<OpId, Counts>,
 }
 
 /// Where the node's answers come in and are handed out.
@@ -66,6 +70,9 @@ pub(crate) struct Desk {
     kept: Option<Kept>,
     /// What follows from those of an earlier life, once we have joined.
     resumed: Mutex<Vec<Queued>>,
+    /// What programs may use of the disk.
+    disk: Box<dyn Disk + Send + Sync>,
+    facts: Arc<Facts>,
     next: AtomicU64,
     over: AtomicBool,
 }
@@ -115,8 +122,14 @@ impl Desk {
         if !session.is_greeted() || !(removes || Queue::is_for(message)) {
             return false;
         }
+        if Queue::is_for(message)
+            && let Some(refused) = session.refuses(&*self.disk, message)
+        {
+            self.perform(vec![Queued::Say(client, refused)]);
+            return true;
+        }
         let mut queue = self.queue();
-        let effects = queue.hears(client, message.clone());
+        let effects = queue.hears(&*self.disk, client, message.clone());
         let is_theirs = effects.is_some();
         self.perform(effects.unwrap_or_default());
         is_theirs
@@ -137,9 +150,17 @@ impl Desk {
 
     /// Nobody waits for this answer any more; if it has not come, the node need not look for it.
     pub(crate) fn take_back(&self, op: OpId) {
-        if self.book().waiting.remove(&op).is_some() {
+        let mut book = self.book();
+        book.counted.remove(&op);
+        if book.waiting.remove(&op).is_some() {
+            drop(book);
             self.handle.cancel(op);
         }
+    }
+
+    /// How far that is.
+    pub(crate) fn counts(&self, op: OpId) -> Option<Counts> {
+        self.book().counted.get(&op).copied()
     }
 }
 
@@ -151,15 +172,22 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
         Problem::new(format!("{} cannot be listened at: {}", request.fcp, plain(&wrong)))
             .hint("choose another address with --fcp; port 0 lets the system choose")
     })?;
+    let disk: Box<dyn Disk + Send + Sync> = match &request.disk {
+        Some(folder) => Box::new(Folder::open(folder)?),
+        None => Box::new(NoDisk),
+    };
     let Some(node) = plan.nodes.into_iter().next() else { return Err(Problem::new("there is no node to start")) };
+    let secret = NodeKey::generate().map_err(|wrong| Problem::new(format!("no dice: {wrong}")))?.seed();
+    let identity = plan.host.key.as_ref().map(NodeKey::public);
+    let facts = Arc::new(Facts { identity, settings: settings_of(request, &node.0, address), secret });
     let (events, watched) = mpsc::channel();
     let transfers = Transfers::start(TransfersConfig { workers: 1, ..TransfersConfig::default() }, mpsc::channel().0);
     let key = plan.host.key.as_ref().map(NodeKey::public);
     let (handle, from_host) = Host::<Freenet<Endpoint>>::start(node, plan.host, transfers.clone(), transfers.clone());
     let kept = plan.home.as_ref().and_then(|home| Kept::within(home.folder()).ok());
-    let (queue, resumed) = taken_up(kept.as_ref());
+    let (queue, resumed) = taken_up(&*disk, kept.as_ref());
     let (book, queue, resumed) = (Mutex::default(), Mutex::new(queue), Mutex::new(resumed));
-    let desk = Arc::new(Desk { handle, book, queue, kept, resumed, next: AtomicU64::new(1), over: AtomicBool::new(false) });
+    let desk = Arc::new(Desk { handle, book, queue, kept, resumed, disk, facts, next: AtomicU64::new(1), over: AtomicBool::new(false) });
     for warning in plan.warnings {
         let _ = events.send(Event::Warning { message: warning });
     }
@@ -178,11 +206,35 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
     Ok(Task { events: watched, stop: Box::new(stop) })
 }
 
+/// What programs are told of our settings, by the names that Hyphanet has for them.
+fn settings_of(request: &FcpRequest, node: &Settings, fcp: SocketAddr) -> Vec<Setting> {
+    let usual = Settings::default();
+    let store = |node: &Settings| ((node.store_blocks + node.cache_blocks) as u64 * CHK_DATA_BYTES as u64).to_string();
+    let opennet = |node: &Settings| matches!(node.mode, Mode::Opennet).to_string();
+    let listens = |node: &Settings| node.listen.map_or_else(String::new, |at| at.port().to_string());
+    let of = |name, kind, about, of: &dyn Fn(&Settings) -> String| Setting { name, current: of(node), default: of(&usual), kind, about };
+    let fixed = |name, kind, about, current: String, default: &str| Setting { name, current, default: default.into(), kind, about };
+    let folder = request.disk.as_ref().map_or_else(String::new, |folder| folder.display().to_string());
+    vec![
+        of("node.storeSize", "number", "Bytes that the node stores for others, half of them as they come by", &store),
+        of("node.maxHTL", "number", "Hops-to-live of a request", &|node| node.htl_max.to_string()),
+        of("node.outputBandwidthLimit", "number", "Bytes a second that may be promised to others", &|node| node.up_bytes_per_s.to_string()),
+        of("node.listenPort", "number", "UDP port; 0 lets the system choose", &listens),
+        of("node.opennet.enabled", "boolean", "The node speaks to anybody, and not to friends only", &opennet),
+        of("node.opennet.maxOpennetPeers", "number", "Neighbours that the node looks for", &|node| node.peers_wanted.to_string()),
+        fixed("fcp.bindTo", "string", "Address at which programs are heard", fcp.ip().to_string(), "127.0.0.1"),
+        fixed("fcp.port", "number", "Port at which programs are heard", fcp.port().to_string(), "9481"),
+        fixed("fproxy.enabled", "boolean", "The gateway for browsers is open", request.gateway.is_some().to_string(), "false"),
+        fixed("fcp.assumeDownloadDDAIsAllowed", "boolean", "Programs need not show that they can use a folder", "false".into(), "false"),
+        fixed("node.downloadsDir", "string", "The folder in which programs may have files read and written", folder, ""),
+    ]
+}
+
 /// The queue with the requests of an earlier life, and what follows from them.
-fn taken_up(kept: Option<&Kept>) -> (Queue, Vec<Queued>) {
+fn taken_up(disk: &dyn Disk, kept: Option<&Kept>) -> (Queue, Vec<Queued>) {
     let (mut queue, mut effects) = (Queue::default(), Vec::new());
     for (number, bytes) in kept.map(Kept::all).unwrap_or_default() {
-        if !queue.resume(number, &bytes, &mut effects)
+        if !queue.resume(disk, number, &bytes, &mut effects)
             && let Some(kept) = kept
         {
             tracing::warn!(number, "a request that was written down cannot be read");
@@ -248,6 +300,13 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
             HostEvent::Report(op, progress) => {
                 let over = matches!(progress, Progress::Done | Progress::Failed(_) | Progress::Ended);
                 let mut book = desk.book();
+                if let Progress::Own(Reply::Counted(counts)) = &progress
+                    && book.waiting.contains_key(&op)
+                {
+                    book.counted.insert(op, *counts);
+                    continue;
+                }
+                book.counted.remove(&op);
                 if let Some(to) = book.waiting.remove(&op) {
                     drop(book);
                     let _ = to.send(progress);
@@ -260,7 +319,7 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
                 if client == QUEUE {
                     drop(book);
                     let mut queue = desk.queue();
-                    let effects = queue.told(task, progress);
+                    let effects = queue.told(&*desk.disk, task, progress);
                     desk.perform(effects);
                     continue;
                 }
@@ -303,7 +362,7 @@ fn client(desk: &Arc<Desk>, mut stream: TcpStream) -> std::io::Result<()> {
     let mut reading = stream.try_clone()?;
     let reader = thread::spawn(move || read(&mut reading, &to, &credit));
     let seed = NodeKey::generate().map(|key| key.seed()).map_err(std::io::Error::other)?;
-    let mut session = Session::new(Dice::secure(seed).bytes());
+    let mut session = Session::new(Dice::secure(seed).bytes(), desk.facts.clone());
     let outcome = converse(desk, number, &mut session, (&heard, &taken), &mut stream);
     desk.queue().leaves(number);
     {
@@ -311,7 +370,7 @@ fn client(desk: &Arc<Desk>, mut stream: TcpStream) -> std::io::Result<()> {
         book.clients.remove(&number);
         book.names.retain(|_, client| *client != number);
     }
-    for effect in session.ends() {
+    for effect in session.ends(&*desk.disk) {
         if let Effect::Cancel(task) = effect {
             cancel(desk, number, task);
         }
@@ -360,17 +419,28 @@ fn converse(
     stream: &mut TcpStream,
 ) -> std::io::Result<()> {
     let mut out = BytesMut::new();
-    while let Ok(heard) = heard.recv() {
+    let mut clocks: Vec<(Instant, u64)> = Vec::new();
+    loop {
+        let next = clocks.iter().copied().min();
+        let heard = match next {
+            None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some((at, _)) => heard.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
         let effects = match heard {
-            Heard::Message(message) => {
-                let _ = taken.try_recv();
-                if desk.queues(number, session, &message) { Vec::new() } else { session.hears(message) }
+            Err(RecvTimeoutError::Timeout) => {
+                clocks.retain(|clock| Some(*clock) != next);
+                next.map(|(_, task)| session.woken(task)).unwrap_or_default()
             }
-            Heard::Garbled => session.garbled(),
-            Heard::Told(task, progress) => session.told(task, progress),
-            Heard::Say(message) => vec![Effect::Say(message)],
-            Heard::Replaced => vec![Effect::Say(Message::new("CloseConnectionDuplicateClientName")), Effect::Close],
-            Heard::Gone => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Ok(Heard::Message(message)) => {
+                let _ = taken.try_recv();
+                if desk.queues(number, session, &message) { Vec::new() } else { session.hears(&*desk.disk, &message) }
+            }
+            Ok(Heard::Garbled) => session.garbled(),
+            Ok(Heard::Told(task, progress)) => session.told(&*desk.disk, task, progress),
+            Ok(Heard::Say(message)) => vec![Effect::Say(message)],
+            Ok(Heard::Replaced) => vec![Effect::Say(Message::new("CloseConnectionDuplicateClientName")), Effect::Close],
+            Ok(Heard::Gone) => return Ok(()),
         };
         let mut close = false;
         for effect in effects {
@@ -382,6 +452,8 @@ fn converse(
                     desk.handle.start(op, Operation::Own(request));
                 }
                 Effect::Cancel(task) => cancel(desk, number, task),
+                // One for each subscription, of which a session has so many and no more.
+                Effect::Later(task, after) => clocks.push((Instant::now() + after, task)),
                 Effect::Named(name) => {
                     let mut book = desk.book();
                     let before = book.names.insert(name.clone(), number);
@@ -403,7 +475,6 @@ fn converse(
             return Ok(());
         }
     }
-    Ok(())
 }
 
 fn cancel(desk: &Desk, number: u64, task: u64) {

@@ -8,6 +8,7 @@ pub mod config;
 mod demo;
 mod description;
 mod desk;
+mod disk;
 mod fcp;
 mod fetch;
 mod gateway;

@@ -22,10 +22,14 @@ fn node(bootstrap: Vec<String>) -> Node {
 }
 
 fn node_with(bootstrap: Vec<String>, state_dir: Option<std::path::PathBuf>) -> Node {
+    node_of(bootstrap, state_dir, None)
+}
+
+fn node_of(bootstrap: Vec<String>, state_dir: Option<std::path::PathBuf>, disk: Option<std::path::PathBuf>) -> Node {
     let found = bootstrap.is_empty();
     let freenet = FreenetSettings { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), bootstrap, found, ..FreenetSettings::default() };
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let request = FcpRequest { fcp: anywhere, gateway: Some(anywhere), freenet, state_dir };
+    let request = FcpRequest { fcp: anywhere, gateway: Some(anywhere), freenet, disk, state_dir };
     let task = hexad_daemon::roles().serve_fcp(request).expect("it can be served");
     let (mut fcp, mut gateway, mut network, mut joined) = (String::new(), String::new(), String::new(), false);
     while fcp.is_empty() || gateway.is_empty() || network.is_empty() || !joined {
@@ -179,4 +183,173 @@ fn a_request_that_lasts_forever_is_there_after_a_restart() {
     }
     alice.says("ListPersistentRequests\nEndMessage\n");
     assert_eq!(alice.hears().name, "EndListPersistentRequests");
+}
+
+/// What is there before the end: everything up to the message of that name.
+fn all_until(program: &mut Program, end: &str) -> Vec<Message> {
+    let mut heard = Vec::new();
+    loop {
+        let message = program.hears();
+        if message.name == end {
+            return heard;
+        }
+        heard.push(message);
+    }
+}
+
+#[test]
+fn a_program_is_told_of_the_node_its_peers_and_its_settings() {
+    let first = node(Vec::new());
+    let second = node(vec![first.network.clone()]);
+    let mut bob = Program::greets(&second.fcp);
+    bob.says("ListPeers\nWithVolatile=true\nEndMessage\n");
+    let peers = all_until(&mut bob, "EndListPeers");
+    let [peer] = &peers[..] else { panic!("{peers:?}") };
+    let (_, socket) = first.network.split_once('@').expect("a key and a socket");
+    assert_eq!((peer.field("physical.udp"), peer.field("volatile.status")), (Some(socket), Some("CONNECTED")));
+    bob.says(&format!("ListPeer\nNodeIdentifier={}\nEndMessage\n", peer.field("identity").expect("a key")));
+    assert_eq!(bob.hears().field("physical.udp"), Some(socket));
+    bob.says("GetConfig\nWithCurrent=true\nIdentifier=c\nEndMessage\n");
+    let settings = bob.hears();
+    let port = second.fcp.rsplit_once(':').expect("a port").1;
+    assert_eq!((settings.name.as_str(), settings.field("current.fcp.port")), ("ConfigData", Some(port)));
+    assert_eq!(settings.field("current.node.maxHTL"), Some("18"));
+    for (hops, name) in [(0, "ProbeLocation"), (3, "ProbeError")] {
+        bob.says(&format!("ProbeRequest\nIdentifier=p{hops}\nType=LOCATION\nHopsToLive={hops}\nEndMessage\n"));
+        assert_eq!(bob.hears().name, name);
+    }
+    bob.says("Filter\nIdentifier=f\nOperation=READ\nDataSource=DIRECT\nMimeType=text/html\nDataLength=23\nData\n<p onclick=x()>here</p>");
+    let result = bob.hears();
+    assert_eq!((result.name.as_str(), result.field("UnsafeContentType")), ("FilterResult", Some("false")));
+    assert!(result.data.is_some_and(|page| page.windows(11).any(|part| part == b"<p>here</p>")));
+}
+
+#[test]
+fn a_put_and_a_get_say_how_far_they_are() {
+    let first = node(Vec::new());
+    let second = node(vec![first.network.clone()]);
+    let (mut alice, mut bob) = (Program::greets(&first.fcp), Program::greets(&second.fcp));
+    let data: String = (0..60_000).map(|number| format!("{number:05}")).collect();
+    let put = format!("ClientPut\nURI=CHK@\nIdentifier=a\nVerbosity=1\nDontCompress=true\nDataLength={}\nData\n{data}", data.len());
+    alice.says(&put);
+    let mut counts = Vec::new();
+    let uri = loop {
+        let message = alice.hears();
+        match message.name.as_str() {
+            "SimpleProgress" => {
+                counts.push(["Succeeded", "Total"].map(|field| message.field(field).expect("a count").parse().expect("a number")))
+            }
+            "PutSuccessful" => break message.field("URI").expect("a key").to_owned(),
+            _ => {}
+        }
+    };
+    let last: [u64; 2] = *counts.last().expect("it says how far it is");
+    assert!(counts.len() > 1 && counts.is_sorted() && last[0] == last[1] && last[0] > 1, "{counts:?}");
+    bob.says(&format!("ClientGet\nURI={uri}\nIdentifier=b\nVerbosity=1\nMaxRetries=2\nEndMessage\n"));
+    let said = all_until(&mut bob, "AllData");
+    let progress: Vec<&Message> = said.iter().filter(|message| message.name == "SimpleProgress").collect();
+    let last = progress.last().expect("it says how far it is");
+    assert_eq!(last.field("Succeeded"), last.field("Required"));
+}
+
+#[test]
+fn a_new_edition_is_told_to_who_has_subscribed() {
+    let first = node(Vec::new());
+    let second = node(vec![first.network.clone()]);
+    let (mut alice, mut bob) = (Program::greets(&first.fcp), Program::greets(&second.fcp));
+    alice.says("GenerateSSK\nIdentifier=k\nEndMessage\n");
+    let pair = alice.hears();
+    let site = |field| pair.field(field).expect("a key").trim_end_matches('/').replace("SSK@", "USK@") + "/site";
+    let (private, public) = (site("InsertURI"), site("RequestURI"));
+    bob.says(&format!("SubscribeUSK\nURI={public}/0\nIdentifier=s\nEndMessage\n"));
+    assert_eq!(bob.hears().name, "SubscribedUSK");
+    for edition in ["0", "1"] {
+        alice.says(&format!("ClientPut\nURI={private}/{edition}\nIdentifier=p{edition}\nDataLength=1\nData\n{edition}"));
+        alice.hears_until("PutSuccessful");
+        let update = bob.hears_until("SubscribedUSKUpdate");
+        assert_eq!((update.field("Edition"), update.field("Identifier")), (Some(edition), Some("s")));
+        assert_eq!(update.field("URI"), Some(format!("{public}/{edition}").as_str()));
+    }
+}
+
+#[test]
+fn files_are_put_and_got_in_a_folder_that_the_program_can_use_and_nowhere_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inside = folder.path().join("inside");
+    std::fs::create_dir(&inside).expect("there is room");
+    std::fs::write(inside.join("song"), "la la").expect("there is room");
+    std::fs::write(folder.path().join("secret"), "mine").expect("there is room");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path().join("secret"), inside.join("way-out")).expect("there is room");
+    let node = node_of(Vec::new(), None, Some(inside.clone()));
+    let other = node_with(vec![node.network.clone()], None);
+    let (mut alice, _bob) = (Program::greets(&node.fcp), Program::greets(&other.fcp));
+    let put = |name: &str, path: &std::path::Path| {
+        format!("ClientPut\nURI=KSK@{name}\nIdentifier={name}\nUploadFrom=disk\nFilename={}\nEndMessage\n", path.display())
+    };
+    alice.says(&put("early", &inside.join("song")));
+    assert_eq!(alice.hears().field("Code"), Some("25"), "it has shown nothing");
+    alice.says(&format!("TestDDARequest\nDirectory={}\nWantReadDirectory=true\nWantWriteDirectory=true\nEndMessage\n", inside.display()));
+    let reply = alice.hears();
+    let field = |name| reply.field(name).expect("a field");
+    let read = std::fs::read_to_string(field("ReadFilename")).expect("it is there");
+    std::fs::write(field("WriteFilename"), field("ContentToWrite")).expect("there is room");
+    alice.says(&format!("TestDDAResponse\nDirectory={}\nReadContent={read}\nEndMessage\n", inside.display()));
+    let complete = alice.hears();
+    assert_eq!((complete.field("ReadDirectoryAllowed"), complete.field("WriteDirectoryAllowed")), (Some("true"), Some("true")));
+    alice.says(&put("song", &inside.join("song")));
+    alice.hears_until("PutSuccessful");
+    let target = inside.join("copy");
+    let get = format!("ClientGet\nURI=KSK@song\nIdentifier=g\nReturnType=disk\nFilename={}\nEndMessage\n", target.display());
+    alice.says(&get);
+    alice.hears_until("DataFound");
+    assert_eq!(std::fs::read_to_string(&target).expect("it is there"), "la la");
+    alice.says(&get);
+    assert_eq!(alice.hears().field("Code"), Some("10"));
+    for (name, path) in [("out", inside.join("way-out")), ("up", inside.join("../secret")), ("beside", folder.path().join("secret"))] {
+        alice.says(&put(name, &path));
+        let refused = alice.hears();
+        assert_eq!(refused.name, "ProtocolError", "{refused:?}");
+    }
+}
+
+#[test]
+fn a_browser_plays_what_is_a_sound_in_parts() {
+    let first = node(Vec::new());
+    let second = node(vec![first.network.clone()]);
+    let mut alice = Program::greets(&first.fcp);
+    let list = "#EXTM3U\nhttp://evil.example/a.mp3\n/KSK@blue.wav\n";
+    alice.says(&format!(
+        "ClientPut\nURI=KSK@list.m3u\nIdentifier=l\nMetadata.ContentType=audio/x-mpegurl\nDataLength={}\nData\n{list}",
+        list.len()
+    ));
+    alice.hears_until("PutSuccessful");
+    let seen = browse(&second.gateway, "/KSK@list.m3u", "");
+    assert!(seen.starts_with("HTTP/1.1 200") && seen.contains("/KSK@blue.wav") && !seen.contains("evil"), "{seen}");
+    // A RIFF of one format and four samples, behind a tag.
+    let wav = "RIFF0000WAVELIST\u{8}\0\0\0http://xfmt \u{10}\0\0\0\u{1}\0\u{1}\0aaaabbbb\u{1}\0\u{8}\0data\u{4}\0\0\0la l";
+    alice
+        .says(&format!("ClientPut\nURI=KSK@blue.wav\nIdentifier=w\nMetadata.ContentType=audio/wav\nDataLength={}\nData\n{wav}", wav.len()));
+    alice.hears_until("PutSuccessful");
+    let whole = browse(&second.gateway, "/KSK@blue.wav", "");
+    assert!(whole.starts_with("HTTP/1.1 200") && whole.contains("content-type: audio/wav") && !whole.contains("http://x"), "{whole}");
+    let part = browse(&second.gateway, "/KSK@blue.wav", "Range: bytes=-4\r\n");
+    assert!(part.starts_with("HTTP/1.1 206") && part.ends_with("la l"), "{part}");
+}
+
+#[test]
+fn a_browser_that_waits_is_told_how_far_it_is() {
+    let first = node(Vec::new());
+    let second = node(vec![first.network.clone()]);
+    // What is not there is asked for again after two seconds or more.
+    let shows = "Accept: text/html,*/*\r\n";
+    let seen = browse(&second.gateway, "/KSK@nobody-has-it", shows);
+    assert!(seen.starts_with("HTTP/1.1 200") && seen.contains("refresh: 2") && seen.contains("KSK@nobody-has-it"), "{seen}");
+    let seen = (0..10).map(|_| browse(&second.gateway, "/KSK@nobody-has-it", shows)).find(|seen| !seen.contains("refresh: 2"));
+    assert!(seen.as_ref().is_some_and(|seen| seen.starts_with("HTTP/1.1 404")), "{seen:?}");
+    let mut alice = Program::greets(&first.fcp);
+    alice.says("ClientPut\nURI=KSK@here\nIdentifier=a\nMetadata.ContentType=text/plain\nDataLength=4\nData\nhere");
+    alice.hears_until("PutSuccessful");
+    let seen = browse(&second.gateway, "/KSK@here", shows);
+    assert!(seen.starts_with("HTTP/1.1 200") && seen.ends_with("here") && !seen.contains("refresh: 2"), "{seen}");
 }

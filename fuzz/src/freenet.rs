@@ -48,8 +48,19 @@ pub fn freenet_texts(bytes: &[u8]) {
 
 /// What the gateway makes of a path, of any content under any type, and of a range.
 pub fn freenet_gateway(bytes: &[u8]) {
-    const TYPES: [&str; 8] =
-        ["text/html", "text/css", "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "text/plain; charset=iso-8859-1"];
+    const TYPES: [&str; 10] = [
+        "text/html",
+        "text/css",
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/webp",
+        "image/bmp",
+        "text/plain; charset=iso-8859-1",
+        "audio/mpegurl",
+        // Sounds and films are what they are.
+        "application/octet-stream",
+    ];
     let Some((&kind, rest)) = bytes.split_first() else { return };
     if kind >= 128 {
         if let Ok(target) = std::str::from_utf8(rest) {
@@ -58,7 +69,7 @@ pub fn freenet_gateway(bytes: &[u8]) {
         return;
     }
     let Asked::Key(want) = gateway::asked("/KSK@page") else { return };
-    let mime = TYPES[usize::from(kind % 8)];
+    let mime = TYPES[usize::from(kind % 10)];
     let show = |bytes: &Bytes| gateway::found(&want, &want.uri, Some(mime), bytes);
     let page = show(&Bytes::copy_from_slice(rest));
     if page.status == 200 && mime != "text/html" && !mime.starts_with("text/plain") {
@@ -246,7 +257,7 @@ pub fn freenet_node(bytes: &[u8]) {
             }
             13 => {
                 let request = match who % 5 {
-                    0 => Request::Get { uri: format!("KSK@{length}"), bytes_max: 1000 },
+                    0 => Request::Get { uri: format!("KSK@{length}"), bytes_max: 1000, retries: who.into() },
                     1 => Request::MakeKey,
                     2 => Request::GetBlock(ksk("x").request().node_key(), u16::from(length)),
                     3 => Request::PutBlock(Box::new(ksk("x").encode(&[length], false).expect("it fits a block")), u16::from(length)),

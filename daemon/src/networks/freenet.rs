@@ -91,7 +91,13 @@ impl InSession for Freenet<Endpoint> {
                 known: status.known,
                 figures: vec![("blocks_held", status.blocks as u64), ("requests", status.walks as u64)],
             }),
-            Reply::Got { .. } | Reply::KeyPair(_) | Reply::Block(_) | Reply::Inserted(_) | Reply::Hops(_) => Told::Nothing,
+            Reply::Counted(_)
+            | Reply::Edition(_)
+            | Reply::Got { .. }
+            | Reply::KeyPair(_)
+            | Reply::Block(_)
+            | Reply::Inserted(_)
+            | Reply::Hops(_) => Told::Nothing,
         }
     }
 
@@ -108,6 +114,6 @@ impl InSession for Freenet<Endpoint> {
 
 /// The circle as we see it.
 fn neighbourhood(status: &Status) -> Overlay {
-    let peers = status.neighbours.iter().map(|(at, place)| neighbour(at, "neighbour", place.map(|place| on_circle(place.0))));
+    let peers = status.neighbours.iter().map(|peer| neighbour(&peer.at, "neighbour", peer.location.map(|place| on_circle(place.0))));
     overlay(OverlayKind::Neighbourhood, me(None, status.location.map(|place| on_circle(place.0))), peers)
 }

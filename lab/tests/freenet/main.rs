@@ -1,6 +1,7 @@
 //! What is claimed of Freenet, small enough for every day. `cargo xtask claims freenet --size full` runs the figures of the papers.
 
 mod keys;
+mod load;
 
 use hexad_lab::{Silent, Size, find, scenarios::SCENARIOS, test_claims};
 

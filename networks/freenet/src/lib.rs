@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use bytes::BytesMut;
 use hexad_core::{Abilities, Dial, Dice, Door, Malformed, Network, Role};
 
-pub use node::{Config, Mode, Node, PutFile, Reply, Request, Settings, Status, Timer, doors};
+pub use node::{Config, Counts, Mode, Neighbour, Node, PutFile, Reply, Request, Settings, Status, Timer, doors};
 pub use place::Place;
 pub use wire::Message;
 

@@ -151,6 +151,23 @@ fn what_cannot_be_made_safe_is_kept_as_a_file_only() {
 }
 
 #[test]
+fn sounds_and_films_are_what_they_are_and_not_what_they_say() {
+    let flac = [&b"fLaC\x80\0\0\x22"[..], &[7; 34], &[0xff, 0xf8, 1, 2]].concat();
+    for said in ["audio/flac", "video/mp4", "application/octet-stream"] {
+        let page = shown(said, &flac);
+        assert_eq!((page.status, header(&page, "content-type")), (200, Some("audio/flac")), "{said}");
+        assert!(header(&page, "content-security-policy").unwrap().contains("media-src 'self'"));
+    }
+    assert_eq!(shown("audio/mpeg", b"<script>evil()</script>").status, 415);
+    assert_eq!(shown("application/octet-stream", b"<script>evil()</script>").status, 415);
+    check(
+        "<video src=/KSK@film.webm poster=http://evil.example/p.png autoplay onplay=evil()><source src=//evil.example/x></video>",
+        &["<video src=\"/KSK@film.webm\"", "<source>"],
+        &["evil", "autoplay"],
+    );
+}
+
+#[test]
 fn a_link_can_say_another_type_and_is_filtered_by_it() {
     let want = want("/KSK@page?type=text/html");
     let page = found(&want, &want.uri, Some("text/plain"), &Bytes::from_static(b"<b>x</b><script>evil()</script>"));

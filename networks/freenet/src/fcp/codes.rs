@@ -35,6 +35,10 @@ codes! {
         NumberParse = 6, "Error parsing a numeric field";
         InvalidMessage = 7, "Invalid message";
         InvalidField = 8, "Invalid field value";
+        FileNotFound = 9, "File not found";
+        DiskTargetExists = 10, "Disk target exists";
+        CouldNotRead = 26, "Could not read file";
+        BadMime = 35, "Bad MIME type";
         NotADirectory = 23, "Not a file or directory";
         NoSuchIdentifier = 15, "No such identifier";
         NotSupported = 16, "Not supported";
@@ -53,6 +57,7 @@ codes! {
         NotEnoughPath = 24, "Not enough path components";
         NotInArchive = 10, "Not in archive";
         TooManyPath = 11, "Too many path components";
+        Bucket = 12, "Bucket error";
         DataNotFound = 13, "Data not found";
         RouteNotFound = 14, "Route not found";
         RejectedOverload = 15, "Rejected overload";
@@ -81,7 +86,7 @@ impl GetFailed {
     /// Whether trying again is pointless.
     #[must_use]
     pub const fn is_fatal(self) -> bool {
-        !matches!(self, Self::DataNotFound | Self::RouteNotFound | Self::RejectedOverload | Self::RecentlyFailed)
+        !matches!(self, Self::Bucket | Self::DataNotFound | Self::RouteNotFound | Self::RejectedOverload | Self::RecentlyFailed)
     }
 }
 

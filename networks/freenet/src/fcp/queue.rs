@@ -8,7 +8,9 @@ use hexad_core::{Failure, Map, Progress};
 
 use super::codec::{Codec, Message, write};
 use super::codes::ProtocolError;
-use super::session::{Effect as Said, Session, protocol_error};
+use super::disk::Disk;
+use super::session::{Effect as Said, Session};
+use super::words::protocol_error;
 use crate::node::{Reply, Request};
 
 /// Requests that are kept.
@@ -83,7 +85,7 @@ impl Kept {
         let told = |key: &str| !matches!(key, "Global" | "DataLength" | OWNER);
         echo.fields = self.asked.fields.iter().filter(|(key, _)| told(key)).cloned().collect();
         if name == "PersistentPutDir" {
-            echo = echo.with("PutDirType", "complex");
+            echo = echo.with("PutDirType", if self.asked.name == "ClientPutDiskDir" { "disk" } else { "complex" });
         }
         let bytes = self.asked.data.as_ref().map_or(0, bytes::Bytes::len);
         if self.is_put() && bytes > 0 {
@@ -147,7 +149,7 @@ impl Queue {
     #[must_use]
     pub fn is_for(message: &Message) -> bool {
         match message.name.as_str() {
-            "ClientGet" | "ClientPut" | "ClientPutComplexDir" => {
+            "ClientGet" | "ClientPut" | "ClientPutComplexDir" | "ClientPutDiskDir" => {
                 message.flag("Global", false) || message.field("Persistence").is_some_and(|persistence| persistence != "connection")
             }
             "WatchGlobal" | "ListPersistentRequests" | "GetRequestStatus" | "ModifyPersistentRequest" => true,
@@ -157,14 +159,14 @@ impl Queue {
 
     /// Hears a client. `None` when it means something that is not kept here.
     #[must_use]
-    pub fn hears(&mut self, client: u64, message: Message) -> Option<Vec<Queued>> {
+    pub fn hears(&mut self, disk: &dyn Disk, client: u64, message: Message) -> Option<Vec<Queued>> {
         let name = self.clients.get(&client)?.name.clone();
         let owner = if message.flag("Global", false) { Owner::Global } else { Owner::Client(name.clone()) };
         let identifier = message.field("Identifier").map(str::to_owned);
         let say = |message: Message| Some(vec![Queued::Say(client, message)]);
         let refuse = |code, extra: Option<&str>| say(protocol_error(code, extra, identifier.as_deref(), false));
         match message.name.as_str() {
-            "ClientGet" | "ClientPut" | "ClientPutComplexDir" => Some(self.begin(client, owner, message)),
+            "ClientGet" | "ClientPut" | "ClientPutComplexDir" | "ClientPutDiskDir" => Some(self.begin(disk, client, owner, message)),
             "WatchGlobal" => {
                 let watches = message.flag("Enabled", true);
                 if let Some(client) = self.clients.get_mut(&client) {
@@ -202,7 +204,7 @@ impl Queue {
         self.kept.values().map(Kept::bytes).sum()
     }
 
-    fn begin(&mut self, client: u64, owner: Owner, asked: Message) -> Vec<Queued> {
+    fn begin(&mut self, disk: &dyn Disk, client: u64, owner: Owner, asked: Message) -> Vec<Queued> {
         let identifier = asked.field("Identifier").map(str::to_owned);
         let refuse = |code, extra: &str| vec![Queued::Say(client, protocol_error(code, Some(extra), identifier.as_deref(), false))];
         match asked.field("Persistence").unwrap_or("connection") {
@@ -219,7 +221,7 @@ impl Queue {
         if self.kept.len() >= KEPT_MAX || bytes > KEPT_BYTES_MAX {
             return refuse(ProtocolError::Internal, "too much is kept already; remove requests that are over");
         }
-        let (kept, request) = match open(owner, asked) {
+        let (kept, request) = match open(disk, owner, asked) {
             Ok(opened) => opened,
             Err(words) => return words.into_iter().map(|word| Queued::Say(client, word)).collect(),
         };
@@ -236,7 +238,7 @@ impl Queue {
     }
 
     /// Takes up what was written down in an earlier life under that number. `false` when it cannot be read.
-    pub fn resume(&mut self, number: u64, bytes: &[u8], effects: &mut Vec<Queued>) -> bool {
+    pub fn resume(&mut self, disk: &dyn Disk, number: u64, bytes: &[u8], effects: &mut Vec<Queued>) -> bool {
         let mut input = BytesMut::from(bytes);
         let mut codec = Codec::default();
         let mut messages = Vec::new();
@@ -259,7 +261,7 @@ impl Queue {
             self.kept.insert(number, kept);
             return true;
         }
-        let Ok((kept, request)) = open(owner, asked) else { return false };
+        let Ok((kept, request)) = open(disk, owner, asked) else { return false };
         effects.push(Queued::Start(number, request));
         self.kept.insert(number, kept);
         true
@@ -267,7 +269,7 @@ impl Queue {
 
     /// The node tells how a request gets on.
     #[must_use]
-    pub fn told(&mut self, number: u64, progress: Progress<Reply>) -> Vec<Queued> {
+    pub fn told(&mut self, disk: &dyn Disk, number: u64, progress: Progress<Reply>) -> Vec<Queued> {
         let room = KEPT_BYTES_MAX.saturating_sub(self.bytes());
         let progress = match progress {
             Progress::Own(Reply::Got { bytes, .. }) if bytes.len() > room => {
@@ -278,7 +280,7 @@ impl Queue {
         let Some(kept) = self.kept.get_mut(&number) else { return Vec::new() };
         let mut fresh = Vec::new();
         // A session calls everything that it starts by the number one, and has started one thing.
-        for effect in kept.session.told(1, progress) {
+        for effect in kept.session.told(disk, 1, progress) {
             let Said::Say(word) = effect else { continue };
             let word = kept.owned(word);
             if word.name == "AllData" {
@@ -286,6 +288,8 @@ impl Queue {
                 continue;
             }
             kept.over |= is_end(&word.name);
+            // The last word on how far it is takes the place of those before.
+            kept.words.retain(|said| word.name != "SimpleProgress" || said.name != word.name);
             if kept.words.len() < WORDS_MAX {
                 kept.words.push(word.clone());
             }
@@ -297,8 +301,9 @@ impl Queue {
         let mut effects = Vec::new();
         if kept.over {
             kept.asked.data = None;
-            // What was got is not written down: the node has it, and gets it again after a restart.
-            let is_over_for_good = kept.is_put() || kept.words.iter().any(|word| word.name == "GetFailed");
+            // What was got is not written down: the node has it, and gets it again after a restart. What is in a file is there.
+            let is_over_for_good =
+                kept.is_put() || kept.asked.field("ReturnType") == Some("disk") || kept.words.iter().any(|word| word.name == "GetFailed");
             if kept.lasts_forever() && is_over_for_good {
                 effects.push(Queued::Keep(number, kept.written()));
             }
@@ -362,18 +367,18 @@ impl Queue {
 }
 
 /// Reads a request as a session of a connection does. What is wrong with it is said in that session's words.
-fn open(owner: Owner, asked: Message) -> Result<(Kept, Request), Vec<Message>> {
+fn open(disk: &dyn Disk, owner: Owner, asked: Message) -> Result<(Kept, Request), Vec<Message>> {
     let mut plain = asked.clone();
     plain.fields.retain(|(key, _)| !matches!(key.as_str(), "Persistence" | "Global"));
     let mut session = Session::kept();
     let mut words = Vec::new();
-    for effect in session.hears(plain) {
+    for effect in session.hears(disk, &plain) {
         match effect {
             Said::Start(_, request) => {
                 return Ok((Kept { owner, asked, session, words: Vec::new(), data: None, over: false }, request));
             }
             Said::Say(word) => words.push(word),
-            Said::Cancel(_) | Said::Named(_) | Said::Close => {}
+            Said::Cancel(_) | Said::Later(..) | Said::Named(_) | Said::Close => {}
         }
     }
     Err(words)

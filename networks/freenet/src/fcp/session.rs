@@ -1,17 +1,25 @@
 //! One client's conversation. It hears messages and how the node gets on, and says what is to be sent and done; sockets are the daemon's.
 
-use bytes::Bytes;
-use hexad_core::{Failure, Map, Progress};
+use std::sync::Arc;
 
+use bytes::Bytes;
+use hexad_core::{Map, Progress, Span};
+
+use super::about::{self, Facts};
 use super::codec::Message;
 use super::codes::{GetFailed, ProtocolError, PutFailed};
-use crate::keys::{Uri, UriError, base64};
-use crate::node::{PutFile, Reply, Request};
+use super::disk::{Access, Disk};
+use super::putting::asked_to_put;
+use super::subscription::Subscription;
+use super::words::{get_code, get_failed, named, protocol_error, put_code, put_failed};
+use crate::gateway;
+use crate::keys::{Uri, UriError, sha256};
+use crate::node::{Counts, Reply, Request};
 
 /// Requests of one client under way.
 const REQUESTS_MAX: usize = 256;
 /// The most that is fetched when the client does not say.
-const BYTES_MAX: u64 = 64 << 20;
+pub(super) const BYTES_MAX: u64 = 64 << 20;
 /// Bit of `Verbosity` that asks for progress.
 const VERBOSE_PROGRESS: u64 = 1;
 
@@ -24,6 +32,8 @@ pub enum Effect {
     Start(u64, Request),
     /// Take that back.
     Cancel(u64),
+    /// Wake the session under that number after so long ([`Session::woken`]).
+    Later(u64, Span),
     /// The client has this name from here on: an older connection of the same name is to be closed.
     Named(String),
     /// Close the connection when everything is sent.
@@ -32,11 +42,25 @@ pub enum Effect {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    Get { returns: bool },
-    Put { verbosity: u64 },
+    /// Whether the data is sent, or to which file it goes.
+    Get {
+        returns: bool,
+        file: Option<String>,
+        verbosity: u64,
+    },
+    Put {
+        verbosity: u64,
+    },
     MakeKey,
-    Node,
-    Subscribe { uri: Box<Uri> },
+    Node {
+        with_volatile: bool,
+    },
+    Peers {
+        with_volatile: bool,
+    },
+    Peer(String),
+    Probe(String, u64),
+    Subscribe(Box<Subscription>),
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +75,8 @@ struct Task {
 #[derive(Clone, Debug)]
 pub struct Session {
     connection: [u8; 16],
+    facts: Arc<Facts>,
+    access: Access,
     greeted: bool,
     over: bool,
     tasks: Map<u64, Task>,
@@ -60,13 +86,13 @@ pub struct Session {
 impl Session {
     /// A fresh one; `connection` identifies it and nothing else.
     #[must_use]
-    pub const fn new(connection: [u8; 16]) -> Self {
-        Self { connection, greeted: false, over: false, tasks: Map::new(), last_task: 0 }
+    pub fn new(connection: [u8; 16], facts: Arc<Facts>) -> Self {
+        Self { connection, facts, access: Access::default(), greeted: false, over: false, tasks: Map::new(), last_task: 0 }
     }
 
     /// One that hears a single request, which is kept for longer than a connection.
-    pub(super) const fn kept() -> Self {
-        Self { connection: [0; 16], greeted: true, over: false, tasks: Map::new(), last_task: 0 }
+    pub(super) fn kept() -> Self {
+        Self { greeted: true, access: Access::all(), ..Self::new([0; 16], about::nothing()) }
     }
 
     /// Whether it has been greeted, and what it hears may be for the queue.
@@ -75,10 +101,30 @@ impl Session {
         self.greeted && !self.over
     }
 
+    /// What is to be said to a request that is to outlive the connection and has files read or written which the connection may not use.
+    #[must_use]
+    pub fn refuses(&self, disk: &dyn Disk, message: &Message) -> Option<Message> {
+        let identifier = message.field("Identifier");
+        let may_read = |path: &str, hash: Option<&str>| self.may_read(disk, path, identifier.unwrap_or_default(), hash);
+        let file = message.field("Filename").unwrap_or_default();
+        let allowed = match message.name.as_str() {
+            "ClientGet" if message.field("ReturnType") == Some("disk") => self.access.may_write(file),
+            "ClientPut" if message.field("UploadFrom") == Some("disk") => may_read(file, message.field("FileHash")),
+            "ClientPutDiskDir" => may_read(&format!("{}/", file.trim_end_matches('/')), None),
+            "ClientPutComplexDir" => {
+                let files = message.fields.iter().filter(|(key, _)| key.starts_with("Files.") && key.ends_with(".Filename"));
+                files.map(|(_, file)| file).all(|file| may_read(file, None))
+            }
+            _ => true,
+        };
+        (!allowed).then(|| protocol_error(ProtocolError::DirectDiskAccessDenied, None, identifier, false))
+    }
+
     /// What is to be cancelled when the client has gone: requests of a connection end with it.
     #[must_use]
-    pub fn ends(&mut self) -> Vec<Effect> {
+    pub fn ends(&mut self, disk: &dyn Disk) -> Vec<Effect> {
         self.over = true;
+        self.access.close(disk);
         std::mem::take(&mut self.tasks).into_keys().map(Effect::Cancel).collect()
     }
 
@@ -91,7 +137,7 @@ impl Session {
 
     /// Hears a message.
     #[must_use]
-    pub fn hears(&mut self, message: Message) -> Vec<Effect> {
+    pub fn hears(&mut self, disk: &dyn Disk, message: &Message) -> Vec<Effect> {
         if self.over {
             return Vec::new();
         }
@@ -102,46 +148,56 @@ impl Session {
                 let error = protocol_error(ProtocolError::ClientHelloMustBeFirst, None, None, true);
                 return vec![Effect::Say(error), Effect::Close];
             }
-            return self.on_hello(&message);
+            return self.on_hello(message);
         }
         let refuse = |code| vec![Effect::Say(protocol_error(code, None, identifier.as_deref(), false))];
+        let missing = |field| vec![Effect::Say(protocol_error(ProtocolError::MissingField, Some(field), identifier.as_deref(), false))];
+        let asker = || identifier.clone().unwrap_or_default();
         match message.name.as_str() {
             "ClientHello" => refuse(ProtocolError::NoLateClientHellos),
             "Void" | "WatchGlobal" => Vec::new(),
             "Disconnect" => {
-                let mut effects = self.ends();
+                let mut effects = self.ends(disk);
                 effects.push(Effect::Close);
                 effects
             }
             "Shutdown" => refuse(ProtocolError::AccessDenied),
-            "ClientGet" => self.on_get(&message),
-            "ClientPut" => self.on_put(&message),
-            "ClientPutComplexDir" => self.on_put_directory(&message),
-            "ClientPutDiskDir" | "AddPeer" | "ModifyPeer" | "RemovePeer" | "ModifyConfig" => refuse(ProtocolError::AccessDenied),
-            "GenerateSSK" => self.start(identifier.unwrap_or_default(), Kind::MakeKey, Request::MakeKey),
-            "GetNode" => self.start(identifier.unwrap_or_default(), Kind::Node, Request::Status),
-            "SubscribeUSK" => self.on_subscribe(&message),
-            "UnsubscribeUSK" | "RemoveRequest" | "RemovePersistentRequest" => self.on_remove(&message),
+            "ClientGet" => self.on_get(disk, message),
+            "ClientPut" | "ClientPutComplexDir" | "ClientPutDiskDir" => self.on_put(disk, message),
+            "AddPeer" | "ModifyPeer" | "RemovePeer" | "ModifyConfig" => refuse(ProtocolError::AccessDenied),
+            "GenerateSSK" => self.start(asker(), Kind::MakeKey, Request::MakeKey),
+            "GetNode" if message.flag("WithPrivate", false) => refuse(ProtocolError::AccessDenied),
+            "GetNode" => self.start(asker(), Kind::Node { with_volatile: message.flag("WithVolatile", false) }, Request::Status),
+            "SubscribeUSK" => self.on_subscribe(message),
+            "UnsubscribeUSK" | "RemoveRequest" | "RemovePersistentRequest" => self.on_remove(message),
             "GetRequestStatus" | "ModifyPersistentRequest" => refuse(ProtocolError::NoSuchIdentifier),
-            "ListPersistentRequests" => vec![Effect::Say(ended("EndListPersistentRequests", identifier.as_deref()))],
-            "ListPeers" => vec![Effect::Say(ended("EndListPeers", identifier.as_deref()))],
-            "ListPeerNotes" => vec![Effect::Say(ended("EndListPeerNotes", identifier.as_deref()))],
-            "ListPeer" | "ModifyPeerNote" => {
+            "ListPersistentRequests" => vec![Effect::Say(named(Message::new("EndListPersistentRequests"), identifier.as_deref()))],
+            "ListPeers" => self.start(asker(), Kind::Peers { with_volatile: message.flag("WithVolatile", false) }, Request::Status),
+            "ListPeer" => match message.field("NodeIdentifier") {
+                Some(wanted) => self.start(asker(), Kind::Peer(wanted.to_owned()), Request::Status),
+                None => missing("NodeIdentifier"),
+            },
+            "ListPeerNotes" => vec![Effect::Say(named(Message::new("EndListPeerNotes"), identifier.as_deref()))],
+            "ModifyPeerNote" => {
                 let named = message.field("NodeIdentifier").unwrap_or_default();
                 vec![Effect::Say(Message::new("UnknownNodeIdentifier").with("NodeIdentifier", named))]
             }
-            "TestDDARequest" => on_test_dda(&message),
-            "TestDDAResponse" => vec![Effect::Say(
-                Message::new("TestDDAComplete")
-                    .with("Directory", message.field("Directory").unwrap_or_default())
-                    .with("ReadDirectoryAllowed", false)
-                    .with("WriteDirectoryAllowed", false),
-            )],
+            "TestDDARequest" => {
+                let secret = sha256(&[&self.facts.secret, &self.connection]);
+                vec![Effect::Say(self.access.begin(disk, &secret, message))]
+            }
+            "TestDDAResponse" => vec![Effect::Say(self.access.end(disk, message))],
+            "GetConfig" => vec![Effect::Say(about::config_data(&self.facts, message))],
+            "ProbeRequest" => self.on_probe(message),
+            "Filter" => vec![Effect::Say(self.on_filter(disk, message))],
             "FCPPluginMessage" => refuse(ProtocolError::NoSuchPlugin),
             "GetPluginInfo" | "LoadPlugin" | "ReloadPlugin" | "RemovePlugin" => refuse(ProtocolError::PluginsDisabled),
-            "GetConfig" | "ProbeRequest" | "Filter" => refuse(ProtocolError::NotSupported),
             _ => refuse(ProtocolError::InvalidMessage),
         }
+    }
+
+    fn connection_text(&self) -> String {
+        self.connection.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn on_hello(&mut self, message: &Message) -> Vec<Effect> {
@@ -151,34 +207,41 @@ impl Session {
             return missing("ExpectedVersion");
         }
         self.greeted = true;
-        let connection: String = self.connection.iter().map(|byte| format!("{byte:02x}")).collect();
         let hello = Message::new("NodeHello")
             .with("FCPVersion", "2.0")
             .with("Node", "Hexad")
-            .with("Version", "Hexad,0.1,1.0,1506")
-            .with("Build", 1506)
+            .with("Version", about::VERSION)
+            .with("Build", about::BUILD)
             .with("Revision", env!("CARGO_PKG_VERSION"))
             .with("ExtBuild", 29)
             .with("ExtRevision", "none")
             .with("Testnet", false)
             .with("CompressionCodecs", "4 - GZIP(0), BZIP2(1), LZMA(2), LZMA_NEW(3)")
-            .with("ConnectionIdentifier", connection)
+            .with("ConnectionIdentifier", self.connection_text())
             .with("NodeLanguage", "ENGLISH");
         vec![Effect::Named(name.to_owned()), Effect::Say(hello)]
     }
 
-    fn start(&mut self, identifier: String, kind: Kind, request: Request) -> Vec<Effect> {
-        let error = |code| vec![Effect::Say(protocol_error(code, None, Some(&identifier), false))];
+    /// Room for a task; its number.
+    fn begin(&mut self, identifier: String, kind: Kind) -> Result<u64, Vec<Effect>> {
         if self.tasks.len() >= REQUESTS_MAX {
-            return error(ProtocolError::Internal);
+            return Err(vec![Effect::Say(protocol_error(ProtocolError::Internal, None, Some(&identifier), false))]);
         }
-        let taken = !identifier.is_empty() && self.tasks.values().any(|task| task.identifier == identifier);
-        if taken && !matches!(kind, Kind::MakeKey | Kind::Node) {
-            return vec![Effect::Say(Message::new("IdentifierCollision").with("Identifier", identifier).with("Global", false))];
+        let lasts = matches!(kind, Kind::Get { .. } | Kind::Put { .. } | Kind::Subscribe(_));
+        if lasts && !identifier.is_empty() && self.tasks.values().any(|task| task.identifier == identifier) {
+            let collision = Message::new("IdentifierCollision").with("Identifier", identifier).with("Global", false);
+            return Err(vec![Effect::Say(collision)]);
         }
         self.last_task += 1;
         self.tasks.insert(self.last_task, Task { identifier, kind, uri: None });
-        vec![Effect::Start(self.last_task, request)]
+        Ok(self.last_task)
+    }
+
+    fn start(&mut self, identifier: String, kind: Kind, request: Request) -> Vec<Effect> {
+        match self.begin(identifier, kind) {
+            Ok(task) => vec![Effect::Start(task, request)],
+            Err(effects) => effects,
+        }
     }
 
     /// What a get and a put have in common: both fields, and a URI that can be read.
@@ -193,130 +256,75 @@ impl Session {
         Uri::parse(uri).map(|uri| (named.to_owned(), uri)).map_err(|wrong| error(ProtocolError::UriParse, &wrong.to_string()))
     }
 
-    fn on_get(&mut self, message: &Message) -> Vec<Effect> {
+    fn on_get(&mut self, disk: &dyn Disk, message: &Message) -> Vec<Effect> {
         let (identifier, uri) = match Self::asked(message) {
             Ok(asked) => asked,
             Err(effects) => return effects,
         };
-        let returns = match message.field("ReturnType").unwrap_or("direct") {
-            "direct" => true,
-            "none" => false,
+        let refuse = |code, extra: Option<&str>| vec![Effect::Say(protocol_error(code, extra, Some(&identifier), false))];
+        let (mut returns, mut file) = (false, None);
+        match message.field("ReturnType").unwrap_or("direct") {
+            "direct" => returns = true,
+            "none" => {}
             "disk" => {
-                let error = protocol_error(ProtocolError::DirectDiskAccessDenied, None, Some(&identifier), false);
-                return vec![Effect::Say(error)];
+                let Some(path) = message.field("Filename") else { return refuse(ProtocolError::MissingField, Some("Filename")) };
+                if !self.access.may_write(path) {
+                    return refuse(ProtocolError::DirectDiskAccessDenied, None);
+                }
+                if disk.read(path, 0) != Err(super::DiskError::NotFound) {
+                    return refuse(ProtocolError::DiskTargetExists, Some("Filename"));
+                }
+                file = Some(path.to_owned());
             }
-            _ => return vec![Effect::Say(protocol_error(ProtocolError::InvalidField, Some("ReturnType"), Some(&identifier), false))],
-        };
+            _ => return refuse(ProtocolError::InvalidField, Some("ReturnType")),
+        }
         let bytes_max = match message.field("MaxSize").map(str::parse::<u64>) {
             None => BYTES_MAX,
             Some(Ok(size)) => size.min(BYTES_MAX),
-            Some(Err(_)) => {
-                return vec![Effect::Say(protocol_error(ProtocolError::NumberParse, Some("MaxSize"), Some(&identifier), false))];
-            }
+            Some(Err(_)) => return refuse(ProtocolError::NumberParse, Some("MaxSize")),
+        };
+        let retries = match message.field("MaxRetries").map(|text| text.trim().parse::<i64>()) {
+            None => 0,
+            // Minus one is for ever.
+            Some(Ok(retries)) => u32::try_from(retries).unwrap_or(u32::MAX),
+            Some(Err(_)) => return refuse(ProtocolError::NumberParse, Some("MaxRetries")),
         };
         if let Err(UriError::Unusable(why)) = usable(&uri) {
-            return vec![Effect::Say(get_failed(GetFailed::InvalidUri, why, &identifier, None))];
+            return vec![Effect::Say(get_failed(GetFailed::InvalidUri, why, &identifier))];
         }
-        self.start(identifier, Kind::Get { returns }, Request::Get { uri: uri.to_string(), bytes_max })
+        let kind = Kind::Get { returns, file, verbosity: verbosity(message) };
+        self.start(identifier, kind, Request::Get { uri: uri.to_string(), bytes_max, retries })
     }
 
-    fn on_put(&mut self, message: &Message) -> Vec<Effect> {
-        let (identifier, uri) = match Self::asked(message) {
+    /// Whether the program may have a file read: it has shown that it can read the folder, or knows what is in the file.
+    fn may_read(&self, disk: &dyn Disk, path: &str, identifier: &str, hash: Option<&str>) -> bool {
+        let knows = |hash: &str| {
+            let bytes = disk.read(path, usize::try_from(BYTES_MAX).unwrap_or(0));
+            bytes.is_ok_and(|bytes| super::disk::file_hash(&self.connection_text(), identifier, &bytes) == hash)
+        };
+        self.access.may_read(path) || hash.is_some_and(knows)
+    }
+
+    fn on_put(&mut self, disk: &dyn Disk, message: &Message) -> Vec<Effect> {
+        let (identifier, mut uri) = match Self::asked(message) {
             Ok(asked) => asked,
             Err(effects) => return effects,
         };
-        let refuse = |code, extra: Option<&str>| vec![Effect::Say(protocol_error(code, extra, Some(&identifier), false))];
-        let mut redirect = None;
-        let bytes = match message.field("UploadFrom").unwrap_or("direct") {
-            "direct" => match &message.data {
-                Some(data) => data.clone(),
-                None => return refuse(ProtocolError::MissingField, Some("DataLength")),
-            },
-            "redirect" => {
-                let Some(target) = message.field("TargetURI") else { return refuse(ProtocolError::MissingField, Some("TargetURI")) };
-                if Uri::parse(target).is_err() {
-                    return refuse(ProtocolError::UriParse, Some("TargetURI"));
-                }
-                redirect = Some(target.to_owned());
-                Bytes::new()
-            }
-            "disk" => return refuse(ProtocolError::DirectDiskAccessDenied, None),
-            _ => return refuse(ProtocolError::InvalidField, Some("UploadFrom")),
+        let may_read = |path: &str, hash: Option<&str>| self.may_read(disk, path, &identifier, hash);
+        let put = match asked_to_put(disk, &may_read, message, &mut uri) {
+            Ok(put) => put,
+            Err((code, extra)) => return vec![Effect::Say(protocol_error(code, extra, Some(&identifier), false))],
         };
-        let mut uri = uri;
-        if let Some(name) = message.field("TargetFilename").filter(|name| !name.is_empty()) {
-            if name.contains('/') {
-                return refuse(ProtocolError::InvalidField, Some("TargetFilename"));
-            }
-            if uri.wants_key() && uri.path.is_empty() {
-                uri.path.push(name.to_owned());
-            }
+        let total: u64 = put.files.iter().map(|file| file.bytes.len() as u64).sum();
+        if total > BYTES_MAX {
+            return vec![Effect::Say(put_failed(PutFailed::TooBig, "expected at most 64 MiB", &identifier))];
         }
-        let mime = message.field("Metadata.ContentType").filter(|mime| !mime.is_empty()).map(str::to_owned);
-        let files = vec![PutFile { path: String::new(), mime, bytes, redirect }];
-        self.put(message, identifier, &uri, files, None)
-    }
-
-    fn put(
-        &mut self,
-        message: &Message,
-        identifier: String,
-        uri: &Uri,
-        files: Vec<PutFile>,
-        directory: Option<Option<String>>,
-    ) -> Vec<Effect> {
-        let verbosity = message.field("Verbosity").and_then(|text| text.parse().ok()).unwrap_or(0);
-        let key_only = message.flag("GetCHKOnly", false);
-        let writable = uri.wants_key() || uri.insert().is_ok();
-        if !writable {
+        if !uri.wants_key() && uri.insert().is_err() {
             return vec![Effect::Say(put_failed(PutFailed::InvalidUri, "the key cannot be written to", &identifier))];
         }
-        let text = private_text(uri);
-        self.start(identifier, Kind::Put { verbosity }, Request::Put { uri: text, files, directory, key_only })
-    }
-
-    fn on_put_directory(&mut self, message: &Message) -> Vec<Effect> {
-        let (identifier, uri) = match Self::asked(message) {
-            Ok(asked) => asked,
-            Err(effects) => return effects,
-        };
-        let refuse = |code, extra: Option<&str>| vec![Effect::Say(protocol_error(code, extra, Some(&identifier), false))];
-        let mut files = Vec::new();
-        let mut payload = message.data.clone().unwrap_or_default();
-        for number in 0.. {
-            let field = |what: &str| message.field(&format!("Files.{number}.{what}"));
-            let Some(path) = field("Name") else { break };
-            let mime = field("Metadata.ContentType").filter(|mime| !mime.is_empty()).map(str::to_owned);
-            let mut file = PutFile { path: path.trim_start_matches('/').to_owned(), mime, bytes: Bytes::new(), redirect: None };
-            match field("UploadFrom").unwrap_or("direct") {
-                "direct" => {
-                    let Some(length) = field("DataLength").and_then(|text| text.parse::<usize>().ok()) else {
-                        return refuse(ProtocolError::MissingField, Some("Files.N.DataLength"));
-                    };
-                    if length > payload.len() {
-                        return refuse(ProtocolError::MessageParse, Some("the files are longer than the payload"));
-                    }
-                    file.bytes = payload.split_to(length);
-                }
-                "redirect" => {
-                    let Some(target) = field("TargetURI") else { return refuse(ProtocolError::MissingField, Some("Files.N.TargetURI")) };
-                    file.redirect = Some(target.to_owned());
-                }
-                "disk" => return refuse(ProtocolError::DirectDiskAccessDenied, None),
-                _ => return refuse(ProtocolError::InvalidField, Some("Files.N.UploadFrom")),
-            }
-            files.push(file);
-        }
-        if files.is_empty() {
-            return refuse(ProtocolError::MissingField, Some("Files.0.Name"));
-        }
-        let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        paths.sort_unstable();
-        if paths.windows(2).any(|pair| pair[0] == pair[1] || pair[1].starts_with(&format!("{}/", pair[0]))) {
-            return refuse(ProtocolError::InvalidMessage, Some("a name is used twice, or for a file and a directory"));
-        }
-        let default = message.field("DefaultName").map(str::to_owned);
-        self.put(message, identifier, &uri, files, Some(default))
+        let key_only = message.flag("GetCHKOnly", false);
+        let request = Request::Put { uri: private_text(&uri), files: put.files, directory: put.directory, key_only };
+        self.start(identifier, Kind::Put { verbosity: verbosity(message) }, request)
     }
 
     fn on_subscribe(&mut self, message: &Message) -> Vec<Effect> {
@@ -324,15 +332,85 @@ impl Session {
             Ok(asked) => asked,
             Err(effects) => return effects,
         };
-        let Some(edition) = uri.edition else {
+        let Some(subscription) = Subscription::of(uri, message.flag("SparsePoll", false)) else {
             return vec![Effect::Say(protocol_error(ProtocolError::InvalidField, Some("URI"), Some(&identifier), false))];
         };
-        let subscribed = Message::new("SubscribedUSK").with("URI", &uri).with("DontPoll", message.flag("DontPoll", false));
+        let polls = !message.flag("DontPoll", false);
+        let subscribed = Message::new("SubscribedUSK").with("URI", subscription.uri()).with("DontPoll", !polls);
+        let task = match self.begin(identifier.clone(), Kind::Subscribe(Box::new(subscription))) {
+            Ok(task) => task,
+            Err(effects) => return effects,
+        };
         let mut effects = vec![Effect::Say(subscribed.with("Identifier", &identifier))];
-        let newest = Uri { edition: Some(-edition.abs().max(1)), ..uri.clone() };
-        let request = Request::Get { uri: newest.to_string(), bytes_max: BYTES_MAX };
-        effects.extend(self.start(identifier, Kind::Subscribe { uri: Box::new(uri) }, request));
+        if polls {
+            effects.extend(self.woken(task));
+        }
         effects
+    }
+
+    /// The time has come that was asked for by [`Effect::Later`].
+    #[must_use]
+    pub fn woken(&mut self, number: u64) -> Vec<Effect> {
+        let Some(task) = self.tasks.get(&number) else { return Vec::new() };
+        let Kind::Subscribe(subscription) = &task.kind else { return Vec::new() };
+        let sending = Message::new("SubscribedUSKSendingToNetwork").with("Identifier", &task.identifier);
+        vec![Effect::Say(sending), Effect::Start(number, subscription.request())]
+    }
+
+    fn on_probe(&mut self, message: &Message) -> Vec<Effect> {
+        let identifier = message.field("Identifier");
+        let error = |code, extra: &str| vec![Effect::Say(protocol_error(code, Some(extra), identifier, false))];
+        let Some(asker) = identifier else { return error(ProtocolError::MissingField, "Identifier") };
+        let Some(what) = message.field("Type") else { return error(ProtocolError::MissingField, "Type") };
+        let Ok(hops) = message.field("HopsToLive").map_or(Ok(70), str::parse::<u64>) else {
+            return error(ProtocolError::NumberParse, "HopsToLive");
+        };
+        self.start(asker.to_owned(), Kind::Probe(what.to_ascii_uppercase(), hops), Request::Status)
+    }
+
+    /// What the gateway's filter makes of something.
+    fn on_filter(&self, disk: &dyn Disk, message: &Message) -> Message {
+        let identifier = message.field("Identifier");
+        let error = |code, extra: &str| protocol_error(code, Some(extra), identifier, false);
+        let Some(asker) = identifier else { return error(ProtocolError::MissingField, "Identifier") };
+        match message.field("Operation").map(str::to_ascii_uppercase).as_deref() {
+            Some("READ" | "BOTH") => {}
+            Some("WRITE") => return error(ProtocolError::NotSupported, "only what is read is filtered"),
+            Some(_) => return error(ProtocolError::InvalidField, "Operation"),
+            None => return error(ProtocolError::MissingField, "Operation"),
+        }
+        let file = message.field("Filename");
+        let bytes = match message.field("DataSource").map(str::to_ascii_uppercase).as_deref() {
+            Some("DIRECT") => match &message.data {
+                Some(data) => data.clone(),
+                None => return error(ProtocolError::MissingField, "DataLength"),
+            },
+            Some("DISK") => {
+                let Some(path) = file else { return error(ProtocolError::MissingField, "Filename") };
+                if !self.access.may_read(path) {
+                    return error(ProtocolError::DirectDiskAccessDenied, "Filename");
+                }
+                match disk.read(path, usize::try_from(BYTES_MAX).unwrap_or(0)) {
+                    Ok(bytes) => bytes,
+                    Err(wrong) => return error(super::disk::code_of(&wrong), "Filename"),
+                }
+            }
+            Some(_) => return error(ProtocolError::InvalidField, "DataSource"),
+            None => return error(ProtocolError::MissingField, "DataSource"),
+        };
+        let Some(mime) = message.field("MimeType").or_else(|| file.and_then(gateway::mime_of_name)) else {
+            return error(ProtocolError::BadMime, "MimeType");
+        };
+        let result = Message::new("FilterResult").with("Identifier", asker);
+        match gateway::filtered(mime, &bytes) {
+            Some((clean, bytes)) => {
+                let charset = clean.split_once("charset=").map_or("", |(_, charset)| charset);
+                let result = result.with("MimeType", clean.split(';').next().unwrap_or_default()).with("Charset", charset);
+                let result = result.with("UnsafeContentType", false).with("DataLength", bytes.len());
+                Message { data: Some(bytes), ..result }
+            }
+            None => result.with("MimeType", mime).with("UnsafeContentType", true),
+        }
     }
 
     fn on_remove(&mut self, message: &Message) -> Vec<Effect> {
@@ -352,77 +430,54 @@ impl Session {
 
     /// The node tells how a request gets on.
     #[must_use]
-    pub fn told(&mut self, number: u64, progress: Progress<Reply>) -> Vec<Effect> {
+    pub fn told(&mut self, disk: &dyn Disk, number: u64, progress: Progress<Reply>) -> Vec<Effect> {
         let Some(task) = self.tasks.get_mut(&number) else { return Vec::new() };
         let identifier = task.identifier.clone();
+        if let Kind::Subscribe(subscription) = &mut task.kind {
+            return subscription.told(number, &identifier, &progress);
+        }
         let say = |message: Message| Effect::Say(message.with("Identifier", &identifier).with("Global", false));
         match progress {
-            Progress::Own(Reply::Got { uri, mime, bytes }) => {
+            Progress::Own(Reply::Got { mime, bytes, .. }) => {
                 let kind = task.kind.clone();
                 self.tasks.remove(&number);
-                if let Kind::Subscribe { uri: asked } = kind {
-                    let edition = uri.edition.or(asked.edition).unwrap_or(0).abs();
-                    let update =
-                        Message::new("SubscribedUSKUpdate").with("Edition", edition).with("URI", asked.at_edition(edition.unsigned_abs()));
-                    return vec![say(update.with("NewKnownGood", true).with("NewSlotToo", true))];
-                }
-                let described = |name: &str| {
-                    let message = Message::new(name).with("Metadata.ContentType", mime.as_deref().unwrap_or("application/octet-stream"));
-                    message.with("DataLength", bytes.len()).with("StartupTime", 0).with("CompletionTime", 0)
-                };
-                let mut effects = vec![say(described("DataFound"))];
-                if kind == (Kind::Get { returns: true }) {
-                    let all = described("AllData").with("Identifier", &identifier).with("Global", false);
-                    effects.push(Effect::Say(Message { data: Some(bytes.clone()), ..all }));
-                }
-                effects
+                on_got(disk, &kind, &identifier, mime.as_deref(), &bytes)
             }
             Progress::Own(Reply::Put(uri)) => {
                 let generated = say(Message::new("URIGenerated").with("URI", &uri));
                 task.uri = Some(uri);
                 vec![generated]
             }
+            Progress::Own(Reply::Counted(counts)) => match task.kind {
+                Kind::Get { verbosity, .. } | Kind::Put { verbosity } if verbosity & VERBOSE_PROGRESS != 0 => {
+                    vec![say(progress_of(&counts))]
+                }
+                _ => Vec::new(),
+            },
             Progress::Own(Reply::KeyPair(pair)) => {
                 vec![say(Message::new("SSKKeypair").with("InsertURI", private_text(&pair.0)).with("RequestURI", &pair.1))]
             }
-            Progress::Own(Reply::Status(status)) => {
-                let location = status.location.map_or(-1.0, crate::keys::Location::unit);
-                let node = Message::new("NodeData")
-                    .with("identity", base64(&self.connection))
-                    .with("myName", "Hexad")
-                    .with("version", "Hexad,0.1,1.0,1506")
-                    .with("location", location)
-                    .with("opennet", true)
-                    .with("volatile.numberOfPeers", status.peers)
-                    .with("volatile.storedBlocks", status.blocks);
-                vec![say(node)]
-            }
-            Progress::Done => {
-                let Some(task) = self.tasks.remove(&number) else { return Vec::new() };
-                match (task.kind, task.uri) {
-                    (Kind::Put { verbosity }, Some(uri)) => {
-                        let mut effects = Vec::new();
-                        if verbosity & VERBOSE_PROGRESS != 0 {
-                            let counts = ["Total", "Required", "Succeeded"].into_iter();
-                            let progress = counts.fold(Message::new("SimpleProgress"), |message, count| message.with(count, 1));
-                            effects.push(say(progress.with("Failed", 0).with("FatallyFailed", 0).with("FinalizedTotal", true)));
-                        }
-                        effects.push(say(Message::new("PutSuccessful").with("URI", uri).with("StartupTime", 0).with("CompletionTime", 0)));
-                        effects
-                    }
-                    _ => Vec::new(),
+            Progress::Own(Reply::Status(status)) => match &task.kind {
+                Kind::Peers { with_volatile } => about::peers(&status, *with_volatile, &identifier).into_iter().map(Effect::Say).collect(),
+                Kind::Peer(wanted) => vec![Effect::Say(about::one_peer(&status, wanted, &identifier))],
+                Kind::Probe(what, hops) => {
+                    vec![Effect::Say(about::probed(&status, &self.facts, what, *hops).with("Identifier", &identifier))]
                 }
-            }
+                Kind::Node { with_volatile } => vec![say(about::node_data(&self.facts, &status, *with_volatile))],
+                _ => Vec::new(),
+            },
+            Progress::Done => match self.tasks.remove(&number) {
+                Some(Task { kind: Kind::Put { .. }, uri: Some(uri), .. }) => {
+                    vec![say(Message::new("PutSuccessful").with("URI", uri).with("StartupTime", 0).with("CompletionTime", 0))]
+                }
+                _ => Vec::new(),
+            },
             Progress::Failed(failure) => {
                 let Some(task) = self.tasks.remove(&number) else { return Vec::new() };
                 vec![Effect::Say(match task.kind {
                     Kind::Put { .. } => put_failed(put_code(&failure), &failure.to_string(), &identifier),
-                    Kind::Get { .. } => get_failed(get_code(&failure), &failure.to_string(), &identifier, None),
-                    // Nothing newer is no answer to a subscription.
-                    Kind::Subscribe { .. } => Message::new("SubscribedUSKRoundFinished").with("Identifier", &identifier),
-                    Kind::MakeKey | Kind::Node => {
-                        protocol_error(ProtocolError::Internal, Some(&failure.to_string()), Some(&identifier), false)
-                    }
+                    Kind::Get { .. } => get_failed(get_code(&failure), &failure.to_string(), &identifier),
+                    _ => protocol_error(ProtocolError::Internal, Some(&failure.to_string()), Some(&identifier), false),
                 })]
             }
             Progress::Ended => {
@@ -434,6 +489,35 @@ impl Session {
     }
 }
 
+/// What was got goes to the program, or into its file.
+fn on_got(disk: &dyn Disk, kind: &Kind, identifier: &str, mime: Option<&str>, bytes: &Bytes) -> Vec<Effect> {
+    let Kind::Get { returns, file, .. } = kind else { return Vec::new() };
+    if let Some(Err(wrong)) = file.as_ref().map(|file| disk.create(file, bytes)) {
+        let why = format!("the file cannot be written: {wrong:?}");
+        return vec![Effect::Say(get_failed(GetFailed::Bucket, &why, identifier))];
+    }
+    let described = |name: &str| {
+        let message = Message::new(name).with("Metadata.ContentType", mime.unwrap_or("application/octet-stream"));
+        let message = message.with("DataLength", bytes.len()).with("StartupTime", 0).with("CompletionTime", 0);
+        message.with("Identifier", identifier).with("Global", false)
+    };
+    let mut effects = vec![Effect::Say(described("DataFound"))];
+    if *returns {
+        effects.push(Effect::Say(Message { data: Some(bytes.clone()), ..described("AllData") }));
+    }
+    effects
+}
+
+fn verbosity(message: &Message) -> u64 {
+    message.field("Verbosity").and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn progress_of(counts: &Counts) -> Message {
+    let message = Message::new("SimpleProgress").with("Total", counts.total).with("Required", counts.required);
+    let message = message.with("Failed", 0).with("FatallyFailed", counts.failed).with("Succeeded", counts.succeeded);
+    message.with("FinalizedTotal", counts.is_final)
+}
+
 /// A URI with its private key: what only its owner is told.
 fn private_text(uri: &Uri) -> String {
     uri.to_string()
@@ -441,87 +525,4 @@ fn private_text(uri: &Uri) -> String {
 
 fn usable(uri: &Uri) -> Result<(), UriError> {
     if uri.kind == crate::keys::Kind::Chk { uri.chk().map(drop) } else { uri.request().map(drop) }
-}
-
-fn ended(name: &str, identifier: Option<&str>) -> Message {
-    let message = Message::new(name);
-    match identifier {
-        Some(identifier) => message.with("Identifier", identifier),
-        None => message,
-    }
-}
-
-fn on_test_dda(message: &Message) -> Vec<Effect> {
-    let Some(directory) = message.field("Directory") else {
-        return vec![Effect::Say(protocol_error(ProtocolError::MissingField, Some("Directory"), None, false))];
-    };
-    if !message.flag("WantReadDirectory", false) && !message.flag("WantWriteDirectory", false) {
-        return vec![Effect::Say(protocol_error(ProtocolError::InvalidMessage, Some("neither is wanted"), None, false))];
-    }
-    // No file is named: neither is allowed.
-    vec![Effect::Say(Message::new("TestDDAReply").with("Directory", directory))]
-}
-
-pub(super) fn protocol_error(code: ProtocolError, extra: Option<&str>, identifier: Option<&str>, fatal: bool) -> Message {
-    let mut message = Message::new("ProtocolError").with("Code", code.number()).with("CodeDescription", code.words());
-    if let Some(extra) = extra {
-        message = message.with("ExtraDescription", extra);
-    }
-    message = message.with("Fatal", fatal).with("Global", false);
-    match identifier {
-        Some(identifier) => message.with("Identifier", identifier),
-        None => message,
-    }
-}
-
-fn get_failed(code: GetFailed, extra: &str, identifier: &str, redirect: Option<&Uri>) -> Message {
-    let message = Message::new("GetFailed")
-        .with("Code", code.number())
-        .with("CodeDescription", code.words())
-        .with("ShortCodeDescription", code.words())
-        .with("ExtraDescription", extra)
-        .with("Fatal", code.is_fatal())
-        .with("Identifier", identifier)
-        .with("Global", false);
-    match redirect {
-        Some(uri) => message.with("RedirectURI", uri),
-        None => message,
-    }
-}
-
-fn put_failed(code: PutFailed, extra: &str, identifier: &str) -> Message {
-    Message::new("PutFailed")
-        .with("Code", code.number())
-        .with("CodeDescription", code.words())
-        .with("ShortCodeDescription", code.words())
-        .with("ExtraDescription", extra)
-        .with("Fatal", code.is_fatal())
-        .with("Identifier", identifier)
-        .with("Global", false)
-}
-
-fn get_code(failure: &Failure) -> GetFailed {
-    match failure {
-        Failure::NotFound(what) if what.starts_with("can't find") => GetFailed::NotInArchive,
-        Failure::NotFound(what) if what.starts_with("nobody was left") => GetFailed::RouteNotFound,
-        Failure::NotFound(what) if what.starts_with("looked for a moment ago") => GetFailed::RecentlyFailed,
-        Failure::NotFound(_) | Failure::TimedOut(_) => GetFailed::DataNotFound,
-        Failure::Unusable(why) if why.starts_with("too many path") => GetFailed::TooManyPath,
-        Failure::Unusable(why) if why.starts_with("not enough path") => GetFailed::NotEnoughPath,
-        Failure::Unusable(why) if why.contains("more than") => GetFailed::TooBig,
-        Failure::Unusable(_) => GetFailed::InvalidUri,
-        Failure::Full(_) => GetFailed::RejectedOverload,
-        Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => GetFailed::Internal,
-    }
-}
-
-fn put_code(failure: &Failure) -> PutFailed {
-    match failure {
-        Failure::Refused(why) if why.starts_with("collision") => PutFailed::Collision,
-        Failure::NotFound(_) | Failure::TimedOut(_) => PutFailed::RouteNotFound,
-        Failure::Unusable(why) if why.contains("more than") => PutFailed::TooBig,
-        Failure::Unusable(_) => PutFailed::InvalidUri,
-        Failure::Full(_) => PutFailed::RejectedOverload,
-        Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => PutFailed::Internal,
-    }
 }

@@ -15,7 +15,8 @@ const STYLES_MAX: usize = 16;
 const TITLE_BYTES_MAX: usize = 1024;
 
 /// Elements beyond those that `ammonia` takes by itself.
-const MORE_TAGS: [&str; 10] = ["font", "big", "main", "section", "address", "fieldset", "legend", "label", "menu", "link"];
+const MORE_TAGS: [&str; 13] =
+    ["font", "big", "main", "section", "address", "fieldset", "legend", "label", "menu", "link", "audio", "video", "source"];
 /// Elements whose content goes with them.
 const WITH_CONTENT: [&str; 14] = [
     "title", "style", "script", "noscript", "template", "iframe", "object", "applet", "svg", "math", "textarea", "select", "noembed",
@@ -38,6 +39,9 @@ pub(super) fn page(text: &str) -> String {
         .add_tag_attributes("td", ["width", "height", "nowrap"])
         .add_tag_attributes("th", ["width", "height", "nowrap"])
         .add_tag_attributes("link", ["href", "media"])
+        .add_tag_attributes("audio", ["src", "controls", "loop"])
+        .add_tag_attributes("video", ["src", "controls", "loop", "width", "height", "poster"])
+        .add_tag_attributes("source", ["src", "type"])
         .add_tag_attribute_values("link", "rel", ["stylesheet"])
         .url_schemes(["freenet", "hyphanet", "hypha", "web+freenet", "ext+freenet", "http", "https", "mailto"].into_iter().collect())
         .url_relative(UrlRelative::PassThrough)
@@ -57,7 +61,7 @@ pub(super) fn page(text: &str) -> String {
 fn attribute<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, str>> {
     match attribute {
         "style" => Some(css::declarations(value).into()).filter(|style: &Cow<'_, str>| !style.is_empty()),
-        "href" | "src" | "cite" => match follow(value) {
+        "href" | "src" | "cite" | "poster" => match follow(value) {
             Way::Inside(to) => Some(to.into()),
             Way::Outside(to) if element == "a" && attribute == "href" => Some(asking(&to).into()),
             Way::Outside(_) | Way::Nowhere => None,

@@ -5,6 +5,7 @@ mod css;
 mod html;
 mod images;
 mod links;
+mod media;
 mod pages;
 
 use std::ops::Range;
@@ -13,11 +14,13 @@ use bytes::Bytes;
 use hexad_core::Failure;
 
 use crate::keys::{Kind, Uri, unescape};
+use crate::node::Counts;
 
 /// The most that is fetched for a browser which does not say how much it takes.
 const BYTES_MAX: u64 = 64 << 20;
-/// Types that a browser is shown as they are, once they have passed the filter.
-const SHOWN: &str = "text/html, text/css, text/plain, image/png, image/jpeg, image/gif, image/webp, image/bmp";
+/// Types that a browser is shown, once they have passed the filter.
+const SHOWN: &str = "text/html, text/css, text/plain, image/png, image/jpeg, image/gif, image/webp, image/bmp, and sounds, films and playlists: MP3, \
+                     Ogg, FLAC, WAV, MP4, WebM, M3U";
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,25 +195,84 @@ pub fn found(want: &Want, uri: &Uri, mime: Option<&str>, bytes: &Bytes) -> Page 
     if is_html && want.uri.path.is_empty() && !want.folder && want.uri.kind != Kind::Ksk {
         return Page::redirect(format!("/{}/", want.uri));
     }
-    let shown = |mime: &str, body: Bytes| Page::new(200, mime, pages::POLICY_OF_OTHERS, body);
-    let image = |clean: Option<Vec<u8>>| match clean {
-        Some(bytes) => shown(&kind, bytes.into()),
-        None => pages::unsafe_content(&format!("What is here says it is {kind}, and is not, or is broken."), want),
-    };
+    match clean(mime, bytes) {
+        Clean::Shown(mime, body) => Page::new(200, &mime, pages::POLICY_OF_OTHERS, body),
+        Clean::Broken => pages::unsafe_content(&format!("What is here says it is {kind}, and is not, or is broken."), want),
+        Clean::Unknown => pages::unsafe_content(
+            &format!("What is here is {kind}, which this gateway cannot make safe to look at. It shows {SHOWN}."),
+            want,
+        ),
+    }
+}
+
+/// What the filter makes of something.
+enum Clean {
+    /// This, of this type.
+    Shown(String, Bytes),
+    /// It is not what it says it is.
+    Broken,
+    /// It is of a type that cannot be made safe.
+    Unknown,
+}
+
+/// Passes something through the filter of its type.
+fn clean(mime: &str, bytes: &Bytes) -> Clean {
+    let kind = mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let text = |kind: &str, text: String| Clean::Shown(format!("{kind}; charset=utf-8"), text.into());
+    let image = |clean: Option<Vec<u8>>| clean.map_or(Clean::Broken, |bytes| Clean::Shown(kind.clone(), bytes.into()));
     match kind.as_str() {
-        "text/html" | "application/xhtml+xml" => shown("text/html; charset=utf-8", html::page(&text_of(bytes, mime)).into()),
-        "text/css" => shown("text/css; charset=utf-8", css::stylesheet(&text_of(bytes, mime)).into()),
-        "text/plain" => shown("text/plain; charset=utf-8", text_of(bytes, mime).into_owned().into()),
+        "text/html" | "application/xhtml+xml" => text("text/html", html::page(&text_of(bytes, mime))),
+        "text/css" => text("text/css", css::stylesheet(&text_of(bytes, mime))),
+        "text/plain" => text("text/plain", text_of(bytes, mime).into_owned()),
         "image/png" => image(images::png(bytes)),
         "image/jpeg" | "image/jpg" => image(images::jpeg(bytes)),
         "image/gif" => image(images::gif(bytes)),
         "image/webp" => image(images::webp(bytes)),
         "image/bmp" | "image/x-ms-bmp" => image(images::bmp(bytes)),
-        _ => pages::unsafe_content(
-            &format!("What is here is {kind}, which this gateway cannot make safe to look at. It shows {SHOWN}."),
-            want,
-        ),
+        "audio/mpegurl" | "audio/x-mpegurl" | "application/x-mpegurl" | "application/vnd.apple.mpegurl" => {
+            text("audio/x-mpegurl", media::playlist(&text_of(bytes, mime)))
+        }
+        // Nobody has said what it is, so that it may say so itself.
+        "application/octet-stream" => media::clean(bytes).map_or(Clean::Unknown, |(kind, bytes)| Clean::Shown(kind.to_owned(), bytes)),
+        other if other.starts_with("audio/") || other.starts_with("video/") || other == "application/ogg" => {
+            media::clean(bytes).map_or(Clean::Broken, |(kind, bytes)| Clean::Shown(kind.to_owned(), bytes))
+        }
+        _ => Clean::Unknown,
     }
+}
+
+/// What the filter makes of something that is said to be of a type: its type then, and its bytes. `None` for what cannot be made safe.
+#[must_use]
+pub fn filtered(mime: &str, bytes: &Bytes) -> Option<(String, Bytes)> {
+    if let Clean::Shown(mime, bytes) = clean(mime, bytes) { Some((mime, bytes)) } else { None }
+}
+
+/// The type of a file by the end of its name.
+#[must_use]
+pub fn mime_of_name(name: &str) -> Option<&'static str> {
+    let end = name.rsplit('/').next()?.rsplit_once('.')?.1.to_ascii_lowercase();
+    Some(match end.as_str() {
+        "html" | "htm" => "text/html",
+        "xhtml" => "application/xhtml+xml",
+        "css" => "text/css",
+        "txt" => "text/plain",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "mp3" => "audio/mpeg",
+        "ogg" | "oga" | "opus" => "audio/ogg",
+        "ogv" => "video/ogg",
+        "flac" => "audio/flac",
+        "wav" => "audio/wav",
+        "m4a" => "audio/mp4",
+        "mp4" | "m4v" => "video/mp4",
+        "webm" => "video/webm",
+        "m3u" | "m3u8" => "audio/x-mpegurl",
+        "pdf" => "application/pdf",
+        _ => return None,
+    })
 }
 
 /// What a browser is given when there is nothing to give.
@@ -225,6 +287,12 @@ pub fn failed(failure: &Failure) -> Page {
         Failure::Refused(_) | Failure::Host(_) => 500,
     };
     pages::wrong(status, &failure.to_string())
+}
+
+/// What a browser is given until there is something to give: how far it is, and that it is to ask again.
+#[must_use]
+pub fn waiting(want: &Want, counts: Option<&Counts>, seconds: u64) -> Page {
+    pages::waiting(want, counts, seconds)
 }
 
 /// A page for a request that is none of these.

@@ -1,13 +1,14 @@
 //! The gateway's own pages.
 
 use super::{Page, Want, links};
+use crate::node::Counts;
 
 /// What the gateway's own pages may do: nothing but ask for a key.
 pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// What pages of strangers may do: show pictures and styles that come through the gateway.
-pub(super) const POLICY_OF_OTHERS: &str =
-    "default-src 'none'; img-src 'self'; style-src 'self' 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+/// What pages of strangers may do: show pictures, styles, sounds and films that come through the gateway.
+pub(super) const POLICY_OF_OTHERS: &str = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self' 'unsafe-inline'; \
+     form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Text, and what stands between quotes.
 fn escape(text: &str) -> String {
@@ -42,6 +43,29 @@ pub(super) fn home() -> Page {
         "<p>What is under a key: CHK@…, SSK@…, USK@… or KSK@…</p>\n\
          <form action=\"/\" method=\"get\"><input name=\"key\" autofocus placeholder=\"KSK@greeting\"><button>Show</button></form>",
     )
+}
+
+/// Something is looked for, or comes: the browser asks again by itself.
+pub(super) fn waiting(want: &Want, counts: Option<&Counts>, seconds: u64) -> Page {
+    let far = match counts {
+        Some(counts) => {
+            let total = if counts.is_final { "" } else { " or more" };
+            format!(
+                "<p>{} of the {} blocks that are needed are there ({}{total} in all).</p>\n<progress max=\"{}\" value=\"{}\"></progress>",
+                counts.succeeded.min(counts.required),
+                counts.required,
+                counts.total,
+                counts.required,
+                counts.succeeded.min(counts.required)
+            )
+        }
+        None => "<p>It is looked for.</p>".to_owned(),
+    };
+    let key = escape(&want.uri.to_string());
+    let body = format!(
+        "<p><code>{key}</code></p>\n{far}\n<p>For {seconds} s so far. This page asks again by itself; nothing more is fetched once it is closed.</p>"
+    );
+    page(200, "On its way", &body).with("refresh", "2".to_owned())
 }
 
 /// Something went wrong.

@@ -1,30 +1,28 @@
 //! Fetching: from a URI to a document, from a document to blocks, from blocks to bytes. Blocks are asked for in random order, data blocks first;
-//! check blocks only where a data block is lost.
+//! check blocks only where a data block is missed. What is not found is asked for again after a while.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_content::{Digest, Digests, Layout, Proof, Ranges, sha1_lanes};
 use hexad_core::{
-    Answer, Ask, Context, CpuJob, CpuResult, Description, Failure, Hit, LeaseId, Level, Map, OpId, Others, Output, Payload, Progress, Set,
-    Source, Span, Verdict, What,
+    Answer, Ask, Context, CpuJob, CpuResult, Description, Failure, Hit, LeaseId, Level, OpId, Others, Output, Payload, Progress, Source,
+    Span, Time, Verdict, What,
 };
 
-use super::jobs::Pace;
-use super::walks::{Kind, Outcome, Whose};
+use super::download::{Download, Loss, Pick, cool_down};
+use super::jobs::{Counts, Pace, Teller};
+use super::walks::{Kind, Miss, Outcome, Whose};
 use super::{Job, Node, Out, Pending, Reply, Timer, done, failure_of};
 use crate::document::{BlockKey, Body, Document, Entry, Leaf};
 use crate::keys::{Block, CHK_DATA_BYTES, ClientChk, NodeKey, RequestSsk, Uri, date_hints, hint_of};
 use crate::place::Place;
-use crate::splitfile::{Shape, block_range};
 use hexad_content::info;
 
 /// Redirects, documents within documents and editions that one fetch follows.
 const STEPS_MAX: u8 = 64;
 /// Documents about content are no longer than this.
 const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
-/// Segments of which blocks are under way at the same time: each may hold its blocks in memory.
-const SEGMENTS_ACTIVE: usize = 4;
 /// The session is to say what it wants of a description within this.
 const LEASE_DEADLINE: Span = Span::from_secs(120);
 /// Aliases that are tried for a digest: anybody can write under one.
@@ -41,6 +39,8 @@ pub enum Purpose {
     Lease(LeaseId),
     /// Only whether a digest leads anywhere.
     Lookup,
+    /// Only which edition is the newest.
+    Newest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,178 +81,21 @@ pub struct Get {
     missing: Ranges,
     /// What of it other networks bring.
     others: Others,
+    /// How often a key is asked for again that was not found.
+    retries: u32,
+    /// How often the one that is asked for was missed, and when it is asked for again.
+    missed: u32,
+    again: Option<Time>,
+    /// By when the session is to have said what it wants.
+    lease_until: Time,
     pub(super) pace: Pace,
+    teller: Teller,
 }
 
-#[derive(Clone, Debug)]
-struct Segment {
-    /// Where its first byte is, and how many bytes the file has from there on.
-    base: u64,
-    bytes: u64,
-    shape: Shape,
-    keys: Vec<BlockKey>,
-    got: Map<usize, Bytes>,
-    todo: Vec<usize>,
-    begun: bool,
-    under_way: usize,
-    tries: Map<usize, u8>,
-    lost: Set<usize>,
-    /// Check blocks are needed.
-    rescue: bool,
-    decoding: bool,
-    over: bool,
-}
-
-impl Segment {
-    /// Bytes of the layout that data block `index` holds.
-    fn range(&self, index: usize) -> std::ops::Range<u64> {
-        let within = block_range(index, self.bytes);
-        self.base + within.start..self.base + within.end
-    }
-
-    /// Which places in the list of blocks can be asked for: check blocks, and data blocks that others do not bring.
-    fn open(&self, others: &Others) -> Vec<usize> {
-        let free = |index: usize| self.rescue || index >= self.shape.data || !others.touch(self.range(index));
-        self.todo.iter().enumerate().filter(|(_, index)| free(**index)).map(|(place, _)| place).collect()
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Download {
-    segments: Vec<Segment>,
-    parts: Map<u32, (usize, usize)>,
-    last_part: u32,
-    window: usize,
-    wanted: Ranges,
-    delivered: Ranges,
-    /// Bytes that were in the document itself.
-    inline: Vec<(u64, Bytes)>,
-    memory: Option<Vec<u8>>,
-    total: u64,
-}
-
-impl Download {
-    fn of<'a>(leaves: impl IntoIterator<Item = (u64, &'a Leaf)>, total: u64, memory: bool) -> Self {
-        let mut segments = Vec::new();
-        let mut inline = Vec::new();
-        for (base, leaf) in leaves {
-            let mut add = |base, bytes, shape, keys: &[BlockKey]| {
-                segments.push(Segment {
-                    base,
-                    bytes,
-                    shape,
-                    keys: keys.to_vec(),
-                    got: Map::new(),
-                    todo: Vec::new(),
-                    begun: false,
-                    under_way: 0,
-                    tries: Map::new(),
-                    lost: Set::new(),
-                    rescue: false,
-                    decoding: false,
-                    over: false,
-                });
-            };
-            match &leaf.body {
-                Body::Inline(bytes) => inline.push((base, bytes.clone())),
-                Body::Block(key) => add(base, leaf.stored_bytes, Shape { data: 1, check: 0 }, std::slice::from_ref(key)),
-                Body::Split(lists) => {
-                    let mut first = 0;
-                    for (shape, keys) in leaf.shapes().iter().zip(lists) {
-                        let start = first as u64 * CHK_DATA_BYTES as u64;
-                        let bytes = (leaf.stored_bytes - start).min(shape.data as u64 * CHK_DATA_BYTES as u64);
-                        add(base + start, bytes, *shape, keys);
-                        first += shape.data;
-                    }
-                }
-            }
-        }
-        let memory = memory.then(|| vec![0; usize::try_from(total).unwrap_or(0)]);
-        let wanted = Ranges::of(0..total);
-        Self { segments, parts: Map::new(), last_part: 0, window: 8, wanted, delivered: Ranges::new(), inline, memory, total }
-    }
-
-    /// The next block to ask for, of those that others do not bring.
-    fn pick(&mut self, others: &Others, dice: &mut hexad_core::Dice) -> Option<(usize, usize)> {
-        let mut active = Vec::new();
-        for (number, segment) in self.segments.iter_mut().enumerate().filter(|(_, segment)| !segment.over) {
-            if !segment.begun {
-                segment.begun = true;
-                let wanted = (0..segment.shape.data).filter(|&index| !self.wanted.within(segment.range(index)).is_empty());
-                segment.todo = wanted.collect();
-                if segment.todo.is_empty() {
-                    segment.over = true;
-                    continue;
-                }
-            }
-            let open = segment.open(others).len();
-            if open > 0 {
-                active.push((number, open));
-            }
-            if active.len() >= SEGMENTS_ACTIVE || (segment.rescue && active.len() >= 2) {
-                break;
-            }
-        }
-        let blocks = active.iter().map(|(_, open)| open).sum();
-        let mut chosen = dice.index(blocks)?;
-        for (number, open) in active {
-            let segment = &mut self.segments[number];
-            if chosen < open {
-                let place = segment.open(others).get(chosen).copied()?;
-                return Some((number, segment.todo.swap_remove(place)));
-            }
-            chosen -= open;
-        }
-        None
-    }
-
-    /// What has come from another network is not to be asked for.
-    fn came_elsewhere(&mut self, range: std::ops::Range<u64>) {
-        self.wanted.remove(range);
-        for segment in self.segments.iter_mut().filter(|segment| segment.begun && !segment.rescue && !segment.over) {
-            let todo = std::mem::take(&mut segment.todo);
-            segment.todo = todo.into_iter().filter(|&index| !self.wanted.within(segment.range(index)).is_empty()).collect();
-            segment.over = segment.todo.is_empty() && segment.under_way == 0;
-        }
-    }
-
-    /// Where the blocks under way belong.
-    fn under_way(&self) -> Ranges {
-        let data = self.parts.values().filter(|(number, index)| *index < self.segments[*number].shape.data);
-        data.map(|&(number, index)| self.segments[number].range(index)).collect()
-    }
-
-    /// A block will not come. False when the file cannot be restored any more.
-    fn lose(&mut self, number: usize, index: usize, tries_max: u8) -> bool {
-        let segment = &mut self.segments[number];
-        let tries = segment.tries.entry(index).or_insert(0);
-        *tries += 1;
-        if *tries < tries_max {
-            segment.todo.push(index);
-            return true;
-        }
-        segment.lost.insert(index);
-        segment.rescue = true;
-        let possible = segment.keys.len() - segment.lost.len();
-        if possible < segment.shape.data {
-            return false;
-        }
-        // As many more as are needed, in the order of the list: all data blocks, then check blocks.
-        let coming = segment.got.len() + segment.under_way + segment.todo.len();
-        let mut missing = segment.shape.data.saturating_sub(coming);
-        for index in 0..segment.keys.len() {
-            if missing == 0 {
-                break;
-            }
-            // What was tried is got, lost, under way or in the list.
-            let known = segment.got.contains_key(&index) || segment.lost.contains(&index) || segment.todo.contains(&index);
-            let under_way = self.parts.values().any(|part| *part == (number, index));
-            if !known && !under_way {
-                segment.todo.push(index);
-                missing -= 1;
-            }
-        }
-        true
+impl Get {
+    /// Whether editions are looked for from the one on that is named.
+    fn wants_newest(&self) -> bool {
+        matches!(self.purpose, Purpose::Newest) || self.uri.edition.is_some_and(|edition| edition < 0)
     }
 }
 
@@ -260,13 +103,15 @@ impl Download {
 struct Ready(u64, Bytes);
 
 impl<A: Place> Node<A> {
-    /// Begins a fetch; `what` may be names that lead to a URI.
+    /// Begins a fetch; `digests` are names that lead to a URI, where that is not known.
+    #[expect(clippy::too_many_arguments, reason = "what is fetched, and the host")]
     pub(super) fn start_fetching(
         &mut self,
         op: OpId,
         purpose: Purpose,
         uri: Option<Uri>,
         mut digests: Vec<Digest>,
+        retries: u32,
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
@@ -291,7 +136,12 @@ impl<A: Place> Node<A> {
             buffered: None,
             missing: Ranges::new(),
             others: Others::default(),
+            retries,
+            missed: 0,
+            again: None,
+            lease_until: Time::ZERO,
             pace: Pace::default(),
+            teller: Teller::default(),
         };
         self.jobs.insert(job, Job::Get(Box::new(get)));
         self.ask_key(job, cx, out);
@@ -308,7 +158,7 @@ impl<A: Place> Node<A> {
         if get.steps > STEPS_MAX {
             return self.fail_job(job, Failure::Unusable("too many redirects".into()), out);
         }
-        if get.uri.edition.is_some_and(|edition| edition < 0) && get.newest.is_none() && get.stage == Stage::Key {
+        if get.wants_newest() && get.newest.is_none() && get.stage == Stage::Key {
             get.stage = Stage::Hints(0);
         }
         let wanted = match get.stage {
@@ -337,7 +187,7 @@ impl<A: Place> Node<A> {
         if let Stage::Hints(number) = get.stage {
             return self.on_hint(job, number, &outcome, cx, out);
         }
-        let wants_newest = get.uri.edition.is_some_and(|edition| edition < 0);
+        let wants_newest = get.wants_newest();
         match outcome {
             Outcome::Block(block) => match open(&get.uri, &block) {
                 Ok((bytes, control)) if wants_newest => {
@@ -353,12 +203,37 @@ impl<A: Place> Node<A> {
                 if let Some((edition, bytes, control)) = get.newest.take() {
                     // The one before was the newest.
                     get.uri.edition = i64::try_from(edition).ok();
+                    if matches!(get.purpose, Purpose::Newest) {
+                        let op = get.op;
+                        self.jobs.remove(&job);
+                        return done(op, Reply::Edition(edition), out);
+                    }
                     return self.on_key(job, bytes, control, cx, out);
                 }
-                self.next_name(job, failure_of(miss), cx, out);
+                if !self.tries_again(job, miss, cx, out) {
+                    self.next_name(job, failure_of(miss), cx, out);
+                }
             }
             Outcome::Stored | Outcome::Hops(_) => {}
         }
+    }
+
+    /// Has a key asked for again later, if it was not asked for often enough. That nobody could answer is no answer, and is never the last word at once.
+    fn tries_again(&mut self, job: u64, miss: Miss, cx: &mut Context<'_>, out: &mut Out<A>) -> bool {
+        let patience = u32::from(self.config.0.tries.saturating_sub(1));
+        let Some(get) = self.get_of(job) else { return false };
+        let retries = match miss {
+            Miss::TimedOut | Miss::Overload if !matches!(get.purpose, Purpose::Lookup | Purpose::Newest) => get.retries.max(patience),
+            _ => get.retries,
+        };
+        if get.missed >= retries {
+            return false;
+        }
+        get.missed = get.missed.saturating_add(1);
+        let at = cx.now + cool_down(get.missed, miss, cx.dice);
+        get.again = Some(at);
+        out.wake(at, Timer::Job(job));
+        true
     }
 
     fn on_hint(&mut self, job: u64, number: u8, outcome: &Outcome, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -382,9 +257,6 @@ impl<A: Place> Node<A> {
             get.stage = Stage::Key;
             // Not to ask for hints again.
             get.steps = get.steps.max(1);
-            if get.uri.edition == Some(0) {
-                return self.ask_key(job, cx, out);
-            }
             let key = key_of(&get.uri);
             return match key {
                 Ok(key) => {
@@ -414,6 +286,7 @@ impl<A: Place> Node<A> {
             }
             return self.fail_job(job, failure, out);
         };
+        get.missed = 0;
         get.digest = Some((digest, slot));
         get.uri = super::verbs::alias(&digest, slot);
         get.path = Vec::new();
@@ -423,6 +296,9 @@ impl<A: Place> Node<A> {
 
     /// The content of the URI's block.
     fn on_key(&mut self, job: u64, bytes: Bytes, control: bool, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if let Some(get) = self.get_of(job) {
+            get.missed = 0;
+        }
         if control {
             return self.on_document_bytes(job, &bytes, cx, out);
         }
@@ -575,10 +451,14 @@ impl<A: Place> Node<A> {
             Purpose::Memory(_) => {
                 let (op, uri) = (get.op, get.uri.clone());
                 let mime = get.leaf.as_ref().and_then(|leaf| leaf.mime.clone());
+                if !get.teller.has_told() {
+                    // All of it was in the block of the key.
+                    get.teller.tell(op, Counts { total: 1, required: 1, succeeded: 1, failed: 0, is_final: true }, cx.now, out);
+                }
                 self.jobs.remove(&job);
                 done(op, Reply::Got { uri, mime, bytes }, out);
             }
-            Purpose::Lookup => {
+            Purpose::Lookup | Purpose::Newest => {
                 let op = get.op;
                 self.jobs.remove(&job);
                 out.report(op, Progress::Done);
@@ -606,12 +486,24 @@ impl<A: Place> Node<A> {
         let digests: Digests = name.into_iter().collect();
         let description = Description { layout: Arc::new(layout), proof: Some(proof), digests, torrent: Bytes::new(), private: false };
         out.report(get.op, Progress::Described(Box::new(description)));
-        out.wake(cx.now + LEASE_DEADLINE, Timer::Job(job));
+        get.lease_until = cx.now + LEASE_DEADLINE;
+        out.wake(get.lease_until, Timer::Job(job));
     }
 
-    pub(super) fn on_get_timer(&mut self, job: u64, _: &mut Context<'_>, out: &mut Out<A>) {
-        if self.get_of(job).is_some_and(|get| get.stage == Stage::Described) {
-            self.fail_job(job, Failure::TimedOut(LEASE_DEADLINE.as_secs()), out);
+    pub(super) fn on_get_timer(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(get) = self.get_of(job) else { return };
+        if get.stage == Stage::Described {
+            if cx.now >= get.lease_until {
+                self.fail_job(job, Failure::TimedOut(LEASE_DEADLINE.as_secs()), out);
+            }
+            return;
+        }
+        if get.again.take_if(|at| *at <= cx.now).is_some() {
+            return self.ask_key(job, cx, out);
+        }
+        if let Some(download) = &mut get.download {
+            download.take_up(cx.now);
+            self.pump_get(job, cx, out);
         }
     }
 
@@ -729,13 +621,13 @@ impl<A: Place> Node<A> {
                 }
                 continue;
             }
-            if download.parts.len() >= download.window {
+            if download.is_busy() {
                 return;
             }
             if !get.pace.may_go(job, cx.now, out) {
                 return;
             }
-            let Some((number, index)) = download.pick(&get.others, cx.dice) else {
+            let Some(Pick { part, key, data }) = download.pick(&get.others, cx.dice) else {
                 if let Purpose::Lease(lease) = get.purpose
                     && download.memory.is_none()
                     && !download.wanted.is_empty()
@@ -745,16 +637,12 @@ impl<A: Place> Node<A> {
                 break;
             };
             if let Purpose::Lease(lease) = get.purpose
-                && index < download.segments[number].shape.data
+                && let Some(range) = data
             {
-                get.others.claim(lease, Ranges::of(download.segments[number].range(index)), out);
+                get.others.claim(lease, Ranges::of(range), out);
             }
             get.pace.goes();
-            download.last_part += 1;
-            let part = download.last_part;
-            download.parts.insert(part, (number, index));
-            download.segments[number].under_way += 1;
-            let key = NodeKey::Chk(download.segments[number].keys[index].routing);
+            let key = NodeKey::Chk(key.routing);
             self.begin(Kind::Request, key, htl, Whose::Job(job, part), None, cx, out);
         }
         self.look_whether_whole(job, cx, out);
@@ -777,27 +665,35 @@ impl<A: Place> Node<A> {
         let settings = self.config.clone();
         let Some(get) = self.get_of(job) else { return };
         let Some(download) = &mut get.download else { return };
-        let Some((number, index)) = download.parts.remove(&part) else { return };
-        let segment = &mut download.segments[number];
-        segment.under_way -= 1;
-        let block = if let Outcome::Block(block) = outcome { Some(block) } else { None };
+        let Some((number, index)) = download.answered(part) else { return };
+        let segment = &download.segments[number];
+        let (block, miss) = match outcome {
+            Outcome::Block(block) => (Some(block), Miss::NotFound),
+            Outcome::Missed(miss) => (None, miss),
+            Outcome::Stored | Outcome::Hops(_) => (None, Miss::NotFound),
+        };
         let range = segment.range(index);
         let plain = block.and_then(|block| ClientChk::from(segment.keys[index]).decode(&block).ok()).filter(|plain| {
             let length = if index < segment.shape.data { range.end - range.start } else { CHK_DATA_BYTES as u64 };
             plain.len() as u64 == length
         });
         let Some(plain) = plain else {
-            download.window = (download.window / 2).max(4);
-            if !download.lose(number, index, settings.0.tries) {
-                let lost = "blocks of the file are lost, more than its check blocks can restore";
-                return self.fail_job(job, Failure::NotFound(lost.into()), out);
+            let tries_max = get.retries.saturating_add(1).max(settings.0.tries.into());
+            match download.lose(number, index, miss, tries_max, cx.now, cx.dice) {
+                Loss::Again(at) => out.wake(at, Timer::Job(job)),
+                Loss::Spared => {}
+                Loss::Fatal => {
+                    let lost = "blocks of the file are lost, more than its check blocks can restore";
+                    return self.fail_job(job, Failure::NotFound(lost.into()), out);
+                }
             }
+            self.tell_get(job, cx, out);
             return self.pump_get(job, cx, out);
         };
-        download.window = (download.window + 1).min(settings.0.window_max);
-        segment.got.insert(index, plain.clone());
         let data = segment.shape.data;
         let base = range.start;
+        download.gain(number, index, plain.clone(), settings.0.window_max);
+        self.tell_get(job, cx, out);
         if index < data {
             self.ready_bytes(job, &Ready(base, plain), out);
         }
@@ -805,24 +701,21 @@ impl<A: Place> Node<A> {
         self.pump_get(job, cx, out);
     }
 
+    /// Says how far a fetch into memory is.
+    fn tell_get(&mut self, job: u64, cx: &Context<'_>, out: &mut Out<A>) {
+        let Some(get) = self.get_of(job) else { return };
+        if let (Purpose::Memory(_), Stage::Data, Some(download)) = (&get.purpose, get.stage, &get.download) {
+            get.teller.tell(get.op, download.counts(), cx.now, out);
+        }
+    }
+
     /// Looks whether a segment is over, or can be restored.
     fn tend_segment(&mut self, job: u64, number: usize, out: &mut Out<A>) {
         let Some(get) = self.get_of(job) else { return };
-        let Some(download) = &mut get.download else { return };
-        let segment = &mut download.segments[number];
-        let quiet = segment.todo.is_empty() && segment.under_way == 0;
-        if !segment.rescue {
-            if quiet {
-                segment.over = true;
-                segment.got.clear();
-            }
+        let Some(segment) = get.download.as_mut().and_then(|download| download.segments.get_mut(number)) else { return };
+        if !segment.tend() {
             return;
         }
-        if segment.decoding || segment.over || segment.got.len() < segment.shape.data {
-            return;
-        }
-        segment.decoding = true;
-        segment.todo.clear();
         let block = |index: usize| {
             let plain = segment.got.get(&index)?;
             Some(if plain.len() == CHK_DATA_BYTES { plain.clone() } else { crate::keys::padded(plain).into() })

@@ -6,7 +6,7 @@ use hexad_core::{Answer, Context, Failure, OpId, Progress, Span, Time};
 use super::getting::Get;
 use super::putting::Put;
 use super::walks::Outcome;
-use super::{Node, Out, Timer, failed};
+use super::{Node, Out, Reply, Timer, failed};
 use crate::place::Place;
 
 /// One file of an insertion.
@@ -20,6 +20,48 @@ pub struct PutFile {
     pub bytes: Bytes,
     /// The name stands for something under another key.
     pub redirect: Option<String>,
+}
+
+/// How far a fetch or an insertion is, in blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All there are, as far as it is known.
+    pub total: u64,
+    /// So many of them are enough.
+    pub required: u64,
+    /// So many are there.
+    pub succeeded: u64,
+    /// So many are given up.
+    pub failed: u64,
+    /// `total` does not grow any more.
+    pub is_final: bool,
+}
+
+/// Between two words on how far a job is.
+const TELL_EVERY: Span = Span::from_millis(500);
+
+/// Says how far a job is, not too often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Teller {
+    told: Option<(Time, Counts)>,
+}
+
+impl Teller {
+    /// Whether anything was said.
+    pub(super) const fn has_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Says it, if there is something to say that was not said a moment ago. That all is there is always said.
+    pub(super) fn tell<A: Place>(&mut self, op: OpId, counts: Counts, now: Time, out: &mut Out<A>) {
+        let is_worth_it = self.told.is_none_or(|(at, told)| {
+            told != counts && (now.since(at) >= TELL_EVERY || counts.succeeded >= counts.required || told.total != counts.total)
+        });
+        if is_worth_it {
+            self.told = Some((now, counts));
+            out.report(op, Progress::Own(Reply::Counted(counts)));
+        }
+    }
 }
 
 /// Between two blocks of one job: a burst of requests out of one node would show where they begin, be their blocks near or far.
@@ -106,8 +148,10 @@ impl<A: Place> Node<A> {
     }
 
     pub(super) fn on_job_timer(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if let Some(Job::Get(_)) = self.jobs.get(&job) {
-            self.on_get_timer(job, cx, out);
+        match self.jobs.get(&job) {
+            Some(Job::Get(_)) => self.on_get_timer(job, cx, out),
+            Some(Job::Put(_)) => self.on_put_timer(job, cx, out),
+            None => {}
         }
     }
 

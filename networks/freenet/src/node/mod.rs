@@ -1,19 +1,23 @@
 //! The state machine. This file only passes inputs on; what is remembered lives in the files beside it.
 
+mod download;
 mod failures;
 mod getting;
+mod inserting;
 mod jobs;
 mod joining;
 mod links;
+mod plan;
 mod putting;
 mod settings;
+mod slots;
 mod store;
 mod table;
 mod verbs;
 mod walks;
 
 pub use failures::Failures;
-pub use jobs::{Job, PutFile};
+pub use jobs::{Counts, Job, PutFile};
 pub use links::{Links, Peer};
 pub use settings::{Chance, Config, Mode, Settings};
 pub use store::{Shelf, Store};
@@ -78,6 +82,13 @@ pub enum Request {
         uri: String,
         /// Refuse beyond this.
         bytes_max: u64,
+        /// How often a key is asked for again, after a while, when it was not found; [`u32::MAX`] for as long as the user wants it.
+        retries: u32,
+    },
+    /// Look for the newest edition of a site, from the one that its URI names on → [`Reply::Edition`].
+    Newest {
+        /// A USK.
+        uri: String,
     },
     /// Insert files → [`Reply::Put`].
     Put {
@@ -105,6 +116,8 @@ pub enum Request {
 /// Answers to a [`Request`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
+    /// A fetch or an insertion of files goes on.
+    Counted(Counts),
     /// Inserted, or to be inserted, under this URI, which only reads.
     Put(Uri),
     /// What is there.
@@ -116,6 +129,8 @@ pub enum Reply {
         /// It.
         bytes: Bytes,
     },
+    /// The newest edition that was found.
+    Edition(u64),
     /// A fresh subspace: its URI that writes, and its URI that reads, both with an empty name.
     KeyPair(Box<(Uri, Uri)>),
     /// A block.
@@ -143,8 +158,25 @@ pub struct Status {
     pub walks: usize,
     /// Neighbours, for the next time.
     pub known: Vec<Endpoint>,
-    /// Neighbours, and where on the circle those stand that have said so.
-    pub neighbours: Vec<(Endpoint, Option<Location>)>,
+    /// Neighbours.
+    pub neighbours: Vec<Neighbour>,
+    /// Blocks that there is room for.
+    pub capacity_blocks: usize,
+    /// What may be sent in a second.
+    pub up_bytes_per_s: u64,
+    /// Only friends are spoken to.
+    pub is_darknet: bool,
+}
+
+/// A neighbour, as users see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbour {
+    /// Where it is reached.
+    pub at: Endpoint,
+    /// Where on the circle it stands, once it has said so.
+    pub location: Option<Location>,
+    /// It was overloaded a moment ago, and is left alone for a while.
+    pub backed_off: bool,
 }
 
 /// What an answer of the host is for.
@@ -153,6 +185,8 @@ enum Pending {
     Own(Own),
     Walk(u64),
     Write,
+    /// What an insert has to have on the disk, by its walk.
+    Insert(u64, NodeKey),
     /// A job, and which of its questions.
     Job(u64, u32),
 }
@@ -304,6 +338,10 @@ impl<A: Place> Node<A> {
         match operation {
             Operation::Join { bootstrap } => return self.start_join(op, &bootstrap, cx, out),
             Operation::Own(Request::Status) => {
+                let neighbour = |(addr, peer): (&A, &Peer<A>)| {
+                    Some(Neighbour { at: addr.endpoint()?, location: peer.location, backed_off: peer.is_backed_off(cx.now) })
+                };
+                let settings = &self.config.0;
                 let status = Status {
                     location: self.location,
                     peers: self.links.open().count(),
@@ -311,7 +349,10 @@ impl<A: Place> Node<A> {
                     blocks: self.store.len(),
                     walks: self.walks.len(),
                     known: self.links.open().filter_map(|(addr, _)| addr.endpoint()).collect(),
-                    neighbours: self.links.open().filter_map(|(addr, peer)| Some((addr.endpoint()?, peer.location))).collect(),
+                    neighbours: self.links.open().filter_map(neighbour).collect(),
+                    capacity_blocks: settings.store_blocks + settings.cache_blocks,
+                    up_bytes_per_s: settings.up_bytes_per_s,
+                    is_darknet: !matches!(settings.mode, Mode::Opennet),
                 };
                 return done(op, Reply::Status(status), out);
             }
@@ -328,7 +369,8 @@ impl<A: Place> Node<A> {
             Operation::Publish { share } => self.start_publish(op, share, cx, out),
             Operation::Search { query } => self.start_search(op, query, cx, out),
             Operation::Fetch { source, lease, share: _ } => self.start_fetch(op, source, lease, cx, out),
-            Operation::Own(Request::Get { uri, bytes_max }) => self.start_get(op, &uri, bytes_max, cx, out),
+            Operation::Own(Request::Get { uri, bytes_max, retries }) => self.start_get(op, &uri, bytes_max, retries, cx, out),
+            Operation::Own(Request::Newest { uri }) => self.start_newest(op, &uri, cx, out),
             Operation::Own(Request::Put { uri, files, directory, key_only }) => {
                 self.start_put(op, &uri, files, directory, key_only, cx, out);
             }
@@ -389,10 +431,8 @@ impl<A: Place> Node<A> {
     fn on_answered(&mut self, ticket: Ticket, answer: Answer, cx: &mut Context<'_>, out: &mut Out<A>) {
         match self.pending.remove(&ticket.0) {
             Some(Pending::Own(own)) => self.on_own(own, answer, cx, out),
-            Some(Pending::Walk(uid)) => {
-                let bytes = if let Answer::Loaded(Some(Payload::Bytes(bytes))) = answer { Some(bytes) } else { None };
-                self.on_loaded(uid, bytes, cx, out);
-            }
+            Some(Pending::Walk(uid)) => self.on_loaded(uid, answer, cx, out),
+            Some(Pending::Insert(uid, key)) => self.on_written(uid, &key, &answer, cx, out),
             Some(Pending::Write) => {
                 if let Answer::Failed(why) = answer {
                     out.note(Level::Warn, "store_failed", None, why.to_string());

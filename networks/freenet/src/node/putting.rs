@@ -2,17 +2,18 @@
 
 use bytes::Bytes;
 use hexad_content::Digest;
-use hexad_core::{Answer, Ask, Context, CpuJob, CpuResult, Failure, Map, OpId, Payload, Progress, ShareId};
+use hexad_core::{Answer, Ask, Context, CpuJob, CpuResult, Failure, Map, OpId, Payload, Progress, Time};
 
+use super::download::cool_down;
 use super::getting::SLOTS;
-use super::jobs::Pace;
+use super::jobs::{Counts, Pace, Teller};
+use super::plan::{Origin, Plan, Shelf};
 use super::verbs::alias;
-use super::walks::{Kind, Miss, Outcome, Whose};
-use super::{Job, Node, Out, Pending, Reply, failure_of};
-use crate::document::{BlockKey, Body, Document, Entry, INLINE_BYTES_MAX, Leaf, Pieces};
+use super::walks::{Kind, Outcome, Whose};
+use super::{Job, Node, Out, Pending, Reply, Timer, failure_of};
+use crate::document::{Document, Entry, INLINE_BYTES_MAX, Pieces};
 use crate::keys::{Block, CHK_DATA_BYTES, ClientChk, InsertSsk, Kind as KeyKind, SSK_DATA_BYTES, Uri, date_hints, hint_text, padded};
 use crate::place::Place;
-use crate::splitfile::{Shape, block_count, segments};
 
 /// Segments that are read or encoded at the same time, and blocks that may wait for their turn while another one begins.
 const UNITS_ACTIVE: usize = 2;
@@ -24,76 +25,6 @@ const TOP: u32 = 0;
 const EDITIONS_TRIED: u16 = 200;
 /// Fewer bytes than this are not worth deflating.
 const DEFLATE_MIN: usize = 256;
-
-/// Where the bytes of a file come from.
-#[derive(Clone, Debug)]
-pub enum Origin {
-    /// Memory.
-    Bytes(Bytes),
-    /// A share, from that byte on.
-    Share(ShareId, u64),
-}
-
-/// One file to be inserted.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub(super) path: String,
-    pub(super) mime: Option<String>,
-    pub(super) origin: Origin,
-    pub(super) bytes: u64,
-    pub(super) stored_bytes: u64,
-    pub(super) deflated: bool,
-    pub(super) redirect: Option<String>,
-    pub(super) flags: (bool, bool),
-    /// Keys of its blocks, segment by segment; none for a file that is kept in the document.
-    keys: Vec<Vec<Option<BlockKey>>>,
-    inline: Option<Bytes>,
-}
-
-impl Plan {
-    pub(super) fn new(path: String, mime: Option<String>, origin: Origin, bytes: u64) -> Self {
-        Self {
-            path,
-            mime,
-            origin,
-            bytes,
-            stored_bytes: bytes,
-            deflated: false,
-            redirect: None,
-            flags: (false, false),
-            keys: Vec::new(),
-            inline: None,
-        }
-    }
-
-    fn shapes(&self) -> Vec<Shape> {
-        match block_count(self.stored_bytes) {
-            0 => Vec::new(),
-            1 => vec![Shape { data: 1, check: 0 }],
-            more => segments(more),
-        }
-    }
-
-    fn leaf(&self) -> Leaf {
-        let key = |key: &Option<BlockKey>| key.unwrap_or(BlockKey { routing: [0; 32], crypto: [0; 32] });
-        let body = match (&self.inline, &self.keys[..]) {
-            (Some(bytes), _) => Body::Inline(bytes.clone()),
-            (None, []) => Body::Inline(Bytes::new()),
-            (None, [list]) if list.len() == 1 => Body::Block(key(&list[0])),
-            (None, lists) => Body::Split(lists.iter().map(|list| list.iter().map(key).collect()).collect()),
-        };
-        Leaf { mime: self.mime.clone(), deflated: self.deflated, bytes: self.bytes, stored_bytes: self.stored_bytes, body }
-    }
-}
-
-/// What the files make together.
-#[derive(Clone, Debug)]
-pub enum Shelf {
-    /// One file; its name, where it has one.
-    Single(Option<String>),
-    /// A directory of that name; the file that stands for it.
-    Directory(String, Option<String>),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -129,6 +60,8 @@ pub struct Put {
     /// Blocks that wait for their turn: file, segment, index, what is in them.
     pool: Vec<(usize, usize, usize, Bytes)>,
     parts: Map<u32, (Block, u8)>,
+    /// Blocks that did not get in, how often, and when they are sent again.
+    cooling: Vec<(Time, Block, u8)>,
     last_part: u32,
     window: usize,
     /// Which of the plans are content; the document's follow.
@@ -136,7 +69,21 @@ pub struct Put {
     top: Option<(Bytes, bool)>,
     chk: Option<ClientChk>,
     tries: u16,
+    /// When the document, or what stands under the key, is sent again.
+    again: Option<Time>,
+    /// Blocks of content and documents that are in.
+    succeeded: u64,
     pub(super) pace: Pace,
+    teller: Teller,
+}
+
+impl Put {
+    /// How far it is; the document, or the only block, counts as one.
+    fn counts(&self, top: bool) -> Counts {
+        let blocks: usize = self.plans.iter().flat_map(|plan| &plan.keys).map(Vec::len).sum();
+        let total = blocks as u64 + 1;
+        Counts { total, required: total, succeeded: self.succeeded + u64::from(top), failed: 0, is_final: self.stage != Stage::Blocks }
+    }
 }
 
 impl<A: Place> Node<A> {
@@ -181,13 +128,17 @@ impl<A: Place> Node<A> {
             last_question: 0,
             pool: Vec::new(),
             parts: Map::new(),
+            cooling: Vec::new(),
             last_part: 0,
             window: 16,
             content,
             top: None,
             chk: None,
             tries: 0,
+            again: None,
+            succeeded: 0,
             pace: Pace::default(),
+            teller: Teller::default(),
         };
         self.jobs.insert(job, Job::Put(Box::new(put)));
         self.deflate_next(job, cx, out);
@@ -256,7 +207,7 @@ impl<A: Place> Node<A> {
             self.begin(Kind::Insert, block.key, htl, Whose::Job(job, part), Some(block), cx, out);
         }
         let Some(put) = self.put_of(job) else { return };
-        if put.parts.is_empty() && put.reading.is_empty() && put.units.is_empty() && put.pool.is_empty() {
+        if put.parts.is_empty() && put.cooling.is_empty() && put.reading.is_empty() && put.units.is_empty() && put.pool.is_empty() {
             self.blocks_are_in(job, cx, out);
         }
     }
@@ -343,7 +294,7 @@ impl<A: Place> Node<A> {
     }
 
     pub(super) fn on_put_outcome(&mut self, job: u64, part: u32, outcome: Outcome, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let (tries_max, window_max, htl) = (self.config.0.tries, self.config.0.window_max, self.config.0.htl_max);
+        let (tries_max, window_max) = (self.config.0.tries, self.config.0.window_max);
         let Some(put) = self.put_of(job) else { return };
         if part == TOP {
             return self.on_top(job, outcome, cx, out);
@@ -352,17 +303,50 @@ impl<A: Place> Node<A> {
         match outcome {
             Outcome::Missed(miss) => {
                 put.window = (put.window / 2).max(4);
-                if tries + 1 >= tries_max || matches!(miss, Miss::Overload) {
+                if tries + 1 >= tries_max {
                     return self.fail_job(job, failure_of(miss), out);
                 }
-                put.last_part += 1;
-                let part = put.last_part;
-                put.parts.insert(part, (block.clone(), tries + 1));
-                self.begin(Kind::Insert, block.key, htl, Whose::Job(job, part), Some(block), cx, out);
+                let at = cx.now + cool_down(u32::from(tries) + 1, miss, cx.dice);
+                put.cooling.push((at, block, tries + 1));
+                out.wake(at, Timer::Job(job));
             }
-            Outcome::Stored | Outcome::Block(_) | Outcome::Hops(_) => put.window = (put.window + 1).min(window_max),
+            Outcome::Stored | Outcome::Block(_) | Outcome::Hops(_) => {
+                put.window = (put.window + 1).min(window_max);
+                put.succeeded += 1;
+            }
         }
+        self.tell_put(job, false, cx, out);
         self.pump_put(job, cx, out);
+    }
+
+    /// Says how far an insertion from memory is.
+    fn tell_put(&mut self, job: u64, top: bool, cx: &Context<'_>, out: &mut Out<A>) {
+        if let Some(put) = self.put_of(job).filter(|put| !put.publishing && !put.key_only) {
+            let counts = put.counts(top);
+            put.teller.tell(put.op, counts, cx.now, out);
+        }
+    }
+
+    /// Something has waited for long enough.
+    pub(super) fn on_put_timer(&mut self, job: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let htl = self.config.0.htl_max;
+        let Some(put) = self.put_of(job) else { return };
+        if put.again.take_if(|at| *at <= cx.now).is_some() {
+            return match put.stage {
+                Stage::Top => self.insert_top(job, cx, out),
+                Stage::Key => self.insert_key(job, cx, out),
+                _ => self.insert_alias(job, cx, out),
+            };
+        }
+        while let Some(put) = self.put_of(job)
+            && let Some(due) = put.cooling.iter().position(|(at, ..)| *at <= cx.now)
+        {
+            let (_, block, tries) = put.cooling.swap_remove(due);
+            put.last_part += 1;
+            let part = put.last_part;
+            put.parts.insert(part, (block.clone(), tries));
+            self.begin(Kind::Insert, block.key, htl, Whose::Job(job, part), Some(block), cx, out);
+        }
     }
 
     /// All blocks of the files, or of a document, are in.
@@ -447,11 +431,9 @@ impl<A: Place> Node<A> {
             if put.tries >= tries_max {
                 return self.fail_job(job, failure_of(miss), out);
             }
-            return match put.stage {
-                Stage::Top => self.insert_top(job, cx, out),
-                Stage::Key => self.insert_key(job, cx, out),
-                _ => self.insert_alias(job, cx, out),
-            };
+            let at = cx.now + cool_down(put.tries.into(), miss, cx.dice);
+            put.again = Some(at);
+            return out.wake(at, Timer::Job(job));
         }
         match put.stage {
             Stage::Top if put.target.kind != KeyKind::Chk => {
@@ -517,6 +499,8 @@ impl<A: Place> Node<A> {
             hints = date_hints(site, now).into_iter().filter_map(|name| hint(name.name)).collect();
         }
         let publishing = put.publishing;
+        self.tell_put(job, true, cx, out);
+        let Some(put) = self.put_of(job) else { return };
         put.stage = Stage::Aliases(0, 0);
         put.tries = 0;
         for block in hints {

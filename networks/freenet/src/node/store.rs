@@ -4,8 +4,9 @@
 //! ask for one of them. On the disk a block is enciphered under its routing key, which is not written anywhere.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use hexad_core::{Map, Payload, Set};
+use hexad_core::{Payload, Set};
 
+use super::slots::{Name, Slots};
 use crate::keys::{Block, Location, NodeKey, Stream, hmac, sha256};
 use crate::wire::Fields;
 
@@ -23,28 +24,6 @@ pub enum Shelf {
     Store,
     /// What came by.
     Cache,
-}
-
-/// A salted hash of a key.
-type Name = [u8; 16];
-
-#[derive(Clone, Debug)]
-struct Slot {
-    name: Name,
-    location: Location,
-    used: u64,
-    hits: u32,
-    /// What is not on the disk. Elsewhere, so that an index of blocks that are there is small.
-    block: Option<Box<Block>>,
-}
-
-#[derive(Clone, Debug)]
-struct Slots {
-    slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    by_name: Map<Name, u32>,
-    by_use: Map<u64, u32>,
-    capacity: usize,
 }
 
 /// Where a block is.
@@ -74,8 +53,8 @@ impl Store {
     /// Empty shelves.
     #[must_use]
     pub fn new(store_blocks: usize, cache_blocks: usize, on_disk: bool) -> Self {
-        let slots = |capacity| Slots { slots: Vec::new(), free: Vec::new(), by_name: Map::new(), by_use: Map::new(), capacity };
-        Self { shelves: [slots(store_blocks), slots(cache_blocks)], salt: [0; 32], clock: 0, on_disk, dirty: Set::new() }
+        let shelves = [store_blocks, cache_blocks].map(Slots::new);
+        Self { shelves, salt: [0; 32], clock: 0, on_disk, dirty: Set::new() }
     }
 
     /// What salts the names; to be set before anything is stored.
@@ -86,7 +65,7 @@ impl Store {
     /// Blocks held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shelves.iter().map(|shelf| shelf.by_name.len()).sum()
+        self.shelves.iter().map(Slots::len).sum()
     }
 
     /// Whether there is none.
@@ -97,7 +76,7 @@ impl Store {
 
     /// Where on the circle lies what is held, in the store and in the cache.
     pub fn locations(&self) -> impl Iterator<Item = Location> {
-        self.shelves.iter().flat_map(|shelf| shelf.slots.iter().flatten()).map(|slot| slot.location)
+        self.shelves.iter().flat_map(Slots::all).map(|slot| slot.location)
     }
 
     fn name(&self, key: &NodeKey) -> Name {
@@ -111,14 +90,14 @@ impl Store {
     #[must_use]
     pub fn holds(&self, key: &NodeKey) -> bool {
         let name = self.name(key);
-        self.shelves.iter().any(|shelf| shelf.by_name.contains_key(&name))
+        self.shelves.iter().any(|shelf| shelf.find(&name).is_some())
     }
 
     /// How often a block was asked for while it was held.
     #[must_use]
     pub fn popularity(&self, key: &NodeKey) -> u32 {
         let name = self.name(key);
-        let of = |shelf: &Slots| shelf.by_name.get(&name).and_then(|&at| shelf.slots[at as usize].as_ref()).map_or(0, |slot| slot.hits);
+        let of = |shelf: &Slots| shelf.find(&name).and_then(|at| shelf.slot(at)).map_or(0, |slot| slot.hits);
         self.shelves.iter().map(of).max().unwrap_or(0)
     }
 
@@ -126,16 +105,10 @@ impl Store {
     pub fn ask(&mut self, key: &NodeKey) -> Option<Held> {
         let name = self.name(key);
         self.clock += 1;
-        let clock = self.clock;
         for (number, shelf) in self.shelves.iter_mut().enumerate() {
-            let Some(&at) = shelf.by_name.get(&name) else { continue };
-            let Some(slot) = &mut shelf.slots[at as usize] else { continue };
-            shelf.by_use.remove(&slot.used);
-            slot.used = clock;
-            slot.hits = slot.hits.saturating_add(1);
-            shelf.by_use.insert(clock, at);
-            return Some(match &slot.block {
-                Some(block) => Held::Memory(Block::clone(block)),
+            let Some(at) = shelf.find(&name) else { continue };
+            return Some(match shelf.ask(at, self.clock) {
+                Some(block) => Held::Memory(block.clone()),
                 None => Held::Disk(disk_key(number, at)),
             });
         }
@@ -145,32 +118,14 @@ impl Store {
     /// Puts a block on a shelf; returns what is to be written. What is on any shelf is not put on another.
     pub fn put(&mut self, shelf: Shelf, block: &Block) -> Writes {
         let name = self.name(&block.key);
-        if self.shelves.iter().any(|shelf| shelf.by_name.contains_key(&name)) {
+        if self.shelves.iter().any(|shelf| shelf.find(&name).is_some()) {
             return Vec::new();
         }
         let number = shelf as usize;
         self.clock += 1;
-        let (clock, on_disk) = (self.clock, self.on_disk);
-        let shelf = &mut self.shelves[number];
-        if shelf.capacity == 0 {
-            return Vec::new();
-        }
-        if shelf.by_name.len() >= shelf.capacity
-            && let Some((_, oldest)) = shelf.by_use.pop_first()
-            && let Some(gone) = shelf.slots[oldest as usize].take()
-        {
-            shelf.by_name.remove(&gone.name);
-            shelf.free.push(oldest);
-        }
-        let at = shelf.free.pop().unwrap_or_else(|| {
-            shelf.slots.push(None);
-            u32::try_from(shelf.slots.len() - 1).unwrap_or(0)
-        });
-        let slot = Slot { name, location: block.key.location(), used: clock, hits: 0, block: (!on_disk).then(|| Box::new(block.clone())) };
-        shelf.slots[at as usize] = Some(slot);
-        shelf.by_name.insert(name, at);
-        shelf.by_use.insert(clock, at);
-        if !on_disk {
+        let kept = (!self.on_disk).then(|| Box::new(block.clone()));
+        let Some(at) = self.shelves[number].put(name, block.key.location(), self.clock, kept) else { return Vec::new() };
+        if !self.on_disk {
             return Vec::new();
         }
         // The block first: a page never names what is not there yet.
@@ -182,11 +137,8 @@ impl Store {
     pub fn drop_bad(&mut self, key: &NodeKey) {
         let name = self.name(key);
         for (number, shelf) in self.shelves.iter_mut().enumerate() {
-            let Some(at) = shelf.by_name.remove(&name) else { continue };
-            if let Some(slot) = shelf.slots[at as usize].take() {
-                shelf.by_use.remove(&slot.used);
-                shelf.free.push(at);
-            }
+            let Some(at) = shelf.find(&name) else { continue };
+            shelf.remove(at);
             if self.on_disk {
                 self.dirty.insert((number, at / PAGE_SLOTS));
             }
@@ -209,7 +161,7 @@ impl Store {
         let mut out = BytesMut::new();
         let first = page * PAGE_SLOTS;
         for at in first..first + PAGE_SLOTS {
-            let Some(slot) = self.shelves[number].slots.get(at as usize).and_then(Option::as_ref) else { continue };
+            let Some(slot) = self.shelves[number].slot(at) else { continue };
             out.put_u32(at);
             out.put_slice(&slot.name);
             out.put_u64(slot.location.0);
@@ -224,31 +176,16 @@ impl Store {
         let mut fields = Fields::new(bytes);
         while !fields.is_empty() {
             let (Ok(at), Ok(name), Ok(location), Ok(used)) = (fields.u32(), fields.array(), fields.u64(), fields.u64()) else { return };
-            let fits = (at as usize) < shelf.capacity && shelf.by_name.len() < shelf.capacity;
-            if !fits || shelf.by_name.contains_key(&name) || shelf.by_use.contains_key(&used) {
-                continue;
+            if shelf.load(at, name, Location(location), used) {
+                self.clock = self.clock.max(used);
             }
-            while shelf.slots.len() <= at as usize {
-                shelf.free.push(u32::try_from(shelf.slots.len()).unwrap_or(0));
-                shelf.slots.push(None);
-            }
-            if shelf.slots[at as usize].is_some() {
-                continue;
-            }
-            if let Some(free) = shelf.free.iter().rposition(|&free| free == at) {
-                shelf.free.swap_remove(free);
-            }
-            shelf.slots[at as usize] = Some(Slot { name, location: Location(location), used, hits: 0, block: None });
-            shelf.by_name.insert(name, at);
-            shelf.by_use.insert(used, at);
-            self.clock = self.clock.max(used);
         }
     }
 
     /// How many pages a shelf of that size has at the most.
     #[must_use]
     pub fn pages(&self, shelf: Shelf) -> u32 {
-        u32::try_from(self.shelves[shelf as usize].capacity).unwrap_or(u32::MAX).div_ceil(PAGE_SLOTS)
+        self.shelves[shelf as usize].capacity().div_ceil(PAGE_SLOTS)
     }
 
     /// The block that was read from the disk for `key`; `None` when it is not it.
@@ -291,6 +228,8 @@ pub fn page_key(shelf: usize, page: u32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use hexad_core::Map;
+
     use super::*;
     use crate::keys::ClientChk;
 
@@ -333,5 +272,43 @@ mod tests {
         fresh.drop_bad(&block(5).key);
         assert!(!fresh.holds(&block(5).key));
         fresh.load_page(Shelf::Store, &[1, 2, 3]);
+    }
+
+    /// What is held, by numbers of blocks.
+    fn held(store: &Store, upto: u8) -> Vec<u8> {
+        (0..upto).filter(|&number| store.holds(&block(number).key)).collect()
+    }
+
+    #[test]
+    fn the_order_of_use_outlives_the_process() {
+        let mut store = Store::new(4, 0, true);
+        for number in 0..4 {
+            store.put(Shelf::Store, &block(number));
+        }
+        for number in [2, 0, 3] {
+            store.ask(&block(number).key);
+        }
+        // The page says what is so when it is written.
+        let page = store.page(0, 0).2;
+        let mut fresh = Store::new(4, 0, true);
+        fresh.load_page(Shelf::Store, &page);
+        fresh.ask(&block(2).key);
+        for (number, left) in [(4, [0, 2, 3, 4]), (5, [2, 3, 4, 5]), (6, [2, 4, 5, 6]), (7, [4, 5, 6, 7])] {
+            fresh.put(Shelf::Store, &block(number));
+            assert_eq!(held(&fresh, 8), left);
+        }
+    }
+
+    #[test]
+    fn a_page_that_says_what_cannot_be_changes_nothing() {
+        let mut store = Store::new(2, 0, true);
+        store.put(Shelf::Store, &block(1));
+        let entry = |at: u32, name: u8, used: u64| [&at.to_be_bytes()[..], &[name; 16], &[0; 8], &used.to_be_bytes()].concat();
+        // A slot that is taken, one that there is not, one that was never used, and one name twice.
+        let page = [entry(0, 1, 9), entry(2, 2, 9), entry(u32::MAX, 3, 9), entry(1, 4, 0), entry(1, 5, 9), entry(1, 5, 10)].concat();
+        store.load_page(Shelf::Store, &page);
+        assert_eq!((store.len(), held(&store, 3)), (2, vec![1]));
+        store.put(Shelf::Store, &block(2));
+        assert_eq!((store.len(), held(&store, 3)), (2, vec![2]), "what was asked for before makes room first");
     }
 }

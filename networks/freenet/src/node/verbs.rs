@@ -4,7 +4,7 @@ use hexad_content::{Digest, sha1_lanes};
 use hexad_core::{Context, Failure, LeaseId, Level, OpId, Progress, Query, ShareId, Source, What};
 
 use super::getting::{Purpose, digest_of};
-use super::putting::{Origin, Plan, Shelf};
+use super::plan::{Origin, Plan, Shelf};
 use super::{Node, Out, PutFile, failed};
 use crate::document::Pieces;
 use crate::keys::{Kind, Uri};
@@ -63,15 +63,16 @@ impl<A: Place> Node<A> {
     /// Looks a digest up. There is no search by words: nobody knows what he holds.
     pub(super) fn start_search(&mut self, op: OpId, query: Query, cx: &mut Context<'_>, out: &mut Out<A>) {
         match query {
-            Query::Digest { digest, .. } => self.start_fetching(op, Purpose::Lookup, None, vec![digest], cx, out),
+            Query::Digest { digest, .. } => self.start_fetching(op, Purpose::Lookup, None, vec![digest], 0, cx, out),
             Query::Words { .. } => failed(op, Failure::Unusable("nothing is found by words here: give a key or a digest".into()), out),
         }
     }
 
     pub(super) fn start_fetch(&mut self, op: OpId, source: Source, lease: LeaseId, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let retries = u32::from(self.config.0.tries.saturating_sub(1));
         match source.what {
             What::Locator(text) => match Uri::parse(&text) {
-                Ok(uri) => self.start_fetching(op, Purpose::Lease(lease), Some(uri), Vec::new(), cx, out),
+                Ok(uri) => self.start_fetching(op, Purpose::Lease(lease), Some(uri), Vec::new(), retries, cx, out),
                 Err(wrong) => failed(op, Failure::Unusable(wrong.to_string()), out),
             },
             What::Magnet(magnet) => {
@@ -84,15 +85,24 @@ impl<A: Place> Node<A> {
                         out,
                     );
                 }
-                self.start_fetching(op, Purpose::Lease(lease), None, digests, cx, out);
+                self.start_fetching(op, Purpose::Lease(lease), None, digests, retries, cx, out);
             }
             What::Torrent(_) => failed(op, Failure::Unusable("expected a key or a magnet link, came a .torrent".into()), out),
         }
     }
 
-    pub(super) fn start_get(&mut self, op: OpId, uri: &str, bytes_max: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn start_get(&mut self, op: OpId, uri: &str, bytes_max: u64, retries: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
         match Uri::parse(uri) {
-            Ok(uri) => self.start_fetching(op, Purpose::Memory(bytes_max), Some(uri), Vec::new(), cx, out),
+            Ok(uri) => self.start_fetching(op, Purpose::Memory(bytes_max), Some(uri), Vec::new(), retries, cx, out),
+            Err(wrong) => failed(op, Failure::Unusable(wrong.to_string()), out),
+        }
+    }
+
+    /// Looks for the newest edition of a site.
+    pub(super) fn start_newest(&mut self, op: OpId, uri: &str, cx: &mut Context<'_>, out: &mut Out<A>) {
+        match Uri::parse(uri) {
+            Ok(uri) if uri.edition.is_some() => self.start_fetching(op, Purpose::Newest, Some(uri), Vec::new(), 0, cx, out),
+            Ok(_) => failed(op, Failure::Unusable("expected a USK, which has editions".into()), out),
             Err(wrong) => failed(op, Failure::Unusable(wrong.to_string()), out),
         }
     }

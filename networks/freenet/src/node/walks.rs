@@ -1,10 +1,11 @@
-//! Requests, probes and inserts on their way: steepest ascent with backtracking, bounded by hops-to-live (F8–F12).
+//! Requests, probes and inserts on their way: steepest ascent with backtracking, bounded by hops-to-live (F8–F12). What becomes of an insert once
+//! its path is found is told in `inserting.rs`.
 
 use std::collections::VecDeque;
 
-use hexad_core::{Context, Level, Map, OpId, Set, Span, Time};
+use hexad_core::{Answer, Context, Level, Map, OpId, Payload, Set, Span, Time};
 
-use super::store::{Held, Shelf};
+use super::store::Held;
 use super::{Node, Out, Pending, Timer};
 use crate::keys::{Block, NodeKey};
 use crate::place::Place;
@@ -36,7 +37,7 @@ pub enum Whose<A> {
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Somebody is asked, or we look ourselves.
     Walking,
     /// Nobody could be asked any more; whoever asked us may come back with data all the same.
@@ -45,26 +46,36 @@ enum Phase {
     Clear,
     /// The data has been passed on.
     Passing,
+    /// Nobody further on has anything more to say; the disk has.
+    Writing,
 }
 
 /// One walk under way.
 #[derive(Clone, Debug)]
 pub struct Walk<A> {
-    kind: Kind,
-    key: NodeKey,
-    htl: u16,
-    whose: Whose<A>,
+    pub(super) kind: Kind,
+    pub(super) key: NodeKey,
+    pub(super) htl: u16,
+    pub(super) whose: Whose<A>,
     tried: Vec<A>,
     pub(super) asked: Option<A>,
     /// Counts whom it was handed to, so that a late clock is known for one.
     turn: u16,
     accepted: bool,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// The first who took it and found nobody else to ask.
-    fallback: Option<A>,
-    /// Ours: what is to be inserted.
-    block: Option<Block>,
+    pub(super) fallback: Option<A>,
+    /// What is to be inserted: ours from the beginning, that of others from when it has come until somebody has said that it is stored.
+    pub(super) block: Option<Block>,
+    /// It is stored here, as far as the disk has not said otherwise.
+    pub(super) kept: bool,
+    /// What the disk has not said yet.
+    pub(super) writing: usize,
+    /// Somebody further on has stored it.
+    pub(super) stored: bool,
     loops: usize,
+    /// When what it is about at the moment has taken too long.
+    until: Time,
     /// Who failed last: by its rule hops-to-live count on.
     failed: Option<A>,
 }
@@ -171,9 +182,6 @@ impl<A: Place> Node<A> {
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
-        let settings = &self.config.0;
-        let share = f64::from(htl + 4) / f64::from(settings.htl_max + 4);
-        let deadline = cx.now + settings.walk_deadline.mul_f64(share.min(1.0));
         let walk = Walk {
             kind,
             key,
@@ -186,12 +194,35 @@ impl<A: Place> Node<A> {
             phase: Phase::Walking,
             fallback: None,
             block,
+            kept: false,
+            writing: 0,
+            stored: false,
             loops: 0,
+            until: cx.now,
             failed: None,
         };
         self.walks.insert(uid, walk);
-        out.wake(deadline, Timer::Walk(uid, WHOLE));
+        self.takes_time(uid, cx, out);
         self.look(uid, cx, out);
+    }
+
+    /// Gives a walk the time that what it begins may take: the less the fewer hops are left, so that whoever asked is still there to be answered, and
+    /// more for whoever began it.
+    pub(super) fn takes_time(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let settings = &self.config.0;
+        let Some(walk) = self.walks.get_mut(&uid) else { return };
+        let ahead = if matches!(walk.whose, Whose::Peer(_)) { 4 } else { 8 };
+        let share = f64::from(walk.htl.min(settings.htl_max) + ahead) / f64::from(settings.htl_max + 4);
+        walk.until = cx.now + settings.walk_deadline.mul_f64(share);
+        out.wake(walk.until, Timer::Walk(uid, WHOLE));
+    }
+
+    /// The same, with a span of its own.
+    pub(super) fn takes(&mut self, uid: u64, span: Span, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if let Some(walk) = self.walks.get_mut(&uid) {
+            walk.until = cx.now + span;
+            out.wake(walk.until, Timer::Walk(uid, WHOLE));
+        }
     }
 
     /// Somebody hands a walk on to us.
@@ -255,9 +286,17 @@ impl<A: Place> Node<A> {
     }
 
     /// The disk has answered.
-    pub(super) fn on_loaded(&mut self, uid: u64, bytes: Option<bytes::Bytes>, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_loaded(&mut self, uid: u64, answer: Answer, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(key) = self.walks.get(&uid).map(|walk| walk.key) else { return };
-        let block = bytes.and_then(|bytes| self.store.unseal(&key, &bytes));
+        let block = match answer {
+            Answer::Loaded(Some(Payload::Bytes(bytes))) => self.store.unseal(&key, &bytes),
+            Answer::Failed(why) => {
+                // A disk that does not answer at the moment has not lost anything.
+                out.note(Level::Warn, "load_failed", None, why.to_string());
+                return self.advance(uid, cx, out);
+            }
+            _ => None,
+        };
         match block {
             Some(block) => self.on_have(uid, block, cx, out),
             None => {
@@ -366,12 +405,7 @@ impl<A: Place> Node<A> {
         let Some(walk) = self.walks.get_mut(&uid) else { return };
         walk.asked = None;
         if walk.kind == Kind::Insert {
-            walk.phase = Phase::Clear;
-            if let Whose::Peer(from) = walk.whose.clone() {
-                self.send(&from, Message::AllClear(uid), cx, out);
-                return;
-            }
-            return self.pass(uid, cx, out);
+            return self.clear(uid, cx, out);
         }
         self.miss(uid, Miss::NotFound, cx, out);
     }
@@ -385,6 +419,7 @@ impl<A: Place> Node<A> {
             return match walk.whose.clone() {
                 Whose::Peer(from) => {
                     walk.phase = Phase::Parked;
+                    self.takes_time(uid, cx, out);
                     self.send(&from, Message::RouteNotFound(uid, htl), cx, out);
                 }
                 _ if walk.fallback.is_some() => self.pass(uid, cx, out),
@@ -397,7 +432,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Ends a walk without what it was for.
-    fn miss(&mut self, uid: u64, miss: Miss, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn miss(&mut self, uid: u64, miss: Miss, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(walk) = self.end(uid) else { return };
         if walk.kind == Kind::Request {
             let from = if let Whose::Peer(from) = &walk.whose { Some(from) } else { None };
@@ -407,9 +442,10 @@ impl<A: Place> Node<A> {
         match walk.whose {
             Whose::Peer(from) => {
                 let message = match miss {
-                    Miss::RouteNotFound => Message::RouteNotFound(uid, walk.htl),
+                    // Whoever ran out of time says nothing of where the block is: others may know.
+                    Miss::RouteNotFound | Miss::TimedOut | Miss::Overload => Message::RouteNotFound(uid, walk.htl),
                     Miss::RecentlyFailed(seconds) => Message::RecentlyFailed(uid, seconds),
-                    Miss::NotFound | Miss::TimedOut | Miss::Overload => Message::NotFound(uid),
+                    Miss::NotFound => Message::NotFound(uid),
                 };
                 self.send(&from, message, cx, out);
             }
@@ -417,7 +453,7 @@ impl<A: Place> Node<A> {
         }
     }
 
-    fn end(&mut self, uid: u64) -> Option<Walk<A>> {
+    pub(super) fn end(&mut self, uid: u64) -> Option<Walk<A>> {
         let walk = self.walks.remove(&uid)?;
         if let Whose::Peer(from) = &walk.whose
             && let Some(peer) = self.links.peer_mut(from)
@@ -428,7 +464,7 @@ impl<A: Place> Node<A> {
     }
 
     /// The walk that `from` was asked for, while it has not answered.
-    fn answered(&mut self, from: &A, uid: u64) -> Option<&mut Walk<A>> {
+    pub(super) fn answered(&mut self, from: &A, uid: u64) -> Option<&mut Walk<A>> {
         self.walks.get_mut(&uid).filter(|walk| walk.asked.as_ref() == Some(from))
     }
 
@@ -477,10 +513,18 @@ impl<A: Place> Node<A> {
     }
 
     pub(super) fn on_route_not_found(&mut self, from: &A, uid: u64, left: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.answered(from, uid).filter(|walk| walk.phase == Phase::Walking) else { return };
+        let Some(walk) = self.answered(from, uid) else { return };
+        if walk.phase == Phase::Passing {
+            // The path was there, and yet nobody on it has stored.
+            return self.on_not_stored(uid, cx, out);
+        }
+        if walk.phase != Phase::Walking {
+            return;
+        }
         walk.htl = walk.htl.min(left);
         walk.failed = Some(from.clone());
-        if walk.kind == Kind::Insert && walk.fallback.is_none() {
+        // Whoever has no hops-to-live left has ended the walk and would not know the data.
+        if walk.kind == Kind::Insert && walk.fallback.is_none() && left > 0 {
             walk.fallback = Some(from.clone());
         }
         self.next_after(from, uid, cx, out);
@@ -510,14 +554,14 @@ impl<A: Place> Node<A> {
         let source = self.learn_source(&block.key, source.unwrap_or_else(|| from.clone()), kind == Kind::Request, cx, out);
         let passed_on = matches!(walk.whose, Whose::Peer(_) | Whose::Wanting);
         if self.config.0.stores_everywhere || (passed_on && walk.htl <= self.config.0.htl_max.saturating_sub(2)) {
-            self.keep(&block, !self.config.0.stores_everywhere, out);
+            self.keep(&block, !self.config.0.stores_everywhere, None, out);
         }
         self.offer(&block.key, cx, out);
         self.give(uid, walk.whose, source, block, cx, out);
     }
 
     /// Remembers whom to ask for keys like this one; returns whom to name to the next.
-    fn learn_source(&mut self, key: &NodeKey, source: A, fold: bool, cx: &mut Context<'_>, out: &mut Out<A>) -> Option<A> {
+    pub(super) fn learn_source(&mut self, key: &NodeKey, source: A, fold: bool, cx: &mut Context<'_>, out: &mut Out<A>) -> Option<A> {
         let mut named = source.clone();
         if self.may_know(&source) {
             self.table.learn(key.location(), source.clone());
@@ -534,23 +578,8 @@ impl<A: Place> Node<A> {
         Some(named)
     }
 
-    /// Puts a block where it belongs: on the store's shelf if nobody we know is nearer to it, else in the cache.
-    fn keep(&mut self, block: &Block, by_place: bool, out: &mut Out<A>) {
-        if self.is_host_behind() {
-            // The disk does not keep up; others on the path store as well.
-            return out.note(Level::Drop, "store_behind", None, "");
-        }
-        let key = block.key.location();
-        let ours = self.location.map_or(u64::MAX, |location| location.distance(key));
-        let nearer = |peer: &super::links::Peer<A>| peer.location.is_some_and(|location| location.distance(key) < ours);
-        let sink = !by_place || !self.links.open().any(|(_, peer)| nearer(peer));
-        let writes = self.store.put(if sink { Shelf::Store } else { Shelf::Cache }, block);
-        self.write(writes, out);
-        self.flush(out);
-    }
-
     /// Tells those who have asked for a key in vain that it is here.
-    fn offer(&mut self, key: &NodeKey, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn offer(&mut self, key: &NodeKey, cx: &mut Context<'_>, out: &mut Out<A>) {
         if !self.store.holds(key) {
             return;
         }
@@ -581,92 +610,16 @@ impl<A: Place> Node<A> {
             phase: Phase::Walking,
             fallback: None,
             block: None,
+            kept: false,
+            writing: 0,
+            stored: false,
             loops: usize::MAX / 2,
+            until: cx.now,
             failed: None,
         };
         self.walks.insert(uid, walk);
-        out.wake(cx.now + Span::from_secs(20), Timer::Walk(uid, WHOLE));
+        self.takes(uid, Span::from_secs(20), cx, out);
         self.send(from, Message::Request(Box::new(Walking { uid, htl: 0, key })), cx, out);
-    }
-
-    pub(super) fn on_all_clear(&mut self, from: &A, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.answered(from, uid).filter(|walk| walk.phase == Phase::Walking && walk.kind == Kind::Insert) else { return };
-        walk.phase = Phase::Clear;
-        match walk.whose.clone() {
-            Whose::Peer(to) => {
-                self.send(&to, Message::AllClear(uid), cx, out);
-            }
-            _ => self.pass(uid, cx, out),
-        }
-    }
-
-    /// Ours: sends the data down the path that was found.
-    fn pass(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.walks.get_mut(&uid) else { return };
-        let Some(block) = walk.block.take() else { return };
-        let to = walk.asked.clone().or_else(|| walk.fallback.clone());
-        if self.config.0.stores_everywhere {
-            self.keep(&block, false, out);
-        }
-        self.pass_to(uid, to, block, None, cx, out);
-    }
-
-    fn pass_to(&mut self, uid: u64, to: Option<A>, block: Block, source: Option<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if let Some(walk) = self.walks.get_mut(&uid) {
-            walk.phase = Phase::Passing;
-            walk.asked.clone_from(&to);
-        }
-        let source = source.or_else(|| self.addr.clone());
-        let sent = to.is_some_and(|to| self.send(&to, Message::InsertData(Box::new(Found { uid, source, block })), cx, out));
-        if !sent {
-            self.stored(uid, cx, out);
-        }
-    }
-
-    /// The data of an insert has come.
-    pub(super) fn on_insert_data(&mut self, from: &A, found: Found<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Found { uid, source, block } = found;
-        let expected = |walk: &&Walk<A>| {
-            walk.kind == Kind::Insert && walk.whose == Whose::Peer(from.clone()) && matches!(walk.phase, Phase::Clear | Phase::Parked)
-        };
-        let Some(walk) = self.walks.get(&uid).filter(expected) else {
-            return out.note(Level::Drop, "unasked_block", Some(from.clone()), "");
-        };
-        let (key, htl) = (walk.key, walk.htl);
-        let to = walk.asked.clone().or_else(|| walk.fallback.clone());
-        if block.key != key || !block.is_genuine() {
-            self.end(uid);
-            return self.strike(from, "forged_block", out);
-        }
-        let source = self.learn_source(&key, source.unwrap_or_else(|| from.clone()), false, cx, out);
-        let last = to.is_none();
-        if self.config.0.stores_everywhere || last || htl <= self.config.0.htl_max.saturating_sub(3) {
-            self.keep(&block, !last && !self.config.0.stores_everywhere, out);
-        }
-        self.offer(&key, cx, out);
-        self.pass_to(uid, to, block, source, cx, out);
-    }
-
-    pub(super) fn on_inserted(&mut self, from: &A, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if self.answered(from, uid).is_some_and(|walk| walk.phase == Phase::Passing) {
-            if let Some(peer) = self.links.peer_mut(from) {
-                peer.was_useful(cx.now);
-            }
-            self.stored(uid, cx, out);
-        }
-    }
-
-    /// Everybody further on has stored, or nobody is further on.
-    fn stored(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.end(uid) else { return };
-        match walk.whose {
-            Whose::Peer(from) => {
-                self.send(&from, Message::Inserted(uid), cx, out);
-            }
-            // Nobody has taken it.
-            ours if walk.asked.is_none() => self.tell(ours, Outcome::Missed(Miss::RouteNotFound)),
-            ours => self.tell(ours, Outcome::Stored),
-        }
     }
 
     pub(super) fn on_walk_timer(&mut self, uid: u64, turn: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -683,6 +636,10 @@ impl<A: Place> Node<A> {
             }
             return;
         }
+        if now < walk.until {
+            // It has come to something else since.
+            return;
+        }
         match walk.phase {
             Phase::Walking => {
                 out.note(Level::Drop, "walk_timed_out", walk.asked.clone(), "");
@@ -695,8 +652,9 @@ impl<A: Place> Node<A> {
                 }
                 self.miss(uid, Miss::TimedOut, cx, out);
             }
-            Phase::Passing if matches!(walk.whose, Whose::Peer(_)) => self.stored(uid, cx, out),
+            Phase::Passing if matches!(walk.whose, Whose::Peer(_)) => self.on_not_stored(uid, cx, out),
             Phase::Passing => self.miss(uid, Miss::TimedOut, cx, out),
+            Phase::Writing => self.on_disk_silent(uid, cx, out),
             Phase::Clear | Phase::Parked => {
                 self.end(uid);
             }
@@ -716,10 +674,8 @@ impl<A: Place> Node<A> {
             match walk.phase {
                 Phase::Walking => self.next_after(addr, uid, cx, out),
                 Phase::Clear | Phase::Parked => walk.asked = None,
-                Phase::Passing => {
-                    walk.asked = None;
-                    self.stored(uid, cx, out);
-                }
+                Phase::Passing => self.on_not_stored(uid, cx, out),
+                Phase::Writing => {}
             }
         }
     }
