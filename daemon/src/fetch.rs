@@ -33,7 +33,7 @@ const BUSY: Duration = Duration::from_secs(1);
 const BUSY_QUIET: Duration = Duration::from_secs(15);
 
 /// Below the target folder: what nothing proves.
-const UNPROVEN: &str = "unproven";
+pub(crate) const UNPROVEN: &str = "unproven";
 
 /// The books of one fetch.
 pub(crate) struct Fetch {
