@@ -8,6 +8,7 @@ mod lab;
 pub mod node;
 mod problem;
 mod request;
+mod schedule;
 mod selection;
 mod settings;
 mod torrent;
@@ -24,6 +25,7 @@ pub use problem::{Problem, ProblemKind};
 pub use request::{
     Bounds, FcpRequest, FetchRequest, JoinRequest, NapsterFilter, Own, PublishRequest, SearchRequest, StreamRequest, TrackerRequest,
 };
+pub use schedule::{Days, Hours, Moment, TimedLimits};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,

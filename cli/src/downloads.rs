@@ -1,5 +1,7 @@
 //! `hexad downloads`: what a node fetches.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use hexad_api::node::{
     Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn, PAGE_MAX,
@@ -10,7 +12,7 @@ use indicatif::{HumanBytes, HumanDuration};
 
 use crate::how::{GoalArgs, OrderArgs, parse_rate};
 use crate::lab::lines;
-use crate::node::{NodeArgs, all};
+use crate::node::{NodeArgs, absolute, all};
 use crate::out::{self, tame};
 
 /// Examples for its help.
@@ -24,6 +26,7 @@ Examples:
   hexad downloads set 3 --select '*.mkv' --sequential       # only the films, from the front to the end
   hexad downloads set 3 --first 0 --max-down 2MiB --seed-ratio 1.5
   hexad downloads set 3 --all --rarest --no-limits          # as it was begun
+  hexad downloads move 3 /mnt/films                         # what is there goes along, and the rest comes there
   hexad fetch 'magnet:?xt=urn:btih:…' --daemon";
 
 /// `hexad downloads`.
@@ -68,6 +71,13 @@ pub enum DownloadsCommand {
     /// Change how one is carried out, and which of its files come; what is not named stays as it is
     #[command(after_help = SET_EXAMPLES)]
     Set(Box<SetArgs>),
+    /// Move one to another folder; it goes on meanwhile, and from there afterwards
+    Move {
+        /// Its number in the list
+        id: u64,
+        /// The folder, on the node's machine; made when it is not there
+        into: PathBuf,
+    },
     /// Let one rest; what was verified stays
     Pause {
         /// Its number in the list
@@ -206,6 +216,10 @@ pub fn run(given: &DownloadsArgs) -> Result<(), Problem> {
         Some(DownloadsCommand::Files { id, matching }) => return files(&node, *id, matching.clone(), json),
         Some(DownloadsCommand::Remove { id }) => return node.remove(*id),
         Some(DownloadsCommand::Set(set)) => node.change_download(set.id, &change(set, &node.download(set.id)?))?,
+        Some(DownloadsCommand::Move { id, into }) => {
+            let into = absolute(into)?.display().to_string();
+            node.change_download(*id, &DownloadChange { into: Some(into), ..DownloadChange::default() })?
+        }
         Some(DownloadsCommand::Pause { id }) => node.pause(*id)?,
         Some(DownloadsCommand::Resume { id }) => node.resume(*id)?,
     };
@@ -239,6 +253,7 @@ fn change(set: &SetArgs, before: &DownloadDetail) -> DownloadChange {
         how: (how != before.how).then_some(how),
         select: (set.all || !set.select.is_empty()).then(|| set.select.clone()),
         seed: set.seed,
+        into: None,
     }
 }
 
@@ -282,6 +297,9 @@ fn show(node: &Remote, id: u64, json: bool) -> Result<(), Problem> {
     table(std::slice::from_ref(download))?;
     out::line(&format!("from {}", tame(&download.source)))?;
     out::line(&format!("into {}", tame(download.path.as_ref().unwrap_or(&download.into))))?;
+    if let Some(folder) = &download.moving_to {
+        out::line(&format!("is being moved to {}", tame(folder)))?;
+    }
     if detail.files > 1 {
         out::line(&format!("{} of {} files wanted: hexad downloads files {id}", detail.wanted_files, detail.files))?;
     }

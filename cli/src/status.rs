@@ -84,6 +84,9 @@ pub fn status(given: &StatusArgs) -> Result<(), Problem> {
     let down = rate(totals.down_bytes_per_s, totals.limits.down_bytes_per_s);
     let up = rate(totals.up_bytes_per_s, totals.limits.up_bytes_per_s);
     out::line(&format!("down {down}   up {up}   {} of memory", HumanBytes(totals.memory_bytes)))?;
+    if let Some(when) = &totals.limits_by_schedule {
+        out::line(&format!("limits of {}, by the schedule", tame(when)))?;
+    }
     let downloads = &totals.downloads;
     out::line(&format!(
         "{} downloads: {} active, {} complete, {} failed; they go to {}",

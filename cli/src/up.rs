@@ -73,7 +73,9 @@ pub fn run(given: UpArgs) -> Result<(), Problem> {
     if let Some(path) = &given.state_dir {
         config.state_dir = Some(absolute(path)?);
     }
-    given.limits.lay(&mut config.limits);
+    let mut limits = config.limits.usual();
+    given.limits.lay(&mut limits);
+    config.limits.set_usual(limits);
     if !given.join.is_empty() {
         config.networks.join = Some(given.join.iter().map(|name| name.word()).collect());
     }

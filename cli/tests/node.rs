@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::time::Instant;
 
 use common::{Running, Said, hexad, run, said, start, text, write_file};
 use tempfile::TempDir;
@@ -102,6 +103,49 @@ fn a_node_fetches_what_a_command_tells_it_to() {
     assert!(ask(&home, &url, &["downloads", "show", &id]).out.contains("film.bin"));
     assert!(ask(&home, &url, &["downloads", "remove", &id]).ok);
     assert!(home.path().join("downloads/film.bin").exists(), "files stay where they are");
+}
+
+/// What is moved is 32 MiB, to another file system where this machine has one for programs: the node is killed as soon as it has said that it moves it.
+#[test]
+fn a_node_that_is_killed_while_it_moves_a_download_loses_nothing() {
+    const BYTES: u64 = 32 << 20;
+    let home = TempDir::new().expect("a temporary folder");
+    let elsewhere = TempDir::with_prefix_in("hexad-", "/dev/shm").or_else(|_| TempDir::new()).expect("another folder");
+    write_file(&home.path().join("film.bin"), 3, BYTES);
+    let mut seed = start(home.path(), ["publish", "film.bin", "--json", "-v", "--no-dht", "--no-lsd"]);
+    let peer = seed.address("peers").to_string();
+    seed.await_event("seeding");
+    let quiet = ["join=bittorrent", "bittorrent.listen=127.0.0.1:0", "bittorrent.dht=false", "bittorrent.lsd=false"];
+    let set: Vec<String> = quiet.iter().map(|set| format!("--set=networks.{set}")).collect();
+    let begin = || up(&home, &set.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut node, mut url) = begin();
+    let fetched = run(home.path(), ["fetch", "film.bin.torrent", "--peer", &peer, &format!("--daemon={url}")]);
+    assert!(fetched.ok, "{}", fetched.err);
+    let line = ask(&home, &url, &["downloads", "list", "--json"]).out;
+    let id = common::number(&line, "id").to_string();
+    let film = fs::read(home.path().join("film.bin")).expect("the film");
+    for folder in [elsewhere.path().join("a"), home.path().join("b"), elsewhere.path().join("c"), home.path().join("d")] {
+        let into = folder.display().to_string();
+        let told = ask(&home, &url, &["downloads", "move", &id, &into, "--json"]);
+        assert!(told.ok, "{}", told.err);
+        node.kill();
+        (node, url) = begin();
+        let until = Instant::now() + common::DEADLINE;
+        let shown = loop {
+            let shown = ask(&home, &url, &["downloads", "show", &id, "--json"]);
+            if !shown.out.contains("\"moving_to\"") {
+                break shown.out;
+            }
+            assert!(Instant::now() < until, "it is still on its way: {}", shown.out);
+        };
+        assert_eq!(text(&shown, "into"), into, "{shown}");
+        assert!(fs::read(folder.join("film.bin")).is_ok_and(|bytes| bytes == film));
+        assert_eq!(common::number(&shown, "downloaded_bytes"), BYTES, "nothing comes twice: {shown}");
+    }
+    let left = |folder: &str| fs::read_dir(home.path().join(folder)).map_or(0, Iterator::count);
+    assert_eq!((left("downloads"), left("b"), left("d")), (0, 0, 1));
+    let [a, c] = ["a", "c"].map(|folder| fs::read_dir(elsewhere.path().join(folder)).map_or(0, Iterator::count));
+    assert_eq!((a, c), (0, 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One fetch, from a source to verified files: one download that any number of networks feed.
 
-mod folder;
+pub(crate) mod folder;
 mod parts;
 
 use std::ops::Range;

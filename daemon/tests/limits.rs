@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{Home, await_that, kazaa_founder};
 use hexad_api::node::{Daemon, DownloadState, LibraryQuery, NewDownload, UpSettings};
-use hexad_api::{How, Limits};
+use hexad_api::{How, Limits, TimedLimits};
 use hexad_daemon::{NodeSettings, open_node};
 
 fn down(down_bytes_per_s: u64) -> Limits {
@@ -50,6 +50,36 @@ fn limits_set_while_a_node_runs_hold_in_later_runs_until_the_file_says_something
         assert_eq!(node.settings().limits, Some(down(holds)));
         node.close();
     }
+}
+
+#[test]
+fn at_certain_times_other_limits_hold_and_those_of_the_first_that_fits() {
+    let home = Home::new();
+    let timed = |days: &str, down_bytes_per_s| TimedLimits {
+        days: days.parse().expect("days"),
+        hours: "00:00-24:00".parse().expect("hours"),
+        down_bytes_per_s,
+        up_bytes_per_s: 0,
+    };
+    let mut settings = home.settings(vec![], &[]);
+    settings.session.limits = down(5_000);
+    let always = vec![timed("mon-sun", 3_000), timed("mon-sun", 4_000)];
+    settings.schedule.clone_from(&always);
+    let node = open_node(settings).expect("a node");
+    let totals = node.status().totals;
+    assert_eq!((totals.limits, totals.limits_by_schedule.as_deref()), (down(3_000), Some("mon-sun 00:00-24:00")));
+    assert_eq!((node.settings().limits, node.settings().schedule), (Some(down(5_000)), Some(always)));
+
+    let holds = |schedule: Vec<TimedLimits>| {
+        node.set_settings(UpSettings { schedule: Some(schedule), ..node.settings() }).expect("it can be set");
+        node.status().totals.limits
+    };
+    assert_eq!(holds(vec![timed("mon,wed,fri,sun", 1_000), timed("tue,thu,sat", 1_000)]), down(1_000));
+    assert_eq!(holds(Vec::new()), down(5_000));
+    let many = vec![timed("mon", 1); 101];
+    let wrong = node.set_settings(UpSettings { schedule: Some(many), ..node.settings() }).expect_err("so many");
+    assert!(wrong.message.contains("at most 100"), "{wrong}");
+    assert_eq!(node.settings().schedule, Some(Vec::new()), "nothing is changed then");
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct Job<'a> {
     pub crypto: Crypto,
     /// Whether a leecher goes on as a seed.
     pub stays: bool,
+    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Only libtorrent can be told.
+    pub rate_max: Option<u64>,
     /// Settings for speed, where a program has some; a benchmark's wish.
     pub tuned: bool,
     /// Whether it is to say little; a benchmark's wish.

@@ -94,6 +94,10 @@ def transfer():
     if told["do"] == "seed":
         wanted.flags |= flags.seed_mode
     torrent = session.add_torrent(wanted)
+    if told.get("rate"):
+        # The session's own limits leave out whoever is of the same site.
+        torrent.set_download_limit(told["rate"])
+        torrent.set_upload_limit(told["rate"])
     dial(torrent)
     say("ready")
     complete = False

@@ -55,6 +55,7 @@ impl Libtorrent {
             "utp": job.ways.utp,
             "crypto": match job.crypto { Crypto::Plain => "plain", Crypto::Default => "default", Crypto::Required => "required" },
             "stays": job.stays,
+            "rate": job.rate_max,
             "tuned": job.tuned,
             "quiet": job.quiet,
         });

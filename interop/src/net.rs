@@ -95,7 +95,7 @@ impl Net {
     /// Packets that have left by a network device, of whatever kind.
     #[must_use]
     pub fn sent_packets(&self, device: &str) -> u64 {
-        let table = std::fs::read_to_string(format!("/proc/{}/net/dev", self.holder.id())).unwrap_or_default();
+        let table = self.proc("net/dev");
         let line = table.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'));
         line.and_then(|line| line.split_whitespace().nth(9)?.parse().ok()).unwrap_or(0)
     }
@@ -116,13 +116,23 @@ impl Net {
     /// Bytes that went over the loopback device, in all; packet headers count.
     #[must_use]
     pub fn moved_bytes(&self) -> u64 {
-        let table = std::fs::read_to_string(format!("/proc/{}/net/dev", self.holder.id())).unwrap_or_default();
+        let table = self.proc("net/dev");
         let received = table.lines().find_map(|line| line.trim().strip_prefix("lo:")?.split_whitespace().next()?.parse().ok());
         received.unwrap_or(0)
     }
 
+    /// The process that holds it, for programs that name a namespace so.
+    pub(crate) fn holder(&self) -> String {
+        self.holder.id().to_string()
+    }
+
+    /// What the kernel says of this namespace in a file below /proc/PID.
+    pub(crate) fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.holder.id())).unwrap_or_default()
+    }
+
     fn sockets(&self, protocol: &str) -> Vec<(SocketAddr, String)> {
-        let read = |suffix: &str| std::fs::read_to_string(format!("/proc/{}/net/{protocol}{suffix}", self.holder.id())).unwrap_or_default();
+        let read = |suffix: &str| self.proc(&format!("net/{protocol}{suffix}"));
         [read(""), read("6")].iter().flat_map(|table| table.lines().skip(1)).filter_map(socket).collect()
     }
 }

@@ -113,6 +113,7 @@ impl Scene {
             ways: Ways::default(),
             crypto: Crypto::Default,
             stays: false,
+            rate_max: None,
             tuned: false,
             quiet: false,
             makes_empty_files: true,

@@ -33,6 +33,7 @@ pub const FOREIGN: &[Foreign] = &[
         package: PYFREENET,
         present: || succeeds(Command::new(environment(PYFREENET).join("bin/python")).args(["-c", "import fcp3"])),
     },
+    Foreign { package: "nftables", present: || find("nft").is_some() },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
     Foreign {
         package: SCHEMATHESIS,

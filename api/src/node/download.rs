@@ -47,6 +47,9 @@ pub struct DownloadChange {
     /// Go on seeding when complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<bool>,
+    /// The full name of another target folder, to which all that is there is moved; the download goes on meanwhile, and afterwards from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
 }
 
 /// How a download stands.
@@ -84,6 +87,9 @@ pub struct Download {
     pub on: Vec<String>,
     /// Target folder.
     pub into: String,
+    /// To which folder it is being moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<String>,
     /// Selected bytes; 0 until that is known.
     pub wanted_bytes: u64,
     /// Selected bytes proven and on disk.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Limits;
+use crate::{Limits, TimedLimits};
 
 /// What can be set while a node runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +22,9 @@ pub struct UpSettings {
     /// How fast bytes may come and go, on all networks together. Always in answers; what leaves it out changes nothing about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Limits that hold in their place at certain times; of several that fit the first does. Always in answers; what leaves it out changes nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Vec<TimedLimits>>,
     /// What of it holds only after a restart. Only in answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<String>,

@@ -28,9 +28,12 @@ pub struct Totals {
     pub down_bytes_per_s: u64,
     /// Sent, bytes a second.
     pub up_bytes_per_s: u64,
-    /// What all networks together may move.
+    /// What all networks together may move at this moment.
     #[serde(default)]
     pub limits: Limits,
+    /// Why these limits hold in place of the usual ones: the days and hours that they are meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits_by_schedule: Option<String>,
     /// Downloads.
     pub downloads: DownloadCounts,
     /// What is offered.

@@ -178,6 +178,7 @@ mod tests {
             uploaded_bytes: 0,
             peers: Some(3),
             seeds: None,
+            moving_to: None,
             eta_s: None,
             added_s: 0,
             completed_s: None,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use hexad_api::{
     BittorrentSettings, ChordSettings, FreenetSettings, GnutellaSettings, KazaaSettings, Limits, NapsterSettings, NetworkSettings, Problem,
-    ProblemKind, Settings,
+    ProblemKind, Settings, TimedLimits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
     /// How fast bytes may come and go on all networks together.
-    pub limits: Limits,
+    pub limits: LimitsConfig,
     /// The API and the page.
     pub http: HttpConfig,
     /// How to take part in each network.
@@ -68,10 +68,36 @@ impl Default for Config {
             state_dir: None,
             interface: None,
             proxy: None,
-            limits: Limits::default(),
+            limits: LimitsConfig::default(),
             http: HttpConfig::default(),
             networks: NetworksConfig::default(),
         }
+    }
+}
+
+/// How fast bytes may come and go, in bytes a second; 0 has no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// What may come.
+    pub down_bytes_per_s: u64,
+    /// What may go.
+    pub up_bytes_per_s: u64,
+    /// What holds in their place at certain times.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedule: Vec<TimedLimits>,
+}
+
+impl LimitsConfig {
+    /// What holds where the schedule says nothing.
+    #[must_use]
+    pub fn usual(&self) -> Limits {
+        Limits { down_bytes_per_s: self.down_bytes_per_s, up_bytes_per_s: self.up_bytes_per_s }
+    }
+
+    /// Changes that.
+    pub fn set_usual(&mut self, limits: Limits) {
+        (self.down_bytes_per_s, self.up_bytes_per_s) = (limits.down_bytes_per_s, limits.up_bytes_per_s);
     }
 }
 
@@ -157,6 +183,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        crate::node::check_schedule(&self.limits.schedule)
+            .map_err(|problem| Problem { message: format!("limits.schedule: {}", problem.message), ..problem })?;
         let unknown = self.networks.join.iter().flatten().find(|name| !NETWORKS.contains(&name.as_str()));
         match unknown {
             Some(name) => Err(Problem::new(format!("networks.join: expected names of networks, came '{name}'"))
@@ -217,7 +245,7 @@ impl Config {
             networks,
             interface: self.interface.clone(),
             proxy: self.proxy.clone(),
-            limits: self.limits,
+            limits: self.limits.usual(),
         }
     }
 
@@ -231,7 +259,8 @@ impl Config {
         })?;
         let join = NETWORKS.into_iter().filter(|name| self.joins(name)).map(String::from).collect();
         let (shared_dirs, watch_dir, seed) = (self.shared_dirs.clone(), self.watch_dir.clone(), self.seed);
-        Ok(NodeSettings { session: self.session(), join, download_dir, shared_dirs, watch_dir, seed, ..NodeSettings::default() })
+        let schedule = self.limits.schedule.clone();
+        Ok(NodeSettings { session: self.session(), schedule, join, download_dir, shared_dirs, watch_dir, seed, ..NodeSettings::default() })
     }
 
     /// How the node is reached over HTTP. Beyond loopback there is a token, which is kept beside the state where none is set.
@@ -305,6 +334,8 @@ fn read_file(path: &Path) -> Result<Option<String>, Problem> {
 fn field_of(text: &str, line: usize) -> Option<String> {
     let (name, _) = text.lines().nth(line - 1)?.split_once('=')?;
     let table = text.lines().take(line).filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']')).last();
+    // A table of a list has two of each.
+    let table = table.map(|name| name.trim_matches(['[', ']']));
     let name = name.trim();
     Some(table.map_or_else(|| name.to_owned(), |table| format!("{table}.{name}")))
 }
@@ -344,6 +375,13 @@ mod tests {
         assert!(wrong_kind.starts_with("config.toml, line 4 (http.listen): "), "{wrong_kind}");
         let unknown = problem("[networks.chord]\nbotstrap = []\n");
         assert!(unknown.starts_with("config.toml, line 2 (networks.chord.botstrap): unknown field `botstrap`"), "{unknown}");
+        let no_day = problem("[limits]\nup_bytes_per_s = 1\n\n[[limits.schedule]]\ndays = 'monday'\n");
+        let expected = "config.toml, line 5 (limits.schedule.days): expected days such as mon, mon-fri or sat,sun, came 'monday'";
+        assert_eq!(no_day, expected);
+        let no_hour = problem("[[limits.schedule]]\nhours = '08:00-18:00'\n\n[[limits.schedule]]\ndays = 'sat'\nhours = '8-18'\n");
+        assert_eq!(no_hour, "config.toml, line 6 (limits.schedule.hours): expected hours such as 08:00-18:30, came '8-18'");
+        let no_rate = problem("[[limits.schedule]]\nup_bytes_per_s = '1M'\n");
+        assert!(no_rate.starts_with("config.toml, line 2 (limits.schedule.up_bytes_per_s): "), "{no_rate}");
         let broken = problem("seed = true\nshared_dirs = [\n");
         assert!(broken.starts_with("config.toml, line "), "{broken}");
         assert!(!broken.contains('\n'), "{broken}");

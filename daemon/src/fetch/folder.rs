@@ -22,7 +22,7 @@ const BUSY: Duration = Duration::from_secs(1);
 const BUSY_QUIET: Duration = Duration::from_secs(15);
 
 /// Below the target folder: what nothing proves.
-const UNPROVEN: &str = "unproven";
+pub(crate) const UNPROVEN: &str = "unproven";
 
 impl Fetch {
     /// A network says what the source holds.

@@ -11,6 +11,7 @@ use hexad_content::Ranges;
 use hexad_core::{OpId, ShareId};
 use serde::{Deserialize, Serialize};
 
+use super::moving::Moving;
 use super::{cut, not_found, now_s};
 use crate::listener::PartLook;
 
@@ -42,13 +43,16 @@ pub(super) struct Kept {
     uploaded_bytes: u64,
     added_s: u64,
     completed_s: Option<u64>,
-    path: Option<String>,
-    unproven: bool,
+    pub(super) path: Option<String>,
+    pub(super) unproven: bool,
     problem: Option<Problem>,
     blocks: Vec<u8>,
     /// How much of each file was good when it was last laid to rest; nothing where that is not known.
     #[serde(default)]
     pub(super) verified_of_files: Vec<u64>,
+    /// It is on its way to another folder.
+    #[serde(default)]
+    pub(super) moving: Option<Moving>,
 }
 
 /// One download.
@@ -158,6 +162,7 @@ impl Item {
             source: kept.request.source.clone(),
             on,
             into: kept.request.into.clone().unwrap_or_default(),
+            moving_to: kept.moving.as_ref().map(|moving| moving.to.clone()),
             wanted_bytes: kept.wanted_bytes,
             verified_bytes: kept.verified_bytes,
             down_bytes_per_s: self.down_bytes_per_s,
@@ -200,6 +205,16 @@ impl Item {
             *bad_bytes.entry(part.network.to_owned()).or_default() += part.bad_bytes;
         }
         (bytes, bad_bytes)
+    }
+
+    /// Says something of it that goes by.
+    pub(super) fn warn(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.warnings.push(message);
+            if self.warnings.len() > WARNINGS_MAX {
+                self.warnings.remove(0);
+            }
+        }
     }
 
     /// Its run is over: what it has brought is added up.
@@ -262,6 +277,7 @@ impl Downloads {
             problem: None,
             blocks: Vec::new(),
             verified_of_files: Vec::new(),
+            moving: None,
         };
         self.items.insert(self.last, Self::item_of(kept));
         self.touch(self.last);
@@ -270,6 +286,18 @@ impl Downloads {
 
     pub(super) fn find(&mut self, id: u64) -> Result<&mut Item, Problem> {
         self.items.get_mut(&id).ok_or_else(|| not_found("download", id))
+    }
+
+    /// One that is not on its way to another folder.
+    pub(super) fn find_still(&mut self, id: u64) -> Result<&mut Item, Problem> {
+        let item = self.find(id)?;
+        match &item.kept.moving {
+            None => Ok(item),
+            Some(moving) => {
+                let problem = Problem::new(format!("download {id} is being moved to {}", moving.to)).hint("wait until it is there");
+                Err(problem.kind(ProblemKind::Conflict))
+            }
+        }
     }
 
     pub(super) fn ids(&self) -> Vec<u64> {
@@ -445,14 +473,7 @@ impl Downloads {
                 self.fail(id, Problem { hint, ..Problem::new(message) });
                 return Follows::Stop;
             }
-            Event::Warning { message } => {
-                if !item.warnings.contains(&message) {
-                    item.warnings.push(message);
-                    if item.warnings.len() > WARNINGS_MAX {
-                        item.warnings.remove(0);
-                    }
-                }
-            }
+            Event::Warning { message } => item.warn(message),
             Event::Renamed { from, to, reason } => item.warnings.push(format!("'{from}' is stored as '{to}': {reason}")),
             _ => return Follows::Nothing,
         }

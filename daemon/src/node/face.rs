@@ -14,6 +14,7 @@ use hexad_api::{Problem, ProblemKind, SearchRequest, TorrentVersion};
 use super::files::check_named;
 use super::library::Kept;
 use super::scan::{stamp_of, unreadable};
+use super::schedule::{check_schedule, limits_at, now};
 use super::searches::RESULTS_MAX;
 use super::store::{Keep, json, share_bytes};
 use super::work::Turn;
@@ -29,12 +30,14 @@ const FOLDERS_MAX: usize = 1000;
 
 impl House {
     pub(super) fn totals(&self, state: &State) -> Totals {
+        let (limits, timed) = limits_at(&state.settings, now());
         Totals {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.since.elapsed().as_secs(),
             down_bytes_per_s: state.downloads.down_bytes_per_s(),
             up_bytes_per_s: state.networks.iter().map(|book| book.news.up_bytes_per_s).sum(),
-            limits: state.settings.limits.unwrap_or_default(),
+            limits,
+            limits_by_schedule: timed.map(hexad_api::TimedLimits::when),
             downloads: state.downloads.counts(),
             library: {
                 let mut counts = state.library.counts();
@@ -227,16 +230,23 @@ impl Daemon for Node {
         self.house.files(id, query)
     }
 
-    fn change_download(&self, id: u64, change: DownloadChange) -> Result<Download, Problem> {
-        let view = self.house.change(id, change)?;
+    fn change_download(&self, id: u64, mut change: DownloadChange) -> Result<Download, Problem> {
+        let into = change.into.take();
+        let mut view = None;
+        if into.is_none() || change != DownloadChange::default() {
+            view = Some(self.house.change(id, change)?);
+        }
+        if let Some(into) = into {
+            view = Some(self.house.begin_moving(id, &into)?);
+        }
         self.house.flush();
-        Ok(view)
+        view.map_or_else(|| self.house.state().downloads.view(id), Ok)
     }
 
     fn pause(&self, id: u64) -> Result<Download, Problem> {
         let house = &self.house;
         let mut state = house.state();
-        let item = state.downloads.find(id)?;
+        let item = state.downloads.find_still(id)?;
         if item.state() == DownloadState::Failed {
             return Err(Problem::new("it has failed, and does nothing").hint("resume it, or remove it").kind(ProblemKind::Conflict));
         }
@@ -253,7 +263,7 @@ impl Daemon for Node {
     fn resume(&self, id: u64) -> Result<Download, Problem> {
         let house = &self.house;
         let mut state = house.state();
-        let item = state.downloads.find(id)?;
+        let item = state.downloads.find_still(id)?;
         if item.op.is_some() || item.shelved || item.state() == DownloadState::Complete && !item.seeds() {
             return state.downloads.view(id);
         }
@@ -269,6 +279,7 @@ impl Daemon for Node {
     fn remove(&self, id: u64) -> Result<(), Problem> {
         let house = &self.house;
         let mut state = house.state();
+        state.downloads.find_still(id)?;
         let item = state.downloads.remove(id)?;
         house.stop_task(item.op);
         if item.shelved {
@@ -419,7 +430,7 @@ impl Daemon for Node {
 
     fn set_settings(&self, settings: UpSettings) -> Result<UpSettings, Problem> {
         let house = &self.house;
-        let UpSettings { download_dir, shared_dirs, seed, networks, limits, .. } = settings;
+        let UpSettings { download_dir, shared_dirs, seed, networks, limits, schedule, .. } = settings;
         for name in networks.keys() {
             house.number_of(name).map_err(|problem| problem.kind(ProblemKind::BadRequest))?;
         }
@@ -440,12 +451,14 @@ impl Daemon for Node {
                 folders.push(full);
             }
         }
+        if let Some(schedule) = &schedule {
+            check_schedule(schedule)?;
+        }
         let mut state = house.state();
         (state.settings.download_dir, state.settings.seed) = (download_dir, seed);
-        if let Some(limits) = limits {
-            house.outside.set_limits(limits);
-            state.settings.limits = Some(limits);
-        }
+        state.settings.limits = limits.or(state.settings.limits);
+        state.settings.schedule = schedule.or(state.settings.schedule.take());
+        house.look_at_the_clock(&state);
         if folders != state.settings.shared_dirs {
             house.set_folders(&mut state, folders);
         }

@@ -128,7 +128,7 @@ impl House {
     pub(super) fn change(&self, id: u64, change: DownloadChange) -> Result<Download, Problem> {
         let mut state = self.state();
         let layout = self.layout_of(&mut state, id);
-        let item = state.downloads.find(id)?;
+        let item = state.downloads.find_still(id)?;
         let before = item.kept.request.clone();
         let request = changed(before.clone(), change)?;
         let Some(layout) = layout else {
@@ -180,7 +180,7 @@ impl House {
     }
 
     /// Stops a download's task and begins one that does as is wanted; what was verified is found again in its folder.
-    fn take_up(&self, state: &mut State, id: u64) -> Result<(), Problem> {
+    pub(super) fn take_up(&self, state: &mut State, id: u64) -> Result<(), Problem> {
         self.rest(state, id)?;
         if let Err(problem) = self.begin_download(state, id) {
             state.downloads.fail(id, problem);

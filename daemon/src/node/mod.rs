@@ -9,8 +9,10 @@ mod files;
 mod hashing;
 mod inbox;
 mod library;
+mod moving;
 mod ranking;
 mod scan;
+mod schedule;
 mod searches;
 mod store;
 mod work;
@@ -24,7 +26,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hexad_api::node::{Daemon, Feed, NetworkState, NetworkStatus, PAGE_MAX, UpSettings};
-use hexad_api::{NetworkSettings, Problem, ProblemKind, Settings};
+use hexad_api::{NetworkSettings, Problem, ProblemKind, Settings, TimedLimits};
 use hexad_content::Layout;
 use hexad_core::OpId;
 use hexad_driver::transfers::TransfersConfig;
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use self::downloads::Downloads;
 use self::library::Library;
+use self::schedule::{limits_at, now};
 use self::searches::Searches;
 use self::store::{Keep, Store, json};
 use self::work::{Turn, Worker};
@@ -39,6 +42,8 @@ use crate::membership::NetworkNews;
 use crate::networks::{NAMES, Outside, closed};
 use crate::session::{Happening, LocalSession};
 use crate::shelf::Key;
+
+pub(crate) use self::schedule::check_schedule;
 
 /// Changes that are kept for slow readers.
 const CHANGES_KEPT: usize = 4096;
@@ -50,6 +55,8 @@ const SETTINGS: &str = "settings";
 pub struct NodeSettings {
     /// Where it keeps what it knows, and how to take part in each network; of a network that is not there, as little as possible is assumed.
     pub session: Settings,
+    /// Limits that hold at certain times in place of the session's.
+    pub schedule: Vec<TimedLimits>,
     /// Networks that are joined at the start.
     pub join: Vec<String>,
     /// Where downloads go that say nothing else.
@@ -70,6 +77,7 @@ impl Default for NodeSettings {
     fn default() -> Self {
         Self {
             session: Settings::default(),
+            schedule: Vec::new(),
             join: Vec::new(),
             download_dir: PathBuf::from("."),
             shared_dirs: Vec::new(),
@@ -145,6 +153,8 @@ struct House {
     outside: Outside,
     since: Instant,
     ending: AtomicBool,
+    /// Threads that move downloads to other folders.
+    movers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A node in this process.
@@ -163,9 +173,8 @@ impl Node {
         store.keep(&[Keep::Setting(SETTINGS, json(&SetBefore { given: from_outside, holds: holds.clone() }))])?;
 
         let outside = Outside::of(&given.session)?;
-        if let Some(limits) = holds.limits {
-            outside.set_limits(limits);
-        }
+        let (limits, _) = limits_at(&holds, now());
+        outside.set_limits(limits);
         let (turns, heard) = mpsc::channel();
         let (news, from_session) = mpsc::channel();
         let session = LocalSession::watched(TransfersConfig::default(), outside.clone(), news)?;
@@ -212,6 +221,7 @@ impl Node {
             outside,
             since: Instant::now(),
             ending: AtomicBool::new(false),
+            movers: Mutex::default(),
         });
         house.load()?;
         let worker = Worker::new(house.clone());
@@ -234,8 +244,8 @@ impl Node {
         let session = house.session.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(session);
         let _ = house.turns.send(Turn::End);
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        let taken = |threads: &Mutex<Vec<JoinHandle<()>>>| std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in taken(&house.movers).into_iter().chain(taken(&self.threads)) {
             if thread.join().is_err() {
                 tracing::warn!("a thread of the node has panicked");
             }
@@ -393,6 +403,7 @@ fn up_settings(given: &NodeSettings) -> UpSettings {
         seed: given.seed,
         networks: NAMES.into_iter().map(|name| (name.to_owned(), given.join.iter().any(|join| join == name))).collect(),
         limits: Some(given.session.limits),
+        schedule: Some(given.schedule.clone()),
         restart: Vec::new(),
     }
 }
@@ -412,6 +423,9 @@ fn later(before: &SetBefore, given: &UpSettings) -> UpSettings {
     }
     if said.limits == given.limits {
         now.limits = holds.limits;
+    }
+    if said.schedule == given.schedule {
+        now.schedule.clone_from(&holds.schedule);
     }
     for (name, join) in &mut now.networks {
         if said.networks.get(name) == given.networks.get(name) {

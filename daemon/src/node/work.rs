@@ -142,6 +142,10 @@ impl Worker {
         }
         for id in state.downloads.ids() {
             let Ok(item) = state.downloads.find(id) else { continue };
+            if item.kept.moving.is_some() {
+                house.go_on_moving(id);
+                continue;
+            }
             // Somebody may have been quicker.
             let is_begun = item.op.is_some() || item.shelved;
             if !item.is_over()
@@ -407,6 +411,9 @@ impl Worker {
         self.hash_next(&mut state);
         if self.ticks.is_multiple_of(4) {
             state.downloads.on_second();
+            if house.look_at_the_clock(&state) {
+                state.moved = true;
+            }
         }
         if self.ticks.is_multiple_of(KEEP_EVERY) {
             state.downloads.mark_running_unkept();

@@ -33,6 +33,7 @@ impl Home {
     pub fn settings(&self, networks: Vec<NetworkSettings>, join: &[&str]) -> NodeSettings {
         NodeSettings {
             session: Settings { state_dir: Some(self.folder("state")), networks, ..Settings::default() },
+            schedule: Vec::new(),
             join: join.iter().map(|name| (*name).to_owned()).collect(),
             download_dir: self.folder("downloads"),
             shared_dirs: vec![self.folder("shared")],

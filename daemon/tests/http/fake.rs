@@ -203,6 +203,7 @@ impl Daemon for Fake {
             uploaded_bytes: 0,
             peers: Some(4),
             seeds: None,
+            moving_to: None,
             eta_s: None,
             added_s: 1_700_000_000,
             completed_s: None,

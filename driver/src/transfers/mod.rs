@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod log;
 mod prepare;
+mod relocate;
 mod store;
 mod work;
 
@@ -28,6 +29,7 @@ use tracing::{debug, warn};
 
 pub use self::error::StoreError;
 pub use self::prepare::{Opened, Target};
+pub use self::relocate::Relocation;
 use crate::{Deliveries, LeaseSink, ReadShare};
 use check::Rows;
 use files::Files;

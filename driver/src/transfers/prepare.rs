@@ -152,9 +152,7 @@ impl<'a> Survey<'a> {
         std::fs::create_dir_all(&target.folder).map_err(trouble("made"))?;
         let dir = Dir::open_ambient_dir(&target.folder, ambient_authority()).map_err(trouble("opened"))?;
         let identity = identity(target);
-        let plain =
-            !target.identity.is_empty() && target.identity.len() <= 64 && target.identity.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let books = Books::of(&if plain { target.identity.clone() } else { hexad_content::Sha1Digest(identity).to_string() });
+        let books = books_of(target);
         let boot = boot_id();
         let journal = target.folder.join(&books.journal);
         let read = || Log::read(&dir, &books.journal).map_err(|error| StoreError::io(&journal, "read", error));
@@ -426,7 +424,14 @@ fn look(dir: &Dir, path: &Path, folder: &Path) -> Result<Option<u64>, StoreError
     }
 }
 
-fn lock_books(dir: &Dir, folder: &Path, books: &Books) -> Result<Option<Locked>, StoreError> {
+/// What is kept beside the files of a target is called so.
+pub(crate) fn books_of(target: &Target) -> Books {
+    let given = &target.identity;
+    let plain = !given.is_empty() && given.len() <= 64 && given.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    Books::of(&if plain { given.clone() } else { hexad_content::Sha1Digest(identity(target)).to_string() })
+}
+
+pub(crate) fn lock_books(dir: &Dir, folder: &Path, books: &Books) -> Result<Option<Locked>, StoreError> {
     let path = folder.join(&books.lock);
     let mut options = OpenOptions::new();
     options.write(true).create(true);

@@ -94,8 +94,8 @@ export type NewDownload = {
   /** Find out what it holds and rest then, so that files can be chosen first. */
   choose?: boolean;
 };
-/** What is left out stays as it is. */
-export type DownloadChange = { how?: How; select?: string[]; seed?: boolean };
+/** What is left out stays as it is; `into` is the full name of another folder. */
+export type DownloadChange = { how?: How; select?: string[]; seed?: boolean; into?: string };
 export type DownloadState = 'looking' | 'checking' | 'fetching' | 'seeding' | 'complete' | 'paused' | 'failed';
 export type Download = {
   id: number;
@@ -168,8 +168,11 @@ export type UpSettings = {
   seed: boolean;
   networks: Record<string, boolean>;
   limits?: Limits;
+  schedule?: TimedLimits[];
   restart?: string[];
 };
+/** Limits in place of the usual ones: `mon-fri`, `08:00-18:30`. */
+export type TimedLimits = { days: string; hours: string; down_bytes_per_s: number; up_bytes_per_s: number };
 
 export type LabParameter = { name: string; default: string; help: string };
 export type LabScenario = {

@@ -184,7 +184,7 @@ impl Affairs {
             let Some((_, silent)) = strangers.min() else { return t.close(conn, "node_full") };
             t.close(silent, "made_room");
         }
-        t.home.places.insert(conn, Place::Stranger { since: t.cx.now, peer });
+        t.home.places.insert(conn, Place::Stranger { since: t.cx.now, peer, utp: door == doors::DATAGRAMS });
         if !std::mem::replace(&mut self.watching_strangers, true) {
             t.out.wake(t.cx.now + STRANGERS_LOOK, Timer::Strangers);
         }
@@ -227,16 +227,16 @@ impl Affairs {
                     _ => swarm.on_no_handshake(conn, t),
                 }
             }
-            Some(Place::Stranger { peer, .. }) => {
-                let peer = peer.clone();
-                self.on_stranger(conn, peer, &message, t);
+            Some(Place::Stranger { peer, utp, .. }) => {
+                let (peer, utp) = (peer.clone(), *utp);
+                self.on_stranger(conn, peer, utp, &message, t);
             }
             None => {}
         }
     }
 
     /// The first message of an accepted connection.
-    fn on_stranger(&mut self, conn: ConnId, peer: Endpoint, message: &Message, t: &mut Turn<'_, '_>) {
+    fn on_stranger(&mut self, conn: ConnId, peer: Endpoint, utp: bool, message: &Message, t: &mut Turn<'_, '_>) {
         let Message::Handshake(handshake) = message else {
             t.drop_note("handshake_missing", &peer);
             return t.close(conn, "handshake_missing");
@@ -246,7 +246,7 @@ impl Affairs {
             t.drop_note("torrent_unknown", &peer);
             return t.close(conn, "torrent_unknown");
         };
-        swarm.welcome(conn, peer, None, handshake, t);
+        swarm.welcome(conn, peer, None, utp, handshake, t);
     }
 
     fn look_at_strangers(&mut self, t: &mut Turn<'_, '_>) {
@@ -254,7 +254,7 @@ impl Affairs {
         let mut left = false;
         let mut late = Vec::new();
         for (&conn, place) in &t.home.places {
-            if let Place::Stranger { since, peer } = place {
+            if let Place::Stranger { since, peer, .. } = place {
                 left = true;
                 if now.since(*since) >= HANDSHAKE_DEADLINE {
                     late.push((conn, peer.clone()));

@@ -20,6 +20,8 @@ pub(crate) enum Place {
         since: Time,
         /// Where it comes from.
         peer: Endpoint,
+        /// Whether it came by uTP.
+        utp: bool,
     },
     /// A swarm dials, or awaits the handshake of whom it has dialled.
     Dialling(SwarmId),

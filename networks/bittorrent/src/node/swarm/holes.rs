@@ -34,6 +34,7 @@ impl Swarm {
         let Some((slot, giver)) = self.relays.remove(&at) else { return false };
         let Some(relay) = self.peer(slot).filter(|relay| relay.giver == giver && relay.wants_holepunch) else { return false };
         relay.say(Message::HolePunch(HolePunch { kind: HolePunchKind::Rendezvous, at }), t);
+        t.out.note(Level::Debug, "introduction_wanted", Some(Endpoint::Ip(at)), "");
         true
     }
 
@@ -61,7 +62,7 @@ impl Swarm {
             return self.nonsense(slot, "holepunch_flood", t);
         }
         asking.introductions -= 1;
-        let Some(own) = asking.remote.socket() else { return };
+        let Some(own) = asking.datagrams() else { return };
         let other = self.peers.iter().flatten().find(|peer| peer.listen == Some(target) || peer.remote.socket() == Some(target));
         let error = match other {
             _ if t.home.is_us(target) => Some(HolePunchKind::NO_SELF),
@@ -71,7 +72,7 @@ impl Swarm {
             Some(other) if !other.wants_holepunch => Some(HolePunchKind::NO_SUPPORT),
             Some(_) => None,
         };
-        let to = other.map(|other| (other.slot, other.remote.socket()));
+        let to = other.map(|other| (other.slot, other.datagrams()));
         if let (None, Some((other, Some(at)))) = (error, to) {
             if let Some(other) = self.peer(other) {
                 other.say(Message::HolePunch(HolePunch { kind: HolePunchKind::Connect, at: own }), t);
@@ -98,6 +99,7 @@ impl Swarm {
             return;
         }
         let v2 = self.peer(slot).is_some_and(|relay| relay.v2);
+        t.out.note(Level::Debug, "introduced", Some(endpoint.clone()), "dialled over uTP at once");
         self.candidates.add(endpoint.clone(), Origin::Pex, false, v2);
         self.candidates.dialling(&endpoint);
         let manner = t.home.config.encryption.manner(false);

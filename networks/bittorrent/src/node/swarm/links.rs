@@ -164,7 +164,7 @@ impl Swarm {
             self.candidates.failed(&dialled.peer, t.cx.now);
             return;
         }
-        self.welcome(conn, dialled.remote, Some(dialled.peer), handshake, t);
+        self.welcome(conn, dialled.remote, Some(dialled.peer), dialled.utp, handshake, t);
     }
 
     /// Whom we have dialled begins with something else.
@@ -184,6 +184,7 @@ impl Swarm {
         conn: ConnId,
         remote: Endpoint,
         dialled: Option<Endpoint>,
+        utp: bool,
         handshake: &Handshake,
         t: &mut Turn<'_, '_>,
     ) {
@@ -216,6 +217,7 @@ impl Swarm {
         self.givers += 1;
         let window = t.home.config.rate_window;
         let mut peer = Peer::new((conn, slot, self.givers), remote, dialled, handshake, window, t.cx.now);
+        peer.utp = utp;
         t.home.places.insert(conn, Place::Peer(self.id, slot));
         if let Some(known_as) = &peer.known_as {
             self.candidates.connected(known_as);

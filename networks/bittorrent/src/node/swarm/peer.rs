@@ -47,6 +47,8 @@ pub(crate) struct Peer {
     pub(super) known_as: Option<Endpoint>,
     pub(super) id: [u8; 20],
     pub(super) outgoing: bool,
+    /// The connection goes over uTP.
+    pub(super) utp: bool,
     pub(super) fast: bool,
     pub(super) extended: bool,
     pub(super) dht: bool,
@@ -128,6 +130,7 @@ impl Peer {
             giver,
             listen: remote.socket().filter(|_| dialled.is_some()),
             outgoing: dialled.is_some(),
+            utp: false,
             known_as: dialled,
             remote,
             id: handshake.peer_id,
@@ -190,6 +193,11 @@ impl Peer {
         self.uploads.pace();
         self.requests.pace(&mut self.down, now);
         self.dry = false;
+    }
+
+    /// Where a datagram reaches it: over uTP it has come through its NAT from there; of TCP only the port where it listens says anything of UDP.
+    pub(super) fn datagrams(&self) -> Option<SocketAddr> {
+        if self.utp { self.remote.socket() } else { self.listen.or_else(|| self.remote.socket()) }
     }
 
     /// Where it is to be banned.

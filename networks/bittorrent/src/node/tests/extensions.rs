@@ -84,6 +84,26 @@ fn two_peers_who_ask_for_it_are_introduced_to_each_other() {
 }
 
 #[test]
+fn over_tcp_it_is_the_port_where_a_peer_listens_that_datagrams_are_sent_to() {
+    let mut bench = Bench::joined(punching(), 2).seeds();
+    let one = modern(&mut bench, 1);
+    let handshake = bench.handshake(2, true);
+    for (door, port) in [(doors::PEERS, 6881), (doors::DATAGRAMS, 40_000)] {
+        let other = bench.talk.accepted();
+        let remote = hexad_core::Endpoint::Ip(SocketAddr::new(address(2).ip(), 40_000));
+        bench.hears(Input::Opened { conn: other, peer: remote, via: Via::Accepted(door) });
+        bench.says(other, handshake.clone());
+        let extensions = crate::wire::extended::our_extensions(true, true);
+        bench.says(other, Message::from(ExtendedHandshake { extensions, listen_port: Some(6881), ..ExtendedHandshake::default() }));
+        let said = bench.says(one, Message::HolePunch(HolePunch { kind: HolePunchKind::Rendezvous, at: address(2) }));
+        let at = SocketAddr::new(address(2).ip(), port);
+        assert_eq!(punched(one, &said), [HolePunch { kind: HolePunchKind::Connect, at }]);
+        assert_eq!(punched(other, &said), [HolePunch { kind: HolePunchKind::Connect, at: address(1) }]);
+        bench.hears(Input::Closed(other, Why::PeerClosed));
+    }
+}
+
+#[test]
 fn who_cannot_be_introduced_is_told_why() {
     let mut bench = Bench::joined(punching(), 2).seeds();
     let one = modern(&mut bench, 1);
