@@ -73,7 +73,7 @@ fn what_is_shared_is_still_offered_after_a_restart() {
     let line = ask(&home, &url, &["library", "list", "--matching", "FILM", "--json"]).out;
     let id = common::number(&line, "id").to_string();
     let shown = ask(&home, &url, &["library", "show", &id]).out;
-    assert!(shown.contains("film.bin") && shown.contains("offered"), "{shown}");
+    assert!(shown.contains("film.bin") && shown.contains("\nat "), "{shown}");
     assert!(ask(&home, &url, &["library", "remove", &id]).ok);
     assert!(home.path().join("film.bin").exists(), "no file is deleted");
     fs::create_dir(home.path().join("music")).expect("a folder");
