@@ -150,6 +150,8 @@ impl Relocation {
         }
         let _ = self.from.remove_file(&self.books.lock);
         self.files.iter().for_each(|file| prune(&self.from, file));
+        // Of what was in its place already, a copy may have been made once more; and the folder of copies has served.
+        self.drop_copies();
     }
 
     fn bring_over(&self, resumes: bool, go_on: &dyn Fn() -> bool, placed: &mut Vec<usize>) -> Result<(), StoreError> {
@@ -321,6 +323,7 @@ impl Relocation {
                 return Ok(None);
             }
             match lock_books(&self.from, &self.from_path, &self.books) {
+                #[expect(clippy::disallowed_methods, reason = "a lock that falls tells nobody; there is a deadline")]
                 Err(StoreError::Busy { .. }) if Instant::now() < until => std::thread::sleep(BUSY),
                 locked => return locked,
             }

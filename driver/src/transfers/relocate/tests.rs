@@ -54,6 +54,8 @@ impl Scene {
         assert!(fs::read(own.join("album/a.bin")).unwrap() == a());
         assert_eq!(fs::read(own.join("album/deep/c.bin")).unwrap(), b"ccccc");
         assert_eq!(fs::read(own.join(".hexad/cafe.journal")).unwrap(), b"journal");
+        let books: Vec<_> = fs::read_dir(own.join(".hexad")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(books.iter().all(|name| name == "cafe.journal" || name == "cafe.lock"), "{books:?}");
         let left: Vec<_> = fs::read_dir(other).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
         let expected: &[&str] = if name == "to" { &["beside.txt"] } else { &[] };
         assert_eq!(left, expected, "{left:?}");
@@ -82,6 +84,17 @@ fn all_of_a_download_goes_and_nothing_else() {
         relocation.finish(false, PATIENCE, &always, noted).unwrap();
         scene.is_all_in("to");
     }
+}
+
+#[test]
+fn of_a_download_without_books_no_folder_for_them_is_left() {
+    let scene = Scene::new();
+    fs::remove_dir_all(scene.target.folder.join(".hexad")).unwrap();
+    let relocation = scene.relocation(true);
+    relocation.copy_ahead(&always).unwrap();
+    relocation.finish(false, PATIENCE, &always, noted).unwrap();
+    let there: Vec<_> = fs::read_dir(scene.to()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(there, ["album"]);
 }
 
 #[test]
