@@ -147,6 +147,8 @@ struct House {
     state: Mutex<State>,
     session: RwLock<Option<LocalSession>>,
     store: Store,
+    /// Held while something is written that was taken from the state, and taken before the state is let go: what is younger is written later.
+    keeping: Mutex<()>,
     feed: Feed,
     turns: Sender<Turn>,
     given: NodeSettings,
@@ -222,6 +224,7 @@ impl Node {
             since: Instant::now(),
             ending: AtomicBool::new(false),
             movers: Mutex::default(),
+            keeping: Mutex::default(),
         });
         house.load()?;
         let worker = Worker::new(house.clone());
@@ -284,15 +287,20 @@ impl House {
 
     /// Keeps what has come about since the last time. What cannot be kept is told and tried again with the next.
     fn flush(&self) {
-        let keep = {
+        let (keep, turn) = {
             let mut state = self.state();
             for (id, kept) in state.downloads.take_unkept() {
                 let bytes = json(&kept);
                 state.keep.push(Keep::Download(id, bytes));
             }
-            std::mem::take(&mut state.keep)
+            if state.keep.is_empty() {
+                return;
+            }
+            (std::mem::take(&mut state.keep), self.keeping.lock().unwrap_or_else(PoisonError::into_inner))
         };
-        if let Err(problem) = self.store.keep(&keep) {
+        let kept = self.store.keep(&keep);
+        drop(turn);
+        if let Err(problem) = kept {
             let mut state = self.state();
             let later = std::mem::replace(&mut state.keep, keep);
             state.keep.extend(later);
@@ -300,6 +308,14 @@ impl House {
                 state.warnings.push(problem.message);
             }
         }
+    }
+
+    /// Keeps something at once, in place of what is to be kept of the same.
+    fn keep_now(&self, state: &mut State, keep: &Keep) -> Result<(), Problem> {
+        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.keep(std::slice::from_ref(keep))?;
+        state.keep.retain(|older| !keep.replaces(older));
+        Ok(())
     }
 
     /// Takes up what earlier runs have left: shares are offered as they were, downloads go on.

@@ -190,10 +190,10 @@ impl House {
             item.kept.path = Some(root.display().to_string());
         }
         let keep = Keep::Download(id, json(&item.kept));
-        if let Err(problem) = self.store.keep(&[keep]) {
-            item.kept = before;
-            return Err(problem);
+        let kept = self.keep_now(&mut state, &keep);
+        if kept.is_err() {
+            state.downloads.find(id)?.kept = before;
         }
-        Ok(())
+        kept
     }
 }

@@ -94,6 +94,19 @@ pub(super) enum Keep {
     Setting(&'static str, Vec<u8>),
 }
 
+impl Keep {
+    /// Whether nothing is left of `older` where this is written after it.
+    pub(super) fn replaces(&self, older: &Self) -> bool {
+        match (self, older) {
+            (Self::Share(id, _), Self::Share(of, _) | Self::ForgetShare(of))
+            | (Self::Download(id, _), Self::Download(of, _))
+            | (Self::Described(id, _), Self::Described(of, _)) => id == of,
+            (Self::Setting(name, _), Self::Setting(of, _)) => name == of,
+            _ => false,
+        }
+    }
+}
+
 /// A share as it is kept: its record, and what it is of where that is known.
 pub(super) fn share_bytes(record: &impl Serialize, content: Option<&Content>) -> Vec<u8> {
     let record = json(record);

@@ -243,7 +243,7 @@ impl Worker {
                 state.downloads.on_described(id, run, share, description.layout.total_bytes());
                 // Whoever hears that it is known can look at its files.
                 let keep = Keep::Described(id, described_bytes(&description));
-                if self.house.store.keep(std::slice::from_ref(&keep)).is_err() {
+                if self.house.keep_now(&mut state, &keep).is_err() {
                     state.keep.push(keep);
                 }
                 state.looked_at = None;
@@ -290,7 +290,7 @@ impl Worker {
                     if let Some(kept) = state.library.on_hashed(id, files, link, &sounds) {
                         let keep = Keep::Share(id, share_bytes(&kept, Some(&content)));
                         // What somebody has asked for is kept before he hears that it is offered; what is watched is found again by itself.
-                        if kept.watched || self.house.store.keep(std::slice::from_ref(&keep)).is_err() {
+                        if kept.watched || self.house.keep_now(&mut state, &keep).is_err() {
                             state.keep.push(keep);
                         }
                         let one = (Key::Share(id), prepared(content, paths, sounds));
