@@ -86,7 +86,11 @@ export class World {
   }
 
   /** Other files, another order, other limits. */
-  change(download, { how, select, seed }) {
+  change(download, { how, select, seed, into }) {
+    if (into !== undefined) {
+      if (!into.startsWith('/')) return { problem: { message: `expected a full path, came '${into}'`, hint: 'begin it with /' } };
+      download.into = into;
+    }
     const detail = this.detail.get(download.id);
     const files = this.filesOf(download);
     const named = (patterns) => {

@@ -104,6 +104,8 @@ export type Download = {
   source: string;
   on: string[];
   into: string;
+  /** The folder to which it is on its way. */
+  moving_to?: string;
   wanted_bytes: number;
   verified_bytes: number;
   down_bytes_per_s: number;
