@@ -192,11 +192,11 @@ visit('files of a running download are chosen and hastened by keys, and its orde
   const { how } = world.detail.get(1);
   assert.deepEqual([how.sequential, how.limits.down_bytes_per_s, how.ratio_percent, how.first], [true, 512_000, 150, ['1']]);
   await pane.getByLabel('Folder').fill('films');
-  await pane.getByRole('button', { name: 'Move' }).click();
+  await pane.getByRole('button', { name: 'Move', exact: true }).click();
   await page.getByText(/a full path/i).waitFor();
   await pane.getByLabel('Folder').fill('/mnt/films');
-  await pane.getByRole('button', { name: 'Move' }).click();
-  await pane.locator('button:disabled', { hasText: 'Move' }).waitFor();
+  await pane.getByRole('button', { name: 'Move', exact: true }).click();
+  await pane.locator('button:disabled', { hasText: /^Move$/ }).waitFor();
   assert.equal(world.downloads.get(1).into, '/mnt/films');
   await pane.getByRole('button', { name: 'Progress' }).click();
   await pane.getByText(/down .* of 512/).waitFor();
