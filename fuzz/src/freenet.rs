@@ -257,7 +257,7 @@ pub fn freenet_node(bytes: &[u8]) {
             }
             13 => {
                 let request = match who % 5 {
-                    0 => Request::Get { uri: format!("KSK@{length}"), bytes_max: 1000, retries: who.into() },
+                    0 => Request::Get { uri: format!("KSK@{length}"), bytes_max: 1000, retries: u32::from(who % 4) },
                     1 => Request::MakeKey,
                     2 => Request::GetBlock(ksk("x").request().node_key(), u16::from(length)),
                     3 => Request::PutBlock(Box::new(ksk("x").encode(&[length], false).expect("it fits a block")), u16::from(length)),

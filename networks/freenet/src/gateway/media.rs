@@ -284,10 +284,12 @@ pub(super) fn playlist(text: &str) -> String {
         } else if !line.is_empty()
             && !line.starts_with('#')
             && let super::links::Way::Inside(to) = super::links::follow(line)
-            // What is left of a line might have become a command.
+            && let to = to.trim()
+            // What is left of a line might have become a command, or nothing.
+            && !to.is_empty()
             && !to.starts_with('#')
         {
-            out += &to;
+            out += to;
             out.push('\n');
         }
     }
@@ -420,7 +422,7 @@ mod tests {
     #[test]
     fn a_playlist_names_nothing_but_keys() {
         let text = "#EXTM3U\r\n#EXTINF:12,Blue\nblue.mp3\n#EXT-X-KEY:METHOD=AES-128,URI=\"http://evil.example/\"\nhttp://evil.example/a.mp3\n\
-                    //evil.example/b\nfile:///etc/passwd\n\u{1}#EXT-X-MAP:URI=\"//evil.example/\"\n/KSK@green.ogg\nfreenet:KSK@red.ogg";
+                    //evil.example/b\nfile:///etc/passwd\n\u{1}\n\u{1}#EXT-X-MAP:URI=\"//evil.example/\"\n/KSK@green.ogg\nfreenet:KSK@red.ogg";
         assert_eq!(playlist(text), "#EXTM3U\n#EXTINF:12,Blue\nblue.mp3\n/KSK@green.ogg\n/KSK@red.ogg\n");
     }
 }
