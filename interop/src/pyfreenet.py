@@ -78,7 +78,8 @@ job = alice.put("CHK@", data=small, mimetype="text/plain", persistence="forever"
 check("global queue", small, job)
 
 try:
-    get("KSK@nobody-has-put-this")
+    # By itself it has the node look for as long as it takes (MaxRetries=-1).
+    get("KSK@nobody-has-put-this", maxretries=0)
     sys.exit("what nobody has put was got")
 except FCPGetFailed as failed:
     if failed.info["Code"] != 13:
