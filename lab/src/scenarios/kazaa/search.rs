@@ -8,6 +8,9 @@ use crate::outcome::{Axis, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
 use crate::value::Preset;
 
+/// How long leaves may take, in all, that supernodes have sent elsewhere and that are at both meanwhile.
+const MOVES_S: u32 = 120;
+
 /// The scenario `kazaa/search`.
 pub static SEARCH: Scenario = Scenario {
     name: "kazaa/search",
@@ -114,7 +117,13 @@ fn search(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         recalls.push((float(hops), recall));
         fewer.push(times_fewer);
         if hops == 0 {
-            // KZ3: what each supernode has is what its leaves offer.
+            // KZ3: what each supernode has is what its leaves offer, once nobody is between two supernodes.
+            for _ in 0..MOVES_S {
+                if !(0..leaves).any(|leaf| town.node(town.leaf(leaf)).is_some_and(|node| node.parents().count() > plan.parents)) {
+                    break;
+                }
+                gauge.run_for("moves", &mut town.lab, Span::from_secs(1));
+            }
             let mut wrong = 0_u64;
             let mut records = 0_u64;
             for node in 0..supernodes {

@@ -66,6 +66,8 @@ pub(super) struct Ours {
 #[derive(Debug, Default)]
 pub(super) struct Sync {
     stage: Stage,
+    /// Records from this number on were not in the sum about which it was asked.
+    from: u32,
     todo: VecDeque<u64>,
     unacked: Set<u64>,
 }
@@ -262,7 +264,7 @@ impl<A: Place> Node<A> {
     pub(super) fn begin_publishing(&mut self, conn: ConnId, out: &mut Out<A>) {
         let (count, sum) = (u32::try_from(self.ours.records.len()).unwrap_or(u32::MAX), self.ours.sum());
         let Some(parent) = self.lines.parent_mut(conn) else { return };
-        parent.sync = Sync::default();
+        parent.sync = Sync { from: self.ours.next_number, ..Sync::default() };
         out.send_to(conn, Message::Begin(count, sum));
     }
 
@@ -273,9 +275,15 @@ impl<A: Place> Node<A> {
             return;
         }
         if known {
+            // What was published while the question was on its way is still to be told.
+            let from = parent.sync.from;
+            let has_later = |signed: &Signed| signed.batch.records.iter().any(|record| record.number >= from);
             parent.sync.stage = Stage::Ready;
-            let ops: Vec<OpId> = self.ours.publishings.keys().copied().collect();
-            return ops.into_iter().for_each(|op| self.publication_is_known(op, out));
+            parent.sync.todo = self.ours.batches.iter().filter(|(_, signed)| has_later(signed)).map(|(&sequence, _)| sequence).collect();
+            let ops: Vec<OpId> =
+                self.ours.publishings.iter().filter(|(_, publishing)| publishing.number < from).map(|(&op, _)| op).collect();
+            ops.into_iter().for_each(|op| self.publication_is_known(op, out));
+            return self.publish_more(conn, cx, out);
         }
         parent.sync.stage = Stage::Listing;
         parent.sync.todo = all.into();

@@ -150,6 +150,19 @@ fn a_leaf_publishes_to_all_its_supernodes_and_everything_to_one_that_knows_nothi
 }
 
 #[test]
+fn what_is_published_while_a_supernode_is_asked_what_it_knows_is_told_afterwards() {
+    let (mut stage, parents) = Stage::leaf(Settings::default(), &[10]);
+    let (op, said) = stage.publishes("blue.ogg");
+    assert!(sent(&said, parents[0]).is_empty(), "it has not said what it knows");
+    // It knows all that there was when it was asked: nothing.
+    let said = stage.says(parents[0], Message::Resume(true));
+    assert!(matches!(sent(&said, parents[0])[..], [Message::Publish(_)]), "{said:?}");
+    assert!(reported(&said, op).is_empty(), "nobody has taken it yet");
+    let said = stage.says(parents[0], Message::Published(1, Vec::new()));
+    assert_eq!(reported(&said, op), [&Progress::Done]);
+}
+
+#[test]
 fn a_publication_that_no_supernode_takes_has_failed() {
     let (mut stage, parents) = Stage::leaf(Settings::default(), &[10]);
     stage.says(parents[0], Message::Resume(false));
