@@ -124,6 +124,12 @@ impl Ranges {
         Self { spans }
     }
 
+    /// The positions that are in this set and in `other`.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Self {
+        self.iter().flat_map(|span| other.within(span).spans).collect()
+    }
+
     /// The positions of `range` that are not in the set.
     #[must_use]
     pub fn gaps(&self, range: Range<u64>) -> Self {

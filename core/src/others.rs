@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hexad_content::Ranges;
+use hexad_content::{Proof, Ranges};
 
 use crate::{LeaseId, Node, Outbox, Output};
 
@@ -32,6 +32,15 @@ impl Others {
     /// The spans of `wanted` that are left to be asked for, in ascending order.
     pub fn leave_of<'a>(&'a self, wanted: &'a Ranges) -> impl Iterator<Item = Range<u64>> + 'a {
         wanted.iter().flat_map(|range| self.leave(range).iter().collect::<Vec<_>>())
+    }
+
+    /// Takes the next part to be asked for out of `wanted`: no more than a part of `proof`, so that a bad one has one giver.
+    pub fn take_part(&self, wanted: &mut Ranges, proof: &Proof) -> Option<Range<u64>> {
+        let first = self.leave_of(wanted).next()?;
+        let part = proof.part_range(proof.part_at(first.start));
+        let range = first.start..first.end.min(part.end.max(first.start + 1));
+        wanted.remove(range.clone());
+        Some(range)
     }
 
     /// Whether they bring anything.

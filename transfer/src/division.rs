@@ -68,10 +68,10 @@ impl Division {
         self.arrived = arrived;
         let mut orphans = missing.clone();
         orphans.remove_all(&self.arrived);
-        self.free = both(&self.free, &orphans);
+        self.free = self.free.both(&orphans);
         for field in self.fields.values_mut() {
-            field.theirs = both(&field.theirs, &orphans);
-            field.claimed = both(&field.claimed, &field.theirs);
+            field.theirs = field.theirs.both(&orphans);
+            field.claimed = field.claimed.both(&field.theirs);
         }
         orphans.remove_all(&self.free);
         self.fields.values().for_each(|field| orphans.remove_all(&field.theirs));
@@ -142,11 +142,11 @@ impl Division {
     /// A lease has asked for these ranges. What others have not asked for is its own by that; returns who has to be told, where anything has
     /// changed hands.
     pub(crate) fn claim(&mut self, lease: LeaseId, ranges: &Ranges) -> Vec<LeaseId> {
-        let mut taken = both(&self.free, ranges);
+        let mut taken = self.free.both(ranges);
         self.free.remove_all(ranges);
         let mut concerned = Vec::new();
         for (&other, field) in self.fields.iter_mut().filter(|(other, _)| **other != lease) {
-            let mut lost = both(&field.theirs, ranges);
+            let mut lost = field.theirs.both(ranges);
             lost.remove_all(&field.claimed);
             if !lost.is_empty() {
                 field.theirs.remove_all(&lost);
@@ -156,7 +156,7 @@ impl Division {
         }
         if let Some(field) = self.fields.get_mut(&lease) {
             field.theirs.insert_all(&taken);
-            field.claimed.insert_all(&both(&field.theirs, ranges));
+            field.claimed.insert_all(&field.theirs.both(ranges));
         }
         if !taken.is_empty() {
             concerned.push(lease);
@@ -187,10 +187,10 @@ impl Division {
     /// What comes next in the preferred order.
     fn next_in_order(&self, lease: LeaseId, proof: &Proof) -> Option<(Option<LeaseId>, Ranges)> {
         for class in &self.order {
-            let free = both(&self.free, class);
+            let free = self.free.both(class);
             let Some(next) = free.iter().next() else { continue };
             let others = self.fields.iter().filter(|(other, _)| **other != lease);
-            let heads = others.filter_map(|(other, field)| Some((both(&field.theirs, class).iter().next()?, *other)));
+            let heads = others.filter_map(|(other, field)| Some((field.theirs.both(class).iter().next()?, *other)));
             let head = heads.min_by_key(|(head, _)| head.start);
             if let Some((head, other)) = head.filter(|(head, _)| next.start > head.start.saturating_add(AHEAD_BYTES_MAX)) {
                 let part = proof.part_range(proof.part_at(head.start));
@@ -220,11 +220,6 @@ impl Division {
         let (other, ranges) = most(&|field| field.claimed.clone())?;
         Some((Some(other), last(&ranges, ranges.total() / 2, proof)))
     }
-}
-
-/// What is in both.
-fn both(one: &Ranges, other: &Ranges) -> Ranges {
-    one.iter().flat_map(|span| other.within(span).iter().collect::<Vec<_>>()).collect()
 }
 
 /// The first parts of a set, about so many bytes and at least one part.

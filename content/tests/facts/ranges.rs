@@ -83,6 +83,10 @@ proptest! {
         assert_tidy(&union);
         prop_assert_eq!(positions(&union), model.union(&positions(&other)).copied().collect::<BTreeSet<_>>());
 
+        let both = ranges.both(&other);
+        assert_tidy(&both);
+        prop_assert_eq!(positions(&both), model.intersection(&positions(&other)).copied().collect::<BTreeSet<_>>());
+
         let mut rest = ranges.clone();
         rest.remove_all(&other);
         assert_tidy(&rest);

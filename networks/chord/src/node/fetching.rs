@@ -47,6 +47,15 @@ struct Supplier {
     rests_until: Time,
 }
 
+impl Supplier {
+    /// Everything that it is still to give.
+    fn owed(&self) -> Ranges {
+        let mut owed = self.assigned.clone();
+        self.asked.iter().for_each(|&(offset, bytes)| owed.insert(offset..offset + u64::from(bytes)));
+        owed
+    }
+}
+
 /// One fetch under way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetch<A: Place> {
@@ -287,11 +296,8 @@ impl<A: Place> Node<A> {
         fetch.missing = ranges.clone();
         fetch.wanted = ranges;
         for (_, supplier) in fetch.suppliers.values_mut() {
-            supplier.assigned = supplier.assigned.iter().flat_map(|range| fetch.wanted.within(range).iter().collect::<Vec<_>>()).collect();
-            fetch.wanted.remove_all(&supplier.assigned);
-            for &(offset, bytes) in &supplier.asked {
-                fetch.wanted.remove(offset..offset + u64::from(bytes));
-            }
+            supplier.assigned = supplier.assigned.both(&fetch.wanted);
+            fetch.wanted.remove_all(&supplier.owed());
         }
         // What has come and is not yet judged is not to come again.
         for (&offset, &(bytes, _)) in &fetch.givers {
@@ -306,10 +312,7 @@ impl<A: Place> Node<A> {
         let Some((&op, fetch)) = busy.fetches.iter_mut().find(|(_, fetch)| fetch.lease == lease) else { return };
         if fetch.others.bring(ranges) {
             let mut under_way: Ranges = fetch.givers.iter().map(|(&offset, &(bytes, _))| offset..offset + bytes).collect();
-            for (_, supplier) in fetch.suppliers.values() {
-                under_way.insert_all(&supplier.assigned);
-                supplier.asked.iter().for_each(|&(offset, bytes)| under_way.insert(offset..offset + u64::from(bytes)));
-            }
+            fetch.suppliers.values().for_each(|(_, supplier)| under_way.insert_all(&supplier.owed()));
             fetch.others.claim(lease, under_way, out);
         }
         self.ask_more(op, cx, out);
@@ -327,10 +330,11 @@ impl<A: Place> Node<A> {
                     break;
                 }
                 if supplier.assigned.is_empty() {
-                    let Some(range) = assign(&mut fetch.wanted, &fetch.others, supplier, &proof) else {
+                    let Some(range) = fetch.others.take_part(&mut fetch.wanted, &proof) else {
                         fetch.others.starve(fetch.lease, out);
                         break;
                     };
+                    supplier.assigned.insert(range.clone());
                     fetch.others.claim(fetch.lease, Ranges::of(range), out);
                 }
                 let Some(range) = supplier.assigned.iter().next() else { break };
@@ -507,15 +511,4 @@ fn give_back<A: Place>(fetch: &mut Fetch<A>, supplier: Supplier) {
     for (offset, bytes) in supplier.asked {
         fetch.wanted.insert(offset..offset + u64::from(bytes));
     }
-}
-
-/// Assigns the next part to a source: whole parts, so that a bad one has one giver.
-fn assign(wanted: &mut Ranges, others: &Others, supplier: &mut Supplier, proof: &Proof) -> Option<Range<u64>> {
-    let first = others.leave_of(wanted).next()?;
-    let part = proof.part_range(proof.part_at(first.start));
-    let end = first.end.min(part.end.max(first.start + 1));
-    let range = first.start..end;
-    wanted.remove(range.clone());
-    supplier.assigned.insert(range.clone());
-    Some(range)
 }

@@ -293,7 +293,7 @@ impl Node {
         if supplier.failures >= FAILURES_MAX {
             fetch.suppliers.remove(&number);
         }
-        let missing: Ranges = back.iter().flat_map(|range| fetch.missing.within(range).iter().collect::<Vec<_>>()).collect();
+        let missing = back.both(&fetch.missing);
         fetch.wanted.insert_all(&missing);
     }
 
@@ -315,7 +315,7 @@ impl Node {
         fetch.missing = ranges.clone();
         fetch.wanted = ranges;
         for supplier in fetch.suppliers.values_mut() {
-            supplier.assigned = supplier.assigned.iter().flat_map(|range| fetch.wanted.within(range).iter().collect::<Vec<_>>()).collect();
+            supplier.assigned = supplier.assigned.both(&fetch.wanted);
             fetch.wanted.remove_all(&supplier.owed());
         }
         let given = fetch.given.ranges();
@@ -378,7 +378,7 @@ impl Node {
         out.note(Level::Ban, code, supplier.at.clone(), "");
         fetch.banned.insert((supplier.at.clone(), supplier.servent));
         let back = supplier.give_back();
-        let missing: Ranges = back.iter().flat_map(|range| fetch.missing.within(range).iter().collect::<Vec<_>>()).collect();
+        let missing = back.both(&fetch.missing);
         fetch.wanted.insert_all(&missing);
         if let Way::Conn(conn) = supplier.way {
             self.drop_peer(conn, "it has lied", out);

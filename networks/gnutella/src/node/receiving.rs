@@ -146,7 +146,7 @@ impl Node {
                 // What it does not give others may; it is asked for something when it has rested.
                 let mut back = std::mem::take(&mut supplier.assigned);
                 back.insert(asked);
-                let missing: Ranges = back.iter().flat_map(|range| fetch.missing.within(range).iter().collect::<Vec<_>>()).collect();
+                let missing = back.both(&fetch.missing);
                 fetch.wanted.insert_all(&missing);
                 self.feed(op, cx, out);
             }

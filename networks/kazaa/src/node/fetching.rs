@@ -13,7 +13,7 @@ use hexad_core::{
 
 use super::lines::Kind;
 use super::searching::For;
-use super::suppliers::{Candidate, Supplier, Way, assign, late, split};
+use super::suppliers::{Candidate, Supplier, Way, late, split};
 use super::{Node, Out, Role, Timer, close, failed};
 use crate::place::Place;
 use crate::wire::{Looked, Message, Purpose, Reason, Sourced, proves};
@@ -356,11 +356,8 @@ impl<A: Place> Node<A> {
         fetch.missing = ranges.clone();
         fetch.wanted = ranges;
         for supplier in fetch.suppliers.values_mut() {
-            supplier.assigned = supplier.assigned.iter().flat_map(|range| fetch.wanted.within(range).iter().collect::<Vec<_>>()).collect();
-            fetch.wanted.remove_all(&supplier.assigned);
-            for &(offset, bytes) in &supplier.asked {
-                fetch.wanted.remove(offset..offset + u64::from(bytes));
-            }
+            supplier.assigned = supplier.assigned.both(&fetch.wanted);
+            fetch.wanted.remove_all(&supplier.owed());
         }
         // What has come and is not yet judged is not to come again.
         for (&offset, &(bytes, _)) in &fetch.givers {
@@ -392,8 +389,9 @@ impl<A: Place> Node<A> {
                     break;
                 }
                 if supplier.assigned.is_empty()
-                    && let Some(range) = assign(&mut fetch.wanted, &fetch.others, supplier, &proof)
+                    && let Some(range) = fetch.others.take_part(&mut fetch.wanted, &proof)
                 {
+                    supplier.assigned.insert(range.clone());
                     fetch.others.claim(fetch.lease, Ranges::of(range), out);
                 } else if supplier.assigned.is_empty() {
                     fetch.others.starve(fetch.lease, out);

@@ -1,10 +1,9 @@
 //! Those from whom one fetch takes: what each was asked for and is still to give, and the ways in which one can be reached.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
-use hexad_content::{Proof, Ranges};
-use hexad_core::{ConnId, Map, Others, Time};
+use hexad_content::Ranges;
+use hexad_core::{ConnId, Map, Time};
 
 use crate::place::Place;
 
@@ -106,16 +105,6 @@ impl<A> Supplier<A> {
             wanted.insert(offset..offset + u64::from(bytes));
         }
     }
-}
-
-/// Assigns the next part to a source: whole parts, so that a bad one has one giver.
-pub(super) fn assign<A>(wanted: &mut Ranges, others: &Others, supplier: &mut Supplier<A>, proof: &Proof) -> Option<Range<u64>> {
-    let first = others.leave_of(wanted).next()?;
-    let part = proof.part_range(proof.part_at(first.start));
-    let range = first.start..first.end.min(part.end.max(first.start + 1));
-    wanted.remove(range.clone());
-    supplier.assigned.insert(range.clone());
-    Some(range)
 }
 
 /// Gives half of what the source with the longest way to go has not been asked for to one that has nothing to do. Whether there was something.
