@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 use hexad_core::{ConnId, Endpoint, Map, Span, Time};
 
@@ -72,7 +73,7 @@ pub(crate) struct Neighbour {
     /// Its table of words.
     pub(crate) receiver: Option<Box<Receiver>>,
     /// What it knows of ours.
-    pub(crate) sent_table: Option<Box<Table>>,
+    pub(crate) sent_table: Option<Arc<Table>>,
     pub(crate) backlog: Option<Box<Backlog>>,
 }
 

@@ -1,5 +1,7 @@
 //! Tables of words (QRP, spec §7): ours to ultrapeers, and those of leaves and ultrapeers to us.
 
+use std::sync::Arc;
+
 use hexad_content::Digests;
 use hexad_core::{ConnId, Context};
 
@@ -62,7 +64,7 @@ impl Keys {
 
 impl Node {
     /// The table of what we offer, and what our leaves do.
-    fn own_table(&self, to_ultrapeer: bool) -> Table {
+    fn own_table(&self) -> Table {
         let hashes = self.offers.as_ref().map(|offers| offers.hashes());
         let count = hashes.map_or(0, |hashes| hashes.len());
         let leaves: Vec<&Table> = if self.kind == Kind::Ultrapeer {
@@ -75,7 +77,7 @@ impl Node {
             return Table::new(8);
         }
         // One slot in fifty at most is filled, so that few queries come in vain.
-        let max = if to_ultrapeer && self.kind == Kind::Ultrapeer { ULTRAPEER_SLOTS_MAX } else { *SLOTS.end() };
+        let max = if self.kind == Kind::Ultrapeer { ULTRAPEER_SLOTS_MAX } else { *SLOTS.end() };
         let slots = u32::try_from((filled * 50).next_power_of_two()).unwrap_or(u32::MAX).clamp(*SLOTS.start(), max);
         let mut table = Table::new(slots);
         if let Some(hashes) = hashes {
@@ -85,22 +87,32 @@ impl Node {
         table
     }
 
+    /// Whether somebody is an ultrapeer that reads tables of ours, at this moment.
+    fn reads_tables(&self, conn: ConnId) -> bool {
+        self.links.get(conn).is_some_and(|neighbour| {
+            let reads = self.kind != Kind::Ultrapeer || neighbour.skills.ultrapeer_qrp;
+            neighbour.is_up() && neighbour.kind == Kind::Ultrapeer && reads && neighbour.backlog.is_none()
+        })
+    }
+
     /// Sends an ultrapeer what it does not know of our table.
     pub(crate) fn send_table(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
-        let Some(neighbour) = self.links.get(conn).filter(|neighbour| neighbour.is_up() && neighbour.kind == Kind::Ultrapeer) else {
-            return;
-        };
-        if self.kind == Kind::Ultrapeer && !neighbour.skills.ultrapeer_qrp || neighbour.backlog.is_some() {
+        self.send_table_to(&[conn], cx, out);
+    }
+
+    fn send_table_to(&mut self, conns: &[ConnId], cx: &mut Context<'_>, out: &mut Out) {
+        let readers: Vec<ConnId> = conns.iter().copied().filter(|&conn| self.reads_tables(conn)).collect();
+        if readers.is_empty() {
             return;
         }
-        let table = self.own_table(true);
-        let messages = table.messages(neighbour.sent_table.as_deref());
-        for message in messages {
-            let muid = Guid::fresh(cx.dice);
-            self.say(conn, Packet::new(muid, 1, Body::Qrp(Box::new(message))), cx, out);
-        }
-        if let Some(neighbour) = self.links.get_mut(conn) {
-            neighbour.sent_table = Some(Box::new(table));
+        let table = Arc::new(self.own_table());
+        for conn in readers {
+            let Some(neighbour) = self.links.get_mut(conn) else { continue };
+            let before = neighbour.sent_table.replace(table.clone());
+            for message in table.messages(before.as_deref()) {
+                let muid = Guid::fresh(cx.dice);
+                self.say(conn, Packet::new(muid, 1, Body::Qrp(Box::new(message))), cx, out);
+            }
         }
     }
 
@@ -110,9 +122,7 @@ impl Node {
             return;
         }
         let conns: Vec<ConnId> = self.links.of(Kind::Ultrapeer).map(|(conn, _)| conn).collect();
-        for conn in conns {
-            self.send_table(conn, cx, out);
-        }
+        self.send_table_to(&conns, cx, out);
     }
 
     pub(crate) fn on_qrp(&mut self, conn: ConnId, message: &Qrp, cx: &mut Context<'_>, out: &mut Out) {
