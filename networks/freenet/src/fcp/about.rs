@@ -1,7 +1,5 @@
 //! What a node says of itself, its peers and its settings.
 
-use std::sync::Arc;
-
 use hexad_core::Endpoint;
 
 use super::codec::Message;
@@ -176,9 +174,4 @@ pub(super) fn probed(status: &Status, facts: &Facts, what: &str, hops: u64) -> M
         }
         _ => error("UNKNOWN", "this node does not measure that"),
     }
-}
-
-/// Facts of a node of which nothing is known.
-pub(super) fn nothing() -> Arc<Facts> {
-    Arc::default()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use hexad_core::{Map, Progress, Span};
 
 use super::about::{self, Facts};
@@ -92,7 +93,7 @@ impl Session {
 
     /// One that hears a single request, which is kept for longer than a connection.
     pub(super) fn kept() -> Self {
-        Self { greeted: true, access: Access::all(), ..Self::new([0; 16], about::nothing()) }
+        Self { greeted: true, access: Access::all(), ..Self::new([0; 16], Arc::default()) }
     }
 
     /// Whether it has been greeted, and what it hears may be for the queue.
@@ -197,7 +198,7 @@ impl Session {
     }
 
     fn connection_text(&self) -> String {
-        self.connection.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.connection)
     }
 
     fn on_hello(&mut self, message: &Message) -> Vec<Effect> {

@@ -22,23 +22,20 @@ pub(super) fn named(message: Message, identifier: Option<&str>) -> Message {
 }
 
 pub(super) fn get_failed(code: GetFailed, extra: &str, identifier: &str) -> Message {
-    Message::new("GetFailed")
-        .with("Code", code.number())
-        .with("CodeDescription", code.words())
-        .with("ShortCodeDescription", code.words())
-        .with("ExtraDescription", extra)
-        .with("Fatal", code.is_fatal())
-        .with("Identifier", identifier)
-        .with("Global", false)
+    failed(Message::new("GetFailed").with("Code", code.number()), code.words(), code.is_fatal(), extra, identifier)
 }
 
 pub(super) fn put_failed(code: PutFailed, extra: &str, identifier: &str) -> Message {
-    Message::new("PutFailed")
-        .with("Code", code.number())
-        .with("CodeDescription", code.words())
-        .with("ShortCodeDescription", code.words())
+    failed(Message::new("PutFailed").with("Code", code.number()), code.words(), code.is_fatal(), extra, identifier)
+}
+
+/// What follows the code of a request that has failed.
+fn failed(with_code: Message, words: &str, is_fatal: bool, extra: &str, identifier: &str) -> Message {
+    with_code
+        .with("CodeDescription", words)
+        .with("ShortCodeDescription", words)
         .with("ExtraDescription", extra)
-        .with("Fatal", code.is_fatal())
+        .with("Fatal", is_fatal)
         .with("Identifier", identifier)
         .with("Global", false)
 }

@@ -111,8 +111,7 @@ impl Segment {
             return false;
         }
         let whole = (0..self.shape.data).all(|index| self.got.contains_key(&index));
-        let quiet = self.todo.is_empty() && self.under_way == 0 && self.cooling.is_empty();
-        if whole || (!self.rescue && quiet) {
+        if whole || (!self.rescue && self.is_quiet()) {
             self.over = true;
             self.got.clear();
             self.rest();
@@ -124,6 +123,11 @@ impl Segment {
         self.decoding = true;
         self.rest();
         true
+    }
+
+    /// Whether nothing is under way, nor to be asked for.
+    fn is_quiet(&self) -> bool {
+        self.todo.is_empty() && self.under_way == 0 && self.cooling.is_empty()
     }
 
     /// Nothing more is asked for.
@@ -193,20 +197,19 @@ impl Download {
                     continue;
                 }
             }
-            let open = segment.open(others).len();
-            if open > 0 {
+            let open = segment.open(others);
+            if !open.is_empty() {
                 active.push((number, open));
             }
             if active.len() >= SEGMENTS_ACTIVE || (segment.rescue && active.len() >= 2) {
                 break;
             }
         }
-        let blocks = active.iter().map(|(_, open)| open).sum();
+        let blocks = active.iter().map(|(_, open)| open.len()).sum();
         let mut chosen = dice.index(blocks)?;
         for (number, open) in active {
-            let segment = &mut self.segments[number];
-            if chosen < open {
-                let place = segment.open(others).get(chosen).copied()?;
+            if let Some(&place) = open.get(chosen) {
+                let segment = &mut self.segments[number];
                 let index = segment.todo.swap_remove(place);
                 segment.under_way += 1;
                 self.last_part += 1;
@@ -214,7 +217,7 @@ impl Download {
                 let data = (index < segment.shape.data).then(|| segment.range(index));
                 return Some(Pick { part: self.last_part, key: segment.keys[index], data });
             }
-            chosen -= open;
+            chosen -= open.len();
         }
         None
     }
@@ -227,7 +230,7 @@ impl Download {
             let wants = |segment: &Segment, index: usize| !self.wanted.within(segment.range(index)).is_empty();
             segment.todo = todo.into_iter().filter(|&index| wants(segment, index)).collect();
             segment.cooling = cooling.into_iter().filter(|&(_, index)| wants(segment, index)).collect();
-            segment.over = segment.todo.is_empty() && segment.under_way == 0 && segment.cooling.is_empty();
+            segment.over = segment.is_quiet();
         }
     }
 

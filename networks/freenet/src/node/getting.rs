@@ -147,6 +147,12 @@ impl<A: Place> Node<A> {
         self.ask_key(job, cx, out);
     }
 
+    /// The fetch that feeds a lease.
+    fn job_of(&self, lease: LeaseId) -> Option<u64> {
+        let feeds = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
+        self.jobs.iter().find(|(_, job)| feeds(job)).map(|(job, _)| *job)
+    }
+
     fn get_of(&mut self, job: u64) -> Option<&mut Get> {
         if let Some(Job::Get(get)) = self.jobs.get_mut(&job) { Some(get) } else { None }
     }
@@ -509,8 +515,7 @@ impl<A: Place> Node<A> {
 
     /// What the session wants.
     pub(super) fn on_leased(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let of = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
-        let Some(job) = self.jobs.iter().find(|(_, job)| of(job)).map(|(job, _)| *job) else { return };
+        let Some(job) = self.job_of(lease) else { return };
         let Some(get) = self.get_of(job) else { return };
         if ranges.is_empty() {
             let op = get.op;
@@ -542,8 +547,7 @@ impl<A: Place> Node<A> {
 
     /// Other networks bring some of it.
     pub(super) fn on_elsewhere(&mut self, lease: LeaseId, ranges: Ranges, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let of = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
-        let Some(job) = self.jobs.iter().find(|(_, job)| of(job)).map(|(job, _)| *job) else { return };
+        let Some(job) = self.job_of(lease) else { return };
         let Some(get) = self.get_of(job) else { return };
         if get.others.bring(ranges) {
             let under_way = get.download.as_ref().map(Download::under_way).unwrap_or_default();
@@ -562,8 +566,7 @@ impl<A: Place> Node<A> {
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
-        let of = |job: &Job| matches!(job, Job::Get(get) if matches!(get.purpose, Purpose::Lease(of) if of == lease));
-        let Some(job) = self.jobs.iter().find(|(_, job)| of(job)).map(|(job, _)| *job) else { return };
+        let Some(job) = self.job_of(lease) else { return };
         if verdict == Verdict::Bad {
             // Every block was what its key says: whoever made the document did not tell the truth in it.
             return self.fail_job(job, Failure::Unusable("the publisher's own hashes do not fit what was published".into()), out);
