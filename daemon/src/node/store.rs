@@ -101,7 +101,6 @@ impl Keep {
             (Self::Share(id, _), Self::Share(of, _) | Self::ForgetShare(of))
             | (Self::Download(id, _), Self::Download(of, _))
             | (Self::Described(id, _), Self::Described(of, _)) => id == of,
-            (Self::Setting(name, _), Self::Setting(of, _)) => name == of,
             _ => false,
         }
     }

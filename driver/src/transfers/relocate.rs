@@ -156,20 +156,17 @@ impl Relocation {
 
     fn bring_over(&self, resumes: bool, go_on: &dyn Fn() -> bool, placed: &mut Vec<usize>) -> Result<(), StoreError> {
         self.check(resumes)?;
-        for number in 0..self.files.len() {
-            let file = &self.files[number];
-            if length(&self.to, file, &self.to_path)?.is_some() || length(&self.from, file, &self.from_path)?.is_none() {
-                continue;
-            }
-            if self.by_copy {
-                self.make_equal(number, go_on)?;
+        let mut coming = Vec::new();
+        for (number, file) in self.files.iter().enumerate() {
+            if length(&self.to, file, &self.to_path)?.is_none() && length(&self.from, file, &self.from_path)?.is_some() {
+                coming.push(number);
             }
         }
-        for number in 0..self.files.len() {
+        if self.by_copy {
+            coming.iter().try_for_each(|&number| self.make_equal(number, go_on))?;
+        }
+        for number in coming {
             let file = &self.files[number];
-            if length(&self.to, file, &self.to_path)?.is_some() || length(&self.from, file, &self.from_path)?.is_none() {
-                continue;
-            }
             make_parent(&self.to, file).map_err(|error| StoreError::io(&self.to_path.join(file), "made", error))?;
             let renamed = if self.by_copy {
                 rename(&self.to, &self.copy_of(number), &self.to, file)
@@ -181,14 +178,13 @@ impl Relocation {
         }
         // The names must be on the disk before those in the old folder go.
         for number in placed.iter() {
-            let parent = self.files[*number].parent().unwrap_or(Path::new(""));
-            let folder = if parent.as_os_str().is_empty() { self.to.try_clone() } else { self.to.open_dir(parent) };
-            let synced = folder.and_then(|folder| {
+            let file = &self.files[*number];
+            let synced = parent_of(&self.to, file).and_then(|folder| {
                 // A folder that is only a place in the tree cannot be synced.
                 let open = openat(&folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
                 Ok(fsync(&open)?)
             });
-            synced.map_err(|error| StoreError::io(&self.to_path.join(parent), "synced", error))?;
+            synced.map_err(|error| StoreError::io(&self.to_path.join(file.parent().unwrap_or(Path::new(""))), "synced", error))?;
         }
         Ok(())
     }
@@ -272,21 +268,15 @@ impl Relocation {
         copy.set_permissions(mode.permissions()).map_err(trouble)?;
         copy.set_len(mode.len()).map_err(trouble)?;
         // What is mended is compared again; a disk that does not give back what it was given is not trusted with anything.
-        for round in 0..2 {
+        for round in 0..3 {
             copy.sync_all().map_err(trouble)?;
             let _ = fadvise(&copy, 0, None, Advice::DontNeed);
-            let mended = mend(&source, &copy, go_on).map_err(trouble)?;
-            if !mended {
+            if !mend(&source, &copy, go_on).map_err(trouble)? {
                 return Ok(());
             }
             tracing::debug!(path = %self.to_path.join(file).display(), round, "a copy was brought up to date");
         }
-        copy.sync_all().map_err(trouble)?;
-        let _ = fadvise(&copy, 0, None, Advice::DontNeed);
-        if mend(&source, &copy, go_on).map_err(trouble)? {
-            return Err(trouble(io::Error::other("the disk does not give back what was written")));
-        }
-        Ok(())
+        Err(trouble(io::Error::other("the disk does not give back what was written")))
     }
 
     fn is_same(&self, here: &Path, there: &Path) -> Result<bool, StoreError> {
@@ -409,11 +399,15 @@ fn rename(from: &Dir, file: &Path, to: &Dir, place: &Path) -> io::Result<()> {
 /// The folder of a file, which no link can lead out of, and its name in it.
 fn within(dir: &Dir, file: &Path) -> io::Result<(Dir, PathBuf)> {
     let name = PathBuf::from(file.file_name().ok_or(io::ErrorKind::InvalidInput)?);
-    let parent = match file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => dir.open_dir(parent)?,
-        None => dir.try_clone()?,
-    };
-    Ok((parent, name))
+    Ok((parent_of(dir, file)?, name))
+}
+
+/// The folder of a file.
+fn parent_of(dir: &Dir, file: &Path) -> io::Result<Dir> {
+    match file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => dir.open_dir(parent),
+        None => dir.try_clone(),
+    }
 }
 
 /// Takes away the folders of a file that have become empty.
