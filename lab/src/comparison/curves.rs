@@ -17,7 +17,20 @@ pub(super) fn all(runs: &Runs<'_>) -> Vec<Plot> {
         rows(runs, "x3-repaired", "X3. How many failures does it take? After repair", gone, answered, "failures", 1),
         rows(runs, "x4-answered", "X4. How long must users stay?", session, answered, "churn", 0),
         rows(runs, "x4-bytes", "X4. What do short sessions cost?", session, ("bytes of a node", "B/s"), "churn", 1),
-        load(runs),
+        load(
+            runs,
+            "x5-load",
+            ("X5. How evenly is the load spread? In bytes", "bytes over the mean of all nodes"),
+            "Gini coefficient of load",
+            0,
+        ),
+        load(
+            runs,
+            "x5-queries",
+            ("X5. How evenly is the load spread? In queries handled", "queries over the mean of all nodes"),
+            "Gini coefficient of queries handled",
+            1,
+        ),
         by_size(runs, "x6-state", "X6. How much does a node keep?", state(), "bytes of state of a user"),
         by_size(runs, "x6-most", "X6. How much does the fullest node keep?", state(), "bytes of state, the most of any node"),
         by_size(
@@ -92,25 +105,21 @@ fn rows(
     plot
 }
 
-fn load(runs: &Runs<'_>) -> Plot {
-    let mut plot = Plot::new(
-        "x5-load",
-        "X5. How evenly is the load spread?",
-        Axis::logarithmic("bytes over the mean of all nodes", ""),
-        Axis::linear("nodes with at most so much", "share"),
-    );
+/// How a load is spread over nodes: of the table `load`, with its Gini coefficient.
+fn load(runs: &Runs<'_>, name: &str, (question, axis): (&str, &str), gini: &str, column: usize) -> Plot {
+    let mut plot = Plot::new(name, question, Axis::logarithmic(axis, ""), Axis::linear("nodes with at most so much", "share"));
     for network in &runs.networks {
         let size = runs.largest(network);
-        let name = match runs.figure(network, size, "Gini coefficient of load") {
+        let label = match runs.figure(network, size, gini) {
             Some(gini) => format!("{network}, Gini {:.2}", gini.mean),
             None => (*network).to_owned(),
         };
         let rows = runs.rows(network, size, "load");
         let points = rows.iter().filter_map(|(share, row)| {
-            let bytes = (*row.first()?)?;
-            Some(((bytes.mean, super::number(share)?), (bytes.interval, 0.0)))
+            let load = (*row.get(column)?)?;
+            Some(((load.mean, super::number(share)?), (load.interval, 0.0)))
         });
-        plot.add_spread(name, Style::Line, points);
+        plot.add_spread(label, Style::Line, points);
     }
     plot
 }

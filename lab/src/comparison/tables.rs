@@ -111,6 +111,7 @@ const MAIN: &[(&str, &str, &str)] = &[
     ("maintenance", "B/s", "maintenance bytes of a node"),
     ("busiest over mean", "", "busiest node over mean"),
     ("Gini", "", "Gini coefficient of load"),
+    ("Gini of queries", "", "Gini coefficient of queries handled"),
 ];
 
 /// The six-way table, each network at its largest.

@@ -1,11 +1,11 @@
 //! The life of one network in the common world, from its foundation to attacks on it: one story for all six.
 
-use std::cell::Cell as Counter;
+use std::cell::{Cell as Counter, RefCell};
 use std::rc::Rc;
 
 use hexad_core::{Map, Network, OpId, Operation, Output, Progress, Set, ShareId, Span, Time};
 
-use super::figures::{Counted, Figures, Rate, Searches};
+use super::figures::{Counted, Figures, Load, Rate, Searches};
 use super::settled::{Answer, Req, Settled};
 use super::society::Society;
 use crate::gauge::Gauge;
@@ -82,7 +82,7 @@ pub(super) fn live<N: Settled>(params: &Params, gauge: &mut Gauge<'_>) -> Result
     if params.switch("whole") {
         life.churn(gauge, params.numbers("sessions"), &mut figures);
         life.failures(gauge, params.numbers("failed"), &mut figures);
-        life.attacks(gauge, &load, &mut figures);
+        life.attacks(gauge, &load.bytes, &mut figures);
     }
     let mut outcome = Outcome::default();
     outcome.absorb(&life.lab);
@@ -170,13 +170,22 @@ impl<'a, N: Settled> Life<'a, N> {
         rate
     }
 
-    /// Questions; returns how many bytes went over the link of each node meanwhile.
-    fn searches(&mut self, gauge: &mut Gauge<'_>, quiet: &Rate, figures: &mut Figures<'_>) -> Vec<u64> {
+    /// Questions; returns how many bytes went over the link of each node meanwhile, and how many queries it handled.
+    fn searches(&mut self, gauge: &mut Gauge<'_>, quiet: &Rate, figures: &mut Figures<'_>) -> Load {
         let (before, from) = (self.count(), self.lab.now());
         let traffic = self.traffic();
+        let queries = Rc::new(RefCell::new(vec![0_u64; traffic.len()]));
+        let counted = queries.clone();
+        self.lab.watch(move |_, node, watched| {
+            if N::handles(&watched) {
+                counted.borrow_mut()[node as usize] += 1;
+            }
+        });
         let asked = self.ask_for(gauge, "search", 2, self.society.queries, self.society.window * 2, Vec::new());
+        self.lab.unwatch();
         let came = self.count().since(&before);
-        let load: Vec<u64> = self.traffic().iter().zip(&traffic).map(|(after, before)| after - before).collect();
+        let bytes = self.traffic().iter().zip(&traffic).map(|(after, before)| after - before).collect();
+        let load = Load { bytes, queries: queries.take() };
         let mut pairs = crate::dice(self.society.seed, crate::Purpose::Topology, 0x5300_0000, 0);
         let mut delay = Span::ZERO;
         for _ in 0..1000 {

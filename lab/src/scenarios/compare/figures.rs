@@ -58,6 +58,14 @@ pub(super) struct Rate {
     counted: Counted,
 }
 
+/// What each node had to do while questions were asked.
+pub(super) struct Load {
+    /// Bytes over its link.
+    pub(super) bytes: Vec<u64>,
+    /// Queries for which it looked into its index, or saw that it had done so before.
+    pub(super) queries: Vec<u64>,
+}
+
 /// What came of questions.
 pub(super) struct Searches<'a> {
     pub(super) asked: &'a [Asked],
@@ -102,8 +110,8 @@ impl<'a> Figures<'a> {
             ),
             load: Table::new(
                 "load",
-                "Bytes over a node's link while questions are asked, over their mean",
-                &[("share of nodes", ""), ("bytes over mean", "")],
+                "Bytes over a node's link while questions are asked, and queries it handles, over their means",
+                &[("share of nodes", ""), ("bytes over mean", ""), ("queries over mean", "")],
             ),
             churn: Table::new("churn", "Users go and come", &[("mean session", "s"), ("answered", "share"), ("bytes of a node", "B/s")]),
             failures: Table::new(
@@ -174,14 +182,19 @@ impl<'a> Figures<'a> {
         }
     }
 
-    pub(super) fn load(&mut self, load: &[u64]) {
-        let mut all: Vec<f64> = load.iter().map(|&bytes| bytes as f64).collect();
-        all.sort_by(f64::total_cmp);
-        let mean = (all.iter().sum::<f64>() / all.len().max(1) as f64).max(1e-9);
-        self.say("busiest node over mean", all.last().copied().unwrap_or(0.0) / mean, "");
-        self.say("Gini coefficient of load", gini(&all), "");
+    pub(super) fn load(&mut self, load: &Load) {
+        let [bytes, queries] = [&load.bytes, &load.queries].map(|load| {
+            let mut all: Vec<f64> = load.iter().map(|&load| load as f64).collect();
+            all.sort_by(f64::total_cmp);
+            let mean = (all.iter().sum::<f64>() / all.len().max(1) as f64).max(1e-9);
+            all.iter().map(|load| load / mean).collect::<Vec<f64>>()
+        });
+        self.say("busiest node over mean", bytes.last().copied().unwrap_or(0.0), "");
+        self.say("Gini coefficient of load", gini(&bytes), "");
+        self.say("most queries of a node over mean", queries.last().copied().unwrap_or(0.0), "");
+        self.say("Gini coefficient of queries handled", gini(&queries), "");
         for part in [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0] {
-            self.load.row([part.into(), (quantile(&all, part) / mean).into()]);
+            self.load.row([part.into(), quantile(&bytes, part).into(), quantile(&queries, part).into()]);
         }
     }
 

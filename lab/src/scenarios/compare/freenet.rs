@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use hexad_core::{Operation, Payload, Progress, Span, Token};
+use hexad_core::{Message as _, Operation, Output, Payload, Progress, Span, Token};
 use hexad_freenet::keys::{Block, NodeKey};
 use hexad_freenet::{Freenet, Reply, Request, Settings};
 
 use super::settled::{Answer, FILE_BYTES, Settled, State};
 use super::society::Society;
-use crate::{Lab, NodeIndex, Purpose, dice};
+use crate::{Lab, NodeIndex, Purpose, Watched, dice};
 
 /// A public key, an address, a port; and where it stands on the circle.
 const CONTACT_BYTES: usize = 46;
@@ -60,6 +60,11 @@ impl Settled for Freenet<u32> {
 
     fn answer(progress: &Progress<Reply>) -> Option<Answer<'_>> {
         matches!(progress, Progress::Own(Reply::Block(_))).then_some(Answer::Thing)
+    }
+
+    fn handles(watched: &Watched<'_, Self>) -> bool {
+        // Whoever takes a request on says so; the others have not looked for the block.
+        matches!(watched, Watched::Said(Output::Send(_, message)) if Self::CONSULTING.contains(&message.kind()))
     }
 
     fn state(lab: &Lab<Self>, node: NodeIndex) -> State {

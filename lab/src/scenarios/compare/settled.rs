@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest, info};
-use hexad_core::{Hit, Network, Node, Operation, Progress, Query, Share, Span, Time};
+use hexad_core::{Hit, Input, Message as _, Network, Node, Operation, Progress, Query, Share, Span, Time};
 
 use super::society::Society;
 use crate::gauge::Gauge;
-use crate::{Lab, NodeIndex, Purpose, dice};
+use crate::{Lab, NodeIndex, Purpose, Watched, dice};
 
 /// What a user may ask of a network beside the four verbs.
 pub(super) type Req<N> = <<N as Network>::Node as Node>::Request;
@@ -117,6 +117,11 @@ pub(super) trait Settled: Network {
     fn consulted(lab: &Lab<Self>) -> u64 {
         let kinds = lab.tally().kinds();
         Self::CONSULTING.iter().filter_map(|kind| kinds.get(kind)).map(|count| count.messages).sum()
+    }
+
+    /// Whether it is seen here that a node looks into its index, or sees that it did so before.
+    fn handles(watched: &Watched<'_, Self>) -> bool {
+        matches!(watched, Watched::Heard(Input::Received(_, message)) if Self::CONSULTING.contains(&message.kind()))
     }
 
     /// What a node keeps.
