@@ -80,7 +80,9 @@ fn is_a_neighbour() {
     fs::create_dir_all(folder.join("shared")).expect("a folder");
     let node = open_node(settings(&folder, &names, &[])).expect("a node");
     let doors: Vec<String> = names.iter().map(|name| common::door(&*node, name)).collect();
-    fs::write(folder.join("doors.new"), doors.join("\n")).and_then(|()| fs::rename(folder.join("doors.new"), folder.join("doors"))).expect("told");
+    fs::write(folder.join("doors.new"), doors.join("\n"))
+        .and_then(|()| fs::rename(folder.join("doors.new"), folder.join("doors")))
+        .expect("told");
     await_within(PATIENCE, "the end", || folder.join("over").exists());
     node.close();
 }
@@ -96,7 +98,8 @@ fn what_ten_thousand_shares_cost() {
     let names = std::env::var("SHARES_ON").unwrap_or_default();
     let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
     let beside = home.folder("neighbour");
-    let mut neighbour = Command::new(&program).args(["--ignored", "--exact", "is_a_neighbour"]).env("SHARES_IN", &beside).spawn().expect("a neighbour");
+    let mut neighbour =
+        Command::new(&program).args(["--ignored", "--exact", "is_a_neighbour"]).env("SHARES_IN", &beside).spawn().expect("a neighbour");
     await_within(PATIENCE, "a neighbour", || beside.join("doors").exists());
     let doors: Vec<String> = fs::read_to_string(beside.join("doors")).expect("told").lines().map(str::to_owned).collect();
     let bare = resident_bytes();

@@ -85,6 +85,8 @@ impl House {
         let takers: Vec<u64> = state.downloads.under_way().into_iter().filter(|id| Some(*id) != own).collect();
         let Some(house) = self.itself.upgrade().filter(|_| !takers.is_empty()) else { return };
         let spawned = thread::Builder::new().name("hexad-known".to_owned()).spawn(move || {
+            // What is on its way into the books is in them then.
+            house.flush();
             let mut has = ByLength::new();
             house.add_files_of(key, &|length| length > 0, &mut has);
             takers.into_iter().for_each(|taker| house.offer_to(taker, &has));
