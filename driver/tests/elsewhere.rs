@@ -82,7 +82,7 @@ fn half_a_file_gives_way_to_the_whole_and_what_somebody_has_put_there_does_not()
     run.open(&bench.all()).expect("opened");
     run.lend();
     run.deliver(0..100_000);
-    run.settle();
+    run.transfers.shutdown();
     drop(run);
     let right = shelf.put("right", &bytes_of(&bench, 0));
     let run = bench.start();

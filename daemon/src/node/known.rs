@@ -110,11 +110,11 @@ impl House {
         let held = self.held(&mut self.state(), id).ok().flatten().unwrap_or_default();
         let lacks = |file: &usize| held.within(layout.file_range(*file)).total() < layout.files()[*file].length;
         let is_there = |file: usize, proof: &Proof| {
-            let candidates = has.get(&layout.files()[file].length).into_iter().flatten();
-            candidates.into_iter().any(|candidate| may_be(proof, &layout, file, &candidate.path))
+            let mut candidates = has.get(&layout.files()[file].length).into_iter().flatten();
+            candidates.any(|candidate| may_be(proof, &layout, file, &candidate.path))
         };
-        let files = (0..layout.files().len()).filter(|file| wanted.get(*file).copied().unwrap_or(false)).filter(lacks);
-        if !files.into_iter().any(|file| is_there(file, &proof)) {
+        let mut files = (0..layout.files().len()).filter(|file| wanted.get(*file).copied().unwrap_or(false)).filter(lacks);
+        if !files.any(|file| is_there(file, &proof)) {
             return;
         }
         let mut state = self.state();
