@@ -9,9 +9,12 @@ use hexad_driver::transfers::{Brought, Elsewhere, Way};
 /// Candidates, by their places in a layout.
 pub(crate) type Candidates = Vec<(usize, Vec<Elsewhere>)>;
 
+/// Says where the files of a layout that are wanted may stand.
+type Knows = dyn Fn(&Layout, &[bool]) -> Candidates + Send + Sync;
+
 /// Whoever knows such files; nobody does by default.
 #[derive(Clone, Default)]
-pub(crate) struct Known(Option<Arc<dyn Fn(&Layout, &[bool]) -> Candidates + Send + Sync>>);
+pub(crate) struct Known(Option<Arc<Knows>>);
 
 impl Known {
     pub(crate) fn new(knows: impl Fn(&Layout, &[bool]) -> Candidates + Send + Sync + 'static) -> Self {
