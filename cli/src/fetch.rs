@@ -85,7 +85,8 @@ fn asked(known: &Download) -> Result<Option<Vec<String>>, Problem> {
     eprintln!("which files of {}? (0,2-5 or '*.flac', several apart by blanks; all when nothing is said)", tame(&known.name));
     let mut line = String::new();
     let read = stdin().read_line(&mut line).map_err(|wrong| Problem::new(format!("no answer can be read: {}", wrong.kind())))?;
-    Ok((read > 0).then(|| line.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect()))
+    let words = line.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned());
+    Ok((read > 0).then(|| if line.trim() == "all" { Vec::new() } else { words.collect() }))
 }
 
 /// What the node is asked for.

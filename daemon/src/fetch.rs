@@ -14,6 +14,7 @@ use hexad_driver::transfers::{Transfers, TransfersEvent};
 
 use crate::books::Books;
 use crate::description::paths;
+use crate::known::Known;
 use crate::listener::Listener;
 use crate::networks::{Order, TransferStanding};
 use crate::pace::Pace;
@@ -61,6 +62,8 @@ pub(crate) struct Fetch {
     pub(crate) is_ordered: bool,
     /// Through what it is read while it comes.
     pub(crate) running: Option<Running>,
+    /// Who knows where its files may stand already.
+    pub(crate) known: Known,
 }
 
 /// What becomes of a fetch whose target folder is prepared.
@@ -122,6 +125,7 @@ impl Fetch {
             reading: None,
             is_ordered: false,
             running: None,
+            known: Known::default(),
         }
     }
 

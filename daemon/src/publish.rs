@@ -241,8 +241,8 @@ pub(crate) fn link_of(torrent: &Bytes, layout: &Layout, digests: &Digests) -> St
     magnet.to_string()
 }
 
-/// How others reach a share on that network.
-pub(crate) fn way_of(torrent: &Bytes, layout: &Layout, digests: &Digests, network: &str) -> Option<ShareWay> {
+/// How others reach a share on that network, which may have `given` it a name of its own: that one is a link there as well.
+pub(crate) fn way_of(torrent: &Bytes, layout: &Layout, digests: &Digests, network: &str, given: Option<String>) -> Option<ShareWay> {
     let Opening { looks_up, is_swarm, abilities, .. } = closed(network)?;
     let whole = magnet_of(torrent, layout);
     let named: Digests = whole.digests.iter().chain(digests.iter()).filter(|digest| looks_up(digest)).copied().collect();
@@ -250,11 +250,11 @@ pub(crate) fn way_of(torrent: &Bytes, layout: &Layout, digests: &Digests, networ
         let only = Magnet { digests: [*digest].into_iter().collect(), ..Magnet::default() };
         only.to_string().trim_start_matches("magnet:?xt=").to_owned()
     });
-    let names: Vec<String> = names.collect();
+    let names: Vec<String> = given.iter().cloned().chain(names).collect();
     // Trackers and web seeds are of the swarm only.
     let others = Magnet { name: whole.name.clone(), size_bytes: whole.size_bytes, ..Magnet::default() };
     let magnet = Magnet { digests: named, ..if is_swarm { whole } else { others } };
-    let link = (!names.is_empty()).then(|| magnet.to_string());
+    let link = given.or_else(|| (!names.is_empty()).then(|| magnet.to_string()));
     Some(ShareWay { network: network.to_owned(), names, link, by_words: abilities.search_words })
 }
 

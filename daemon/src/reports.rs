@@ -108,6 +108,7 @@ impl Loop {
                 }
             }
             Told::Answers(events) => {
+                self.tell_shelf(self.shelf.on_answers(op, &events));
                 if let Some(watch) = self.watches.iter().find(|watch| watch.asked == Some(op)) {
                     events.into_iter().for_each(|event| watch.tell(event));
                 } else if let Some(publish) = self.publishes.iter().find(|publish| publish.owns(op)) {

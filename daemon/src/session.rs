@@ -13,6 +13,7 @@ use hexad_api::{
 use hexad_core::{OpId, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, TransfersEvent};
 
+use crate::known::Known;
 use crate::listener::Listener;
 use crate::networks::{self, Heard, Opening, Outside};
 use crate::publish::{self, Prepared};
@@ -84,7 +85,7 @@ pub(crate) type Making = Box<dyn FnOnce(&Arc<Transfers>) -> Result<Opening, Prob
 
 /// A task to begin, and on which networks.
 pub(crate) enum Begin {
-    Fetch { request: FetchRequest, found: source::Found, on: Vec<usize>, manner: Manner, streaming: Option<Streaming> },
+    Fetch { request: FetchRequest, found: source::Found, on: Vec<usize>, manner: Manner, streaming: Option<Streaming>, known: Known },
     Publish(PublishRequest, Vec<usize>),
     Search(SearchRequest, Vec<usize>),
     Join(usize),
@@ -240,7 +241,7 @@ impl Session for LocalSession {
     fn fetch(&self, request: FetchRequest) -> Result<Task, Problem> {
         let on = self.chosen(&request.on)?;
         let found = source::find(&request.source, &request.peers, &self.names_of(&on), &self.outside)?;
-        self.start(Begin::Fetch { request, found, on, manner: Manner::Once, streaming: None })
+        self.start(Begin::Fetch { request, found, on, manner: Manner::Once, streaming: None, known: Known::default() })
     }
 
     fn stream(&self, request: StreamRequest) -> Result<Task, Problem> {
@@ -251,7 +252,8 @@ impl Session for LocalSession {
         let (listener, at) = stream::bind(http)?;
         let stage = stream::Stage::new();
         let streaming = Streaming { stage: stage.clone(), at };
-        let (op, task) = self.begin_task(Begin::Fetch { request: fetch, found, on, manner: Manner::Once, streaming: Some(streaming) })?;
+        let (manner, streaming, known) = (Manner::Once, Some(streaming), Known::default());
+        let (op, task) = self.begin_task(Begin::Fetch { request: fetch, found, on, manner, streaming, known })?;
         let running = stream::serve(listener, stage, self.transfers.clone(), self.happenings.clone(), op)?;
         let _ = self.happenings.send(Happening::Streams(op, running));
         Ok(task)

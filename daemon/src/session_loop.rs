@@ -145,8 +145,12 @@ impl Loop {
             Happening::Transfers(event) => self.on_transfers(event),
             Happening::Begin(begin, events, op) => {
                 let task = match *begin {
-                    Begin::Fetch { request, found, on, manner, streaming } => {
-                        self.begin_fetch(request, &found, &on, manner, streaming, events)
+                    Begin::Fetch { request, found, on, manner, streaming, known } => {
+                        let task = self.begin_fetch(request, &found, &on, manner, streaming, events);
+                        if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.task == task) {
+                            fetch.known = known;
+                        }
+                        task
                     }
                     Begin::Publish(request, on) => self.begin_publish(request, &on, events),
                     Begin::Search(request, on) => self.begin_search(request, &on, None, events),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hexad_api::Problem;
+use hexad_api::{Event, Problem};
 use hexad_content::TigerProof;
 use hexad_core::{OpId, Operation, Share, ShareId};
 use hexad_driver::transfers::Transfers;
@@ -31,6 +31,8 @@ pub(crate) enum ShelfNews {
     Offered(Key, usize),
     /// It is not, or no longer; why, where something went wrong.
     Not(Key, usize, Option<Problem>),
+    /// It has that name there, which nobody knows before it is offered.
+    Named(Key, usize, String),
     /// It cannot be offered anywhere.
     Unreadable(Key, Problem),
 }
@@ -158,6 +160,16 @@ impl Shelf {
     /// An offer is in effect.
     pub(crate) fn on_done(&self, op: OpId) -> Option<ShelfNews> {
         self.by_op.get(&op).map(|(key, network)| ShelfNews::Offered(*key, *network))
+    }
+
+    /// An offer has got names on its network.
+    pub(crate) fn on_answers(&self, op: OpId, events: &[Event]) -> Vec<ShelfNews> {
+        let Some((key, network)) = self.by_op.get(&op) else { return Vec::new() };
+        let named = |event: &Event| match event {
+            Event::Inserted { key: name, .. } => Some(ShelfNews::Named(*key, *network, name.clone())),
+            _ => None,
+        };
+        events.iter().filter_map(named).collect()
     }
 
     /// An offer has failed.

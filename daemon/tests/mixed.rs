@@ -3,72 +3,22 @@
 mod common;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::Write as _;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
+use common::sources::{self, slow_way};
 use common::{Home, await_that, bytes, chord, door, gnutella, kazaa, kazaa_founder, quiet_bittorrent};
-use hexad_api::node::{Daemon, DownloadState, LibraryQuery, NewDownload, ShareState};
-use hexad_api::{GnutellaMode, Limits, NetworkSettings};
+use hexad_api::node::{Daemon, DownloadState, NewDownload};
+use hexad_api::{GnutellaMode, NetworkSettings};
 use hexad_daemon::open_node;
 
 const FILE_BYTES: usize = 8 << 20;
 /// What every source has given before the next comes in.
 const SOMETHING: u64 = 256 << 10;
 
-/// A way to `to` that lets so many bytes a second come back.
-fn slow_way(to: SocketAddr, bytes_per_s: usize) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for near in listener.incoming().flatten() {
-            let Ok(far) = TcpStream::connect(to) else { continue };
-            let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else { continue };
-            thread::spawn(move || pass_on(near_again, far_again, None));
-            thread::spawn(move || pass_on(far, near, Some(bytes_per_s)));
-        }
-    });
-    address
-}
-
-/// Passes on what comes, in slices of a twentieth of a second where there is a rate.
-fn pass_on(mut from: TcpStream, mut to: TcpStream, bytes_per_s: Option<usize>) {
-    let slice = bytes_per_s.map_or(1 << 16, |rate| rate / 20).max(1);
-    let mut buffer = vec![0; slice];
-    while let Ok(count) = from.read(&mut buffer) {
-        if count == 0 || to.write_all(&buffer[..count]).is_err() {
-            break;
-        }
-        if bytes_per_s.is_some() {
-            thread::park_timeout(Duration::from_millis(50) * u32::try_from(count).unwrap_or(0) / u32::try_from(slice).unwrap_or(1));
-        }
-    }
-    let _ = (from.shutdown(std::net::Shutdown::Both), to.shutdown(std::net::Shutdown::Both));
-}
-
 /// A node that offers the film on one network; its home, where it is reached, and the link.
 fn source(network: NetworkSettings) -> (Home, Arc<dyn Daemon>, String, String) {
-    slow_source(network, FILE_BYTES, 0)
-}
-
-/// A node that offers a film of that length on one network, and gives so many bytes a second; as many as it can when that is 0.
-fn slow_source(network: NetworkSettings, film_bytes: usize, up_bytes_per_s: u64) -> (Home, Arc<dyn Daemon>, String, String) {
-    let (home, name) = (Home::new(), network.name());
-    fs::write(home.folder("shared").join("film.mkv"), bytes(film_bytes, 7)).expect("written");
-    let mut settings = hexad_daemon::NodeSettings { rescan: Duration::from_secs(3600), ..home.settings(vec![network], &[name]) };
-    settings.session.limits = Limits { down_bytes_per_s: 0, up_bytes_per_s };
-    let node = open_node(settings).expect("a node");
-    let address = door(&*node, name);
-    let mut link = None;
-    await_that("the film to be offered", || {
-        let first = node.library(&LibraryQuery::default()).items.into_iter().next();
-        let offered = first.filter(|share| share.state == ShareState::Offered && share.networks == [name]);
-        link = offered.and_then(|share| share.link);
-        link.is_some()
-    });
-    (home, node, address, link.expect("a link"))
+    sources::source(network, FILE_BYTES, 0)
 }
 
 fn bytes_from(node: &dyn Daemon, id: u64, network: &str) -> (u64, u64) {
@@ -149,10 +99,10 @@ fn a_network_that_goes_away_in_the_middle_does_not_stop_the_fetch() {
 fn what_four_networks_bring_at_once_comes_once() {
     const FILM_BYTES: usize = 24 << 20;
     const RATE: u64 = 2 << 20;
-    let (_seed_home, _seed, seed, link) = slow_source(quiet_bittorrent(), FILM_BYTES, RATE);
-    let (_servent_home, _servent, servent, _) = slow_source(gnutella(GnutellaMode::Ultrapeer, &[]), FILM_BYTES, RATE);
-    let (_ring_home, _ring, ring, _) = slow_source(chord(&[]), FILM_BYTES, RATE);
-    let (_supernode_home, _supernode, supernode, _) = slow_source(kazaa_founder(), FILM_BYTES, RATE);
+    let (_seed_home, _seed, seed, link) = sources::source(quiet_bittorrent(), FILM_BYTES, RATE);
+    let (_servent_home, _servent, servent, _) = sources::source(gnutella(GnutellaMode::Ultrapeer, &[]), FILM_BYTES, RATE);
+    let (_ring_home, _ring, ring, _) = sources::source(chord(&[]), FILM_BYTES, RATE);
+    let (_supernode_home, _supernode, supernode, _) = sources::source(kazaa_founder(), FILM_BYTES, RATE);
 
     let home = Home::new();
     let names = ["bittorrent", "chord", "gnutella", "kazaa"];

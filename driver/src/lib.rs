@@ -11,6 +11,7 @@ pub mod mapping;
 mod nothing;
 pub mod proxy;
 pub mod transfers;
+pub mod wall;
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -51,7 +51,7 @@ pub struct Share {
 pub struct ShareWay {
     /// On which network.
     pub network: String,
-    /// By which names it is looked up there, as URNs.
+    /// By which names it is looked up there: URNs, and the network's own keys.
     pub names: Vec<String>,
     /// The link that leads to it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

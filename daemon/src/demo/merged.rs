@@ -14,6 +14,7 @@ use hexad_api::{
 };
 
 use super::{DEADLINE, Folder, await_event, joined, mib, same_file};
+use crate::known::Known;
 use crate::listener::{Listener, PartLook, Word};
 use crate::session::{Begin, LocalSession, Manner};
 use crate::source::{self, plain};
@@ -171,7 +172,7 @@ fn fetched(asker: &LocalSession, link: &str, into: PathBuf) -> Result<Vec<PartLo
     };
     let (says, heard) = mpsc::channel();
     let listener = Listener::new(move |word| drop(says.send(word)));
-    asker.begin_heard(Begin::Fetch { request, found, on, manner: Manner::Once, streaming: None }, listener)?;
+    asker.begin_heard(Begin::Fetch { request, found, on, manner: Manner::Once, streaming: None, known: Known::default() }, listener)?;
     await_complete(&heard)
 }
 

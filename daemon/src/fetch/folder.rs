@@ -12,6 +12,7 @@ use hexad_driver::transfers::{Opened, StoreError, Target, Transfers};
 
 use super::{Described, Fetch, Next, REST_MAX};
 use crate::description::{identity_in_folder, is_same, listing, paths};
+use crate::known::sentence;
 use crate::listener::Word;
 use crate::publish::Identity;
 use crate::session::{Happening, Manner, shown};
@@ -125,12 +126,16 @@ impl Fetch {
         let (share, folder, names) = (self.share, self.request.into.clone(), safe_names(&layout));
         let identity = identity_in_folder(&digests, &proof);
         let target = Target { share, layout, proof, names, wanted, folder, identity };
-        let (transfers, happenings, op) = (transfers.clone(), happenings.clone(), self.task);
+        let (transfers, happenings, op, known) = (transfers.clone(), happenings.clone(), self.task, self.known.clone());
         thread::spawn(move || {
             let checking = happenings.clone();
-            let opened = transfers.open_download(target, &|checked_bytes, total_bytes| {
+            let (known, layout) = (known.of(&target.layout, &target.wanted), target.layout.clone());
+            let opened = transfers.open_download_knowing(target, &known, &|checked_bytes, total_bytes| {
                 let _ = checking.send(Happening::Tell(op, Event::Checking { checked_bytes, total_bytes }));
             });
+            for brought in opened.iter().flat_map(|opened| &opened.brought) {
+                let _ = happenings.send(Happening::Tell(op, Event::Warning { message: sentence(&layout, brought) }));
+            }
             let _ = happenings.send(Happening::Opened { op, share, opened });
         });
     }

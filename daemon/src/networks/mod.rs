@@ -28,6 +28,7 @@ use hexad_driver::host::{Events, Handle, Host, HostConfig, HostEvent};
 use hexad_driver::limits::Limits;
 use hexad_driver::proxy::Proxy;
 use hexad_driver::transfers::Transfers;
+use hexad_driver::wall::Wall;
 use hexad_library::Sound;
 
 pub(crate) use self::freenet::{make_key, plan as freenet_plan};
@@ -172,6 +173,8 @@ pub(crate) struct Outside {
     pub(crate) interface: Option<String>,
     /// The proxy through which everything goes.
     pub(crate) proxy: Option<Proxy>,
+    /// The clock on the wall.
+    pub(crate) wall: Wall,
 }
 
 impl Outside {
@@ -315,6 +318,7 @@ pub(crate) fn open<N: InSession>(name: &'static str, plan: Plan<N>, transfers: &
     host.limits = outside.limits.clone();
     host.interface.clone_from(&outside.interface);
     host.proxy.clone_from(&outside.proxy);
+    host.wall = outside.wall.clone();
     let (mut nodes, transfers) = (nodes.into_iter(), transfers.clone());
     Opening {
         hint_address,

@@ -9,10 +9,11 @@ use hexad_api::node::{
 use hexad_api::{Event, How, Problem, ProblemKind};
 use hexad_content::Ranges;
 use hexad_core::{OpId, ShareId};
+use hexad_driver::wall::Wall;
 use serde::{Deserialize, Serialize};
 
 use super::moving::Moving;
-use super::{cut, not_found, now_s};
+use super::{cut, not_found};
 use crate::listener::PartLook;
 
 /// Downloads that are remembered.
@@ -83,6 +84,7 @@ pub(super) struct Downloads {
     runs: u64,
     changed: BTreeSet<u64>,
     unkept: BTreeSet<u64>,
+    wall: Wall,
 }
 
 /// What follows from an event.
@@ -229,6 +231,10 @@ impl Item {
 }
 
 impl Downloads {
+    pub(super) fn new(wall: Wall) -> Self {
+        Self { wall, ..Self::default() }
+    }
+
     /// A download of an earlier run.
     pub(super) fn load(&mut self, id: u64, kept: Kept) {
         self.last = self.last.max(id);
@@ -270,7 +276,7 @@ impl Downloads {
             by_network: BTreeMap::new(),
             bad_by_network: BTreeMap::new(),
             uploaded_bytes: 0,
-            added_s: now_s(),
+            added_s: self.wall.unix_s(),
             completed_s: None,
             path: None,
             unproven: false,
@@ -298,6 +304,25 @@ impl Downloads {
                 Err(problem.kind(ProblemKind::Conflict))
             }
         }
+    }
+
+    /// Those that are complete and proven, except that one.
+    pub(super) fn complete_but(&self, id: u64) -> Vec<u64> {
+        let is_one =
+            |(other, item): &(&u64, &Item)| **other != id && item.is_complete() && !item.kept.unproven && item.kept.moving.is_none();
+        self.items.iter().filter(is_one).map(|(id, _)| *id).collect()
+    }
+
+    /// Those that are being fetched.
+    pub(super) fn under_way(&self) -> Vec<u64> {
+        let is_one = |(_, item): &(&u64, &Item)| item.op.is_some() && !item.is_complete() && item.kept.moving.is_none();
+        self.items.iter().filter(is_one).map(|(id, _)| *id).collect()
+    }
+
+    /// The folder that one goes to, and which of its files.
+    pub(super) fn place_of(&self, id: u64) -> Option<(PathBuf, Vec<String>)> {
+        let request = &self.items.get(&id)?.kept.request;
+        Some((PathBuf::from(request.into.clone().unwrap_or_default()), request.select.clone()))
     }
 
     pub(super) fn ids(&self) -> Vec<u64> {
@@ -456,7 +481,7 @@ impl Downloads {
             }
             Event::Complete { name, path, bytes, unproven, .. } => {
                 (kept.name, kept.path, kept.verified_bytes, kept.unproven) = (name, Some(path), bytes, unproven);
-                kept.completed_s.get_or_insert_with(now_s);
+                kept.completed_s.get_or_insert_with(|| self.wall.unix_s());
                 item.down_bytes_per_s = 0;
                 let seeds = item.seeds();
                 item.kept.state = if seeds { DownloadState::Seeding } else { DownloadState::Complete };
@@ -486,16 +511,23 @@ impl Downloads {
 
     /// A second has gone by.
     pub(super) fn on_second(&mut self) {
-        let at_s = now_s();
+        let at_s = self.wall.unix_s();
         for item in self.items.values_mut().filter(|item| item.op.is_some()) {
             let last = RateAt { at_s, down_bytes_per_s: item.down_bytes_per_s, up_bytes_per_s: item.up_bytes_per_s };
-            // A clock that was set back must not make two of one second.
+            // A clock that was corrected must not make two of one second.
             if item.rates.back().is_none_or(|before| before.at_s != at_s) {
                 item.rates.push_back(last);
             }
             while item.rates.len() > RATES_MAX {
                 item.rates.pop_front();
             }
+        }
+    }
+
+    /// The clock on the wall was set: what was seen so long ago is as long ago as before.
+    pub(super) fn on_clock_set(&mut self, by_s: i64) {
+        for rate in self.items.values_mut().flat_map(|item| &mut item.rates) {
+            rate.at_s = rate.at_s.saturating_add_signed(by_s);
         }
     }
 

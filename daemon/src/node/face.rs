@@ -30,7 +30,7 @@ const FOLDERS_MAX: usize = 1000;
 
 impl House {
     pub(super) fn totals(&self, state: &State) -> Totals {
-        let (limits, timed) = limits_at(&state.settings, now());
+        let (limits, timed) = limits_at(&state.settings, now(&self.given.wall));
         Totals {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.since.elapsed().as_secs(),
@@ -321,8 +321,8 @@ impl Daemon for Node {
                 let id = state.library.add(full.clone(), stamp, watched, version)?;
                 if !watched {
                     // What is watched is found again by itself.
-                    let (files, link, sounds, tags) = (1, String::new(), Vec::new(), Vec::new());
-                    let kept = Kept { path: full, stamp, watched, version, files, link, sounds, tags };
+                    let (files, link, music) = (1, String::new(), Vec::new());
+                    let kept = Kept { path: full, stamp, watched, version, files, link, music };
                     state.keep.push(Keep::Share(id, share_bytes(&kept, None)));
                 }
                 state.moved = true;
@@ -338,13 +338,18 @@ impl Daemon for Node {
     }
 
     fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
-        let share = self.house.state().library.view(id)?;
-        let content = self.house.store.content_of_share(id);
-        let way = |network: &String| {
-            let content = content.as_ref()?;
-            way_of(&content.torrent, &content.shape.layout, &content.shape.digests, network)
+        let (share, given) = {
+            let library = &self.house.state().library;
+            let share = library.view(id)?;
+            let given: Vec<Option<String>> = share.networks.iter().map(|on| library.name_on(id, on).map(str::to_owned)).collect();
+            (share, given)
         };
-        Ok(ShareDetail { how: share.networks.iter().filter_map(way).collect(), share })
+        let content = self.house.store.content_of_share(id);
+        let way = |(network, given): (&String, Option<String>)| {
+            let content = content.as_ref()?;
+            way_of(&content.torrent, &content.shape.layout, &content.shape.digests, network, given)
+        };
+        Ok(ShareDetail { how: share.networks.iter().zip(given).filter_map(way).collect(), share })
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {

@@ -9,7 +9,7 @@ use hexad_api::{Problem, ProblemKind, TorrentVersion};
 use hexad_bittorrent::wire::metainfo::{Metainfo, MetainfoBuilder};
 use hexad_content::{Digest, Layout, Proof, Ranges, Shape, TreeProof};
 use hexad_core::Share;
-use hexad_library::{ShareError, Sound, Work, hash_names, piece_bytes_for, scan, sound_of};
+use hexad_library::{ShareError, Sound, Work, hash_names, hash_pieces_with, piece_bytes_for, scan, sound_of};
 
 use super::store::Content;
 use crate::desk::{self, trouble, version_of};
@@ -33,14 +33,28 @@ pub(super) fn hash(path: &Path, version: TorrentVersion, done: &Arc<AtomicU64>, 
     let total = layout.total_bytes();
     // One grid for pieces and tree: whatever proves a part, it is the same part.
     let piece_bytes = if layout.is_single() { TreeProof::part_bytes_for(total) } else { piece_bytes_for(total) };
-    // A single file is read for its pieces first, and then twice for its names.
-    let rounds: u64 = if layout.is_single() { 3 } else { 1 };
-    let first = |bytes: u64, all: u64| {
-        let part = u128::from(bytes) * u128::from(total / rounds) / u128::from(all.max(1));
+    // A single file is read twice for its names, of which one is the tree that v2 wants, and once more for the pieces of v1.
+    let single = paths.first().filter(|_| layout.is_single()).cloned().flatten();
+    let has_pieces = version != TorrentVersion::V2;
+    let rounds = 2 + u64::from(has_pieces);
+    let tell = |round: u64, bytes: u64, all: u64| {
+        let part = u128::from(round * total + bytes) * u128::from(total) / u128::from(all.max(1));
         done.store(u64::try_from(part).unwrap_or(total), Ordering::Relaxed);
     };
-    let work = Work { threads: 1, progress: &first, cancel: Some(cancel) };
-    let desk::Hashed { layout, paths, hashes, trees } = desk::hash(layout, paths, piece_bytes, version, &work).map_err(wrong)?;
+    let alone = single.is_some();
+    let first = |bytes: u64, all: u64| tell(0, bytes, if alone { total * rounds } else { all });
+    let last = |bytes: u64, _: u64| tell(2, bytes, total * rounds);
+    let work = |progress| Work { threads: 1, progress, cancel: Some(cancel) };
+    let names = single.map(|file| hash_names(&file, total, &work(&first))).transpose().map_err(wrong)?;
+    let hashed = match &names {
+        None => desk::hash(layout, paths, piece_bytes, version, &work(&first)),
+        Some(names) => {
+            let pieces = if has_pieces { hash_pieces_with(&layout, &paths, piece_bytes, &work(&last)) } else { Ok(Vec::new()) };
+            let trees = if version == TorrentVersion::V1 || total == 0 { Vec::new() } else { vec![names.tree.clone()] };
+            pieces.map(|hashes| desk::Hashed { layout, paths, hashes, trees })
+        }
+    };
+    let desk::Hashed { layout, paths, hashes, trees } = hashed.map_err(wrong)?;
     let builder = MetainfoBuilder::new(layout.clone(), piece_bytes, hashes).with_trees(trees, version_of(version));
     let metainfo = builder.build().map_err(|wrong| {
         Problem::new(format!("{}: {wrong}", path.display())).hint("share the folders in it one by one").kind(ProblemKind::BadRequest)
@@ -48,9 +62,7 @@ pub(super) fn hash(path: &Path, version: TorrentVersion, done: &Arc<AtomicU64>, 
     let mut digests = metainfo.digests();
     let mut proof = metainfo.proof();
     let mut tiger = None;
-    if let (true, Some(Some(file))) = (layout.is_single(), paths.first()) {
-        let others = |bytes: u64, _: u64| done.store((total + bytes) / rounds, Ordering::Relaxed);
-        let names = hash_names(file, total, &Work { threads: 1, progress: &others, cancel: Some(cancel) }).map_err(wrong)?;
+    if let Some(names) = names {
         digests.insert(Digest::Content(names.tree.content()));
         digests.insert(Digest::Sha1(names.sha1));
         digests.insert(Digest::TigerTree(names.tiger.root()));
@@ -123,6 +135,25 @@ mod tests {
             assert!(cheap.tiger.is_some());
             assert_ne!(cheap, before.content);
             std::fs::rename(&new, &old).expect("renamed");
+        }
+    }
+
+    #[test]
+    fn a_single_file_is_the_torrent_that_is_made_of_it_by_itself() {
+        let home = tempfile::tempdir().expect("a folder");
+        let file = home.path().join("it.bin");
+        for bytes in [0, 1, 16 << 10, 200_000, 5_000_000] {
+            std::fs::write(&file, vec![7; bytes]).expect("written");
+            for version in [TorrentVersion::V1, TorrentVersion::V2, TorrentVersion::Hybrid] {
+                let done = Arc::new(AtomicU64::new(0));
+                let shared = hash(&file, version, &done, &AtomicBool::new(false)).expect("hashed").content;
+                let metainfo = Metainfo::parse(&shared.torrent).expect("a torrent");
+                let piece_bytes = Some(metainfo.info.piece_bytes);
+                let request = hexad_api::CreateRequest { path: file.clone(), piece_bytes, version, ..Default::default() };
+                let made = desk::make(&request, &|_, _| {}).expect("made").metainfo;
+                assert_eq!((metainfo.trees(), &metainfo.info), (made.trees(), &made.info), "{bytes} bytes, {version:?}");
+                assert_eq!(done.load(Ordering::Relaxed), bytes as u64);
+            }
         }
     }
 

@@ -14,22 +14,20 @@ use hexad_api::node::{Download, NewDownload};
 use hexad_content::Magnet;
 
 use super::House;
+use super::fresh::Fresh;
 use crate::source::plain;
 
 /// Files that are taken up in one round; the others wait for the next.
 const ROUND_MAX: usize = 100;
 
 /// What stands in `folder` to be taken up, and was not written to for a while.
-fn letters(folder: &Path, quiet: Duration) -> io::Result<Vec<PathBuf>> {
-    let now = SystemTime::now();
+fn letters(folder: &Path, fresh: &mut Fresh, quiet: Duration, wall: SystemTime) -> io::Result<Vec<PathBuf>> {
+    let mut look = fresh.look(quiet, wall);
     let is_one = |path: &PathBuf| {
         let suffix = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
         let hidden = path.file_name().and_then(OsStr::to_str).is_none_or(|name| name.starts_with('.'));
-        let settled = fs::symlink_metadata(path).is_ok_and(|found| {
-            let age = found.modified().ok().and_then(|at| now.duration_since(at).ok());
-            found.is_file() && (quiet.is_zero() || age.is_some_and(|age| age >= quiet))
-        });
-        matches!(suffix.as_deref(), Some("torrent" | "magnet")) && !hidden && settled
+        let is_named = matches!(suffix.as_deref(), Some("torrent" | "magnet")) && !hidden;
+        is_named && fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && look.is_settled(path, &found))
     };
     let mut found: Vec<PathBuf> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).filter(is_one).collect();
     found.sort();
@@ -59,8 +57,8 @@ fn source_of(path: &Path) -> io::Result<String> {
 
 impl House {
     /// Takes up what somebody has put there.
-    pub(super) fn empty_inbox(&self, folder: &Path, quiet: Duration) {
-        let found = letters(folder, quiet);
+    pub(super) fn empty_inbox(&self, folder: &Path, fresh: &mut Fresh) {
+        let found = letters(folder, fresh, self.given.quiet, self.given.wall.now());
         let trouble = |path: &Path, wrong: &io::Error| Problem::new(format!("{} cannot be taken up: {}", path.display(), plain(wrong)));
         let paths = found.unwrap_or_else(|wrong| {
             self.warn(trouble(folder, &wrong).message);
@@ -120,9 +118,6 @@ impl House {
     }
 
     fn warn(&self, message: String) {
-        let mut state = self.state();
-        if !state.warnings.contains(&message) {
-            state.warnings.push(message);
-        }
+        self.state().warn(message);
     }
 }

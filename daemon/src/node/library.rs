@@ -27,11 +27,35 @@ pub(super) struct Kept {
     pub(super) version: Option<TorrentVersion>,
     pub(super) files: usize,
     pub(super) link: String,
-    /// How those of its files sound that are music: index, kilobits a second, samples a second, seconds.
-    pub(super) sounds: Vec<(usize, u32, u32, u32)>,
-    /// What the tags of those say, in the same order: title, artist, album.
+    /// How those of its files sound that are music.
     #[serde(default)]
-    pub(super) tags: Vec<[String; 3]>,
+    pub(super) music: Vec<Music>,
+}
+
+/// How one of the files of a share sounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Music {
+    /// Which.
+    file: usize,
+    bitrate_kbps: u32,
+    frequency_hz: u32,
+    seconds: u32,
+    title: String,
+    artist: String,
+    album: String,
+}
+
+impl Music {
+    fn of((file, sound): &(usize, Sound)) -> Self {
+        let Sound { bitrate_kbps, frequency_hz, seconds, title, artist, album } = sound.clone();
+        Self { file: *file, bitrate_kbps, frequency_hz, seconds, title, artist, album }
+    }
+
+    /// In the words of those who hash.
+    pub(super) fn sound(&self) -> (usize, Sound) {
+        let Self { file, bitrate_kbps, frequency_hz, seconds, title, artist, album } = self.clone();
+        (file, Sound { bitrate_kbps, frequency_hz, seconds, title, artist, album })
+    }
 }
 
 /// A share.
@@ -50,6 +74,8 @@ pub(super) struct Item {
     link: Option<String>,
     /// On which networks it is offered, one bit each.
     networks: u8,
+    /// What it is called on those that have given it a name: where, and how.
+    names: Vec<(u8, Box<str>)>,
     problem: Option<Problem>,
 }
 
@@ -116,6 +142,7 @@ impl Library {
             hashed_bytes: kept.stamp.bytes,
             link: Some(kept.link.clone()),
             networks: 0,
+            names: Vec::new(),
             problem: None,
         };
         self.bytes += item.stamp.bytes;
@@ -126,6 +153,12 @@ impl Library {
 
     pub(super) fn item(&self, id: u64) -> Option<&Item> {
         self.items.get(&id)
+    }
+
+    /// What a share is called on a network that has given it a name.
+    pub(super) fn name_on(&self, id: u64, network: &str) -> Option<&str> {
+        let number = NAMES.iter().position(|name| *name == network)?;
+        self.items.get(&id)?.names.iter().find(|(on, _)| usize::from(*on) == number).map(|(_, name)| &**name)
     }
 
     pub(super) fn view(&self, id: u64) -> Result<Share, Problem> {
@@ -157,6 +190,19 @@ impl Library {
 
     pub(super) fn counts(&self) -> LibraryCounts {
         LibraryCounts { shares: self.items.len(), bytes: self.bytes, hashing: self.queue.len() }
+    }
+
+    /// Single files of these lengths that are offered: how long, and where.
+    pub(super) fn files_of(&self, lengths: &BTreeSet<u64>) -> Vec<(u64, PathBuf)> {
+        let is_one =
+            |item: &&Item| item.hashed && item.files == 1 && item.state == ShareState::Offered && lengths.contains(&item.stamp.bytes);
+        self.items.values().filter(is_one).map(|item| (item.stamp.bytes, item.path.clone())).collect()
+    }
+
+    /// Folders that are offered as one.
+    pub(super) fn folders(&self) -> Vec<u64> {
+        let is_one = |(_, item): &(&u64, &Item)| item.hashed && item.files > 1 && item.state == ShareState::Offered;
+        self.items.iter().filter(is_one).map(|(id, _)| *id).collect()
     }
 
     /// What was named, and not found in a folder.
@@ -204,6 +250,7 @@ impl Library {
             hashed_bytes: 0,
             link: None,
             networks: 0,
+            names: Vec::new(),
             problem: None,
         };
         self.bytes += stamp.bytes;
@@ -220,6 +267,7 @@ impl Library {
         self.bytes = self.bytes - item.stamp.bytes + stamp.bytes;
         (item.stamp, item.state, item.hashed, item.hashed_bytes) = (stamp, ShareState::Hashing, false, 0);
         (item.link, item.problem, item.networks) = (None, None, 0);
+        item.names.clear();
         if !self.queue.contains(&id) {
             self.queue.push_back(id);
         }
@@ -250,10 +298,9 @@ impl Library {
         (item.state, item.hashed, item.hashed_bytes) = (ShareState::Offered, true, item.stamp.bytes);
         (item.files, item.link) = (files, Some(link.clone()));
         self.changed.insert(id);
-        let numbers = sounds.iter().map(|(file, sound)| (*file, sound.bitrate_kbps, sound.frequency_hz, sound.seconds)).collect();
-        let tags = sounds.iter().map(|(_, sound)| [sound.title.clone(), sound.artist.clone(), sound.album.clone()]).collect();
+        let music = sounds.iter().map(Music::of).collect();
         let (path, stamp, watched, version) = (item.path.clone(), item.stamp, item.watched, item.version);
-        Some(Kept { path, stamp, watched, version, files, link, sounds: numbers, tags })
+        Some(Kept { path, stamp, watched, version, files, link, music })
     }
 
     /// It cannot be offered.
@@ -292,6 +339,13 @@ impl Library {
         if item.networks != before {
             self.changed.insert(id);
         }
+    }
+
+    /// A network has given it a name.
+    pub(super) fn on_named(&mut self, id: u64, network: usize, name: String) {
+        let (Some(item), Ok(network)) = (self.items.get_mut(&id), u8::try_from(network)) else { return };
+        item.names.retain(|(on, _)| *on != network);
+        item.names.push((network, name.into()));
     }
 
     fn set_missing(&mut self, id: u64) {
@@ -392,6 +446,7 @@ impl Library {
         self.by_path.insert(path.to_owned(), id);
         item.path = path.to_owned();
         item.networks = 0;
+        item.names.clear();
         self.changed.insert(id);
     }
 

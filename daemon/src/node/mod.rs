@@ -6,8 +6,10 @@
 mod downloads;
 mod face;
 mod files;
+mod fresh;
 mod hashing;
 mod inbox;
+mod known;
 mod library;
 mod moving;
 mod ranking;
@@ -15,21 +17,23 @@ mod scan;
 mod schedule;
 mod searches;
 mod store;
+mod wall;
 mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use hexad_api::node::{Daemon, Feed, NetworkState, NetworkStatus, PAGE_MAX, UpSettings};
 use hexad_api::{NetworkSettings, Problem, ProblemKind, Settings, TimedLimits};
 use hexad_content::Layout;
 use hexad_core::OpId;
 use hexad_driver::transfers::TransfersConfig;
+use hexad_driver::wall::Wall;
 use serde::{Deserialize, Serialize};
 
 use self::downloads::Downloads;
@@ -47,6 +51,8 @@ pub(crate) use self::schedule::check_schedule;
 
 /// Changes that are kept for slow readers.
 const CHANGES_KEPT: usize = 4096;
+/// Sentences that wait for somebody who hears them.
+const WARNINGS_MAX: usize = 50;
 /// Under which name what was set is kept.
 const SETTINGS: &str = "settings";
 
@@ -71,6 +77,8 @@ pub struct NodeSettings {
     pub rescan: Duration,
     /// A file in a watched folder that was written to a shorter time ago waits for the next look.
     pub quiet: Duration,
+    /// The clock on the wall.
+    pub wall: Wall,
 }
 
 impl Default for NodeSettings {
@@ -85,6 +93,7 @@ impl Default for NodeSettings {
             seed: true,
             rescan: Duration::from_secs(15),
             quiet: Duration::from_secs(2),
+            wall: Wall::default(),
         }
     }
 }
@@ -144,18 +153,20 @@ struct State {
 
 /// What all threads of a node share.
 struct House {
+    itself: Weak<Self>,
     state: Mutex<State>,
     session: RwLock<Option<LocalSession>>,
     store: Store,
-    /// Held while something is written that was taken from the state, and taken before the state is let go: what is younger is written later.
-    keeping: Mutex<()>,
+    /// What was taken from the state to be kept, in order. Held while that is written, and taken before the state is let go: what is younger is written later.
+    /// What could not be kept stays, for the next time.
+    keeping: Mutex<Vec<Keep>>,
     feed: Feed,
     turns: Sender<Turn>,
     given: NodeSettings,
     outside: Outside,
     since: Instant,
     ending: AtomicBool,
-    /// Threads that move downloads to other folders.
+    /// Threads that move downloads to other folders, or look for takers of what is complete.
     movers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -174,8 +185,8 @@ impl Node {
         let holds = later(&before, &from_outside);
         store.keep(&[Keep::Setting(SETTINGS, json(&SetBefore { given: from_outside, holds: holds.clone() }))])?;
 
-        let outside = Outside::of(&given.session)?;
-        let (limits, _) = limits_at(&holds, now());
+        let outside = Outside { wall: given.wall.clone(), ..Outside::of(&given.session)? };
+        let (limits, _) = limits_at(&holds, now(&given.wall));
         outside.set_limits(limits);
         let (turns, heard) = mpsc::channel();
         let (news, from_session) = mpsc::channel();
@@ -202,7 +213,7 @@ impl Node {
         )?;
         let state = State {
             settings: holds.clone(),
-            downloads: Downloads::default(),
+            downloads: Downloads::new(given.wall.clone()),
             searches: Searches::default(),
             library: Library::default(),
             networks: books_of(&given, &holds),
@@ -213,7 +224,8 @@ impl Node {
             warnings: Vec::new(),
             moved: true,
         };
-        let house = Arc::new(House {
+        let house = Arc::new_cyclic(|itself| House {
+            itself: itself.clone(),
             state: Mutex::new(state),
             session: RwLock::new(Some(session)),
             store,
@@ -227,6 +239,7 @@ impl Node {
             keeping: Mutex::default(),
         });
         house.load()?;
+        house.look_when_it_ran(&mut house.state());
         let worker = Worker::new(house.clone());
         let (hasher, scanner) = (worker.hasher(), worker.scanner());
         spawn("hexad-hash", Box::new(hasher))?;
@@ -287,34 +300,35 @@ impl House {
 
     /// Keeps what has come about since the last time. What cannot be kept is told and tried again with the next.
     fn flush(&self) {
-        let (keep, turn) = {
+        let mut keeping = {
             let mut state = self.state();
             for (id, kept) in state.downloads.take_unkept() {
                 let bytes = json(&kept);
                 state.keep.push(Keep::Download(id, bytes));
             }
-            if state.keep.is_empty() {
-                return;
-            }
-            (std::mem::take(&mut state.keep), self.keeping.lock().unwrap_or_else(PoisonError::into_inner))
+            let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+            let younger = std::mem::take(&mut state.keep);
+            keeping.retain(|older| !younger.iter().any(|keep| keep.replaces(older)));
+            keeping.extend(younger);
+            keeping
         };
-        let kept = self.store.keep(&keep);
-        drop(turn);
+        let kept = self.store.keep(&keeping);
+        if kept.is_ok() {
+            keeping.clear();
+        }
+        drop(keeping);
         if let Err(problem) = kept {
-            let mut state = self.state();
-            let later = std::mem::replace(&mut state.keep, keep);
-            state.keep.extend(later);
-            if !state.warnings.contains(&problem.message) {
-                state.warnings.push(problem.message);
-            }
+            self.state().warn(problem.message);
         }
     }
 
     /// Keeps something at once, in place of what is to be kept of the same.
     fn keep_now(&self, state: &mut State, keep: &Keep) -> Result<(), Problem> {
-        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         self.store.keep(std::slice::from_ref(keep))?;
-        state.keep.retain(|older| !keep.replaces(older));
+        for waiting in [&mut state.keep, &mut *keeping] {
+            waiting.retain(|older| !keep.replaces(older));
+        }
         Ok(())
     }
 
@@ -351,6 +365,18 @@ impl House {
         let make = Box::new(move |transfers: &_| crate::networks::opening(&settings, state_dir.as_deref(), transfers, &outside));
         self.tell(Happening::Join(network, make));
         state.networks_changed.push(network);
+    }
+}
+
+impl State {
+    /// Says something to whoever looks, or looks next.
+    fn warn(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.warnings.push(message);
+            if self.warnings.len() > WARNINGS_MAX {
+                self.warnings.remove(0);
+            }
+        }
     }
 }
 
@@ -452,11 +478,7 @@ fn later(before: &SetBefore, given: &UpSettings) -> UpSettings {
 }
 
 fn sounds_of(kept: &library::Kept) -> Vec<(usize, hexad_library::Sound)> {
-    let sound = |(place, &(file, bitrate_kbps, frequency_hz, seconds)): (usize, &(usize, u32, u32, u32))| {
-        let [title, artist, album] = kept.tags.get(place).cloned().unwrap_or_default();
-        (file, hexad_library::Sound { bitrate_kbps, frequency_hz, seconds, title, artist, album })
-    };
-    kept.sounds.iter().enumerate().map(sound).collect()
+    kept.music.iter().map(library::Music::sound).collect()
 }
 
 /// Items of a page.
@@ -468,14 +490,44 @@ fn not_found(what: &str, id: u64) -> Problem {
     Problem::new(format!("there is no {what} {id}")).kind(ProblemKind::NotFound)
 }
 
-/// Seconds since 1970.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Waits until something holds that another thread brings about.
+    fn await_that(holds: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < until, "it does not come about");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_kept_does_not_take_the_place_of_what_was_kept_meanwhile() {
+        let node = Node::open(NodeSettings::default()).expect("a node");
+        let house = node.house.clone();
+        let described = |what: &[u8]| Keep::Described(7, what.to_vec());
+        let is_being_kept = || house.keeping.try_lock().is_err();
+        let mut disk = house.store.held();
+        house.state().keep.push(described(b"old"));
+        let flushing = thread::spawn({
+            let house = house.clone();
+            move || house.flush()
+        });
+        await_that(|| is_being_kept() && house.state().keep.is_empty());
+        let mut state = house.state();
+        // The disk fails while the old one is written, and is there again before who wrote it can do anything about that.
+        let database = disk.take();
+        drop(disk);
+        await_that(|| !is_being_kept());
+        *house.store.held() = database;
+        house.keep_now(&mut state, &described(b"new")).expect("kept");
+        drop(state);
+        flushing.join().expect("flushed");
+        house.flush();
+        assert_eq!(house.store.described(7).as_deref(), Some(&b"new"[..]));
+    }
 
     #[test]
     fn what_was_set_last_holds() {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use hexad_api::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::fresh::{Fresh, Look};
 use crate::source::plain;
 
 /// Files that are looked at in one round; what is beyond is not offered, and said.
@@ -25,7 +26,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    fn of_file(metadata: &Metadata) -> Self {
+    pub(super) fn of_file(metadata: &Metadata) -> Self {
         #[expect(clippy::cast_sign_loss, reason = "only compared")]
         let mark = (metadata.mtime() as u64).wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec() as u64);
         Self { device: metadata.dev(), inode: metadata.ino(), bytes: metadata.len(), mark }
@@ -56,14 +57,14 @@ pub(super) struct Scan {
     pub(super) unsettled: bool,
 }
 
-/// Looks.
-pub(super) fn scan(wanted: &Wanted) -> Scan {
+/// Looks, when the clock on the wall shows `wall`.
+pub(super) fn scan(wanted: &Wanted, fresh: &mut Fresh, wall: SystemTime) -> Scan {
     let mut found = Scan::default();
-    let now = SystemTime::now();
+    let mut look = fresh.look(wanted.quiet, wall);
     for folder in &wanted.folders {
         let before = found.files.len();
         let mut problem = fs::read_dir(folder).err().map(|wrong| unreadable(folder, &wrong));
-        if problem.is_none() && walk(folder, wanted, now, &mut found).is_err() {
+        if problem.is_none() && walk(folder, wanted, &mut look, &mut found).is_err() {
             let count = found.files.len() - before;
             let message = format!("there are too many files: {count} of {} are offered, {FILES_MAX} in all", folder.display());
             problem = Some(Problem::new(message).hint("share folders that hold fewer"));
@@ -82,7 +83,7 @@ pub(super) fn unreadable(folder: &Path, wrong: &std::io::Error) -> Problem {
 /// There are too many files.
 struct TooMany;
 
-fn walk(root: &Path, wanted: &Wanted, now: SystemTime, found: &mut Scan) -> Result<(), TooMany> {
+fn walk(root: &Path, wanted: &Wanted, look: &mut Look<'_>, found: &mut Scan) -> Result<(), TooMany> {
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
@@ -98,8 +99,7 @@ fn walk(root: &Path, wanted: &Wanted, now: SystemTime, found: &mut Scan) -> Resu
                 folders.push(path);
             } else if kind.is_file() && !name.ends_with(".part") {
                 let Ok(metadata) = entry.metadata() else { continue };
-                let age = metadata.modified().ok().and_then(|at| now.duration_since(at).ok());
-                if !wanted.quiet.is_zero() && age.is_none_or(|age| age < wanted.quiet) {
+                if !look.is_settled(&path, &metadata) {
                     found.unsettled = true;
                     continue;
                 }
@@ -159,6 +159,8 @@ mod tests {
             fs::write(path(name), name).expect("written");
         }
         let wanted = Wanted { folders: vec![home.path().into()], except: vec![path("ours")], ..Wanted::default() };
+        let now = SystemTime::now();
+        let scan = |wanted: &Wanted| super::scan(wanted, &mut Fresh::default(), now);
         let found = scan(&wanted);
         assert_eq!(found.files.keys().cloned().collect::<Vec<_>>(), [path("a.ogg"), path("in/c.ogg")]);
         let fresh = scan(&Wanted { quiet: Duration::from_secs(3600), ..wanted });

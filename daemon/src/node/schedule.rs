@@ -2,6 +2,7 @@
 
 use hexad_api::node::UpSettings;
 use hexad_api::{Limits, Moment, Problem, TimedLimits};
+use hexad_driver::wall::Wall;
 use jiff::ZonedDateTime;
 
 use super::{House, State};
@@ -10,8 +11,9 @@ use super::{House, State};
 const SCHEDULE_MAX: usize = 100;
 
 /// What the clock on the wall shows.
-pub(super) fn now() -> Moment {
-    let now = ZonedDateTime::now();
+pub(super) fn now(wall: &Wall) -> Moment {
+    // A clock that shows a year of which no calendar knows is as good as one that stands.
+    let now = ZonedDateTime::try_from(wall.now()).unwrap_or_default();
     let number = |value: i8| u16::try_from(value).unwrap_or(0);
     Moment { day: now.weekday().to_monday_zero_offset().cast_unsigned(), minute: number(now.hour()) * 60 + number(now.minute()) }
 }
@@ -37,7 +39,7 @@ pub(crate) fn check_schedule(schedule: &[TimedLimits]) -> Result<(), Problem> {
 impl House {
     /// Has those limits hold that are meant for this moment; returns whether they are others than before.
     pub(super) fn look_at_the_clock(&self, state: &State) -> bool {
-        let (limits, _) = limits_at(&state.settings, now());
+        let (limits, _) = limits_at(&state.settings, now(&self.given.wall));
         if self.outside.limits.session() == (limits.down_bytes_per_s, limits.up_bytes_per_s) {
             return false;
         }

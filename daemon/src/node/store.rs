@@ -98,9 +98,11 @@ impl Keep {
     /// Whether nothing is left of `older` where this is written after it.
     pub(super) fn replaces(&self, older: &Self) -> bool {
         match (self, older) {
-            (Self::Share(id, _), Self::Share(of, _) | Self::ForgetShare(of))
+            (Self::Share(id, _) | Self::ForgetShare(id), Self::Share(of, _) | Self::ForgetShare(of))
             | (Self::Download(id, _), Self::Download(of, _))
-            | (Self::Described(id, _), Self::Described(of, _)) => id == of,
+            | (Self::Described(id, _), Self::Described(of, _))
+            | (Self::ForgetDownload(id), Self::Download(of, _) | Self::Described(of, _) | Self::ForgetDownload(of)) => id == of,
+            (Self::Setting(name, _), Self::Setting(of, _)) => name == of,
             _ => false,
         }
     }
@@ -158,6 +160,12 @@ impl Store {
     /// Lets go of the file; nothing is kept or known from here on.
     pub(super) fn close(&self) {
         drop(self.0.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// The database itself, which is away while that is held: how a test has a disk be slow, or fail.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> std::sync::RwLockWriteGuard<'_, Option<Database>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, act: impl FnOnce(&Database) -> T) -> Option<T> {
@@ -219,16 +227,28 @@ impl Store {
         self.all(DOWNLOADS, |id, bytes| Some((id, serde_json::from_slice(bytes).ok()?)))
     }
 
-    /// What a share is of.
-    pub(super) fn content_of_share(&self, id: u64) -> Option<Content> {
+    /// A share as it is kept, where it is known what it is of.
+    pub(super) fn share<T: DeserializeOwned>(&self, id: u64) -> Option<(T, Content)> {
         let bytes = self.one(SHARES, id)?;
         let (length, rest) = bytes.split_first_chunk::<4>()?;
-        Content::read(rest.get(u32::from_le_bytes(*length) as usize..)?)
+        let (record, content) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some((serde_json::from_slice(record).ok()?, Content::read(content)?))
+    }
+
+    /// What a share is of.
+    pub(super) fn content_of_share(&self, id: u64) -> Option<Content> {
+        self.share::<serde::de::IgnoredAny>(id).map(|(_, content)| content)
     }
 
     /// What a download turned out to be.
     pub(super) fn content_of_download(&self, id: u64) -> Option<Content> {
         Content::read(&self.one(DESCRIBED, id)?)
+    }
+
+    /// What is kept of what a download turned out to be.
+    #[cfg(test)]
+    pub(super) fn described(&self, id: u64) -> Option<Vec<u8>> {
+        self.one(DESCRIBED, id)
     }
 
     /// Something that was set.

@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use hexad_api::node::{Change, NetworkState, SearchResult, Totals};
 use hexad_api::{Event, FetchRequest, Problem, Selection, TorrentVersion};
 use hexad_core::{OpId, Source, What};
+use hexad_driver::wall::WallWatch;
 
 use super::downloads::Follows;
+use super::fresh::Fresh;
 use super::hashing::{Hashed, hash, paths_at, prepared, renamed};
+use super::library::Kept;
 use super::scan::{Scan, Wanted, scan, stamp_of};
 use super::store::{Content, Keep, described_bytes, share_bytes};
 use super::{Hashing, House, State, sounds_of};
@@ -26,6 +29,8 @@ use crate::source::{self, Found};
 const TICK: Duration = Duration::from_millis(250);
 /// How often what running downloads have brought is kept.
 const KEEP_EVERY: u64 = 40;
+/// How often it is kept what the clock on the wall shows: every ten minutes.
+const KEEP_CLOCK_EVERY: u64 = 2400;
 /// How long a network that could not be joined rests at first, and at most.
 const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
@@ -62,6 +67,9 @@ pub(super) struct Worker {
     scanning: bool,
     scan_again: bool,
     next_scan: Instant,
+    /// Files in the inbox that may still be written to.
+    inbox: Fresh,
+    clock: WallWatch,
     ticks: u64,
     told: Option<Totals>,
 }
@@ -69,6 +77,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(house: Arc<House>) -> Self {
         let ((jobs, from_worker), (looks, from_looker)) = (mpsc::channel(), mpsc::channel());
+        let clock = WallWatch::new(house.given.wall.clone());
         Self {
             house,
             jobs,
@@ -78,6 +87,8 @@ impl Worker {
             scanning: false,
             scan_again: false,
             next_scan: Instant::now(),
+            inbox: Fresh::default(),
+            clock,
             ticks: 0,
             told: None,
         }
@@ -98,11 +109,12 @@ impl Worker {
 
     /// The life of the thread that looks at folders.
     pub(super) fn scanner(&self) -> impl FnOnce() + Send + use<> {
-        let (looks, turns) = (self.from_looker.clone(), self.house.turns.clone());
+        let (looks, turns, wall) = (self.from_looker.clone(), self.house.turns.clone(), self.house.given.wall.clone());
         move || {
+            let mut fresh = Fresh::default();
             let looks = looks.lock().unwrap_or_else(PoisonError::into_inner);
             while let Ok(wanted) = looks.recv() {
-                if turns.send(Turn::Scanned(Box::new(scan(&wanted)))).is_err() {
+                if turns.send(Turn::Scanned(Box::new(scan(&wanted, &mut fresh, wall.now())))).is_err() {
                     return;
                 }
             }
@@ -128,7 +140,11 @@ impl Worker {
         while let Ok(turn) = heard.try_recv() {
             self.take(turn);
         }
-        self.house.state().downloads.mark_running_unkept();
+        {
+            let mut state = self.house.state();
+            state.downloads.mark_running_unkept();
+            self.house.keep_clock(&mut state);
+        }
         self.house.flush();
     }
 
@@ -212,6 +228,7 @@ impl Worker {
                     tracing::debug!(share = id, network = state.networks[network].name, %problem, "a share is not offered");
                 }
             }
+            ShelfNews::Named(Key::Share(id), network, name) => state.library.on_named(id, network, name),
             ShelfNews::Unreadable(Key::Share(id), problem) => {
                 // Whoever changes a file while nobody looks is noticed by the next look.
                 state.library.on_failed(id, problem);
@@ -221,7 +238,7 @@ impl Worker {
             ShelfNews::Unreadable(Key::Download(id), problem) => {
                 state.downloads.fail(id, problem.hint("begin it again, and what is missing is fetched"));
             }
-            ShelfNews::Offered(Key::Download(_), _) | ShelfNews::Not(Key::Download(_), ..) => {}
+            ShelfNews::Offered(Key::Download(_), _) | ShelfNews::Not(Key::Download(_), ..) | ShelfNews::Named(Key::Download(_), ..) => {}
         }
     }
 
@@ -230,13 +247,19 @@ impl Worker {
         match word {
             Word::Event(event) => {
                 let op = state.downloads.find(id).ok().filter(|item| item.run == run).and_then(|item| item.op);
+                let completes = matches!(event, Event::Complete { unproven: false, .. }) && op.is_some();
                 if state.downloads.on_event(id, run, event) == Follows::Stop {
                     if state.downloads.find(id).is_ok_and(|item| item.is_complete()) {
                         let _ = state.downloads.rest(id, None);
                     }
+                    if completes {
+                        self.house.offer_to_downloads(&state, Key::Download(id));
+                    }
                     drop(state);
                     self.house.stop_task(op);
                     self.house.flush();
+                } else if completes {
+                    self.house.offer_to_downloads(&state, Key::Download(id));
                 }
             }
             Word::Described(share, description) => {
@@ -295,6 +318,7 @@ impl Worker {
                         }
                         let one = (Key::Share(id), prepared(content, paths, sounds));
                         self.house.tell(Happening::Offer(vec![one]));
+                        self.house.offer_to_downloads(&state, Key::Share(id));
                     }
                 }
                 Err(problem) => state.library.on_failed(id, problem),
@@ -390,7 +414,7 @@ impl Worker {
         let now = Instant::now();
         if now >= self.next_scan {
             if let Some(folder) = self.house.given.watch_dir.clone() {
-                self.house.empty_inbox(&folder, self.house.given.quiet);
+                self.house.empty_inbox(&folder, &mut self.inbox);
             }
             self.look();
         }
@@ -410,6 +434,9 @@ impl Worker {
         }
         self.hash_next(&mut state);
         if self.ticks.is_multiple_of(4) {
+            if let Some(by_s) = self.clock.look() {
+                house.on_clock_set(&mut state, by_s);
+            }
             state.downloads.on_second();
             if house.look_at_the_clock(&state) {
                 state.moved = true;
@@ -417,6 +444,9 @@ impl Worker {
         }
         if self.ticks.is_multiple_of(KEEP_EVERY) {
             state.downloads.mark_running_unkept();
+        }
+        if self.ticks.is_multiple_of(KEEP_CLOCK_EVERY) {
+            house.keep_clock(&mut state);
         }
         let changes = self.changes(&mut state);
         drop(state);
@@ -446,7 +476,9 @@ impl Worker {
         if self.ticks.is_multiple_of(2) {
             changes.extend(state.downloads.take_changed().into_iter().map(|download| Change::Download { download }));
         }
-        changes.extend(std::mem::take(&mut state.warnings).into_iter().map(|message| Change::Warning { message }));
+        if self.house.feed.has_listeners() {
+            changes.extend(std::mem::take(&mut state.warnings).into_iter().map(|message| Change::Warning { message }));
+        }
         if self.ticks.is_multiple_of(4) && self.house.feed.has_listeners() {
             let totals = self.house.totals(state);
             // That time goes by is no news.
@@ -492,19 +524,20 @@ impl House {
     /// A known share as it is put on the shelf.
     fn offer_of(&self, state: &State, id: u64) -> Option<crate::publish::Prepared> {
         let path = state.library.item(id)?.path.clone();
-        let content = self.store.content_of_share(id)?;
+        let (kept, content) = self.store.share::<Kept>(id)?;
         let paths = paths_at(&content.shape.layout, &path);
-        Some(prepared(content, paths, Vec::new()))
+        Some(prepared(content, paths, sounds_of(&kept)))
     }
 
     /// A share that has another name, as it is put on the shelf and kept.
     fn rename(&self, state: &mut State, id: u64) -> Option<crate::publish::Prepared> {
         let item = state.library.item(id)?.clone();
-        let content = renamed(&self.store.content_of_share(id)?, &item.path)?;
+        let (before, content) = self.store.share::<Kept>(id)?;
+        let content = renamed(&content, &item.path)?;
         let link = link_of(&content.torrent, &content.shape.layout, &content.shape.digests);
         state.library.on_renamed(id, link.clone());
         let (path, stamp, watched, version) = (item.path.clone(), item.stamp, item.watched, item.version);
-        let kept = super::library::Kept { path, stamp, watched, version, files: 1, link, sounds: Vec::new(), tags: Vec::new() };
+        let kept = Kept { path, stamp, watched, version, files: 1, link, music: before.music };
         let paths = paths_at(&content.shape.layout, &item.path);
         let sounds = sounds_of(&kept);
         state.keep.push(Keep::Share(id, share_bytes(&kept, Some(&content))));
@@ -574,7 +607,7 @@ impl House {
         let turns = self.turns.clone();
         let listener = Listener::new(move |word| drop(turns.send(Turn::Download(id, run, word))));
         let manner = if request.choose { Manner::Describe } else { Manner::Patient };
-        let begin = Begin::Fetch { request: fetch, found, on, manner, streaming: None };
+        let begin = Begin::Fetch { request: fetch, found, on, manner, streaming: None, known: self.known_for(id) };
         let op: OpId = self.with(|session| session.begin_heard(begin, listener))??;
         state.downloads.find(id)?.op = Some(op);
         Ok(())

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod sources;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -41,6 +43,7 @@ impl Home {
             seed: false,
             rescan: Duration::from_millis(300),
             quiet: Duration::ZERO,
+            ..NodeSettings::default()
         }
     }
 }

@@ -8,6 +8,7 @@ use super::key::NodeKey;
 use crate::Catalogue;
 use crate::limits::Limits;
 use crate::proxy::Proxy;
+use crate::wall::Wall;
 
 /// Bounds and switches of a host.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct HostConfig {
     pub limits: Arc<Limits>,
     /// Who answers `Ask::Query`, `Owner`, `Index` and `Letters`; without one, such questions fail.
     pub catalogue: Option<Arc<dyn Catalogue>>,
+    /// The calendar of the node's dates.
+    pub wall: Wall,
 }
 
 impl Default for HostConfig {
@@ -73,6 +76,7 @@ impl Default for HostConfig {
             key: None,
             limits: Arc::default(),
             catalogue: None,
+            wall: Wall::default(),
         }
     }
 }

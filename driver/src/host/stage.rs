@@ -9,12 +9,11 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hexad_core::{
     Address as _, Answer, ConnId, Context, Dice, Endpoint, Inbound, Input, LeaseId, Level, Link, Network, Node, Note, Outbound, Outbox,
-    Output, Payload, Role, Shares, Time, Transport, Via, Why,
+    Output, Payload, Role, Shares, Span, Time, Transport, Via, Why,
 };
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -31,12 +30,15 @@ use super::pool::Pool;
 use super::quic;
 use super::store::Deed;
 use super::utp;
+use crate::wall::SET_MIN_S;
 use crate::{Deliveries, ReadShare};
 
 /// The bucket that is the host's own.
 pub(super) const OWN_BUCKET: &str = "host";
 /// Under which it keeps the private half of the node's key.
 const SEED_KEY: &[u8] = b"ed25519-seed";
+/// How often the calendar is held against the clock on the wall.
+const CALENDAR_EVERY: Span = Span::from_secs(10);
 
 /// The node with its dice and what it has said.
 struct Actor<N: Network> {
@@ -67,7 +69,9 @@ pub(super) struct Stage<N: Network> {
     connections_max: usize,
     paused: Cell<bool>,
     start: Instant,
-    epoch_unix_s: u64,
+    /// The calendar at the start of the host's time, and when it is held against the clock on the wall again.
+    epoch_unix_s: Cell<u64>,
+    calendar_at: Cell<Time>,
     key: OnceCell<NodeKey>,
     /// Rung when the main loop has something to look at.
     pub(super) bell: Notify,
@@ -102,7 +106,8 @@ impl<N: Network> Stage<N> {
             connections_max: config.connections_max.min(descriptors() / 2).max(1),
             paused: Cell::new(false),
             start: Instant::now(),
-            epoch_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            epoch_unix_s: Cell::new(config.wall.unix_s()),
+            calendar_at: Cell::new(Time::ZERO),
             key: OnceCell::new(),
             bell: Notify::new(),
             doomed: Cell::new(false),
@@ -147,9 +152,21 @@ impl<N: Network> Stage<N> {
         let Actor { node, outbox, dice, shares, next_conn } = &mut *actor;
         let said_before = outbox.len();
         let lines = self.lines.borrow();
-        let mut context = Context { now, epoch_unix_s: self.epoch_unix_s, dice, shares, next_conn, rooms: &*lines };
+        let mut context = Context { now, epoch_unix_s: self.epoch_unix_s(now), dice, shares, next_conn, rooms: &*lines };
         node.handle(input, &mut context, outbox);
         said_before
+    }
+
+    /// The calendar at the start of the host's time, as the clock on the wall has it: who sets that sets this one, within ten seconds.
+    fn epoch_unix_s(&self, now: Time) -> u64 {
+        if now >= self.calendar_at.get() {
+            self.calendar_at.set(now + CALENDAR_EVERY);
+            let epoch = self.config.wall.unix_s().saturating_sub(now.as_micros() / 1_000_000);
+            if epoch.abs_diff(self.epoch_unix_s.get()) > SET_MIN_S {
+                self.epoch_unix_s.set(epoch);
+            }
+        }
+        self.epoch_unix_s.get()
     }
 
     /// Lets the node hear `input` soon. For what comes about while its outputs are carried out.

@@ -65,6 +65,11 @@ impl Files {
         file
     }
 
+    /// Lets go of a file, which is another one from here on.
+    pub(crate) fn drop_one(&self, key: Key) {
+        self.lock().files.remove(&key);
+    }
+
     /// Lets go of all files of a store.
     pub(crate) fn forget(&self, store: u64) {
         self.lock().files.retain(|key, _| key.store != store);

@@ -4,6 +4,7 @@
 //! [`TransfersEvent`]s. Bytes are copied on the host's thread, hashed and written on workers; nothing else waits for a disk.
 
 mod check;
+mod elsewhere;
 mod error;
 mod files;
 mod log;
@@ -27,6 +28,7 @@ use hexad_core::{LeaseId, Map, Payload, ShareId};
 use hexad_transfer::{Action, Config, Counters, Engine, Job, JobId, Progress};
 use tracing::{debug, warn};
 
+pub use self::elsewhere::{Brought, Elsewhere, Way, may_be};
 pub use self::error::StoreError;
 pub use self::prepare::{Opened, Target};
 pub use self::relocate::Relocation;
@@ -188,8 +190,21 @@ impl Transfers {
     /// # Errors
     /// When the folder cannot be used, or something that is not of this download stands in the way. Nothing is changed then.
     pub fn open_download(&self, target: Target, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Opened, StoreError> {
+        self.open_download_knowing(target, &[], progress)
+    }
+
+    /// The same, where files of it may stand elsewhere on this machine: `known` has them by their place in the layout. What does is brought along.
+    ///
+    /// # Errors
+    /// As [`Self::open_download`].
+    pub fn open_download_knowing(
+        &self,
+        target: Target,
+        known: &[(usize, Vec<Elsewhere>)],
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Opened, StoreError> {
         let house = &self.house;
-        let prepared = prepare::prepare(&target, house.number(), house.files.clone(), cores(), progress)?;
+        let prepared = prepare::prepare(&target, known, house.number(), house.files.clone(), cores(), progress)?;
         let opened = prepared.opened;
         house.put(target.share, prepared.store);
         let mut state = house.state();

@@ -14,6 +14,7 @@ use hexad_core::{Set, ShareId};
 use hexad_transfer::journal::{Header, Record, Replay};
 
 use super::check::check_all;
+use super::elsewhere::{Brought, Elsewhere, bring, parts_within};
 use super::error::StoreError;
 use super::files::{Files, Key};
 use super::log::{Log, boot_id};
@@ -50,6 +51,8 @@ pub struct Opened {
     pub checked_bytes: u64,
     /// Whether nothing is missing.
     pub complete: bool,
+    /// What was brought from elsewhere on this machine.
+    pub brought: Vec<Brought>,
 }
 
 /// A store that is ready for its download.
@@ -74,6 +77,8 @@ struct Survey<'a> {
     /// Files that are placed for the first time, some of whose bytes may be in the part file.
     moving: Vec<usize>,
     part_file: bool,
+    /// What has come from elsewhere on this machine.
+    brought: Vec<Brought>,
     synced: Ranges,
     good: Ranges,
     doubtful: Ranges,
@@ -83,12 +88,14 @@ struct Survey<'a> {
 /// wanted, nothing is written at all.
 pub(crate) fn prepare(
     target: &Target,
+    known: &[(usize, Vec<Elsewhere>)],
     number: u64,
     files: Arc<Files>,
     threads: usize,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Prepared, StoreError> {
     let mut survey = Survey::begin(target)?;
+    survey.bring(known);
     survey.look_at_files()?;
     survey.look_at_part_file()?;
     let doubtful: Vec<u32> =
@@ -136,7 +143,7 @@ pub(crate) fn prepare(
     }
     let held = survey.good.iter().flatten().map(|part| target.proof.part_range(usize::try_from(part).unwrap_or(usize::MAX))).collect();
     let complete = complete(&survey.good);
-    Ok(Prepared { store, opened: Opened { held, wanted, checked_bytes, complete } })
+    Ok(Prepared { store, opened: Opened { held, wanted, checked_bytes, complete, brought: survey.brought } })
 }
 
 impl<'a> Survey<'a> {
@@ -179,6 +186,7 @@ impl<'a> Survey<'a> {
             strange: Vec::new(),
             moving: Vec::new(),
             part_file: false,
+            brought: Vec::new(),
             synced: Ranges::new(),
             good: Ranges::new(),
             doubtful: Ranges::new(),
@@ -229,6 +237,35 @@ impl<'a> Survey<'a> {
         self.good.remove(parts.clone());
         self.synced.remove(parts.clone());
         self.doubtful.remove(parts);
+    }
+
+    /// Brings wanted files that are not whole yet and stand elsewhere on this machine. One that cannot be brought is fetched.
+    fn bring(&mut self, known: &[(usize, Vec<Elsewhere>)]) {
+        for (file, candidates) in known {
+            let is_wanted = self.target.wanted.get(*file).copied().unwrap_or(false) && self.placed[*file];
+            if !is_wanted || self.target.layout.files()[*file].padding {
+                continue;
+            }
+            let parts = parts_within(&self.target.proof, &self.target.layout, *file);
+            let whole = parts.iter().all(|&part| self.good.contains(part as u64));
+            // What somebody else has put there is not written over.
+            let strange = self.states[*file] != FileState::Ours
+                && self.relative(*file).is_some_and(|path| self.dir.symlink_metadata(path).is_ok_and(|found| found.len() > 0));
+            if parts.is_empty() || whole || strange {
+                continue;
+            }
+            match bring(self.target, &self.dir, &self.books, *file, candidates) {
+                Ok(brought) => self.brought.extend(brought),
+                Err(error) => {
+                    tracing::warn!(path = %self.shown(*file).display(), %error, "a file that is on this machine already cannot be brought, and is fetched");
+                }
+            }
+        }
+        for file in self.brought.iter().map(|brought| brought.file).collect::<Vec<_>>() {
+            // It is held against the proof as what was there before.
+            self.states[file] = FileState::Suspect;
+            self.moving.retain(|moving| *moving != file);
+        }
     }
 
     fn look_at_files(&mut self) -> Result<(), StoreError> {

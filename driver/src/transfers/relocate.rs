@@ -374,7 +374,7 @@ fn length(dir: &Dir, file: &Path, folder: &Path) -> Result<Option<u64>, StoreErr
     }
 }
 
-fn make_parent(dir: &Dir, file: &Path) -> io::Result<()> {
+pub(super) fn make_parent(dir: &Dir, file: &Path) -> io::Result<()> {
     match file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => dir.create_dir_all(parent),
         None => Ok(()),
@@ -382,7 +382,7 @@ fn make_parent(dir: &Dir, file: &Path) -> io::Result<()> {
 }
 
 /// Renames, and never over something.
-fn rename(from: &Dir, file: &Path, to: &Dir, place: &Path) -> io::Result<()> {
+pub(super) fn rename(from: &Dir, file: &Path, to: &Dir, place: &Path) -> io::Result<()> {
     let (from, name) = within(from, file)?;
     let (to, other) = within(to, place)?;
     match renameat_with(&from, &name, &to, &other, RenameFlags::NOREPLACE) {
@@ -397,7 +397,7 @@ fn rename(from: &Dir, file: &Path, to: &Dir, place: &Path) -> io::Result<()> {
 }
 
 /// The folder of a file, which no link can lead out of, and its name in it.
-fn within(dir: &Dir, file: &Path) -> io::Result<(Dir, PathBuf)> {
+pub(super) fn within(dir: &Dir, file: &Path) -> io::Result<(Dir, PathBuf)> {
     let name = PathBuf::from(file.file_name().ok_or(io::ErrorKind::InvalidInput)?);
     Ok((parent_of(dir, file)?, name))
 }

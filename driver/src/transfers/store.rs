@@ -14,6 +14,7 @@ use hexad_core::Set;
 use hexad_transfer::journal::Record;
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::elsewhere::own_bytes;
 use super::error::StoreError;
 use super::files::{Files, Key};
 use super::log::Log;
@@ -343,6 +344,15 @@ impl Store {
         options.mode(if entry.is_some_and(|entry| entry.executable) { 0o777 } else { 0o666 });
         let path = folder.relative(key.file);
         let trouble = |error| StoreError::io(&self.path_of(key), "written", error);
+        if !fresh && entry.is_some() {
+            match own_bytes(&folder.dir, path, &folder.books, key.file) {
+                // Who reads goes on with what was there before, in which all is good that was.
+                Ok(true) => self.files.drop_one(Key { writable: false, ..key }),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(trouble(error)),
+            }
+        }
         let opened = match folder.dir.open_with(path, &options) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let parent = path.parent().unwrap_or(Path::new(""));

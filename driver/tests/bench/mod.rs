@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hexad_content::sha1_lanes::sha1_one;
 use hexad_content::{FileEntry, Layout, Proof, Ranges, TreeProof, WholeDigest, safe_names};
 use hexad_core::{Dice, LeaseId, Payload, ShareId, Verdict};
-use hexad_driver::transfers::{Opened, StoreError, Target, Transfers, TransfersConfig, TransfersEvent};
+use hexad_driver::transfers::{Elsewhere, Opened, StoreError, Target, Transfers, TransfersConfig, TransfersEvent};
 use hexad_driver::{Deliveries as _, LeaseSink};
 
 /// Nothing here takes longer, on the slowest machine.
@@ -188,6 +188,11 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub fn open(&self, wanted: &[bool]) -> Result<Opened, StoreError> {
+        self.open_knowing(wanted, &[])
+    }
+
+    /// Opens it where files of it may stand elsewhere.
+    pub fn open_knowing(&self, wanted: &[bool], known: &[(usize, Vec<Elsewhere>)]) -> Result<Opened, StoreError> {
         let target = Target {
             share: ShareId(1),
             layout: self.bench.layout.clone(),
@@ -197,7 +202,7 @@ impl<'a> Run<'a> {
             folder: self.bench.home.clone(),
             identity: "bench".into(),
         };
-        self.transfers.open_download(target, &|checked, total| assert!(checked <= total))
+        self.transfers.open_download_knowing(target, known, &|checked, total| assert!(checked <= total))
     }
 
     /// Says on stdout what is good.

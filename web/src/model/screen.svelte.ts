@@ -67,10 +67,15 @@ class Screen {
     remember('choose', on ? 'on' : 'off');
   }
 
-  /** Puts the chosen theme on the document; without a choice the style sheet asks the system. */
+  constructor() {
+    $effect.root(() => {
+      $effect(() => this.show());
+    });
+  }
+
+  /** Puts the theme that holds on the document: the chosen one, or, where none is, that of the system, whenever it changes. */
   show(): void {
-    if (this.#theme === 'system') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = this.#theme;
+    document.documentElement.dataset.theme = this.dark ? 'dark' : 'light';
   }
 }
 

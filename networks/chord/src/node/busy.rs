@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use hexad_core::{ConnId, Map, OpId, Time};
+use hexad_core::{ConnId, Map, OpId, Set, Time};
 
 use super::detector::Detector;
 use super::errands::Errand;
@@ -52,6 +52,8 @@ pub struct Seldom<A: Place> {
     pub(super) detector: Detector<A>,
     pub(super) store: Store<A>,
     pub(super) publishings: Map<OpId, Publishing>,
+    /// Publications that wait for others to be done with their puts.
+    pub(super) waiting: Set<OpId>,
     pub(super) searches: Map<OpId, Search<A>>,
     pub(super) fetches: Map<OpId, Fetch<A>>,
     pub(super) uploads: Map<ConnId, Upload>,
@@ -76,6 +78,7 @@ impl<A: Place> Seldom<A> {
         detector: Detector::NOTHING,
         store: Store::NOTHING,
         publishings: Map::new(),
+        waiting: Set::new(),
         searches: Map::new(),
         fetches: Map::new(),
         uploads: Map::new(),

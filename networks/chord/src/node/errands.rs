@@ -225,6 +225,7 @@ impl<A: Place> Node<A> {
     fn end_errand(&mut self, number: u32, ended: Ended<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(errand) = self.busy().errands.remove(&number) else { return };
         self.report_errand(&errand, ended, cx, out);
+        self.publish_those_who_wait(cx, out);
     }
 
     fn report_errand(&mut self, errand: &Errand<A>, ended: Ended<A>, cx: &mut Context<'_>, out: &mut Out<A>) {

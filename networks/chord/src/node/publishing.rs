@@ -90,8 +90,14 @@ impl<A: Place> Node<A> {
         let seconds = u32::try_from(cx.unix_s()).unwrap_or(u32::MAX);
         let Some(own) = self.addr.clone() else { return };
         loop {
+            // Whoever publishes ten thousand files leaves room for what somebody waits for.
+            let is_crowded = self.busy().errands.len() >= self.config.0.errands_max / 2;
             let Some(publishing) = self.busy().publishings.get_mut(&op) else { return };
             if publishing.waiting >= AT_ONCE {
+                return;
+            }
+            if is_crowded && !publishing.todo.is_empty() {
+                self.busy().waiting.insert(op);
                 return;
             }
             let Some(record) = cx.shares.share(publishing.share).and_then(|share| record_of(share, &own)) else {
@@ -106,6 +112,15 @@ impl<A: Place> Node<A> {
             self.start_errand(Deed::Put(Box::new(item)), Whom::Publishing(op), cx, out);
         }
         self.publish_ends(op, cx, out);
+    }
+
+    /// Something is done: publications that have waited for that go on, as far as there is room.
+    pub(super) fn publish_those_who_wait(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        while self.busy.as_ref().is_some_and(|busy| busy.errands.len() < self.config.0.errands_max / 2)
+            && let Some(op) = self.busy().waiting.pop_first()
+        {
+            self.publish_more(op, cx, out);
+        }
     }
 
     /// One put was answered.
@@ -127,6 +142,8 @@ impl<A: Place> Node<A> {
             self.busy().publishings.remove(&op);
             return failed(op, Failure::TimedOut(self.config.0.errand_deadline.as_secs()), out);
         }
+        // Ten thousand publications rest at a time.
+        publishing.todo = Vec::new();
         if !std::mem::replace(&mut publishing.done, true) {
             out.report(op, Progress::Done);
         }

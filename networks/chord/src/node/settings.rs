@@ -146,10 +146,11 @@ impl Default for Settings {
             reference_ttl: Span::from_secs(3600),
             value_ttl: Span::from_secs(24 * 3600),
             republish_every: Span::from_secs(25 * 60),
-            items_max: 100_000,
+            items_max: 400_000,
             items_bytes_max: 256 << 20,
             per_key_max: 1000,
-            per_peer_items_max: 10_000,
+            // Ten thousand files, in a ring of few.
+            per_peer_items_max: 100_000,
             per_peer_bytes_max: 32 << 20,
             answer_items_max: 200,
             queries_max: 1024,
