@@ -68,7 +68,7 @@ impl PartLeaves {
         if !length.is_power_of_two() || length < 2 || !index.is_multiple_of(length) {
             return None;
         }
-        let (first, end) = (index >> below, (index.checked_add(length)? - 1 >> below) + 1);
+        let (first, end) = (index >> below, ((index.checked_add(length)? - 1) >> below) + 1);
         let parts = tree.hashes().len();
         let narrow = |part: u64| usize::try_from(part).unwrap_or(usize::MAX).min(parts);
         (narrow(first) < parts).then(|| narrow(first)..narrow(end))

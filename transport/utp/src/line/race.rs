@@ -6,7 +6,7 @@ use super::{Line, Queue, Reno};
 use crate::Key;
 
 /// What a stream is given to send at a time.
-const CHUNK: [u8; 1 << 16] = [0x5A; 1 << 16];
+static CHUNK: [u8; 1 << 16] = [0x5A; 1 << 16];
 
 /// Who shares a line.
 #[derive(Debug)]

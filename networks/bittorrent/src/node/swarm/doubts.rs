@@ -207,8 +207,8 @@ impl Swarm {
     }
 
     pub(super) fn on_doubt_read(&mut self, ticket: Ticket, bytes: Option<Bytes>, t: &mut Turn<'_, '_>) {
-        let waits = |doubt: &&mut Doubt| doubt.salvage.as_ref().is_some_and(|salvage| salvage.ticket == ticket);
-        let Some(piece) = self.doubts.pieces.iter_mut().find(|(_, doubt)| waits(&doubt)).map(|(piece, _)| *piece) else { return };
+        let waits = |doubt: &Doubt| doubt.salvage.as_ref().is_some_and(|salvage| salvage.ticket == ticket);
+        let Some(piece) = self.doubts.pieces.iter().find(|(_, doubt)| waits(doubt)).map(|(piece, _)| *piece) else { return };
         let run = self.doubts.pieces.get(&piece).and_then(|doubt| doubt.salvage.as_ref()).map_or(0, |salvage| salvage.right.len());
         let (Some(fetch), Some(range)) = (self.fetch, self.run_of(piece, run)) else { return };
         let Some(doubt) = self.doubts.pieces.get_mut(&piece) else { return };

@@ -190,7 +190,7 @@ fn of_a_long_piece_only_the_wrong_block_is_fetched_again_and_names_who_gave_it()
     let (honest, liar, said, wrong) = spoiled(&mut table);
     let asked: Vec<_> = [honest, liar].into_iter().flat_map(|conn| hash_requests(conn, &said)).collect();
     let whole = HashSpan { root: table.root(), base_layer: 0, index: 0, length: 256, proof_layers: 0 };
-    assert_eq!(asked, [whole.clone()]);
+    assert_eq!(asked, std::slice::from_ref(&whole));
     assert_eq!((requests(honest, &said), requests(liar, &said)), (Vec::new(), Vec::new()), "nothing is asked for until more is known");
     let who = if hash_requests(honest, &said).is_empty() { liar } else { honest };
 
