@@ -130,7 +130,6 @@ fn files_come_over_utp_from_libtorrent_and_from_hexad() {
     }
     // libtorrent speaks nothing else here; hexad as it does by itself, or uTP first.
     for (from, to, crypto, first) in [
-        (Program::Libtorrent, Program::Hexad, Crypto::Default, false),
         (Program::Libtorrent, Program::Hexad, Crypto::Default, true),
         (Program::Libtorrent, Program::Hexad, Crypto::Required, true),
         (Program::Hexad, Program::Hexad, Crypto::Default, true),
