@@ -240,7 +240,7 @@ impl Swarm {
         let kept = right.iter().filter(|right| **right).count();
         let blame = &self.blame;
         self.picker.go_on_with(piece, right, |block| blame.giver_of(piece, block));
-        t.out.note(Level::Debug, "piece_salvaged", None, format!("piece {piece}: {kept} of {} blocks are right", right.len()));
+        t.out.note(Level::Info, "piece_salvaged", None, format!("piece {piece}: {kept} of {} blocks are right", right.len()));
         // Where most is wrong, it may be that the disk has not kept what was judged.
         if kept * 2 > right.len() {
             let wrong = (0_u32..).zip(right).filter(|(_, right)| !**right);

@@ -237,7 +237,7 @@ impl Swarm {
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         match hashes {
             Some(hashes) => {
-                t.out.note(Level::Debug, "leaves_given", Some(peer.remote.clone()), "");
+                t.out.note(Level::Info, "leaves_given", Some(peer.remote.clone()), "");
                 peer.say(Message::Hashes(Box::new(span), hashes), t);
             }
             None => {
