@@ -121,7 +121,7 @@ fn over_one_interface_not_a_packet_goes_by_another() {
 
 #[test]
 fn through_a_proxy_not_a_packet_goes_elsewhere() {
-    let named = ["http", "udp"].map(|scheme| format!("{scheme}://tracker.invalid:6969/announce"));
+    let named = ["udp", "http"].map(|scheme| format!("{scheme}://tracker.invalid:6969/announce"));
     let trackers = [named.to_vec(), both(6969)].concat();
     play("proxy", &trackers, |world| {
         let mut command = world.them.net.command("python3");
@@ -132,9 +132,9 @@ fn through_a_proxy_not_a_packet_goes_elsewhere() {
         let everything = ["--utp-first", "--dht-node", "dht.invalid:6881", "--proxy", &through];
         let mut led = world.fetch("led", &everything)?;
         led.hear(PATIENCE, "complete", complete)?;
-        let named = ["tracker.invalid:6969", "letter to tracker.invalid:6969", "letter to dht.invalid:6881"].map(str::to_owned);
-        let by_address = [format!("letter to {MEANT}:6881"), format!("letter to {OTHER}:6969"), format!("letter to {MEANT}:6969")];
-        let asked = [named, by_address].concat();
+        // The tracker that answers first is enough.
+        let named = ["letter to tracker.invalid:6969", "letter to dht.invalid:6881"].map(str::to_owned);
+        let asked = [named.to_vec(), vec![format!("letter to {MEANT}:6881")]].concat();
         proxy.hear(PATIENCE, "all that it can lead to", |said| asked.iter().all(|asked| said.contains(asked.as_str())).then_some(()))?;
         ensure!(world.beside() == 0, "{} packets have gone beside the proxy", world.beside());
 
