@@ -79,9 +79,9 @@ pub enum Encryption {
 #[serde(rename_all = "snake_case")]
 pub enum Utp {
     /// Never.
-    #[default]
     Off,
     /// Accepted, and dialled where TCP fails.
+    #[default]
     AfterTcp,
     /// Accepted, and dialled before TCP.
     First,
@@ -121,7 +121,7 @@ impl Default for BittorrentSettings {
             pex: true,
             lsd: true,
             encryption: Encryption::Preferred,
-            utp: Utp::Off,
+            utp: Utp::AfterTcp,
             // aria2 1.36 and Transmission 3.00, which many still run, can use neither of the others.
             version: TorrentVersion::V1,
             // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.

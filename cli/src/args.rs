@@ -133,10 +133,10 @@ pub struct NetworkArgs {
     /// Refuse connections that are not obfuscated
     #[arg(long)]
     pub require_encryption: bool,
-    /// Use uTP (connections over UDP that yield to other traffic) as well: accept it, and dial by it where TCP fails
-    #[arg(long)]
-    pub utp: bool,
-    /// The same, and dial by uTP first, by TCP where that fails
+    /// Use no uTP (connections over UDP that yield to other traffic), which is else accepted, and dialled where TCP fails
+    #[arg(long, conflicts_with = "utp_first")]
+    pub no_utp: bool,
+    /// Dial by uTP first, and by TCP where that fails
     #[arg(long)]
     pub utp_first: bool,
     /// A DHT node to begin with, in place of the usual ones; may be repeated
@@ -148,12 +148,14 @@ pub struct NetworkArgs {
     /// Speak to nobody whose address this list names: PeerGuardian text, ipfilter.dat, or prefixes like 192.0.2.0/24; may be repeated
     #[arg(long = "block-list", value_name = "FILE")]
     pub block_lists: Vec<PathBuf>,
-    /// Go out over this network interface only, such as that of a VPN: when it is down, nothing goes another way but lookups of names, which the system does
+    /// Go out over this network interface only, such as that of a VPN: when it is down, nothing goes another way; names are looked up over it
+    /// by the system's name servers, of which those on this machine itself are not asked
     #[arg(long, value_name = "NAME")]
     pub interface: Option<String>,
     /// Go through this proxy only, names included: socks5://[USER:PASSWORD@]IP:PORT, or http:// and the same. Nobody can connect to this peer then,
-    /// and uTP, DHT, local discovery and trackers by UDP are off; other networks than BitTorrent are refused
-    #[arg(long, value_name = "URL", conflicts_with_all = ["utp", "utp_first", "map_ports", "dht_nodes"])]
+    /// and local discovery is off; so are uTP, DHT and trackers by UDP where the proxy carries no datagrams (SOCKS5 may, HTTP cannot); other networks
+    /// than BitTorrent are refused
+    #[arg(long, value_name = "URL", conflicts_with = "map_ports")]
     pub proxy: Option<String>,
     /// How fast bytes may come and go
     #[command(flatten)]
@@ -197,10 +199,10 @@ impl NetworkArgs {
                 (_, true) => Encryption::Required,
                 _ => Encryption::Preferred,
             },
-            utp: match (self.utp, self.utp_first) {
+            utp: match (self.no_utp, self.utp_first) {
+                (true, _) => Utp::Off,
                 (_, true) => Utp::First,
-                (true, _) => Utp::AfterTcp,
-                _ => Utp::Off,
+                _ => Utp::AfterTcp,
             },
             version: defaults.version,
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
@@ -224,7 +226,7 @@ const OWN_SESSION: [&str; 12] = [
     "no_lsd",
     "no_encryption",
     "require_encryption",
-    "utp",
+    "no_utp",
     "utp_first",
     "dht_nodes",
     "map_ports",

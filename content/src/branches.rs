@@ -34,7 +34,7 @@ impl TreeLayers {
     }
 
     /// A node; `layer` 0 is that of the proof. Beyond the end of the file it is the one over zeros.
-    fn node(&self, layer: u32, index: u64) -> Option<Sha256Digest> {
+    pub(crate) fn node(&self, layer: u32, index: u64) -> Option<Sha256Digest> {
         let nodes = self.layers.get(layer as usize)?;
         let node = usize::try_from(index).ok().and_then(|index| nodes.get(index).copied());
         (index < 1 << (self.height() - layer)).then(|| node.unwrap_or(self.zeros[layer as usize]))

@@ -253,7 +253,7 @@ fn told(wrong: &reqwest::Error) -> String {
 pub fn get(url: &str, bytes_max: u64, deadline: Duration, interface: Option<&str>, proxy: Option<&Proxy>) -> Result<Bytes, AskFailure> {
     let config = HostConfig { interface: interface.map(str::to_owned), proxy: proxy.cloned(), ..HostConfig::default() };
     let request = HttpRequest { method: HttpMethod::Get, url: url.to_owned(), range: None, answer_bytes_max: bytes_max, deadline };
-    let names = if proxy.is_some() { Names::by_proxy() } else { Names::new(1) };
+    let names = if proxy.is_some() { Names::by_proxy() } else { Names::new(1, interface) };
     // On a thread of its own, since the caller's may belong to a runtime.
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -276,7 +276,7 @@ mod tests {
     /// What becomes of a hop that a public address has led to.
     fn led_to(url: &str) -> Result<Response, AskFailure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let http = Http::new(&HostConfig::default(), &Names::new(1)).expect("a client");
+        let http = Http::new(&HostConfig::default(), &Names::new(1, None)).expect("a client");
         let request = HttpRequest {
             method: HttpMethod::Get,
             url: url.to_owned(),

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use data_encoding::BASE64;
@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 const HEAD_BYTES_MAX: usize = 8 << 10;
 /// The longest name, user and password of SOCKS5.
 const TEXT_BYTES_MAX: usize = 255;
+/// Commands of SOCKS5.
+const CONNECT: u8 = 1;
+const UDP_ASSOCIATE: u8 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -110,7 +113,40 @@ impl Proxy {
         }
     }
 
+    /// Whether it carries datagrams, or might.
+    #[must_use]
+    pub fn may_carry_datagrams(&self) -> bool {
+        self.kind == Kind::Socks5
+    }
+
+    /// Has the proxy relay datagrams as long as `stream`, which leads to it, stands. Returns whither they are to be sent.
+    ///
+    /// # Errors
+    /// When it does not, or speaks something else.
+    pub(crate) async fn associate(&self, stream: &mut TcpStream) -> io::Result<SocketAddr> {
+        if !self.may_carry_datagrams() {
+            return Err(refused("only SOCKS5 carries datagrams"));
+        }
+        self.greet(stream).await?;
+        // Whence they will come is not known before.
+        let relay = ask(stream, UDP_ASSOCIATE, &[1, 0, 0, 0, 0, 0, 0]).await?;
+        let relay = relay.ok_or_else(|| refused("the proxy names its relay by a name"))?;
+        // Many say that it is where they are.
+        Ok(if relay.ip().is_unspecified() { SocketAddr::new(self.at.ip(), relay.port()) } else { relay })
+    }
+
     async fn lead_by_socks(&self, stream: &mut TcpStream, to: &Endpoint) -> io::Result<()> {
+        self.greet(stream).await?;
+        let place = match to {
+            Endpoint::Ip(at) => place(*at),
+            Endpoint::Name(name) => named(&name.host, name.port)?,
+            Endpoint::Key(..) => return Err(refused("no connection is led to a key")),
+        };
+        ask(stream, CONNECT, &place).await.map(drop)
+    }
+
+    /// Says who we are, where that is asked.
+    async fn greet(&self, stream: &mut TcpStream) -> io::Result<()> {
         let method = if self.user.is_some() { 2 } else { 0 };
         stream.write_all(&[5, 1, method]).await?;
         let mut chosen = [0; 2];
@@ -131,42 +167,6 @@ impl Proxy {
                 return Err(refused("the proxy does not know us"));
             }
         }
-        let mut request = vec![5, 1, 0];
-        let port = match to {
-            Endpoint::Ip(SocketAddr::V4(at)) => {
-                request.push(1);
-                request.extend_from_slice(&at.ip().octets());
-                at.port()
-            }
-            Endpoint::Ip(SocketAddr::V6(at)) => {
-                request.push(4);
-                request.extend_from_slice(&at.ip().octets());
-                at.port()
-            }
-            Endpoint::Name(name) => {
-                request.extend_from_slice(&[3, length(&name.host)?]);
-                request.extend_from_slice(name.host.as_bytes());
-                name.port
-            }
-            Endpoint::Key(..) => return Err(refused("no connection is led to a key")),
-        };
-        request.extend_from_slice(&port.to_be_bytes());
-        stream.write_all(&request).await?;
-        let mut head = [0; 4];
-        stream.read_exact(&mut head).await?;
-        let [version, reply, _, kind] = head;
-        if version != 5 || reply != 0 {
-            return Err(refused("the proxy did not get there"));
-        }
-        let rest = match kind {
-            1 => 4,
-            4 => 16,
-            3 => usize::from(stream.read_u8().await?),
-            _ => return Err(refused("no SOCKS5")),
-        };
-        let mut whence = [0; TEXT_BYTES_MAX + 2];
-        let whence = whence.get_mut(..rest + 2).ok_or_else(|| refused("no SOCKS5"))?;
-        stream.read_exact(whence).await?;
         Ok(())
     }
 
@@ -198,6 +198,78 @@ impl Proxy {
     }
 }
 
+/// Puts a request of SOCKS5, and returns the address that the answer names; `None` where that is a name.
+async fn ask(stream: &mut TcpStream, command: u8, place: &[u8]) -> io::Result<Option<SocketAddr>> {
+    let request = [&[5, command, 0][..], place].concat();
+    stream.write_all(&request).await?;
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await?;
+    let [version, reply, _, kind] = head;
+    if version != 5 || reply != 0 {
+        return Err(refused(if reply == 7 { "the proxy does not do that" } else { "the proxy did not get there" }));
+    }
+    let rest = match kind {
+        1 => 4,
+        4 => 16,
+        3 => usize::from(stream.read_u8().await?),
+        _ => return Err(refused("no SOCKS5")),
+    };
+    let mut whence = [0; TEXT_BYTES_MAX + 2];
+    let whence = whence.get_mut(..rest + 2).ok_or_else(|| refused("no SOCKS5"))?;
+    stream.read_exact(whence).await?;
+    Ok(place_of(kind, whence))
+}
+
+/// A place as SOCKS5 writes it.
+fn place(at: SocketAddr) -> Vec<u8> {
+    let mut bytes = match at {
+        SocketAddr::V4(at) => [&[1][..], &at.ip().octets()].concat(),
+        SocketAddr::V6(at) => [&[4][..], &at.ip().octets()].concat(),
+    };
+    bytes.extend_from_slice(&at.port().to_be_bytes());
+    bytes
+}
+
+fn named(host: &str, port: u16) -> io::Result<Vec<u8>> {
+    Ok([&[3, length(host)?][..], host.as_bytes(), &port.to_be_bytes()].concat())
+}
+
+/// Reads address and port; `None` where that is a name.
+fn place_of(kind: u8, bytes: &[u8]) -> Option<SocketAddr> {
+    let (ip, port) = bytes.split_at_checked(bytes.len().checked_sub(2)?)?;
+    let port = u16::from_be_bytes(port.try_into().ok()?);
+    let ip: IpAddr = match kind {
+        1 => <[u8; 4]>::try_from(ip).ok()?.into(),
+        4 => <[u8; 16]>::try_from(ip).ok()?.into(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+/// What a datagram begins with that the proxy is to carry there (RFC 1928, section 7).
+pub(crate) fn letter_to(at: SocketAddr) -> Vec<u8> {
+    [vec![0, 0, 0], place(at)].concat()
+}
+
+/// The same for a name.
+///
+/// # Errors
+/// When it is too long.
+pub(crate) fn letter_to_name(host: &str, port: u16) -> io::Result<Vec<u8>> {
+    Ok([vec![0, 0, 0], named(host, port)?].concat())
+}
+
+/// From whom a datagram comes that the proxy has carried, and where what he said begins. `None` for one in parts, or from a name.
+pub(crate) fn read_letter(bytes: &[u8]) -> Option<(SocketAddr, usize)> {
+    let (&[_, _, part, kind], _) = bytes.split_first_chunk::<4>()?;
+    let end = match (part, kind) {
+        (0, 1) => 10,
+        (0, 4) => 22,
+        _ => return None,
+    };
+    Some((place_of(kind, bytes.get(4..end)?)?, end))
+}
+
 fn refused(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionRefused, why)
 }
@@ -209,6 +281,25 @@ fn length(text: &str) -> io::Result<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_are_written_and_read_as_rfc_1928_has_them() {
+        let v4: SocketAddr = "192.0.2.7:6881".parse().expect("an address");
+        assert_eq!(letter_to(v4), [0, 0, 0, 1, 192, 0, 2, 7, 0x1A, 0xE1]);
+        assert_eq!(letter_to_name("dht.test", 258).expect("short"), *b"\0\0\0\x03\x08dht.test\x01\x02");
+        for at in [v4, "[2001:db8::1]:80".parse().expect("an address")] {
+            let letter = [letter_to(at), b"said".to_vec()].concat();
+            let (from, head) = read_letter(&letter).expect("a letter");
+            assert_eq!((from, &letter[head..]), (at, &b"said"[..]));
+            for cut in 0..head {
+                assert_eq!(read_letter(&letter[..cut]), None, "{cut}");
+            }
+        }
+        let in_parts = [0, 0, 1, 1, 192, 0, 2, 7, 0, 80];
+        assert_eq!(read_letter(&in_parts), None);
+        assert_eq!(read_letter(&letter_to_name("dht.test", 258).expect("short")), None);
+        assert!(letter_to_name(&"x".repeat(256), 1).is_err());
+    }
 
     #[test]
     fn a_proxy_is_read_and_shown_without_its_password() {

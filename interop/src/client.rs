@@ -36,7 +36,7 @@ pub struct Ways {
     pub pex: bool,
     /// Local service discovery.
     pub lsd: bool,
-    /// Connects over uTP: libtorrent over nothing else, hexad first.
+    /// Connects over uTP: libtorrent over nothing else, hexad first. Otherwise libtorrent does not, and hexad where TCP fails.
     pub utp: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct Job<'a> {
     pub crypto: Crypto,
     /// Whether a leecher goes on as a seed.
     pub stays: bool,
-    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Only libtorrent can be told.
+    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Only libtorrent and hexad can be told.
     pub rate_max: Option<u64>,
     /// Settings for speed, where a program has some; a benchmark's wish.
     pub tuned: bool,

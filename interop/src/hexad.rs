@@ -153,6 +153,7 @@ fn switches(command: &mut Command, job: &Job<'_>) {
     command.args(["--json", "--listen", &job.at.to_string()]);
     command.args((!job.ways.pex).then_some("--no-pex")).args((!job.ways.lsd).then_some("--no-lsd"));
     command.args(job.ways.utp.then_some("--utp-first"));
+    command.args(job.rate_max.iter().flat_map(|rate| ["--max-down".to_owned(), rate.to_string(), "--max-up".to_owned(), rate.to_string()]));
     match &job.ways.dht {
         None => command.arg("--no-dht"),
         // Without a node to begin with, the usual ones would be asked.

@@ -1,4 +1,5 @@
-# A little SOCKS5 proxy: `python3 socks.py HOST PORT NAME=IP …`. It knows these names and no others, and prints whither it is asked to lead.
+# A little SOCKS5 proxy: `python3 socks.py HOST PORT NAME=IP …`. It knows these names and no others, and prints whither it is asked to lead, and to whom
+# it carries datagrams.
 import socket, sys, threading
 
 names = dict(pair.split("=") for pair in sys.argv[3:])
@@ -23,11 +24,51 @@ def exactly(client, count):
     return data
 
 
+def carry(client):
+    inner, outer = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    inner.bind((sys.argv[1], 0))
+    outer.bind(("0.0.0.0", 0))
+    asker = []
+
+    def up():
+        while True:
+            letter, come_from = inner.recvfrom(65536)
+            asker[:] = [come_from]
+            if letter[3] == 3:
+                end = 5 + letter[4]
+                host = letter[5:end].decode()
+            else:
+                end = 8
+                host = socket.inet_ntoa(letter[4:8])
+            port = int.from_bytes(letter[end : end + 2], "big")
+            print(f"letter to {host}:{port}", flush=True)
+            try:
+                outer.sendto(letter[end + 2 :], (names.get(host, host), port))
+            except OSError:
+                pass
+
+    def down():
+        while True:
+            data, (host, port) = outer.recvfrom(65536)
+            if asker:
+                inner.sendto(b"\0\0\0\1" + socket.inet_aton(host) + port.to_bytes(2, "big") + data, asker[0])
+
+    for way in (up, down):
+        threading.Thread(target=way, daemon=True).start()
+    client.sendall(b"\x05\x00\x00\x01" + bytes(4) + inner.getsockname()[1].to_bytes(2, "big"))
+    while client.recv(64):
+        pass
+    client.close()
+
+
 def serve(client):
     try:
         exactly(client, exactly(client, 2)[1])
         client.sendall(b"\x05\x00")
-        kind = exactly(client, 4)[3]
+        _, command, _, kind = exactly(client, 4)
+        if command == 3:
+            exactly(client, 6)
+            return carry(client)
         if kind == 1:
             host = socket.inet_ntoa(exactly(client, 4))
         elif kind == 3:

@@ -4,6 +4,7 @@ mod branches;
 mod content_id;
 mod forest;
 mod layout;
+mod leaves;
 mod magnet;
 mod names;
 mod proof;

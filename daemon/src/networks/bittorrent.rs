@@ -28,17 +28,27 @@ pub(super) fn plan(settings: &BittorrentSettings, state_dir: Option<&Path>) -> R
     plan_at(settings, state_dir, settings.listen.map_or_else(usual, |listen| vec![listen]))
 }
 
-/// The same through a proxy, which carries connections only and lets nobody in.
+/// The same through a proxy, which lets nobody in, and carries datagrams only where it speaks SOCKS5.
 ///
 /// # Errors
 /// When a list of addresses cannot be read.
 pub(super) fn plan_led(settings: &BittorrentSettings, state_dir: Option<&Path>, proxy: &Proxy) -> Result<Plan<BitTorrent>, Problem> {
-    let settings = BittorrentSettings { listen: None, dht: false, lsd: false, utp: Utp::Off, map_ports: false, ..settings.clone() };
+    let mut settings = BittorrentSettings { listen: None, lsd: false, map_ports: false, ..settings.clone() };
+    let carries = proxy.may_carry_datagrams();
+    if !carries {
+        (settings.dht, settings.utp) = (false, Utp::Off);
+    }
     let mut plan = plan_at(&settings, state_dir, vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))])?;
     plan.nodes.iter_mut().for_each(|node| node.listen = None);
-    plan.warnings.push(format!(
-        "everything goes through {proxy}: nobody can connect to this node, and uTP, DHT, local discovery and trackers by UDP are off"
-    ));
+    plan.warnings.push(match carries {
+        true => format!(
+            "everything goes through {proxy}: nobody can connect to this node, local discovery is off, and uTP, DHT and trackers by UDP depend on \
+             whether it carries datagrams"
+        ),
+        false => format!(
+            "everything goes through {proxy}: nobody can connect to this node, and uTP, DHT, local discovery and trackers by UDP are off"
+        ),
+    });
     Ok(plan)
 }
 

@@ -51,7 +51,7 @@ impl Asks {
             store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)))),
             http: OnceCell::new(),
             http_turns: Semaphore::new(config.http_exchanges_max.clamp(1, Semaphore::MAX_PERMITS)),
-            names: if config.proxy.is_some() { Names::by_proxy() } else { Names::new(third) },
+            names: if config.proxy.is_some() { Names::by_proxy() } else { Names::new(third, config.interface.as_deref()) },
             work_turns: Semaphore::new(third.min(cores)),
             catalogue: config.catalogue.clone(),
         }
@@ -79,6 +79,9 @@ impl Asks {
     }
 
     async fn resolve(&self, name: &Name) -> Answer {
+        if !self.names.looks_up(&name.host) {
+            return Answer::Failed(AskFailure::Forbidden("only the proxy looks up names".to_owned()));
+        }
         match self.names.resolve(&name.host, name.port).await {
             Ok(found) => Answer::Resolved(found.iter().map(std::net::SocketAddr::ip).collect()),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Failed(AskFailure::TimedOut),

@@ -20,9 +20,10 @@ pub struct HostConfig {
     /// Whence connections and HTTP requests go out to hosts of the same family; the system's choice without one. A tracker takes the address that it
     /// hears from for the one that we listen at, so where that is one of several, this should be the same.
     pub source: Option<IpAddr>,
-    /// The one interface by name that every socket is bound to: what cannot go over it goes nowhere. Names are looked up by the system all the same.
+    /// The one interface by name that every socket is bound to: what cannot go over it goes nowhere. Names are looked up over it as well.
     pub interface: Option<String>,
-    /// The proxy through which every connection and HTTP exchange goes. With one, no door is opened, no datagram is sent, and no name is looked up.
+    /// The proxy through which every connection and HTTP exchange goes, and every datagram where it speaks SOCKS5. With one, no other door is opened,
+    /// and no name is looked up.
     pub proxy: Option<Proxy>,
     /// Interfaces by name on which multicast groups are joined; `None` is all that are up.
     pub multicast_interfaces: Option<Vec<String>>,

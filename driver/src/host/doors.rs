@@ -16,11 +16,13 @@ use tokio::task::AbortHandle;
 
 use super::conn::{self, out_of_descriptors};
 use super::handle::HostEvent;
+use super::letters::{self, Letters};
 use super::multicast::{self, Group};
 use super::post;
 use super::quic::{self, QuicDoor};
 use super::stage::Stage;
 use super::utp::{self, UtpDoor};
+use crate::proxy::Proxy;
 
 /// Connections that the system keeps until we accept them.
 const BACKLOG: i32 = 1024;
@@ -34,8 +36,8 @@ const DATAGRAM_BUFFER_BYTES: usize = 1 << 20;
 /// The sockets of one door.
 pub(super) enum Sockets {
     Streams,
-    /// With their own addresses, and the connections that go over them.
-    Datagrams(Vec<(SocketAddr, Rc<UdpSocket>)>, Option<Rc<UtpDoor>>),
+    /// And the connections that go over them.
+    Datagrams(Vec<Rc<Letters>>, Option<Rc<UtpDoor>>),
     Group(Rc<Group>),
     Quic(Rc<QuicDoor>),
     /// Not open yet.
@@ -116,6 +118,17 @@ pub(super) fn listen<N: Network>(stage: &Rc<Stage<N>>, door: Door, bind: &Bind) 
     stage.doors.borrow_mut().close(door);
     // Whoever listens beside the proxy is found beside it.
     if let Some(proxy) = &stage.config.proxy {
+        if let (Bind::Datagram(_), true) = (bind, proxy.may_carry_datagrams()) {
+            let (for_task, bind, proxy) = (stage.clone(), bind.clone(), proxy.clone());
+            let opening = stage.spawn(async move {
+                let opened = led(&for_task, door, &proxy).await;
+                bound(&for_task, door, &bind, opened);
+                for_task.settle();
+            });
+            let doorway = Doorway { sockets: Sockets::Opening, tasks: vec![opening.abort_handle()] };
+            stage.doors.borrow_mut().open.insert(door, doorway);
+            return;
+        }
         let shut = io::Error::other(format!("everything goes through {proxy}, which lets nobody in"));
         return bound(stage, door, bind, Err(shut));
     }
@@ -211,14 +224,29 @@ fn datagrams<N: Network>(stage: &Rc<Stage<N>>, door: Door, at: SocketAddr) -> io
         socket.bind(&at.into())?;
         UdpSocket::from_std(socket.into())
     })?;
-    let sockets: Vec<_> = sockets.into_iter().map(|socket| Ok((socket.local_addr()?, Rc::new(socket)))).collect::<io::Result<_>>()?;
+    let sockets = sockets.into_iter().map(|socket| Rc::new(Letters::Own(socket))).collect();
+    Ok((bound, attend(stage, door, sockets)))
+}
+
+/// Whoever reads from these sockets.
+fn attend<N: Network>(stage: &Rc<Stage<N>>, door: Door, sockets: Vec<Rc<Letters>>) -> Doorway {
     let utp = N::UTP.then(|| Rc::new(UtpDoor::new(door, sockets.clone(), stage.secret_dice())));
     let mut tasks: Vec<_> = sockets
         .iter()
-        .map(|(_, socket)| stage.spawn(post::receive_all(stage.clone(), door, socket.clone(), utp.clone())).abort_handle())
+        .map(|socket| stage.spawn(post::receive_all(stage.clone(), door, socket.clone(), utp.clone())).abort_handle())
         .collect();
     tasks.extend(utp.clone().map(|utp| stage.spawn(utp::tend(utp)).abort_handle()));
-    Ok((bound, Doorway { sockets: Sockets::Datagrams(sockets, utp), tasks }))
+    Doorway { sockets: Sockets::Datagrams(sockets, utp), tasks }
+}
+
+/// A door for datagrams that the proxy carries. Nobody is told its address but those to whom something is sent.
+async fn led<N: Network>(stage: &Rc<Stage<N>>, door: Door, proxy: &Proxy) -> io::Result<(SocketAddr, Doorway)> {
+    let (socket, control) = letters::lead(stage, proxy).await?;
+    let port = socket.local_addr()?.port();
+    let mut doorway = attend(stage, door, vec![socket.clone()]);
+    doorway.tasks.push(stage.spawn(letters::keep(stage.clone(), proxy.clone(), socket, control)).abort_handle());
+    // The proxy reaches both families, whichever its own is.
+    Ok((SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), doorway))
 }
 
 fn group<N: Network>(stage: &Rc<Stage<N>>, door: Door, group: SocketAddr) -> io::Result<(SocketAddr, Doorway)> {

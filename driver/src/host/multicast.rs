@@ -12,12 +12,13 @@ use socket2::{InterfaceIndexOrAddress, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::doors::socket;
+use super::letters::Letters;
 
 /// A joined group.
 pub(super) struct Group {
     address: SocketAddr,
-    hearing: Rc<UdpSocket>,
-    sending: Rc<UdpSocket>,
+    hearing: Rc<Letters>,
+    sending: Rc<Letters>,
     interfaces: Vec<u32>,
 }
 
@@ -27,12 +28,12 @@ impl Group {
     }
 
     /// Both sockets: members speak to the group, and answer to where we speak from.
-    pub(super) fn sockets(&self) -> impl Iterator<Item = &Rc<UdpSocket>> {
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &Rc<Letters>> {
         [&self.hearing, &self.sending].into_iter()
     }
 
     /// Through which a member is answered.
-    pub(super) fn sending(&self) -> &Rc<UdpSocket> {
+    pub(super) fn sending(&self) -> &Rc<Letters> {
         &self.sending
     }
 
@@ -41,12 +42,13 @@ impl Group {
     /// # Errors
     /// The last one, when it could be sent on no interface.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        let socket = SockRef::from(&*self.sending);
+        let sending = self.sending.socket();
+        let socket = SockRef::from(sending);
         let mut sent = Err(io::ErrorKind::NotConnected.into());
         for &interface in &self.interfaces {
             let leave = match self.address.ip() {
                 IpAddr::V4(group) => {
-                    rustix::net::sockopt::set_ip_multicast_if_with_ifindex(&*self.sending, &group, &Ipv4Addr::UNSPECIFIED, interface)
+                    rustix::net::sockopt::set_ip_multicast_if_with_ifindex(sending, &group, &Ipv4Addr::UNSPECIFIED, interface)
                         .map_err(io::Error::from)
                 }
                 IpAddr::V6(_) => socket.set_multicast_if_v6(interface),
@@ -103,8 +105,9 @@ pub(super) fn join(group: SocketAddr, names: Option<&[String]>, only: Option<&st
         let why = if complaints.is_empty() { "no interface is up that it may be joined on".to_owned() } else { complaints.join(", ") };
         return Err(io::Error::new(io::ErrorKind::NotFound, why));
     }
-    let hearing = Rc::new(UdpSocket::from_std(hearing.into())?);
-    let sending = Rc::new(UdpSocket::from_std(sending.into())?);
+    let [hearing, sending] =
+        [hearing, sending].map(|socket| UdpSocket::from_std(socket.into()).map(|socket| Rc::new(Letters::Own(socket))));
+    let (hearing, sending) = (hearing?, sending?);
     Ok((Group { address: group, hearing, sending, interfaces: joined }, complaints))
 }
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use hexad_core::{Address as _, Door, Endpoint, Input, Level, Link, Message as _, Network};
-use socket2::SockRef;
-use tokio::net::UdpSocket;
 
 use super::doors::Sockets;
 use super::handle::{AddrOf, MessageOf};
+use super::letters::Letters;
 use super::quic;
 use super::reach::{canonical, is_private};
 use super::stage::Stage;
@@ -25,10 +24,10 @@ const BATCH: usize = 64;
 const BREATH: Duration = Duration::from_millis(10);
 
 /// Reads whatever comes, as long as the door is open.
-pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, socket: Rc<UdpSocket>, utp: Option<Rc<UtpDoor>>) {
+pub(super) async fn receive_all<N: Network>(stage: Rc<Stage<N>>, door: Door, socket: Rc<Letters>, utp: Option<Rc<UtpDoor>>) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        if socket.readable().await.is_err() {
+        if socket.socket().readable().await.is_err() {
             tokio::time::sleep(BREATH).await;
             continue;
         }
@@ -77,6 +76,12 @@ pub(super) fn send<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: AddrOf<N>, 
         _ if quic.is_some() => stage.note(Level::Drop, "datagram_dropped", Some(to), "over QUIC only peers with a key are reached"),
         Some(Endpoint::Ip(socket) | Endpoint::Key(_, socket)) => send_bytes(stage, door, socket, &bytes),
         Some(Endpoint::Name(name)) => {
+            if let Some(socket) = by_name(stage, door) {
+                if let Err(error) = socket.send_to_name(&bytes, &name) {
+                    stage.note(Level::Drop, "datagram_dropped", Some(to), error.to_string());
+                }
+                return;
+            }
             let Some(question) = stage.asks.begin() else {
                 return stage.note(Level::Drop, "datagram_dropped", Some(to), "too many questions are being answered to look its name up");
             };
@@ -115,6 +120,14 @@ fn encode<N: Network>(stage: &Rc<Stage<N>>, message: &MessageOf<N>) -> Option<By
     Some(bytes)
 }
 
+/// The socket of a door that takes names as they are. Where a name leads is not known here, so it does only for who may go everywhere.
+fn by_name<N: Network>(stage: &Stage<N>, door: Door) -> Option<Rc<Letters>> {
+    match stage.doors.borrow().sockets(door) {
+        Some(Sockets::Datagrams(sockets, _)) if stage.config.outside => sockets.iter().find(|socket| socket.takes_names()).cloned(),
+        _ => None,
+    }
+}
+
 fn send_bytes<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: SocketAddr, bytes: &[u8]) {
     let drop_it = |why: &str| stage.note(Level::Drop, "datagram_dropped", AddrOf::<N>::of_socket(to), why.to_owned());
     let to = canonical(to);
@@ -123,17 +136,14 @@ fn send_bytes<N: Network>(stage: &Rc<Stage<N>>, door: Door, to: SocketAddr, byte
     }
     let doors = stage.doors.borrow();
     let socket = match doors.sockets(door) {
-        Some(Sockets::Datagrams(sockets, _)) => {
-            sockets.iter().find(|(at, _)| at.is_ipv4() == to.is_ipv4()).map(|(_, socket)| socket.clone())
-        }
+        Some(Sockets::Datagrams(sockets, _)) => sockets.iter().find(|socket| socket.reaches(to)).cloned(),
         Some(Sockets::Group(group)) if group.address().is_ipv4() == to.is_ipv4() => Some(group.sending().clone()),
         Some(Sockets::Group(_)) => None,
         _ => return drop_it("the door is not open"),
     };
     let Some(socket) = socket else { return drop_it("the door is not open for its kind of address") };
-    // Past the runtime, which takes a socket for full until it has heard of it.
-    match SockRef::from(&*socket).send_to(bytes, &to.into()) {
-        Ok(_) => {}
+    match socket.send_to(bytes, to) {
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop_it("the socket is full"),
         Err(error) => drop_it(&error.to_string()),
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::name_servers::NameServers;
+
 /// How long looking up a name may take.
 pub(crate) const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -37,18 +39,34 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
     ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local()
 }
 
-/// Looks names up, a few at a time: each takes a blocking thread, and some must be left for reading from disks.
+/// Who looks names up.
 #[derive(Clone, Debug)]
-pub(crate) struct Names(Option<Arc<Semaphore>>);
+enum Who {
+    /// The system: each name takes a blocking thread, and some must be left for reading from disks.
+    System,
+    /// Name servers, over one interface.
+    Servers(Arc<NameServers>),
+}
+
+/// Looks names up, a few at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Names(Option<(Arc<Semaphore>, Who)>);
 
 impl Names {
-    pub(crate) fn new(at_a_time: usize) -> Self {
-        Self(Some(Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS)))))
+    /// Over `interface`, where one is named.
+    pub(crate) fn new(at_a_time: usize, interface: Option<&str>) -> Self {
+        let who = interface.map_or(Who::System, |interface| Who::Servers(Arc::new(NameServers::over(interface))));
+        Self(Some((Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS))), who)))
     }
 
     /// Looks none up: a proxy does that.
     pub(crate) const fn by_proxy() -> Self {
         Self(None)
+    }
+
+    /// Whether it finds addresses of a host by itself.
+    pub(crate) fn looks_up(&self, host: &str) -> bool {
+        self.0.is_some() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
     }
 
     /// All addresses of a host, at a port. Addresses written as text are taken as they are.
@@ -59,15 +77,22 @@ impl Names {
         if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let Some(turns) = &self.0 else { return Err(io::Error::other("only the proxy looks up names")) };
+        let Some((turns, who)) = &self.0 else { return Err(io::Error::other("only the proxy looks up names")) };
         let _turn = turns.acquire().await.map_err(io::Error::other)?;
-        look_up(host, port).await
+        look_up(who, host, port).await
     }
 }
 
-async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let found: Vec<SocketAddr> = match tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host((host, port))).await {
-        Ok(found) => found?.collect(),
+async fn look_up(who: &Who, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let looking = async {
+        let found: Vec<SocketAddr> = match who {
+            Who::System => tokio::net::lookup_host((host, port)).await?.collect(),
+            Who::Servers(servers) => servers.look_up(host).await?.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+        };
+        io::Result::Ok(found)
+    };
+    let found: Vec<SocketAddr> = match tokio::time::timeout(RESOLVE_DEADLINE, looking).await {
+        Ok(found) => found?,
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
     if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }

@@ -13,14 +13,13 @@ use bytes::BytesMut;
 use hexad_core::{Address as _, ConnId, Dial, Dice, Door, Endpoint, Level, Map, Network, Role, Time, Via, Why};
 use hexad_utp::wire::is_utp;
 use hexad_utp::{Config, End, Hub, Key};
-use socket2::SockRef;
-use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::conn::Talk;
 use super::doors::Sockets;
 use super::handle::{AddrOf, MessageOf};
+use super::letters::Letters;
 use super::line::LineCell;
 use super::reach::{canonical, is_private};
 use super::stage::{Seat, Stage};
@@ -33,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct UtpDoor {
     door: Door,
     hub: RefCell<Hub>,
-    sockets: Vec<(SocketAddr, Rc<UdpSocket>)>,
+    sockets: Vec<Rc<Letters>>,
     /// Connections' tasks that wait for something to come or to leave.
     waiting: RefCell<Map<Key, Waker>>,
     /// Rung when there may be something to send, or another time to wake.
@@ -44,7 +43,7 @@ pub(super) struct UtpDoor {
 }
 
 impl UtpDoor {
-    pub(super) fn new(door: Door, sockets: Vec<(SocketAddr, Rc<UdpSocket>)>, dice: Dice) -> Self {
+    pub(super) fn new(door: Door, sockets: Vec<Rc<Letters>>, dice: Dice) -> Self {
         let hub = RefCell::new(Hub::new(Config::default(), dice));
         Self { door, hub, sockets, waiting: RefCell::default(), bell: Notify::new(), start: Instant::now(), closed: Cell::new(false) }
     }
@@ -80,10 +79,9 @@ impl UtpDoor {
     fn pump(&self) {
         let now = self.now();
         self.hub.borrow_mut().transmit(now, |to, bytes| {
-            let socket = self.sockets.iter().find(|(at, _)| at.is_ipv4() == to.is_ipv4());
-            if let Some((_, socket)) = socket {
+            if let Some(socket) = self.sockets.iter().find(|socket| socket.reaches(to)) {
                 // What the system does not take is lost, and sent again as everything that is.
-                let _ = SockRef::from(&**socket).send_to(bytes, &to.into());
+                let _ = socket.send_to(bytes, to);
             }
         });
         let changed = self.hub.borrow_mut().take_changed();
@@ -171,7 +169,7 @@ async fn open<N: Network>(stage: &Stage<N>, door: Door, to: SocketAddr, deadline
         return Err(Why::Unreachable);
     }
     let utp = match stage.doors.borrow().sockets(door) {
-        Some(Sockets::Datagrams(_, Some(utp))) if utp.sockets.iter().any(|(at, _)| at.is_ipv4() == to.is_ipv4()) => utp.clone(),
+        Some(Sockets::Datagrams(_, Some(utp))) if utp.sockets.iter().any(|socket| socket.reaches(to)) => utp.clone(),
         _ => return Err(Why::Unreachable),
     };
     let now = utp.now();

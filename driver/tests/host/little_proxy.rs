@@ -1,15 +1,17 @@
-//! A little proxy: SOCKS5, CONNECT and plain HTTP, on loopback, which knows names that nobody else does.
+//! A little proxy: SOCKS5 with datagrams, CONNECT and plain HTTP, on loopback, which knows names that nobody else does.
 
 use std::io::{self, Read, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A proxy that runs until the test ends.
 pub struct LittleProxy {
     pub at: SocketAddr,
-    /// Whither it was asked to lead.
+    /// Whither it was asked to lead, or whose letters to carry.
     pub asked: Receiver<String>,
+    relays: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 #[derive(Clone)]
@@ -18,22 +20,41 @@ struct Manner {
     user: Option<(&'static str, &'static str, &'static str)>,
     names: Vec<(&'static str, SocketAddr)>,
     asked: Sender<String>,
+    /// Whether it carries datagrams.
+    carries: bool,
+    /// The connections on which its carrying depends.
+    relays: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl LittleProxy {
     /// Takes whoever knows this user: name, password, and both in base64.
     pub fn start(user: Option<(&'static str, &'static str, &'static str)>, names: &[(&'static str, SocketAddr)]) -> Self {
+        Self::that(true, user, names)
+    }
+
+    /// One that carries no datagrams.
+    pub fn stern(names: &[(&'static str, SocketAddr)]) -> Self {
+        Self::that(false, None, names)
+    }
+
+    /// Carries datagrams for nobody any more who has asked so far.
+    pub fn forget_letters(&self) {
+        self.relays.lock().expect("nobody panics").drain(..).for_each(|control| drop(control.shutdown(Shutdown::Both)));
+    }
+
+    fn that(carries: bool, user: Option<(&'static str, &'static str, &'static str)>, names: &[(&'static str, SocketAddr)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let at = listener.local_addr().expect("an address");
         let (tell, asked) = channel();
-        let manner = Manner { user, names: names.to_vec(), asked: tell };
+        let relays = Arc::<Mutex<Vec<TcpStream>>>::default();
+        let manner = Manner { user, names: names.to_vec(), asked: tell, carries, relays: relays.clone() };
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let manner = manner.clone();
                 thread::spawn(move || manner.serve(stream));
             }
         });
-        Self { at, asked }
+        Self { at, asked, relays }
     }
 }
 
@@ -68,6 +89,10 @@ impl Manner {
             }
         }
         let head = some(&mut from, Some(4))?;
+        if head[1] == 3 {
+            some(&mut from, Some(6))?;
+            return if self.carries { self.carry(from) } else { from.write_all(&[5, 7, 0, 1, 0, 0, 0, 0, 0, 0]) };
+        }
         let host = match head[3] {
             1 => some(&mut from, Some(4))?.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
             3 => String::from_utf8_lossy(&some(&mut from, None)?).into_owned(),
@@ -81,6 +106,52 @@ impl Manner {
             }
             Err(_) => from.write_all(&[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]),
         }
+    }
+
+    /// Carries datagrams as long as the connection stands.
+    fn carry(&self, mut control: TcpStream) -> io::Result<()> {
+        let (inner, outer) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+        let port = inner.local_addr()?.port().to_be_bytes();
+        let _ = self.asked.send("letters".to_owned());
+        self.relays.lock().expect("nobody panics").push(control.try_clone()?);
+        // As many do, it does not say where it is.
+        control.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, port[0], port[1]])?;
+        let client = Arc::new(Mutex::new(None));
+        let (back, back_to, back_from) = (inner.try_clone()?, client.clone(), outer.try_clone()?);
+        thread::spawn(move || {
+            let mut buffer = [0; 2000];
+            while let Ok((length, from)) = back_from.recv_from(&mut buffer) {
+                let IpAddr::V4(ip) = from.ip() else { continue };
+                let letter = [&[0, 0, 0, 1][..], &ip.octets(), &from.port().to_be_bytes(), &buffer[..length]].concat();
+                if let Some(to) = *back_to.lock().expect("nobody panics") {
+                    let _ = back.send_to(&letter, to);
+                }
+            }
+        });
+        let (names, asked) = (self.names.clone(), self.asked.clone());
+        let carrying = inner.try_clone()?;
+        thread::spawn(move || {
+            let mut buffer = [0; 2000];
+            while let Ok((length, from)) = carrying.recv_from(&mut buffer) {
+                *client.lock().expect("nobody panics") = Some(from);
+                let (to, head) = if buffer[3] == 3 {
+                    let end = 5 + usize::from(buffer[4]);
+                    let host = String::from_utf8_lossy(&buffer[5..end]).into_owned();
+                    let _ = asked.send(format!("letter to {host}:{}", u16::from_be_bytes([buffer[end], buffer[end + 1]])));
+                    let Some((_, at)) = names.iter().find(|(name, _)| *name == host) else { continue };
+                    (*at, end + 2)
+                } else {
+                    let ip = [buffer[4], buffer[5], buffer[6], buffer[7]];
+                    (SocketAddr::from((ip, u16::from_be_bytes([buffer[8], buffer[9]]))), 10)
+                };
+                let _ = outer.send_to(&buffer[head..length], to);
+            }
+        });
+        let _ = control.read(&mut [0]);
+        // Whoever reads has an end by that: nobody answers there any more.
+        let _ = control.shutdown(Shutdown::Both);
+        drop(inner);
+        Ok(())
     }
 
     fn http(&self, mut from: TcpStream, mut head: Vec<u8>) -> io::Result<()> {

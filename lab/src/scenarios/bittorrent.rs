@@ -2,6 +2,7 @@
 
 mod capacity;
 mod crowd;
+mod utp;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::{FetchIds, FetchPlan, Lab, LabConfig, Links, NodeIndex, Purpose, cont
 
 pub use capacity::CAPACITY;
 pub use crowd::{CROWD, FREE_RIDERS, LAST_COPY};
+pub use utp::UTP;
 
 /// The scenario `bittorrent/swarm`.
 pub static SWARM: Scenario = Scenario {

@@ -18,6 +18,7 @@ pub static SCENARIOS: &[&Scenario] = &[
     &bittorrent::CROWD,
     &bittorrent::FREE_RIDERS,
     &bittorrent::LAST_COPY,
+    &bittorrent::UTP,
     &chord::STEADY,
     &chord::HOPS,
     &chord::TABLES,

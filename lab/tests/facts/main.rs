@@ -9,4 +9,5 @@ mod scale;
 mod scenarios;
 mod threads;
 mod transfers;
+mod utp;
 mod world;

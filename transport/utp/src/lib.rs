@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod delay;
 mod hub;
+pub mod line;
 mod pacer;
 mod queue;
 mod receiving;

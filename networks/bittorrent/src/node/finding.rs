@@ -5,7 +5,7 @@ use hexad_core::{Answer, Door, Endpoint, Level, Name, OpId, Ticket};
 use super::affairs::Affairs;
 use super::dht::{Dht, DhtNews, DhtTimer};
 use super::home::Turn;
-use super::swarm::{Origin, SwarmId};
+use super::swarm::{Origin, SwarmId, swarm_of};
 use super::web_seeds::{WebSeedNews, WebSeeds};
 use crate::wire::{Krpc, Message};
 
@@ -133,6 +133,8 @@ impl Affairs {
         } else if WebSeeds::owns(ticket) {
             let news = self.web_seeds.on_answer(ticket, answer, t.cx.now, t.out);
             self.on_web_seed_news(news, t);
+        } else if let Some(swarm) = swarm_of(ticket).and_then(|id| self.swarms.get_mut(&id)) {
+            swarm.on_read(ticket, answer, t);
         }
     }
 

@@ -82,6 +82,11 @@ impl Home {
         }
     }
 
+    /// Where others reach us by that family, as enough of them say.
+    pub(crate) fn own_address(&self, v4: bool) -> Option<SocketAddr> {
+        self.seen_as.ip(v4).zip(self.listen).map(|(ip, listen)| SocketAddr::new(ip, listen.port()))
+    }
+
     /// Whether an address is certainly our own listening one.
     pub(crate) fn is_us(&self, socket: SocketAddr) -> bool {
         self.listen == Some(socket) || self.ourselves.iter().any(|own| *own == socket)

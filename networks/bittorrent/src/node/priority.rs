@@ -1,7 +1,7 @@
 //! Canonical peer priority (BEP 40): a number that both ends of a connection compute alike and nobody can choose, by which those are preferred
 //! whom everybody in a swarm would connect to otherwise only by chance.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use hexad_core::Map;
 
@@ -45,6 +45,14 @@ impl SeenAs {
         if self.told.len() < TOLD_MAX || self.told.contains_key(&ip) {
             let votes = self.told.entry(ip).or_default();
             *votes = votes.saturating_add(1);
+        }
+    }
+
+    /// The IPv6 address by which most know us, when enough do.
+    pub(crate) fn ipv6(&self) -> Option<Ipv6Addr> {
+        match self.ip(false) {
+            Some(IpAddr::V6(ip)) => Some(ip),
+            _ => None,
         }
     }
 

@@ -99,6 +99,7 @@ fn read_handshake(payload: &[u8]) -> Result<ExtendedHandshake, Malformed> {
         client: top.get("v").and_then(|client| client.text_within(4 * CLIENT_CHARS_MAX)).map(|text| plain(&text)),
         listen_port: top.get("p").and_then(Value::number),
         your_ip: top.get("yourip").and_then(Value::bytes).and_then(compact::ip),
+        ipv6: top.get("ipv6").and_then(Value::bytes).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Into::into),
         requests_max: top.get("reqq").and_then(Value::number),
         metadata_bytes: top.get("metadata_size").and_then(Value::number),
         upload_only: flag("upload_only"),
@@ -225,6 +226,7 @@ fn handshake_payload(handshake: &ExtendedHandshake) -> Vec<u8> {
     let extensions = handshake.extensions.iter().map(|(name, id)| (name.as_bytes().to_vec(), Out::Int((*id).into()))).collect();
     Out::dict([
         ("e", flag(handshake.prefers_obfuscation)),
+        ("ipv6", handshake.ipv6.map(|ip| Out::Bytes(ip.octets().to_vec()))),
         ("m", Some(Out::Dict(extensions))),
         ("metadata_size", handshake.metadata_bytes.map(|bytes| Out::Int(bytes.into()))),
         ("p", handshake.listen_port.map(|port| Out::Int(port.into()))),

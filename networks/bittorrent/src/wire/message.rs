@@ -1,7 +1,7 @@
 //! All that a BitTorrent node says and hears. A value of these types is always legal on the wire.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use hexad_content::Sha256Digest;
@@ -67,6 +67,8 @@ pub struct ExtendedHandshake {
     pub listen_port: Option<u16>,
     /// `yourip`: our address as the sender sees it.
     pub your_ip: Option<IpAddr>,
+    /// `ipv6`: where the sender listens by IPv6.
+    pub ipv6: Option<Ipv6Addr>,
     /// `reqq`: outstanding requests the sender accepts.
     pub requests_max: Option<u32>,
     /// `metadata_size`: bytes of the info dictionary. BEP 9.

@@ -122,11 +122,24 @@ fn hellos() -> impl Strategy<Value = ExtendedHandshake> {
         prop::option::of("\\PC{0,100}"),
         any::<(Option<u16>, Option<u32>, Option<u32>)>(),
         ip,
-        any::<(Option<bool>, Option<bool>)>(),
+        any::<(Option<bool>, Option<bool>, Option<[u8; 16]>)>(),
     )
-        .prop_map(|(extensions, client, (listen_port, requests_max, metadata_bytes), your_ip, (upload_only, prefers_obfuscation))| {
-            ExtendedHandshake { extensions, client, listen_port, your_ip, requests_max, metadata_bytes, upload_only, prefers_obfuscation }
-        })
+        .prop_map(
+            |(extensions, client, (listen_port, requests_max, metadata_bytes), your_ip, (upload_only, prefers_obfuscation, ipv6))| {
+                let ipv6 = ipv6.map(Into::into);
+                ExtendedHandshake {
+                    extensions,
+                    client,
+                    listen_port,
+                    your_ip,
+                    ipv6,
+                    requests_max,
+                    metadata_bytes,
+                    upload_only,
+                    prefers_obfuscation,
+                }
+            },
+        )
 }
 
 proptest! {

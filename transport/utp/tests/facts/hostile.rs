@@ -6,7 +6,7 @@ use hexad_utp::wire::{Header, Kind, is_utp};
 use hexad_utp::{Config, End, Hub, Seq};
 use proptest::prelude::*;
 
-use super::line::{Line, Manner, address, bytes};
+use super::line::{Carries as _, Line, Manner, address, bytes};
 
 fn header(kind: Kind, conn: u16, seq: u16, ack: u16) -> Header {
     Header { kind, conn, stamp_us: 1, lag_us: 2, window_bytes: 100_000, seq: Seq(seq), ack: Seq(ack), sack: Vec::new() }

@@ -4,7 +4,7 @@ use hexad_core::{Span, Time};
 use hexad_utp::{Config, End};
 use proptest::prelude::*;
 
-use super::line::{Line, Manner, address, bytes};
+use super::line::{Carries as _, Line, Manner, address, bytes};
 
 fn settle(line: &mut Line, span: Span) {
     let until = line.after(span);

@@ -13,6 +13,7 @@ mod id;
 mod items;
 mod jobs;
 mod lookups;
+mod named;
 mod queries;
 mod quests;
 mod state;
@@ -27,7 +28,9 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use hexad_core::{Answer, Ask, BoundedQueue, Dice, Endpoint, Full, Level, Link, Map, Outbox, Output, Payload, Span, Ticket, Time};
+use hexad_core::{
+    Answer, Ask, AskFailure, BoundedQueue, Dice, Endpoint, Full, Level, Link, Map, Name, Outbox, Output, Payload, Span, Ticket, Time,
+};
 
 use self::announces::Announces;
 use self::bootstrap::Bootstrap;
@@ -36,6 +39,7 @@ use self::id::NodeId;
 pub(super) use self::id::is_local;
 use self::items::Items;
 use self::jobs::{Goal, Jobs};
+use self::named::Named;
 use self::queries::Queries;
 use self::quests::Quest;
 pub use self::quests::{ItemName, StoredItem};
@@ -127,8 +131,8 @@ struct Side {
 #[derive(Clone, Debug)]
 enum AskedFor {
     State,
-    /// The addresses of a name with that port.
-    Router(u16),
+    /// The addresses of a name.
+    Router(Name),
     Nothing,
 }
 
@@ -164,6 +168,7 @@ pub struct Dht {
     tokens: Tokens,
     flood: Flood,
     asks: Map<Ticket, AskedFor>,
+    named: Named,
     tickets: u64,
     save_due: Option<Time>,
     wake: Option<Time>,
@@ -214,6 +219,7 @@ impl Dht {
             tokens: Tokens::new(dice),
             flood: Flood::new(),
             asks: Map::new(),
+            named: Named::new(),
             tickets: 0,
             save_due: None,
             wake: None,
@@ -376,10 +382,12 @@ impl Dht {
                 }
                 self.bootstrap.plan(now);
             }
-            (Some(AskedFor::Router(port)), Answer::Resolved(ips)) => {
-                self.bootstrap.resolved(port, &ips);
+            (Some(AskedFor::Router(name)), Answer::Resolved(ips)) => {
+                self.bootstrap.resolved(name.port, &ips);
                 self.bootstrap.plan(now);
             }
+            // Whoever carries our datagrams takes names as they are.
+            (Some(AskedFor::Router(name)), Answer::Failed(AskFailure::Forbidden(_))) => self.ping_by_name(name, dice, out),
             (Some(AskedFor::Router(_)), Answer::Failed(failure)) => {
                 out.note(Level::Info, "dht_router_unresolved", None, failure.to_string());
             }
@@ -403,6 +411,7 @@ impl Dht {
             }
             KrpcBody::Answer { id, answer } => match self.queries.close(&krpc.transaction, from) {
                 Some(asked) => self.answered(asked, NodeId(*id), answer, krpc.seen_as, now, dice, out, &mut news),
+                None if self.named.close(&krpc.transaction) => self.named_answered(from, now),
                 None => out.note(Level::Drop, "dht_unasked_answer", Some(from.into()), ""),
             },
             KrpcBody::Error { code, text } => match self.queries.close(&krpc.transaction, from) {
@@ -515,7 +524,7 @@ impl Dht {
             return;
         }
         for name in self.bootstrap.names().to_vec() {
-            self.ask(AskedFor::Router(name.port), Ask::Resolve(name), out);
+            self.ask(AskedFor::Router(name.clone()), Ask::Resolve(name), out);
         }
     }
 
@@ -530,7 +539,7 @@ impl Dht {
     }
 }
 
-fn send(to: SocketAddr, transaction: Bytes, body: KrpcBody, seen_as: Option<SocketAddr>, out: &mut Outbox<Node>) {
+fn send(to: impl Into<Endpoint>, transaction: Bytes, body: KrpcBody, seen_as: Option<SocketAddr>, out: &mut Outbox<Node>) {
     let krpc = Krpc { transaction, body, seen_as, version: Some(Bytes::from_static(VERSION)) };
     out.send(Link::Datagram(doors::DATAGRAMS, to.into()), krpc.into());
 }

@@ -86,8 +86,14 @@ impl World {
         let outputs: Vec<_> = out.drain().collect();
         for output in outputs {
             match output {
-                Output::Send(Link::Datagram(door, Endpoint::Ip(to)), message) => {
+                Output::Send(Link::Datagram(door, to), message) => {
                     assert_eq!(door, doors::DATAGRAMS);
+                    let to = match to {
+                        Endpoint::Ip(to) => to,
+                        // A proxy knows whom it means.
+                        Endpoint::Name(name) => self.addresses[name.host.strip_prefix("kept").unwrap().parse::<usize>().unwrap()],
+                        Endpoint::Key(..) => panic!("{to:?}"),
+                    };
                     *self.sent.entry(message.kind()).or_default() += 1;
                     let Message::Krpc(packet) = message else { panic!("{message:?}") };
                     let mut bytes = BytesMut::new();
@@ -116,6 +122,9 @@ impl World {
                 Output::Ask(ticket, Ask::Resolve(name)) => {
                     let answer = match name.host.strip_prefix("node") {
                         Some(number) => Answer::Resolved(vec![self.addresses[number.parse::<usize>().unwrap()].ip()]),
+                        None if name.host.starts_with("kept") => {
+                            Answer::Failed(hexad_core::AskFailure::Forbidden("a proxy does that".into()))
+                        }
                         None => Answer::Failed(hexad_core::AskFailure::TimedOut),
                     };
                     self.schedule(Span::from_millis(30), Event::Answer(index, ticket, answer));
@@ -309,6 +318,23 @@ fn a_magnet_with_nothing_but_a_bootstrap_node_works_even_when_that_node_comes_la
     assert!(sent < 60, "nobody answers, so hardly anybody is asked: {sent}");
     world.by_address.insert(local(0), 0);
     world.start(0, &[]);
+    world.pass(Span::from_secs(40));
+    assert!(world.peers_of(2).contains(&local(1)), "{:?}", world.news);
+    assert!(world.peers_of(1).contains(&local(2)));
+}
+
+#[test]
+fn a_node_whose_name_only_a_proxy_looks_up_is_known_by_whence_it_answers() {
+    let mut world = World::new(5);
+    for n in 0..3 {
+        world.node(local(n));
+    }
+    let router = [Endpoint::Name(Name { host: "kept0".into(), port: local(0).port() })];
+    world.start(0, &[]);
+    world.start(1, &router);
+    world.start(2, &router);
+    world.announce(1, HASH);
+    world.announce(2, HASH);
     world.pass(Span::from_secs(40));
     assert!(world.peers_of(2).contains(&local(1)), "{:?}", world.news);
     assert!(world.peers_of(1).contains(&local(2)));

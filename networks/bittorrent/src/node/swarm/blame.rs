@@ -112,6 +112,11 @@ impl Blame {
         (!std::mem::replace(&mut giver.banned, true)).then_some(id)
     }
 
+    /// Who gave a block of a piece that is wrong; 0 where that is not known.
+    pub(crate) fn giver_of(&self, piece: u32, block: u32) -> GiverId {
+        self.wrong.get(&piece).and_then(|wrong| wrong.givers.get(block as usize)).copied().unwrap_or_default()
+    }
+
     /// A piece is right, of whose blocks these are the givers.
     pub(crate) fn passed(&mut self, piece: u32, blocks: &[GiverId]) -> Sentence {
         let mut sentence = Sentence::default();

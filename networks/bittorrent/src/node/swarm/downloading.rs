@@ -69,6 +69,7 @@ impl Swarm {
             return;
         }
         self.picker.lease(ranges);
+        self.doubts.let_go().into_iter().for_each(|piece| self.picker.give_back(piece));
         let Self { peers, picker, .. } = self;
         peers.iter_mut().flatten().for_each(|peer| peer.needs = peer.bits.count_with(picker.needed()));
         self.take_requests_back(t);
@@ -173,6 +174,13 @@ impl Swarm {
         peer.down.add(bytes, now);
         self.down.add(bytes, now);
         peer.requests.snubbed = false;
+        if self.doubts.refutes(piece, block, &data) {
+            if standing == Standing::Outstanding {
+                picker.returned(slot, piece, block);
+            }
+            self.ban(slot, "wrong_block", t);
+            return self.stir(t);
+        }
         let came = picker.received(piece, block, peer.giver, standing == Standing::Outstanding);
         if let (Came::Wanted { whole, others }, Some(fetch)) = (came, &self.fetch) {
             t.out.push(Output::Deliver(fetch.lease, geometry.range(piece).start + u64::from(begin), data));
@@ -270,11 +278,15 @@ impl Swarm {
             }
             let was_needed = self.picker.needed().get(piece);
             let givers = self.picker.judged(piece, good);
-            if !good {
+            if good {
+                self.doubts.settled(piece);
+            } else {
+                self.doubt(piece, t);
                 // Where others have given to it, what is known of who gave what does not hold.
                 let givers = if verdict == Verdict::Mixed { &[][..] } else { &givers };
                 let sentence = self.blame.failed(piece, givers);
                 self.carry_out(&sentence, t);
+                self.look_at_doubts(t);
                 self.stir(t);
                 continue;
             }
@@ -320,7 +332,7 @@ impl Swarm {
         }
     }
 
-    fn carry_out(&mut self, sentence: &Sentence, t: &mut Turn<'_, '_>) {
+    pub(super) fn carry_out(&mut self, sentence: &Sentence, t: &mut Turn<'_, '_>) {
         for (givers, watched) in [(&sentence.watch, true), (&sentence.clear, false)] {
             for peer in self.peers.iter_mut().flatten().filter(|peer| givers.contains(&peer.giver)) {
                 peer.watched = watched;

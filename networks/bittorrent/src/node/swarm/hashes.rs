@@ -4,11 +4,14 @@ use hexad_content::{PiecesRootHasher, Sha256Digest, TreeLayers};
 use hexad_core::{Failure, Level, Map, Progress};
 
 use super::layers::{Came, Layers};
+use super::names::Names;
 use super::{Slot, Swarm};
 use crate::node::home::{News, Turn};
 use crate::wire::metainfo::{Info, Metainfo};
 use crate::wire::{HashSpan, Message};
 
+/// Peers who are dialled anew by the name of version 2.
+const ANEW_MAX: usize = 4;
 /// Trees whose inner nodes are kept for those who ask; the one asked for longest ago leaves.
 const TREES_MAX: usize = 8;
 
@@ -20,7 +23,7 @@ pub(super) struct Trees {
 }
 
 impl Trees {
-    fn of(&mut self, root: Sha256Digest, make: impl FnOnce() -> Option<TreeLayers>) -> Option<&TreeLayers> {
+    pub(super) fn of(&mut self, root: Sha256Digest, make: impl FnOnce() -> Option<TreeLayers>) -> Option<&TreeLayers> {
         self.asked += 1;
         if !self.known.contains_key(&root) {
             let layers = make()?;
@@ -49,13 +52,31 @@ impl Swarm {
     /// An info dictionary is there, and what it was asked for by is right; what of it is not in there is fetched first.
     pub(super) fn take_info(&mut self, info: Info, t: &mut Turn<'_, '_>) {
         let layers = Layers::new(info, t.cx.now);
-        // Of a hybrid that was found by SHA-1, the peers are not known to speak version 2.
-        let asks = !layers.is_whole() && (!layers.info.version.has_v1() || self.peers.iter().flatten().any(|peer| peer.v2));
+        if layers.is_whole() {
+            return self.take_layers(&layers, t);
+        }
+        // A hybrid that was found by SHA-1 is known to go by the other name only now.
+        self.learn(&Names::of_info(&layers.info));
+        let asks = !layers.info.version.has_v1() || self.peers.iter().flatten().any(|peer| peer.v2) || self.meet_by_v2(t);
         if asks {
             self.layers = Some(Box::new(layers));
             return self.look_at_layers(t);
         }
         self.take_layers(&layers, t);
+    }
+
+    /// Dials peers anew by the name of version 2 who say that they speak it: only a handshake can agree on that (BEP 52, *upgrade path*). False when
+    /// there are none.
+    fn meet_by_v2(&mut self, t: &mut Turn<'_, '_>) -> bool {
+        let Some(short) = self.names.v2_short() else { return false };
+        let offers = self.peers.iter().flatten().filter(|peer| peer.offers_v2 && !peer.v2);
+        let anew: Vec<_> = offers.filter_map(|peer| Some((peer.slot, peer.known_as.clone()?, peer.obfuscated))).take(ANEW_MAX).collect();
+        for (slot, known_as, obfuscated) in &anew {
+            self.part(*slot, "upgrades_to_v2", t);
+            let manner = t.home.config.encryption.manner(!obfuscated);
+            self.open(known_as.clone(), manner, short, false, t);
+        }
+        !anew.is_empty()
     }
 
     /// Once a second, and when an answer came: asks for what is missing.
@@ -102,6 +123,9 @@ impl Swarm {
     }
 
     pub(super) fn on_hashes(&mut self, slot: Slot, span: &HashSpan, hashes: &[Sha256Digest], t: &mut Turn<'_, '_>) {
+        if self.on_doubt_told(slot, span, hashes, t) {
+            return;
+        }
         match self.layers.as_mut().map_or(Came::Unasked, |layers| layers.came(slot, span, hashes)) {
             Came::Unasked => self.nonsense(slot, "hashes_unasked", t),
             Came::Wrong => {
@@ -114,6 +138,9 @@ impl Swarm {
     }
 
     pub(super) fn on_hash_reject(&mut self, slot: Slot, span: &HashSpan, t: &mut Turn<'_, '_>) {
+        if self.on_doubt_rejected(slot, span, t) {
+            return;
+        }
         let now = t.cx.now;
         let asked = self.layers.as_mut().is_some_and(|layers| layers.rejected(slot, span, now));
         if asked {
@@ -123,24 +150,27 @@ impl Swarm {
         }
     }
 
-    /// Somebody asks for hashes. Those of the leaves of a piece would have to be read from the disk; they are not given.
+    /// Somebody asks for hashes. Those below the piece layer are read from the disk.
     pub(super) fn on_hash_request(&mut self, slot: Slot, span: &HashSpan, t: &mut Turn<'_, '_>) {
+        let Some(peer) = self.peer(slot) else { return };
+        let welcome = peer.hash_credit > 0 && t.cx.room(peer.conn) > 0;
+        peer.hash_credit = peer.hash_credit.saturating_sub(1);
+        let piece_bytes = self.metainfo().map_or(0, |metainfo| metainfo.info.piece_bytes);
+        let piece_layer = (piece_bytes / PiecesRootHasher::LEAF_BYTES as u64).max(1).ilog2();
+        let layer = u32::from(span.base_layer).checked_sub(piece_layer);
+        if welcome && layer.is_none() && self.on_leaf_request(slot, span, t) {
+            return;
+        }
         let Self { torrent, trees, peers, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
-        let answer = torrent.as_ref().filter(|_| peer.hash_credit > 0 && t.cx.room(peer.conn) > 0).and_then(|torrent| {
-            let metainfo = &torrent.metainfo;
-            let known = metainfo.trees()?;
-            let piece_layer = (metainfo.info.piece_bytes / PiecesRootHasher::LEAF_BYTES as u64).max(1).ilog2();
-            let layer = u32::from(span.base_layer).checked_sub(piece_layer)?;
+        let answer = torrent.as_ref().filter(|_| welcome).zip(layer).and_then(|(torrent, layer)| {
+            let known = torrent.metainfo.trees()?;
             let tree = || known.iter().find(|tree| tree.content().root == span.root).map(TreeLayers::of);
             trees.of(span.root, tree)?.span(layer, span.index.into(), span.length.into(), span.proof_layers.into())
         });
         let span = Box::new(span.clone());
         match answer {
-            Some(hashes) => {
-                peer.hash_credit -= 1;
-                peer.say(Message::Hashes(span, hashes), t);
-            }
+            Some(hashes) => peer.say(Message::Hashes(span, hashes), t),
             None => {
                 t.out.note(Level::Debug, "hashes_refused", Some(peer.remote.clone()), format!("layer {}", span.base_layer));
                 peer.say(Message::HashReject(span), t);

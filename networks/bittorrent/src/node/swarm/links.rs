@@ -9,6 +9,7 @@ use super::{Slot, Swarm};
 use crate::doors;
 use crate::node::config::{Encryption, Utp};
 use crate::node::home::{Place, Turn};
+use crate::node::priority::priority;
 use crate::wire::extended::our_extensions;
 use crate::wire::{ExtendedHandshake, Handshake, Message, manner, reserved};
 
@@ -70,7 +71,7 @@ impl Swarm {
             && t.home.half_open < t.home.config.half_open_max
             && self.connected + self.dials.len() < t.home.config.swarm_connections_max
         {
-            let own = |v4| t.home.seen_as.ip(v4).zip(t.home.listen).map(|(ip, listen)| std::net::SocketAddr::new(ip, listen.port()));
+            let own = |v4| t.home.own_address(v4);
             let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, own, t.cx.now, t.cx.dice) else { break };
             let manner = t.home.config.encryption.manner(plain);
             let info_hash = match self.names.v2_short() {
@@ -282,7 +283,8 @@ impl Swarm {
             self.part(slot, "connected_twice", t);
         }
         if self.connected >= t.home.config.swarm_connections_max {
-            let Some(useless) = self.most_useless(t.cx.now) else { return Some("swarm_full") };
+            let leaves = self.most_useless(t.cx.now).or_else(|| self.least_preferred(remote, t));
+            let Some(useless) = leaves else { return Some("swarm_full") };
             self.part(useless, "made_room", t);
         }
         None
@@ -294,6 +296,21 @@ impl Swarm {
         self.peers.iter().flatten().filter(|peer| useless(peer)).min_by_key(|peer| peer.heard).map(|peer| peer.slot)
     }
 
+    /// The connection of the lowest priority (BEP 40) among those that bring and take nothing, where it is lower than that of who has come: who is full
+    /// everywhere keeps those whom chance alone would not have joined.
+    fn least_preferred(&self, newcomer: &Endpoint, t: &Turn<'_, '_>) -> Option<Slot> {
+        let own = t.home.own_address(newcomer.ip()?.to_canonical().is_ipv4())?;
+        let rank = |remote: &Endpoint| remote.socket().map(|socket| priority(own, socket));
+        let floor = rank(newcomer)?;
+        let resting = |peer: &Peer| {
+            let gives = !peer.choking_us && peer.we_want;
+            let takes = !peer.choked && peer.interested;
+            !gives && !takes && peer.requests.is_empty() && t.cx.now.since(peer.since) >= USELESS_AFTER
+        };
+        let ranked = self.peers.iter().flatten().filter(|peer| resting(peer)).filter_map(|peer| Some((rank(&peer.remote)?, peer.slot)));
+        ranked.min().filter(|(lowest, _)| *lowest < floor).map(|(_, slot)| slot)
+    }
+
     pub(super) fn extended_handshake(&self, peer: &Peer, t: &Turn<'_, '_>) -> Message {
         let config = &t.home.config;
         let private = self.is_private();
@@ -303,6 +320,8 @@ impl Swarm {
             client: Some(concat!("Hexad ", env!("CARGO_PKG_VERSION")).to_owned()),
             listen_port: config.listen.and(t.home.listen).map(|listen| listen.port()),
             your_ip: peer.remote.ip(),
+            // To who is known by IPv6 it says nothing.
+            ipv6: peer.remote.ip().filter(|ip| ip.to_canonical().is_ipv4()).and(t.home.seen_as.ipv6()).filter(|_| config.listen.is_some()),
             requests_max: Some(config.requests_max),
             metadata_bytes,
             upload_only: (self.torrent.is_some() && self.is_seeding() && peer.shown.is_none()).then_some(true),
@@ -407,6 +426,7 @@ impl Swarm {
             self.optimistic = None;
         }
         self.metadata.gone(slot);
+        self.doubts.gone(slot);
         if let Some(layers) = &mut self.layers {
             layers.gone(slot);
         }

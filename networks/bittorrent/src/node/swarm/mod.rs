@@ -2,7 +2,7 @@
 //!
 //! A fetch and a publish of the same info hash share one swarm. Split by what is remembered: [`peer`] one connection, [`candidates`] who could be dialled,
 //! [`picker`] pieces, [`requests`] and [`uploads`] the queues of one peer, [`names`] the info hashes, [`metadata`] the info dictionary on its way and
-//! [`layers`] the hashes that it lacks, [`blame`] who lied. What is done with it: `links` (connections), `hearing` (what peers say), `downloading`,
+//! [`layers`] the hashes that it lacks, [`blame`] who lied, [`leaves`] and [`doubts`] the hashes of blocks, for others and for us. What is done with it: `links` (connections), `hearing` (what peers say), `downloading`,
 //! `uploading`, `super_seeding`, `describing`, `hashes`, `holes`.
 
 mod bits;
@@ -10,6 +10,7 @@ mod blame;
 mod candidates;
 mod choker;
 mod describing;
+mod doubts;
 mod downloading;
 mod elsewhere;
 mod geometry;
@@ -17,6 +18,7 @@ mod hashes;
 mod hearing;
 mod holes;
 mod layers;
+mod leaves;
 mod links;
 mod metadata;
 mod names;
@@ -35,9 +37,12 @@ use self::bits::Bits;
 use self::blame::Blame;
 use self::candidates::Candidates;
 pub(crate) use self::candidates::Origin;
+use self::doubts::Doubts;
 use self::geometry::Geometry;
 use self::hashes::Trees;
 use self::layers::Layers;
+use self::leaves::Desk;
+pub(crate) use self::leaves::swarm_of;
 use self::links::Dialled;
 pub(crate) use self::links::HANDSHAKE_DEADLINE;
 use self::metadata::Metadata;
@@ -103,6 +108,12 @@ pub(crate) struct Swarm {
     /// The info dictionary is known, and these are missing.
     layers: Option<Box<Layers>>,
     trees: Trees,
+    /// Leaves that others ask for.
+    desk: Desk,
+    /// Pieces whose leaves we ask for.
+    doubts: Doubts,
+    /// Counts what is read from the disk for either.
+    reads: u32,
     /// What a magnet link named beside the info hash.
     tiers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
@@ -150,6 +161,9 @@ impl Swarm {
             metadata: Metadata::default(),
             layers: None,
             trees: Trees::default(),
+            desk: Desk::default(),
+            doubts: Doubts::default(),
+            reads: 0,
             tiers: Vec::new(),
             web_seeds: Vec::new(),
             fetch: None,
@@ -396,6 +410,7 @@ impl Swarm {
         self.look_at_requests(t);
         self.look_at_metadata(t);
         self.look_at_layers(t);
+        self.look_at_doubts(t);
         self.exchange_peers(t);
         self.look_at_what_is_shown(t);
         if now >= self.next_choke {

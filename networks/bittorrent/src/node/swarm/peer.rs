@@ -7,6 +7,7 @@ use hexad_core::{ConnId, Endpoint, Span, Time};
 
 use super::bits::Bits;
 use super::holes::INTRODUCTIONS_PER_S;
+use super::leaves::{CREDIT_BYTES_MAX, CREDIT_BYTES_PER_S};
 use super::picker::{GiverId, Slot};
 use super::requests::Requests;
 use super::super_seeding::Shown;
@@ -55,6 +56,8 @@ pub(crate) struct Peer {
     pub(super) obfuscated: bool,
     /// The connection is one of version 2: hashes may be asked for (BEP 52).
     pub(super) v2: bool,
+    /// It says that it speaks version 2, whatever was agreed on.
+    pub(super) offers_v2: bool,
     pub(super) since: Time,
     pub(super) heard: Time,
     pub(super) said: Time,
@@ -111,6 +114,8 @@ pub(crate) struct Peer {
     pub(super) metadata_credit: u32,
     /// Spans of hashes that it may still ask for; refilled with time.
     pub(super) hash_credit: u32,
+    /// Bytes that it may still have us read for hashes; refilled with time.
+    pub(super) leaf_credit: u64,
     /// Messages that are of no use and cost it the connection when they become too many.
     pub(super) nonsense: u32,
 }
@@ -139,6 +144,7 @@ impl Peer {
             dht: reserved::dht(&handshake.reserved),
             obfuscated: handshake.obfuscated,
             v2: false,
+            offers_v2: reserved::v2(&handshake.reserved),
             since: now,
             heard: now,
             said: now,
@@ -176,6 +182,7 @@ impl Peer {
             given_before: [0; 2],
             metadata_credit: METADATA_CREDIT_MAX,
             hash_credit: HASH_CREDIT_MAX,
+            leaf_credit: CREDIT_BYTES_MAX,
             nonsense: 0,
         }
     }
@@ -189,6 +196,7 @@ impl Peer {
     pub(super) fn pace(&mut self, now: Time) {
         self.metadata_credit = (self.metadata_credit + METADATA_CREDIT_PER_S).min(METADATA_CREDIT_MAX);
         self.hash_credit = (self.hash_credit + HASH_CREDIT_PER_S).min(HASH_CREDIT_MAX);
+        self.leaf_credit = (self.leaf_credit + CREDIT_BYTES_PER_S).min(CREDIT_BYTES_MAX);
         self.introductions = INTRODUCTIONS_PER_S;
         self.uploads.pace();
         self.requests.pace(&mut self.down, now);

@@ -3,6 +3,7 @@
 //! Remembers how many connected peers have each piece, which pieces are wanted, and who was asked for the blocks of those that are begun.
 //! A piece that nobody has begun stands in the bucket of its number of copies, so that one more `have` costs one swap.
 
+mod again;
 mod elsewhere;
 mod open;
 mod order;
@@ -351,12 +352,17 @@ impl Picker {
             return Some(piece);
         }
         if let Some(piece) = current
-            && self.open.get(&piece).is_some_and(|open| fits(piece, open) && (open.owner() == Some(asker.slot) || !asker.alone))
+            && self
+                .open
+                .get(&piece)
+                .is_some_and(|open| fits(piece, open) && (open.owner() == Some(asker.slot) || !asker.alone || open.is_proven()))
         {
             return Some(piece);
         }
-        if self.free_blocks > 0 && !asker.alone {
-            let orphans = self.open.iter().filter(|(piece, open)| open.owner().is_none() && fits(**piece, open));
+        // Who is under suspicion works on what is his alone, or proven block by block.
+        let may = |open: &Open| !asker.alone || open.is_proven();
+        if self.free_blocks > 0 {
+            let orphans = self.open.iter().filter(|(piece, open)| open.owner().is_none() && fits(**piece, open) && may(open));
             let best = orphans.max_by_key(|(_, open)| open.came()).map(|(&piece, _)| piece);
             if let Some(piece) = best {
                 if let Some(open) = self.open.get_mut(&piece) {
@@ -366,8 +372,8 @@ impl Picker {
             }
         }
         let may_open = self.open.len() < self.open_max();
-        if (asker.slow || !may_open) && self.free_blocks > 0 && !asker.alone {
-            let shared = self.open.iter().filter(|(piece, open)| fits(**piece, open) && !open.is_alone());
+        if (asker.slow || !may_open) && self.free_blocks > 0 {
+            let shared = self.open.iter().filter(|(piece, open)| fits(**piece, open) && !open.is_alone() && may(open));
             if let Some((&piece, _)) = shared.max_by_key(|(_, open)| open.came()) {
                 return Some(piece);
             }
@@ -376,8 +382,8 @@ impl Picker {
             self.begin(piece, asker);
             return Some(piece);
         }
-        if self.free_blocks > 0 && !asker.alone {
-            let shared = self.open.iter().find(|(piece, open)| fits(**piece, open) && !open.is_alone());
+        if self.free_blocks > 0 {
+            let shared = self.open.iter().find(|(piece, open)| fits(**piece, open) && !open.is_alone() && may(open));
             return shared.map(|(&piece, _)| piece);
         }
         None

@@ -1,7 +1,8 @@
-use hexad_core::{Input, Level, Span, Via, Why};
+use hexad_core::{ConnId, Input, Level, Output, Span, Via, Why};
 
 use super::bench::*;
 use crate::doors;
+use crate::node::priority::priority;
 use crate::node::{Config, Encryption};
 use crate::wire::{Message, manner};
 
@@ -141,6 +142,34 @@ fn when_all_places_are_taken_a_useless_connection_makes_room() {
     let (late, said) = bench.meets(4, true);
     assert_eq!(closed(useless, &said).as_deref(), Some("made_room"));
     assert_eq!((closed(seed, &said), closed(late, &said)), (None, None));
+}
+
+#[test]
+fn where_nobody_is_useless_the_lower_priority_makes_room_for_the_higher() {
+    let own: std::net::SocketAddr = "198.51.100.7:6881".parse().unwrap();
+    let rank = |last: u8| priority(own, peer(last).socket().unwrap());
+    let mut newcomers: Vec<u8> = (20..40).collect();
+    newcomers.sort_by_key(|last| rank(*last));
+    let (lowest, highest) = (newcomers[0], newcomers[newcomers.len() - 1]);
+    let config = Config { swarm_connections_max: 4, upload_slots: 1, ..config() };
+    let mut bench = Bench::joined(config, 4).seeds();
+    let conns: Vec<ConnId> = (1..=4)
+        .map(|last| {
+            let (conn, _) = bench.meets(last, true);
+            bench.says(conn, Message::from(crate::wire::ExtendedHandshake { your_ip: Some(own.ip()), ..Default::default() }));
+            // Whoever is interested is not useless, and only two of them are given to.
+            bench.says(conn, Message::Interested);
+            conn
+        })
+        .collect();
+    bench.pass(Span::from_secs(61));
+    let (refused, said) = bench.meets(lowest, true);
+    let among_those_who_wait = said.iter().filter(|output| matches!(output, Output::Close(..))).count();
+    assert_eq!((closed(refused, &said).as_deref(), among_those_who_wait), (Some("swarm_full"), 1));
+    let (taken, said) = bench.meets(highest, true);
+    assert_eq!(closed(taken, &said), None);
+    let gone: Vec<u8> = (1..=4).filter(|last| closed(conns[usize::from(*last) - 1], &said).is_some()).collect();
+    assert!(matches!(gone[..], [last] if rank(last) < rank(highest)), "{gone:?}");
 }
 
 #[test]

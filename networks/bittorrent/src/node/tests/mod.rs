@@ -6,6 +6,7 @@ mod extensions;
 mod fetching;
 mod giving;
 mod joining;
+mod leaves;
 mod links;
 mod mutable;
 mod ordering;

@@ -199,11 +199,10 @@ fn hashes_are_given_with_what_proves_them() {
         assert_eq!(told(conn, &said), [Message::Hashes(Box::new(span), hashes)]);
     }
     let whole = whole_span(&torrent);
-    let leaves = HashSpan { base_layer: 0, ..whole.clone() };
     let unknown = HashSpan { root: Sha256Digest([9; 32]), ..whole.clone() };
     let beyond = HashSpan { index: 8, ..whole.clone() };
     let too_far = HashSpan { proof_layers: 9, ..whole };
-    for span in [leaves, unknown, beyond, too_far] {
+    for span in [unknown, beyond, too_far] {
         let span = Box::new(span);
         let said = bench.says(conn, Message::HashRequest(span.clone()));
         assert_eq!(told(conn, &said), [Message::HashReject(span)]);
@@ -282,6 +281,31 @@ fn a_hybrid_is_described_without_layers_where_nobody_tells_them() {
     let said = bench.pass(Span::from_secs(20));
     let [Progress::Described(description)] = reports(FETCH, &said)[..] else { panic!("{said:?}") };
     assert!(matches!(description.proof, Some(hexad_content::Proof::V1Pieces { .. })));
+}
+
+#[test]
+fn a_hybrid_that_was_found_by_sha_1_is_met_anew_by_its_other_name_where_peers_offer_that() {
+    let torrent = torrent(Version::Hybrid);
+    let (v1, v2) = (torrent.info.info_hash, torrent.info.info_hash_v2_short().unwrap());
+    let mut bench = bench(Version::Hybrid);
+    bench.starts_fetch(link(&torrent, |digest| !is_v2(digest)), Vec::new());
+    let (conn, ours) = meets(&mut bench, 1, v1, true);
+    assert_eq!(ours.map(|ours| ours.info_hash), Some(v1), "the other name is not known yet");
+    bench.says(conn, Message::from(crate::wire::ExtendedHandshake { listen_port: Some(6881), ..Default::default() }));
+    let said = tells_info(&mut bench, conn);
+    assert_eq!((closed(conn, &said).as_deref(), reports(FETCH, &said).len()), (Some("upgrades_to_v2"), 0));
+    let (conn, to, _) = dialled(&said).remove(0);
+    assert_eq!(to, peer(1));
+    let said = bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
+    assert!(matches!(&told(conn, &said)[..], [Message::Handshake(ours)] if ours.info_hash == v2), "{said:?}");
+    let theirs = Handshake { reserved: reserved::ours(false, false), info_hash: v2, peer_id: id(1), obfuscated: false };
+    bench.says(conn, Message::Handshake(theirs));
+    bench.says(conn, Message::HaveAll);
+    let said = bench.pass(Span::from_secs(1));
+    let [span] = &hash_requests(conn, &said)[..] else { panic!("{said:?}") };
+    let said = bench.says(conn, Message::Hashes(Box::new(span.clone()), hashes_of(&torrent, span)));
+    let [Progress::Described(description)] = reports(FETCH, &said)[..] else { panic!("{said:?}") };
+    assert_eq!(description.proof, Some(torrent.proof()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-use hexad_core::{Answer, Ask, Dice, Endpoint, HttpMethod, HttpRequest, Level, Map, Outbox, Payload, Set, Span, Ticket, Time};
+use hexad_core::{Answer, Ask, AskFailure, Dice, Endpoint, HttpMethod, HttpRequest, Level, Map, Outbox, Payload, Set, Span, Ticket, Time};
 
 use self::tiers::{Tiers, Told, Tracker};
 use self::udp::{Asker, Outcome, Question, UdpTrackers};
@@ -208,10 +208,10 @@ impl Trackers {
                     self.ask(asker, AskedFor::Farewell, Ask::Http(get(url, STOP_DEADLINE)), out);
                 }
                 Place::Udp { path, .. } => {
-                    for &to in tracker.resolved.iter().flat_map(|(addresses, _)| addresses) {
+                    for to in tracker.resolved.iter().flat_map(|(addresses, _)| addresses) {
                         let question = Question::Announce(Box::new(TrackerAnnounce { url_path: path.clone(), ..announce.clone() }));
                         // Best effort: nobody waits for the outcome.
-                        let _ = self.udp.ask(to, asker, question, STOP_DEADLINE, now, dice, out);
+                        let _ = self.udp.ask(to.clone(), asker, question, STOP_DEADLINE, now, dice, out);
                     }
                 }
             }
@@ -252,7 +252,7 @@ impl Trackers {
                 }
             }
             Place::Udp { .. } => {
-                if let Some(&to) = tracker.resolved.as_ref().and_then(|(addresses, _)| addresses.first()) {
+                if let Some(to) = tracker.resolved.as_ref().and_then(|(addresses, _)| addresses.first().cloned()) {
                     let _ = self.udp.ask(to, asker, Question::Scrape(swarm), HTTP_DEADLINE, now, dice, out);
                     self.wake_for_datagrams(out);
                 }
@@ -335,6 +335,7 @@ impl Trackers {
         let Some((asker, what)) = self.asks.remove(&ticket) else { return events };
         match (what, answer) {
             (AskedFor::Address, Answer::Resolved(addresses)) => self.on_resolved(asker, &addresses, standings, now, dice, out),
+            (AskedFor::Address, Answer::Failed(AskFailure::Forbidden(_))) => self.on_name_kept(asker, standings, now, dice, out),
             (AskedFor::Announce, Answer::Http(response)) => match read_announce(response.status, &response.body) {
                 Ok(announced) => self.on_announced(asker, announced, standings, now, out, &mut events),
                 Err((why, retry_in)) => self.failed(asker, why, retry_in, now, out),
@@ -392,7 +393,7 @@ impl Trackers {
                 self.ask(asker, AskedFor::Announce, Ask::Http(get(url, HTTP_DEADLINE)), out);
             }
             Place::Udp { name, path } => {
-                let literal = name.host.parse::<IpAddr>().ok().map(|ip| vec![SocketAddr::new(ip, name.port)]);
+                let literal = name.host.parse::<IpAddr>().ok().map(|ip| vec![Endpoint::Ip(SocketAddr::new(ip, name.port))]);
                 let known = tracker.resolved.as_ref().filter(|(_, until)| now < *until).map(|(addresses, _)| addresses.clone());
                 match literal.or(known) {
                     Some(addresses) => {
@@ -412,7 +413,7 @@ impl Trackers {
     fn ask_addresses(
         &mut self,
         asker: Asker,
-        addresses: Vec<SocketAddr>,
+        addresses: Vec<Endpoint>,
         announce: &TrackerAnnounce,
         path: &str,
         now: Time,
@@ -440,12 +441,13 @@ impl Trackers {
         let (loopback, port, path) = (tracker.reach.loopback, name.port, path.clone());
         // The author of a torrent may own a name that leads to this machine: only a URL that says so may call it (libtorrent's `ssrf_mitigation`).
         let allowed = |ip: &&IpAddr| loopback || path.starts_with("/announce") || !ip.to_canonical().is_loopback();
-        let of_family = |v4: bool| ips.iter().filter(allowed).find(|ip| ip.is_ipv4() == v4).map(|&ip| SocketAddr::new(ip, port));
+        let of_family =
+            |v4: bool| ips.iter().filter(allowed).find(|ip| ip.is_ipv4() == v4).map(|&ip| Endpoint::Ip(SocketAddr::new(ip, port)));
         // BEP 7: one announce for each address family we can be reached at.
         let v6_only = standing.listen.is_some_and(|listen| listen.is_ipv6() && !listen.ip().is_unspecified());
         let v4_only = standing.listen.is_some_and(|listen| listen.is_ipv4());
         let both = [of_family(true).filter(|_| !v6_only), of_family(false).filter(|_| !v4_only)];
-        let addresses: Vec<SocketAddr> = both.into_iter().flatten().collect();
+        let addresses: Vec<Endpoint> = both.into_iter().flatten().collect();
         if addresses.is_empty() {
             self.failed(asker, "the name has no address that we can use".into(), None, now, out);
             return;
@@ -454,9 +456,20 @@ impl Trackers {
         self.ask_addresses(asker, addresses, &announce, &path, now, dice, out);
     }
 
+    /// No name is looked up here: whoever carries our datagrams takes it as it is.
+    fn on_name_kept(&mut self, asker: Asker, standings: Standings<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let Some(standing) = standings(&asker.swarm) else { return };
+        let Some(client) = self.clients.get(&asker.swarm) else { return };
+        let (Some(event), Some(tracker)) = (client.tiers.under_way(asker.tracker), client.tiers.get(asker.tracker)) else { return };
+        let Place::Udp { name, path } = &tracker.reach.place else { return };
+        let (name, path) = (name.clone(), path.clone());
+        let announce = self.announce(&asker.swarm, &standing, event);
+        self.ask_addresses(asker, vec![Endpoint::Name(name)], &announce, &path, now, dice, out);
+    }
+
     fn take_outcomes(
         &mut self,
-        outcomes: Vec<(Asker, SocketAddr, Outcome)>,
+        outcomes: Vec<(Asker, Option<SocketAddr>, Outcome)>,
         standings: Standings<'_>,
         now: Time,
         dice: &mut Dice,
@@ -469,7 +482,7 @@ impl Trackers {
                 Outcome::Announced { interval_s, leechers, seeds, peers } => {
                     let interval = Some(Span::from_secs(u64::from(interval_s)));
                     let told = Told { interval, seeds: Some(seeds), leechers: Some(leechers), ..Told::default() };
-                    let announced = Announced { told, peers, seen: None, tracker_ip: Some(from.ip()) };
+                    let announced = Announced { told, peers, seen: None, tracker_ip: from.map(|from| from.ip()) };
                     self.on_announced(asker, announced, standings, now, out, events);
                 }
                 Outcome::Counted { seeds, completed, leechers } => {

@@ -47,6 +47,9 @@ impl Bench {
                 Output::Send(Link::Datagram(doors::DATAGRAMS, Endpoint::Ip(to)), Message::Tracker(datagram)) => {
                     said.push(Said::Datagram(to, *datagram))
                 }
+                Output::Send(Link::Datagram(doors::DATAGRAMS, Endpoint::Name(to)), Message::Tracker(datagram)) => {
+                    said.push(Said::Named(to, *datagram))
+                }
                 Output::Ask(ticket, Ask::Http(request)) => said.push(Said::Http(ticket, request.url)),
                 Output::Ask(ticket, Ask::Resolve(name)) => said.push(Said::Resolve(ticket, name)),
                 Output::Note(note) => self.notes.push(note.code),
@@ -121,6 +124,7 @@ impl Bench {
 #[derive(Clone, Debug, PartialEq)]
 enum Said {
     Datagram(SocketAddr, TrackerDatagram),
+    Named(Name, TrackerDatagram),
     Http(Ticket, String),
     Resolve(Ticket, Name),
 }
@@ -233,6 +237,23 @@ fn a_name_is_resolved_and_both_families_are_asked() {
         TrackerDatagram::AnnounceAnswer { transaction: *transaction, interval_s: 1800, leechers: 0, seeders: 0, peers: peer.into() };
     let (_, news) = bench.hears("[2001:db8::1]:6969", answer);
     assert_eq!(news, [TrackerNews::Peers(vec!["[2001:db8::9]:80".parse().unwrap()])]);
+}
+
+#[test]
+fn a_name_that_only_a_proxy_looks_up_is_asked_as_it_is_and_answers_by_its_id() {
+    let mut bench = Bench::new(false);
+    let said = bench.adds(&[&["udp://t.example:6969/announce"]]);
+    let [Said::Resolve(ticket, _)] = &said[..] else { panic!("{said:?}") };
+    let (said, _) = bench.is_answered(*ticket, Answer::Failed(AskFailure::Forbidden("the proxy does that".into())));
+    let [Said::Named(name, TrackerDatagram::ConnectRequest { transaction })] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((name.host.as_str(), name.port), ("t.example", 6969));
+    let guessed = TrackerDatagram::ConnectAnswer { transaction: transaction ^ 1, connection: 666 };
+    assert_eq!(bench.hears(TRACKER, guessed).0.len(), 0);
+    let (said, _) = bench.hears(TRACKER, TrackerDatagram::ConnectAnswer { transaction: *transaction, connection: 42 });
+    let [Said::Named(_, TrackerDatagram::AnnounceRequest { connection: 42, transaction, .. })] = &said[..] else { panic!("{said:?}") };
+    let peers = bytes::Bytes::from_static(&[192, 0, 2, 9, 0, 80]);
+    let answer = TrackerDatagram::AnnounceAnswer { transaction: *transaction, interval_s: 1800, leechers: 0, seeders: 1, peers };
+    assert_eq!(bench.hears(TRACKER, answer).1, [TrackerNews::Peers(vec!["192.0.2.9:80".parse().unwrap()])]);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! The trackers of one torrent, in tiers (BEP 12): who is asked next, and when.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
-use hexad_core::{Dice, Span, Time};
+use hexad_core::{Dice, Endpoint, Span, Time};
 
 use super::TrackerStatus;
 use super::url::{self, TrackerUrl};
@@ -65,7 +63,7 @@ pub(super) struct Tracker {
     pub url: String,
     pub reach: TrackerUrl,
     /// Addresses of a UDP tracker, and until when we trust them.
-    pub resolved: Option<(Vec<SocketAddr>, Time)>,
+    pub resolved: Option<(Vec<Endpoint>, Time)>,
     /// To be sent back as `trackerid`.
     pub tracker_id: Option<Bytes>,
     /// When it was last asked for counts only.

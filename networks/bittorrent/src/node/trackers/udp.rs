@@ -69,7 +69,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Transaction {
-    to: SocketAddr,
+    to: Endpoint,
     asker: Asker,
     question: Question,
     stage: Stage,
@@ -80,7 +80,7 @@ struct Transaction {
 /// All questions to UDP trackers. Keyed by transaction id, which is random and never told to anybody but the tracker.
 #[derive(Debug)]
 pub(super) struct UdpTrackers {
-    connections: BoundedMap<SocketAddr, (u64, Time)>,
+    connections: BoundedMap<Endpoint, (u64, Time)>,
     pending: BoundedMap<u32, Transaction>,
 }
 
@@ -96,7 +96,7 @@ impl UdpTrackers {
     #[expect(clippy::too_many_arguments, reason = "what is asked, and the world")]
     pub fn ask(
         &mut self,
-        to: SocketAddr,
+        to: Endpoint,
         asker: Asker,
         question: Question,
         patience: Span,
@@ -121,7 +121,7 @@ impl UdpTrackers {
         now: Time,
         dice: &mut Dice,
         out: &mut Outbox<Node>,
-    ) -> Option<Vec<(Asker, SocketAddr, Outcome)>> {
+    ) -> Option<Vec<(Asker, Option<SocketAddr>, Outcome)>> {
         let id = match datagram {
             TrackerDatagram::ConnectAnswer { transaction, .. }
             | TrackerDatagram::AnnounceAnswer { transaction, .. }
@@ -129,8 +129,10 @@ impl UdpTrackers {
             | TrackerDatagram::Error { transaction, .. } => *transaction,
             _ => return None,
         };
-        // A datagram's source is the only proof of who speaks; an answer counts when both it and the random id fit.
-        let asked = self.pending.get(&id).filter(|asked| asked.to == from)?;
+        // A datagram's source is the only proof of who speaks; an answer counts when both it and the random id fit. Of whom was asked by name, only
+        // the proxy knows where he is, and nobody but the proxy is heard.
+        let fits = |asked: &&Transaction| asked.to == Endpoint::Ip(from) || matches!(asked.to, Endpoint::Name(_));
+        let asked = self.pending.get(&id).filter(fits)?;
         let outcome = match (asked.stage, &asked.question, datagram) {
             (Stage::Connecting, _, TrackerDatagram::ConnectAnswer { connection, .. }) => {
                 self.connected(id, *connection, now, dice, out);
@@ -146,24 +148,24 @@ impl UdpTrackers {
             (_, question, TrackerDatagram::Error { message, .. }) => {
                 // Among other things, this is how a tracker that was restarted says that it does not know the connection id.
                 let announce = matches!(question, Question::Announce(_));
-                self.connections.remove(&from);
+                self.connections.remove(&asked.to);
                 Outcome::Failed { announce, why: shortened(message) }
             }
             _ => return None,
         };
         let asked = self.pending.remove(&id)?;
-        Some(vec![(asked.asker, from, outcome)])
+        Some(vec![(asked.asker, Some(from), outcome)])
     }
 
     /// Repeats what is due, and gives up what has waited too long.
-    pub fn pass(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<(Asker, SocketAddr, Outcome)> {
+    pub fn pass(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<(Asker, Option<SocketAddr>, Outcome)> {
         let due: Vec<u32> = self.pending.iter().filter(|(_, asked)| now >= asked.repeat.min(asked.give_up)).map(|(&id, _)| id).collect();
         let mut failed = Vec::new();
         for id in due {
             let Some(mut asked) = self.pending.remove(&id) else { continue };
             if now >= asked.give_up {
                 let announce = matches!(asked.question, Question::Announce(_));
-                failed.push((asked.asker, asked.to, Outcome::Failed { announce, why: "no answer".into() }));
+                failed.push((asked.asker, None, Outcome::Failed { announce, why: "no answer".into() }));
             } else {
                 // The connection id may be what the tracker does not like, so the repetition asks for another one.
                 self.connections.remove(&asked.to);
@@ -182,7 +184,7 @@ impl UdpTrackers {
     fn connected(&mut self, id: u32, connection: u64, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         let Some(first) = self.pending.remove(&id) else { return };
         self.connections.retain(|_, (_, until)| now < *until);
-        if self.connections.insert(first.to, (connection, now + CONNECTION_LIFE)).is_err() {
+        if self.connections.insert(first.to.clone(), (connection, now + CONNECTION_LIFE)).is_err() {
             // Without room to remember the id, it serves at least the question it was asked for.
             self.put(first, connection, dice, out);
             return;
@@ -210,7 +212,7 @@ impl UdpTrackers {
         } else {
             asked.stage = Stage::Connecting;
             let connect = TrackerDatagram::ConnectRequest { transaction: id };
-            out.send(Link::Datagram(doors::DATAGRAMS, Endpoint::Ip(asked.to)), Message::Tracker(Box::new(connect)));
+            out.send(Link::Datagram(doors::DATAGRAMS, asked.to.clone()), Message::Tracker(Box::new(connect)));
         }
         self.keep(id, asked);
     }
@@ -219,7 +221,7 @@ impl UdpTrackers {
         let id = self.fresh_id(dice);
         asked.stage = Stage::Asked;
         let datagram = asked.question.datagram(connection, id);
-        out.send(Link::Datagram(doors::DATAGRAMS, Endpoint::Ip(asked.to)), Message::Tracker(Box::new(datagram)));
+        out.send(Link::Datagram(doors::DATAGRAMS, asked.to.clone()), Message::Tracker(Box::new(datagram)));
         self.keep(id, asked);
     }
 

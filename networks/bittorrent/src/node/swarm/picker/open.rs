@@ -29,6 +29,8 @@ pub(super) struct Open {
     owner: Option<Slot>,
     /// Nobody else helps with it: its owner is under suspicion.
     alone: bool,
+    /// Each of its blocks is proven by itself, so that whoever is under suspicion may help too.
+    proven: bool,
     free: u32,
     came: u32,
     /// No block before this is free.
@@ -38,7 +40,7 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn new(blocks: u32, owner: Slot, alone: bool) -> Self {
         let block = Block { stage: Stage::Free, giver: 0 };
-        Self { blocks: vec![block; blocks as usize], owner: Some(owner), alone, free: blocks, came: 0, next: 0 }
+        Self { blocks: vec![block; blocks as usize], owner: Some(owner), alone, proven: false, free: blocks, came: 0, next: 0 }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -59,6 +61,14 @@ impl Open {
 
     pub(super) const fn is_alone(&self) -> bool {
         self.alone && self.owner.is_some()
+    }
+
+    pub(super) const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    pub(super) const fn set_proven(&mut self) {
+        self.proven = true;
     }
 
     pub(super) const fn set_owner(&mut self, owner: Option<Slot>) {
