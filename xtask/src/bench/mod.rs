@@ -57,7 +57,7 @@ struct Wishes {
     /// Bytes of the payload: a number, or one with MiB or GiB.
     #[arg(long, default_value = "1GiB", value_parser = parse_bytes)]
     size: u64,
-    /// Only rows whose name contains this, such as `pair`, `check`, `create`, `swarm`, `hexad->hexad`; may be repeated.
+    /// Only rows whose name contains this, such as `pair`, `check`, `create`, `swarm`, `delay`, `hexad->hexad`; may be repeated.
     #[arg(long)]
     only: Vec<String>,
     /// No rows whose name contains this; may be repeated.
@@ -171,6 +171,8 @@ pub enum Row {
     Pair(Player, Player),
     /// One seed and four leechers of the same program.
     Swarm(Player),
+    /// One seed, one leecher of the same program, with 50 ms between them each way: over uTP, or over TCP.
+    Delayed(Player, bool),
     /// Comparing what is on disk with a .torrent file.
     Check(Player),
     /// Making a .torrent file; `None` is mktorrent with two threads.
@@ -182,6 +184,7 @@ impl Row {
         match self {
             Self::Pair(seed, leech) => format!("pair {}->{}", seed.name(), leech.name()),
             Self::Swarm(player) => format!("swarm {}", player.name()),
+            Self::Delayed(player, utp) => format!("delay {} {}", if utp { "utp" } else { "tcp" }, player.name()),
             Self::Check(player) => format!("check {}", player.name()),
             Self::Create(player) => format!("create {}", player.map_or("mktorrent -t2", Player::name)),
         }
@@ -191,6 +194,7 @@ impl Row {
         match self {
             Self::Pair(seed, leech) => transfers::pair(seed, leech, size),
             Self::Swarm(player) => transfers::swarm(player, size / 4),
+            Self::Delayed(player, utp) => transfers::delayed(player, utp, size / 8),
             Self::Check(player) => chores::check(player, size),
             Self::Create(player) => chores::create(player, size),
         }
@@ -199,7 +203,7 @@ impl Row {
     fn players(self) -> Vec<Player> {
         match self {
             Self::Pair(seed, leech) => vec![seed, leech],
-            Self::Swarm(player) | Self::Check(player) => vec![player],
+            Self::Swarm(player) | Self::Delayed(player, _) | Self::Check(player) => vec![player],
             Self::Create(player) => player.into_iter().collect(),
         }
     }
@@ -208,7 +212,8 @@ impl Row {
         let meets = matches!(self, Self::Swarm(_) | Self::Pair(_, Player::Aria2 | Player::Transmission));
         let tracker: &[&str] = if meets { &["opentracker"] } else { &[] };
         let needs: Vec<&str> = self.players().iter().flat_map(|player| player.program().needs()).chain(tracker).copied().collect();
-        hexad_interop::have(&needs)
+        let cables = if matches!(self, Self::Delayed(..)) { hexad_interop::is_root() && hexad_interop::have(&["ip"]) } else { true };
+        cables && hexad_interop::have(&needs)
     }
 }
 
@@ -234,6 +239,7 @@ fn rows() -> Vec<Row> {
     let makers = [Some(Hexad), None, Some(LibtorrentTuned), Some(Transmission)];
     let mut rows: Vec<Row> = pairs.map(|(seed, leech)| Row::Pair(seed, leech)).into();
     rows.extend(every.map(Row::Swarm));
+    rows.extend([Hexad, Libtorrent].iter().flat_map(|&player| [false, true].map(|utp| Row::Delayed(player, utp))));
     rows.extend(every.map(Row::Check));
     rows.extend(makers.map(Row::Create));
     rows

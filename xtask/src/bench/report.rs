@@ -48,9 +48,10 @@ type Measured = (Row, Vec<Sample>);
 pub fn page(measured: &[Measured], size: u64, reps: usize) -> String {
     let mut page = format!("# BitTorrent on this machine: {} MiB, pieces of 1 MiB, {reps} rounds\n\n", size >> 20);
     let _ = writeln!(page, "{}. Medians; `times` is the row's wall over the first row's.\n", machine());
-    let sections: [(&str, Belongs); 4] = [
+    let sections: [(&str, Belongs); 5] = [
         ("One seed, one leecher", |row| matches!(row, Row::Pair(..))),
         ("One seed, four leechers of the same program, a quarter of the size", |row| matches!(row, Row::Swarm(_))),
+        ("One seed, one leecher of the same program, 50 ms away each way, an eighth of the size", |row| matches!(row, Row::Delayed(..))),
         ("Re-check", |row| matches!(row, Row::Check(_))),
         ("Creation", |row| matches!(row, Row::Create(_))),
     ];

@@ -4,11 +4,17 @@
 
 use super::{PATIENCE, PIECE_LENGTH, Player, Sample, between, warm};
 use anyhow::Result;
-use hexad_interop::{Client, Cost, Job, Process, Program, Scene, Torrent, await_seed, start_opentracker, until};
+use hexad_interop::{
+    Client, Cost, Job, Line, LineConfig, Net, Process, Program, Scene, Torrent, Ways, await_seed, start_opentracker, until,
+};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 /// How many leechers a swarm has.
 const LEECHERS: usize = 4;
+
+/// How long a packet is under way over a long line.
+const DELAY: Duration = Duration::from_millis(50);
 
 /// So many bytes on the wire mean that a payload is moving.
 const UNDER_WAY_BYTES: u64 = 2 << 20;
@@ -24,6 +30,30 @@ pub fn pair(seed: Player, leech: Player, size: u64) -> Result<Sample> {
 pub fn swarm(player: Player, size: u64) -> Result<Sample> {
     let scene = Scene::new()?;
     scene.explain(play(&scene, player, player, LEECHERS, size, true))
+}
+
+/// One seed and one leecher of the same program over a line that is 50 ms long each way, and has no bottleneck.
+pub fn delayed(player: Player, utp: bool, size: u64) -> Result<Sample> {
+    let (scene, far) = (Scene::new()?, Net::new()?);
+    scene.explain(play_far(&scene, &far, player, utp, size))
+}
+
+fn play_far(scene: &Scene, far: &Net, player: Player, utp: bool, size: u64) -> Result<Sample> {
+    let _line = Line::lay(&scene.net, far, 1, LineConfig { delay: DELAY, rate: None, queue_bytes: 64 << 20 })?;
+    let torrent = scene.torrent(size, PIECE_LENGTH, &[])?;
+    let [near_end, far_end] = [1, 2].map(|host| SocketAddrV4::new(Ipv4Addr::new(10, 89, 1, host), 6881));
+    let ways = Ways { utp, ..Ways::default() };
+    let seeding = Job { at: near_end, ways: ways.clone(), ..job(scene.seed(&torrent), player) };
+    let mut source = player.program().seed(&seeding)?;
+    warm(&scene.path(""), size)?;
+    let before = source.process().cost();
+    let leeching = Job { net: far, at: far_end, peers: vec![near_end], ways, ..job(scene.leech("leech", &torrent), player) };
+    let mut leecher = player.program().leech(&leeching)?;
+    let wall = leecher.complete(PATIENCE)?;
+    let (cost, seed_cost) = (leecher.process().cost(), between(source.process(), before));
+    leecher.process().stop()?;
+    compare(scene, &torrent, &[leeching])?;
+    Ok(Sample { wall_s: wall.as_secs_f64(), moving_s: None, cost, seed: Some(seed_cost), failure: None })
 }
 
 fn play(scene: &Scene, seed: Player, leech: Player, leechers: usize, size: u64, tracked: bool) -> Result<Sample> {

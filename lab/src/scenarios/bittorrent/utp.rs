@@ -16,8 +16,8 @@ use crate::value::Preset;
 const SETTLING: u32 = 2;
 /// Points of a curve for each part.
 const POINTS: u32 = 20;
-/// Of 1,500 bytes on the line, 80 are headers of IP, UDP and uTP; what a stream carries is less by so much.
-const HEADERS: f64 = 1_420.0 / 1_500.0;
+/// Of 1,428 bytes on the line, 48 are headers of IP, UDP and uTP; what a stream carries is less by so much.
+const HEADERS: f64 = 1_380.0 / 1_428.0;
 
 /// The scenario `bittorrent/utp`.
 pub static UTP: Scenario = Scenario {
@@ -94,11 +94,11 @@ impl Part {
 
     /// What streams take of the line, headers included.
     fn streams(&self) -> f64 {
-        self.rates(|lap| &lap.streams).iter().sum::<f64>() / HEADERS
+        self.rates(|lap| &lap.streams).iter().fold(0.0, |all, one| all + one) / HEADERS
     }
 
     fn downloads(&self) -> f64 {
-        self.rates(|lap| &lap.downloads).iter().sum()
+        self.rates(|lap| &lap.downloads).iter().fold(0.0, |all, one| all + one)
     }
 
     fn queue_ms(&self) -> (f64, f64) {
@@ -144,7 +144,7 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
             let carried = lap.streams.iter().chain(&lap.downloads).sum::<u64>();
             mix(digest ^ carried ^ lap.lost << 48)
         });
-        outcome.absorb_counts(params.nodes(), race.line.packets(), race.line.now.since(hexad_core::Time::ZERO), digest);
+        outcome.absorb_counts(params.nodes(), race.line.packets(), race.line.elapsed(), digest);
     }
 
     let mut table = Table::new(

@@ -17,6 +17,8 @@ use crate::{Config, Hub, Key};
 
 /// Bytes of IP and UDP around each datagram.
 const HEADERS_BYTES: u64 = 28;
+/// When a line begins: shortly before the microseconds of uTP's 32 bits begin anew.
+const BEGAN: Time = Time::from_micros(4_294_900_000);
 /// How long it may take until a connection is open.
 const PATIENCE: Span = Span::from_secs(60);
 
@@ -106,8 +108,7 @@ impl Line {
     pub fn new(manner: Manner, config: &Config, seed: u64) -> Self {
         let hub = |end| Hub::new(config.clone(), Dice::counter(seed, end));
         Self {
-            // Shortly before the microseconds of uTP's 32 bits begin anew.
-            now: Time::from_micros(4_294_900_000),
+            now: BEGAN,
             hubs: [hub(1), hub(2)],
             manner,
             free: [Time::ZERO; 2],
@@ -146,6 +147,12 @@ impl Line {
             self.flying.insert((arrives, self.count), (1 - from, load.clone()));
         }
         true
+    }
+
+    /// How long the line has been there.
+    #[must_use]
+    pub fn elapsed(&self) -> Span {
+        self.now.since(BEGAN)
     }
 
     /// How many packets the line has carried.
