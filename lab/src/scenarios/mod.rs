@@ -47,6 +47,8 @@ pub static SCENARIOS: &[&Scenario] = &[
     &freenet::TARGETS,
     &freenet::GROWTH,
     &freenet::MEMORY,
+    &freenet::LINKS,
+    &freenet::SWAPPING,
     &napster::SCALE,
     &napster::FAILURE,
     &compare::NAPSTER,

@@ -101,6 +101,10 @@ impl<A: Place> Node<A> {
         get.missed = get.missed.saturating_add(1);
         let at = cx.now + cool_down(get.missed, miss, cx.dice);
         get.again = Some(at);
+        if matches!(get.purpose, Purpose::Memory(_)) {
+            let wakes_ms = (cx.epoch_unix_s * 1000).saturating_add(at.as_micros() / 1000);
+            out.report(get.op, Progress::Own(Reply::Rests(wakes_ms)));
+        }
         out.wake(at, Timer::Job(job));
         true
     }
@@ -297,6 +301,9 @@ impl<A: Place> Node<A> {
             return self.fail_job(job, Failure::Unusable(format!("{} bytes are more than the {limit} asked for", leaf.bytes)), out);
         }
         get.stage = Stage::Data;
+        if matches!(get.purpose, Purpose::Memory(_)) {
+            out.report(get.op, Progress::Own(Reply::Expected { mime: leaf.mime.clone(), bytes: leaf.bytes }));
+        }
         get.download = Some(Download::of([(0, &leaf)], leaf.stored_bytes, true));
         get.leaf = Some(leaf);
         self.pump_get(job, cx, out);

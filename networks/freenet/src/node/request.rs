@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use hexad_core::Endpoint;
 
+use super::friends::{FriendChange, FriendOf, FriendWords};
+use super::inviting::{Given, InvitationWanted};
 use super::{Counts, PutFile};
+use crate::invitation::Invitation;
 use crate::keys::{Block, Location, NodeKey, Uri};
+use crate::wire::{Finding, Inquiry, Untold};
 /// What only Freenet can do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
@@ -32,6 +36,8 @@ pub enum Request {
         directory: Option<Option<String>>,
         /// Only say which key it would have.
         key_only: bool,
+        /// A document of no more bytes, which would go under a CHK, is answered in place of being inserted → [`Reply::Metadata`].
+        metadata_max: usize,
     },
     /// Make a subspace → [`Reply::KeyPair`].
     MakeKey,
@@ -43,6 +49,26 @@ pub enum Request {
     Probe(NodeKey, u16),
     /// How we stand → [`Reply::Status`].
     Status,
+    /// Invite somebody → [`Reply::Invitation`].
+    Invite(InvitationWanted),
+    /// Say which invitations there are → [`Reply::Invitations`].
+    Invitations,
+    /// Take the invitation of that number back.
+    Revoke(u64),
+    /// Make use of an invitation of somebody else → [`Reply::Friend`].
+    Accept(Box<Invitation>),
+    /// Say which friends there are → [`Reply::Friends`].
+    Friends,
+    /// Take a friend in → [`Reply::Friend`].
+    Befriend(Endpoint, Box<FriendWords>),
+    /// Change what is noted of a friend → [`Reply::Friend`].
+    ChangeFriend(Box<FriendChange>),
+    /// Forget the friend of that key.
+    Unfriend(Box<[u8; 32]>),
+    /// Change what may be changed while the node runs → [`Reply::Status`].
+    Tune(Tuning),
+    /// Ask whoever is at the end of a random walk of so many steps about himself; ourselves, at the end of none → [`Reply::Told`], [`Reply::Untold`].
+    Inquire(Inquiry, u16),
 }
 
 /// Answers to a [`Request`].
@@ -50,6 +76,28 @@ pub enum Request {
 pub enum Reply {
     /// A fetch or an insertion of files goes on.
     Counted(Counts),
+    /// What is fetched is of this type and length.
+    Expected {
+        /// Type, where the publisher says it.
+        mime: Option<String>,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// What is fetched was not found, and is asked for again at that time, in milliseconds since 1970.
+    Rests(u64),
+    /// What is inserted is being deflated.
+    Compressing,
+    /// It was.
+    Compressed {
+        /// Bytes before.
+        from: u64,
+        /// Bytes that are inserted.
+        to: u64,
+        /// It was worth it.
+        is_kept: bool,
+    },
+    /// The document that was not inserted.
+    Metadata(Bytes),
     /// Inserted, or to be inserted, under this URI, which only reads.
     Put(Uri),
     /// What is there.
@@ -73,6 +121,27 @@ pub enum Reply {
     Hops(u16),
     /// How we stand.
     Status(Status),
+    /// An invitation, with its text.
+    Invitation(Box<Given>),
+    /// All invitations, without their texts.
+    Invitations(Vec<Given>),
+    /// A friend, as he is from here on.
+    Friend(Box<FriendOf>),
+    /// All friends.
+    Friends(Vec<FriendOf>),
+    /// What somebody said of himself.
+    Told(Box<Finding>),
+    /// Why nobody said anything.
+    Untold(Untold),
+}
+
+/// What may be changed while a node runs; what is absent stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// See [`Settings::up_bytes_per_s`](super::Settings::up_bytes_per_s).
+    pub up_bytes_per_s: Option<u64>,
+    /// See [`Settings::peers_wanted`](super::Settings::peers_wanted).
+    pub peers_wanted: Option<usize>,
 }
 
 /// How a node stands.
@@ -98,6 +167,10 @@ pub struct Status {
     pub up_bytes_per_s: u64,
     /// Only friends are spoken to.
     pub is_darknet: bool,
+    /// Friends, whether they are there or not.
+    pub friends: Vec<FriendOf>,
+    /// Neighbours that are looked for.
+    pub peers_wanted: usize,
 }
 
 /// A neighbour, as users see it.

@@ -3,7 +3,7 @@
 use hexad_core::{Context, Level, Span};
 
 use super::walks::{Kind, Phase, Walk, Whose};
-use super::{Mode, Node, Out};
+use super::{Node, Out};
 use crate::keys::NodeKey;
 use crate::place::Place;
 use crate::wire::{Found, Message, Walking};
@@ -44,7 +44,8 @@ impl<A: Place> Node<A> {
             }
         }
         let (chance, of) = self.config.0.replace_source;
-        if cx.dice.chance(chance, of) || !matches!(self.config.0.mode, Mode::Opennet) {
+        // Nobody is told of friends, nor is anybody in a network of friends told of others.
+        if cx.dice.chance(chance, of) || self.is_darknet() || self.friends.are_at(&named) {
             return self.addr.clone();
         }
         Some(named)

@@ -33,6 +33,8 @@ pub enum Whose<A> {
     User(OpId),
     /// Those who have asked in vain before.
     Wanting,
+    /// Ourselves, to see whether what we insert is found.
+    Trial,
 }
 
 /// How far it is.
@@ -231,7 +233,9 @@ impl<A: Place> Node<A> {
         let refuse = |node: &mut Self, reason, cx: &mut Context<'_>, out: &mut Out<A>| {
             node.send(from, Message::Rejected(uid, reason), cx, out);
         };
-        if self.location.is_none() || self.is_overloaded(from) {
+        let is_refused = self.location.is_none() || self.is_overloaded(from);
+        self.inquiries.count(kind, &key, is_refused);
+        if is_refused {
             out.note(Level::Drop, "overload", Some(from.clone()), "");
             return refuse(self, Reason::Overload, cx, out);
         }
@@ -420,6 +424,7 @@ impl<A: Place> Node<A> {
 
     /// A neighbour is no more: whoever waits for it goes on, and what it wanted is not wanted any more.
     pub(super) fn on_peer_gone(&mut self, addr: &A, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.on_inquirer_gone(addr, cx, out);
         let concerned = |walk: &Walk<A>| walk.asked.as_ref() == Some(addr) || walk.whose == Whose::Peer(addr.clone());
         let uids: Vec<u64> = self.walks.iter().filter(|(_, walk)| concerned(walk)).map(|(uid, _)| *uid).collect();
         for uid in uids {
