@@ -106,6 +106,7 @@ fn an_invitation_that_is_used_up_expired_taken_back_or_guessed_is_refused_with_i
     assert!(matches!(table.asks(alice, Request::Revoke(back.number))[..], [Progress::Failed(Failure::NotFound(_))]));
     let dave = table.joins(invited(&taken_back), &[]);
     assert_eq!(failure(&table, dave), Failure::Refused(Decline::Unknown.words().into()));
+    assert!(!table.seats[dave].node.node.is_darknet(), "he is in no network of friends");
     // Whoever is invited looks at the clock himself; one who does not is refused.
     let (conn, _) = table.stranger(alice, &at(20));
     table.pass(Span::from_secs(5));
@@ -347,4 +348,114 @@ fn what_may_be_tuned_holds_at_once() {
     let reports = table.asks(node, Request::Tune(Tuning { up_bytes_per_s: Some(12_345), peers_wanted: Some(1000) }));
     let [Progress::Own(Reply::Status(status)), Progress::Done] = &reports[..] else { panic!("{reports:?}") };
     assert_eq!((status.up_bytes_per_s, status.peers_wanted), (12_345, 64), "no more than there may be at all");
+}
+
+mod swapping {
+    //! Places among friends, and friends who lie about theirs.
+
+    use super::*;
+    use hexad_freenet::keys::Location;
+    use hexad_freenet::wire::{Bid, Swap};
+
+    /// A founder of a network of friends, with a friend of the settings who is played by hand; and the link to him.
+    fn with_liar(table: &mut Table) -> (usize, hexad_core::ConnId) {
+        let mode = Mode::Darknet([[9; 32], [8; 32]].into());
+        let alice = table.joins(Settings { mode, swap_every: Some(Span::from_secs(8)), ..Settings::default() }, &[]);
+        let (conn, _) = table.stranger(alice, &at(9));
+        (alice, conn)
+    }
+
+    fn bid(random: u8, location: u64) -> Bid {
+        Bid { random: [random; 32], location: Location(location), neighbours: vec![Location(location + 1)] }
+    }
+
+    fn swap(uid: u64, hash: [u8; 32]) -> Message<Endpoint> {
+        Message::SwapRequest(Box::new(Swap { uid, htl: 1, hash }))
+    }
+
+    #[test]
+    fn two_who_show_what_they_have_committed_to_swap_and_greet_from_their_new_places() {
+        let mut table = Table::new();
+        let mode = || Mode::Darknet([[1; 32], [2; 32], [3; 32]].into());
+        let settings = || Settings { mode: mode(), swap_every: Some(Span::from_secs(8)), on_disk: false, ..Settings::default() };
+        let alice = table.joins(settings(), &[]);
+        let [bob, carol] = [(); 2].map(|()| table.joins(settings(), &[alice]));
+        let places = |table: &Table| -> Set<u64> {
+            [alice, bob, carol].iter().filter_map(|seat| table.seats[*seat].node.node.location()).map(|place| place.0).collect()
+        };
+        let before = places(&table);
+        assert_eq!(before.len(), 3);
+        table.pass(Span::from_secs(300));
+        let moves: u64 = [alice, bob, carol].iter().map(|seat| table.seats[*seat].node.node.moves().0).sum();
+        assert!(moves >= 2 && moves % 2 == 0, "both ends of each: {moves}");
+        assert_eq!(places(&table), before, "places are swapped, and none is made or lost");
+        for (one, other) in [(alice, bob), (bob, alice), (alice, carol)] {
+            let node = &table.seats[one].node.node;
+            let seen = node.links().open().find(|(addr, _)| **addr == table.seats[other].at).and_then(|(_, peer)| peer.location);
+            assert_eq!(seen, table.seats[other].node.node.location(), "everybody knows where his friends are");
+        }
+    }
+
+    #[test]
+    fn a_bid_that_is_not_what_was_committed_to_moves_nobody() {
+        let mut table = Table::new();
+        let (alice, liar) = with_liar(&mut table);
+        let place = table.seats[alice].node.node.location();
+        let answers = table.stranger_says(alice, liar, swap(5, bid(1, 1 << 60).hash()));
+        assert!(matches!(&answers[..], [Some(Message::SwapReply(5, _))]), "{answers:?}");
+        let answers = table.stranger_says(alice, liar, Message::SwapCommit(5, Box::new(bid(2, 1 << 60))));
+        assert_eq!((answers.len(), table.count(alice, "swap_broken")), (0, 1));
+        assert_eq!(table.seats[alice].node.node.location(), place);
+        // Nor does one that nobody has asked for.
+        table.stranger_says(alice, liar, Message::SwapComplete(77, Box::new(bid(2, 1 << 60))));
+        assert_eq!((table.count(alice, "unasked_swap"), table.seats[alice].node.node.location()), (1, place));
+    }
+
+    #[test]
+    fn wishes_to_swap_are_bounded_and_one_is_decided_at_a_time() {
+        let mut table = Table::new();
+        let (alice, liar) = with_liar(&mut table);
+        let answers = table.stranger_says(alice, liar, swap(1, [0; 32]));
+        assert!(matches!(&answers[..], [Some(Message::SwapReply(1, _))]), "{answers:?}");
+        let mut refused = 0;
+        for uid in 2..400 {
+            let answers = table.stranger_says(alice, liar, swap(uid, [0; 32]));
+            refused += answers.iter().filter(|answer| matches!(answer, Some(Message::SwapRejected(_)))).count();
+        }
+        assert_eq!((refused, table.count(alice, "swap_flood")), (398, 399 - 240));
+        // Whoever keeps silent keeps nobody from swapping for long.
+        table.pass(Span::from_secs(90));
+        let answers = table.stranger_says(alice, liar, swap(1000, [0; 32]));
+        assert!(matches!(&answers[..], [Some(Message::SwapReply(..) | Message::SwapRejected(_))]), "{answers:?}");
+    }
+
+    #[test]
+    fn who_misses_what_he_has_inserted_goes_where_it_belongs() {
+        let mut table = Table::new();
+        let mode = Mode::Darknet([[9; 32]].into());
+        let settings = Settings { mode, trial_every: Span::from_secs(100), on_disk: false, ..Settings::default() };
+        let alice = table.joins(settings, &[]);
+        let (friend, _) = table.stranger(alice, &at(9));
+        let before = table.seats[alice].node.node.location();
+        // The friend takes everything that is inserted, and has nothing of it later on.
+        let mut jumped = false;
+        for _ in 0..40 {
+            for output in table.seats[alice].node.pass(Span::from_secs(50)) {
+                let hexad_core::Output::Send(hexad_core::Link::Conn(to), message) = output else { continue };
+                assert_eq!(to, friend);
+                match message {
+                    Message::Insert(walk) => {
+                        table.stranger_says(alice, friend, Message::AllClear(walk.uid));
+                        table.stranger_says(alice, friend, Message::Inserted(walk.uid));
+                    }
+                    Message::Request(walk) => {
+                        table.stranger_says(alice, friend, Message::NotFound(walk.uid));
+                    }
+                    _ => {}
+                }
+            }
+            jumped |= table.seats[alice].node.node.moves().1 > 0;
+        }
+        assert!(jumped && table.seats[alice].node.node.location() != before);
+    }
 }

@@ -70,7 +70,7 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let mut table = Table::new("swapping", "What swapping does", &columns);
     let mut curve = Vec::new();
     let before = (closeness(&net, &friends), found(&mut net, params.count("keys"), 0));
-    table.row([0.into(), before.0.into(), before.1.into(), 0.0.into()]);
+    table.row([0.0.into(), before.0.into(), before.1.into(), 0.0.into()]);
     curve.push((0.0, before.0));
     gauge.phase("swapping");
     let minutes = params.count("minutes").max(4);

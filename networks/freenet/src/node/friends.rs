@@ -120,6 +120,11 @@ impl<A: Place> Friends<A> {
         self.by_key.get(key).is_some_and(|friend| friend.words.is_disabled)
     }
 
+    /// Nobody has let us into a network of friends: we are not in one.
+    pub(super) fn forget_darknet(&mut self) {
+        self.is_darknet &= !self.by_key.is_empty();
+    }
+
     /// Whether there is a friend at that address.
     pub(super) fn are_at(&self, addr: &A) -> bool {
         addr.key().is_some_and(|key| self.by_key.contains_key(&key))

@@ -102,6 +102,15 @@ impl<A: Place> Inviting<A> {
         Ok(kept.given.name.clone())
     }
 
+    /// It was of no use after all.
+    fn give_back(&mut self, token: &Token) {
+        let hash = sha256(&[token]);
+        if let Some(kept) = self.kept.iter_mut().find(|kept| kept.token_hash == hash) {
+            kept.given.uses_left = kept.given.uses_left.saturating_add(1);
+            kept.given.used = kept.given.used.saturating_sub(1);
+        }
+    }
+
     /// Whether nothing is believed from there for the moment.
     fn has_guessed_too_often(&self, at: &A, now: Time) -> bool {
         self.wrong.get(&place_of(at)).is_some_and(|(count, until)| *count >= WRONG_MAX && now < *until)
@@ -277,7 +286,8 @@ impl<A: Place> Node<A> {
             }
         };
         if let Err(failure) = self.befriend(from.clone(), FriendWords { name, ..FriendWords::default() }) {
-            out.note(Level::Warn, "invitation_lost", Some(from.clone()), failure.to_string());
+            self.inviting.give_back(token);
+            out.note(Level::Warn, "no_room_for_friend", Some(from.clone()), failure.to_string());
             return self.decline(conn, from, Decline::Full, out);
         }
         out.note(Level::Info, "invitation_used", Some(from.clone()), "");

@@ -220,10 +220,8 @@ impl<A: Place> Node<A> {
         let Some(invitation) = self.config.0.invitation.clone() else { return };
         // Whoever names others as well does not mean a network of friends.
         let is_alone = self.bootstrap.iter().all(|addr| addr.key() == Some(invitation.key));
-        if invitation.is_darknet && is_alone && !self.friends.is_darknet {
-            self.friends.is_darknet = true;
-            self.keep_friends(out);
-        }
+        // It is written down with the first friend, and forgotten where nobody becomes one.
+        self.friends.is_darknet |= invitation.is_darknet && is_alone;
         if self.bootstrap.is_empty() {
             self.bootstrap = invitation.endpoints().filter_map(|at| A::of_user(&at)).collect();
         }
@@ -233,7 +231,8 @@ impl<A: Place> Node<A> {
     /// The join has failed.
     pub(super) fn fail_join(&mut self, failure: Failure, out: &mut Out<A>) {
         if let Some(joining) = self.joining.take() {
-            self.accepting.clear();
+            self.fail_accepting(out);
+            self.friends.forget_darknet();
             failed(joining.op, failure, out);
         }
     }
