@@ -44,7 +44,7 @@ fn whoever_has_an_invitation_is_let_in_once_and_is_a_friend_after_a_restart() {
     let carol = node(&carols, |settings| settings.invitation = Some(text.clone()));
     await_that("carol to be refused", || carol.network("freenet").is_ok_and(|network| network.problem.is_some()));
     let problem = carol.network("freenet").expect("a network").problem.expect("a problem");
-    assert!(problem.message.contains("used as often as it may be"), "{problem:?}");
+    assert!(problem.message.contains("addresses of the invitation"), "{problem:?}");
     carol.close();
     let listed = alice.own(Own::FreenetInvitations).expect("a list");
     assert!(matches!(&listed[..], [Event::Invitation(given)] if given.used == 1 && given.invitation.is_none()), "{listed:?}");

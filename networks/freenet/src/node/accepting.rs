@@ -13,6 +13,10 @@ const ACCEPTING_MAX: usize = 8;
 /// How long the answer may take, all addresses together.
 const DEADLINE: Span = Span::from_secs(30);
 
+/// A network of friends closes at once to strangers when nobody is invited, and does not say why.
+const LEADS_NOWHERE: &str =
+    "nobody at the addresses of the invitation lets us in: it may be used up or taken back, or whoever has given it is away";
+
 /// One of them.
 #[derive(Clone, Debug)]
 pub struct Acceptance<A> {
@@ -88,7 +92,7 @@ impl<A: Place> Node<A> {
         loop {
             let Some(acceptance) = self.accepting.get_mut(key) else { return };
             let Some(addr) = acceptance.left.pop() else {
-                return self.end_acceptance(key, Failure::NotFound("nobody is at the addresses of the invitation".into()), out);
+                return self.end_acceptance(key, Failure::NotFound(LEADS_NOWHERE.into()), out);
             };
             if self.connect(&addr, cx, out) {
                 return;
