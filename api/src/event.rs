@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::node::{FreenetFriend, FreenetInvitation};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
@@ -95,6 +96,10 @@ pub enum Event {
         /// The bytes in base 64.
         base64: String,
     },
+    /// An invitation to be somebody's friend there.
+    Invitation(FreenetInvitation),
+    /// A friend there.
+    Friend(FreenetFriend),
     /// Files are in the network, whoever leaves it.
     Inserted {
         /// Where.

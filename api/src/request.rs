@@ -104,6 +104,36 @@ pub enum Own {
         /// Whether `name` is a key.
         is_key: bool,
     },
+    /// Freenet: makes an invitation; answered by [`Event::Invitation`](crate::Event::Invitation).
+    FreenetInvite {
+        /// What whoever uses it is called here.
+        name: String,
+        /// How long it is good, in seconds.
+        lasts_s: u64,
+        /// How many may use it.
+        uses: u16,
+        /// Where we are reached beside the address that we know ourselves.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Freenet: all invitations that were given.
+    FreenetInvitations,
+    /// Freenet: takes the invitation of that number back.
+    FreenetRevoke {
+        /// Its number.
+        id: u64,
+    },
+    /// Freenet: makes use of an invitation of somebody else; answered by [`Event::Friend`](crate::Event::Friend).
+    FreenetAccept {
+        /// Its text.
+        invitation: String,
+    },
+    /// Freenet: all friends.
+    FreenetFriends,
+    /// Freenet: forgets a friend.
+    FreenetUnfriend {
+        /// His public key, 64 hex digits.
+        key: String,
+    },
     /// Napster: files by words and by what servers know of them; answered by [`Event::Found`](crate::Event::Found).
     NapsterSearch {
         /// All of them must occur.
@@ -166,6 +196,12 @@ impl Own {
     pub fn network(&self) -> &'static str {
         match self {
             Self::ChordPut { .. } | Self::ChordGet { .. } => "chord",
+            Self::FreenetInvite { .. }
+            | Self::FreenetInvitations
+            | Self::FreenetRevoke { .. }
+            | Self::FreenetAccept { .. }
+            | Self::FreenetFriends
+            | Self::FreenetUnfriend { .. } => "freenet",
             Self::NapsterSearch { .. } | Self::NapsterBrowse { .. } | Self::NapsterWhois { .. } | Self::NapsterSay { .. } => "napster",
         }
     }

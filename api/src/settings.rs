@@ -160,6 +160,10 @@ pub struct FreenetSettings {
     pub found: bool,
     /// Public keys of friends, 64 hex digits each: nobody else becomes a neighbour, and nobody hears of them. Empty for an open network.
     pub friends: Vec<String>,
+    /// Speak to friends only, though none is named here: they come by invitations.
+    pub darknet: bool,
+    /// With what we were invited, as its text: whoever has given it is whom to begin with.
+    pub invitation: Option<String>,
     /// How much of everybody's blocks to keep, bytes, at least [`Self::STORE_BYTES_MIN`]: half of it for what belongs here, half for what came by.
     pub store_bytes: u64,
 }
@@ -173,7 +177,15 @@ impl FreenetSettings {
 
 impl Default for FreenetSettings {
     fn default() -> Self {
-        Self { listen: None, bootstrap: Vec::new(), found: false, friends: Vec::new(), store_bytes: Self::STORE_BYTES }
+        Self {
+            listen: None,
+            bootstrap: Vec::new(),
+            found: false,
+            friends: Vec::new(),
+            darknet: false,
+            invitation: None,
+            store_bytes: Self::STORE_BYTES,
+        }
     }
 }
 

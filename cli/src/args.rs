@@ -63,7 +63,7 @@ pub enum Command {
     Chord(crate::chord::ChordArgs),
     /// What only Napster can do: search by sound and link, browse a user, ask who somebody is
     Napster(crate::napster::NapsterArgs),
-    /// What only Freenet can do: make keys
+    /// What only Freenet can do: make keys, invite friends
     Freenet(crate::freenet::FreenetArgs),
     /// Run a central role
     Serve(ServeArgs),

@@ -107,7 +107,11 @@ fn parse_ratio(text: &str) -> Result<u64, String> {
     percent.ok_or_else(|| format!("expected a ratio such as 1, 1.5 or 200%, came '{text}'"))
 }
 
-fn parse_time(text: &str) -> Result<u64, String> {
+/// Seconds, with a unit.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_time(text: &str) -> Result<u64, String> {
     let seconds = with_unit(text, &[("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)]);
     seconds.ok_or_else(|| format!("expected a time such as 90s, 30m, 2h or 1d, came '{text}'"))
 }

@@ -51,7 +51,8 @@ const FREENET_EXAMPLES: &str = "\
 Examples:
   hexad join freenet --listen 192.0.2.1:4000
   hexad join freenet --bootstrap 5f0c…@192.0.2.1:4000
-  hexad join freenet --friend 5f0c… --bootstrap 5f0c…@192.0.2.1:4000";
+  hexad join freenet --friend 5f0c… --bootstrap 5f0c…@192.0.2.1:4000
+  hexad join freenet --invitation hexad:freenet-invitation:…";
 
 const GNUTELLA_EXAMPLES: &str = "\
 Examples:
@@ -112,6 +113,12 @@ pub struct FreenetArgs {
     /// Only this friend, and others so named, become neighbours; may be repeated
     #[arg(long = "friend", value_name = "KEY")]
     pub friends: Vec<String>,
+    /// Speak to friends only: to those that were named, and to whoever comes by an invitation of ours
+    #[arg(long)]
+    pub darknet: bool,
+    /// What hexad freenet invite has printed elsewhere: join by whoever has given it to us, who is a friend from then on
+    #[arg(long, value_name = "INVITATION")]
+    pub invitation: Option<String>,
     /// Where peers reach us (UDP); port 0 lets the system choose [default: any free port of this machine's address on the way to the network]
     #[arg(long, value_name = "IP:PORT", env = "HEXAD_LISTEN")]
     pub listen: Option<SocketAddr>,
@@ -254,6 +261,8 @@ pub fn run(command: JoinCommand, logs: bool) -> Result<(), Problem> {
                 bootstrap: given.bootstrap,
                 found: true,
                 friends: given.friends,
+                darknet: given.darknet,
+                invitation: given.invitation,
                 store_bytes: given.store.bytes(),
             };
             (NetworkSettings::Freenet(settings), given.state.folder(), given.json)

@@ -97,6 +97,8 @@ impl Screen {
                 return out::line(key);
             }
             Event::Inserted { key, .. } => return out::line(key),
+            Event::Invitation(given) => return given.invitation.as_deref().map_or(Ok(()), |text| out::line(&tame(text))),
+            Event::Friend(friend) => return out::line(&tame(&friend.at)),
             Event::Value { publisher, text, base64, .. } => {
                 if let Some(publisher) = publisher {
                     eprintln!("by {publisher}:");

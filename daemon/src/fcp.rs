@@ -16,7 +16,7 @@ use hexad_api::{Event, FcpRequest, Problem, Stop, Task};
 use hexad_core::{Dice, Endpoint, OpId, Operation, Progress};
 use hexad_driver::host::{Events, Handle, Host, HostEvent, NodeKey};
 use hexad_driver::transfers::{Transfers, TransfersConfig};
-use hexad_freenet::fcp::{Codec, Disk, Effect, Facts, Message, NoDisk, Queue, Queued, Session, Setting, write};
+use hexad_freenet::fcp::{Codec, Disk, Effect, Facts, Message, NoDisk, Queue, Queued, Session, Setting, Tunable, write};
 use hexad_freenet::keys::CHK_DATA_BYTES;
 use hexad_freenet::{Counts, Freenet, Mode, Reply, Request, Settings, doors};
 use tokio::sync::oneshot;
@@ -75,6 +75,8 @@ pub(crate) struct Desk {
     facts: Arc<Facts>,
     next: AtomicU64,
     over: AtomicBool,
+    /// Where a program that stops the node is told of.
+    events: Mutex<Sender<Event>>,
 }
 
 impl Desk {
@@ -148,6 +150,12 @@ impl Desk {
         (op, told)
     }
 
+    /// A program has stopped the node: whoever has started it hears of it, and takes down what stands around it.
+    fn stop(&self) {
+        self.handle.shutdown();
+        let _ = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Stopped);
+    }
+
     /// Nobody waits for this answer any more; if it has not come, the node need not look for it.
     pub(crate) fn take_back(&self, op: OpId) {
         let mut book = self.book();
@@ -187,7 +195,18 @@ pub(crate) fn serve(request: &FcpRequest) -> Result<Task, Problem> {
     let kept = plan.home.as_ref().and_then(|home| Kept::within(home.folder()).ok());
     let (queue, resumed) = taken_up(&*disk, kept.as_ref());
     let (book, queue, resumed) = (Mutex::default(), Mutex::new(queue), Mutex::new(resumed));
-    let desk = Arc::new(Desk { handle, book, queue, kept, resumed, disk, facts, next: AtomicU64::new(1), over: AtomicBool::new(false) });
+    let desk = Arc::new(Desk {
+        handle,
+        book,
+        queue,
+        kept,
+        resumed,
+        disk,
+        facts,
+        next: AtomicU64::new(1),
+        over: AtomicBool::new(false),
+        events: Mutex::new(events.clone()),
+    });
     for warning in plan.warnings {
         let _ = events.send(Event::Warning { message: warning });
     }
@@ -212,16 +231,33 @@ fn settings_of(request: &FcpRequest, node: &Settings, fcp: SocketAddr) -> Vec<Se
     let store = |node: &Settings| ((node.store_blocks + node.cache_blocks) as u64 * CHK_DATA_BYTES as u64).to_string();
     let opennet = |node: &Settings| matches!(node.mode, Mode::Opennet).to_string();
     let listens = |node: &Settings| node.listen.map_or_else(String::new, |at| at.port().to_string());
-    let of = |name, kind, about, of: &dyn Fn(&Settings) -> String| Setting { name, current: of(node), default: of(&usual), kind, about };
-    let fixed = |name, kind, about, current: String, default: &str| Setting { name, current, default: default.into(), kind, about };
+    let of = |name, kind, about, of: &dyn Fn(&Settings) -> String| Setting {
+        name,
+        current: of(node),
+        default: of(&usual),
+        kind,
+        about,
+        tunable: None,
+    };
+    let tuned = |setting: Setting, tunable| Setting { tunable: Some(tunable), ..setting };
+    let fixed =
+        |name, kind, about, current: String, default: &str| Setting { name, current, default: default.into(), kind, about, tunable: None };
     let folder = request.disk.as_ref().map_or_else(String::new, |folder| folder.display().to_string());
     vec![
         of("node.storeSize", "number", "Bytes that the node stores for others, half of them as they come by", &store),
         of("node.maxHTL", "number", "Hops-to-live of a request", &|node| node.htl_max.to_string()),
-        of("node.outputBandwidthLimit", "number", "Bytes a second that may be promised to others", &|node| node.up_bytes_per_s.to_string()),
+        tuned(
+            of("node.outputBandwidthLimit", "number", "Bytes a second that may be promised to others", &|node| {
+                node.up_bytes_per_s.to_string()
+            }),
+            Tunable::UpBytesPerS,
+        ),
         of("node.listenPort", "number", "UDP port; 0 lets the system choose", &listens),
         of("node.opennet.enabled", "boolean", "The node speaks to anybody, and not to friends only", &opennet),
-        of("node.opennet.maxOpennetPeers", "number", "Neighbours that the node looks for", &|node| node.peers_wanted.to_string()),
+        tuned(
+            of("node.opennet.maxOpennetPeers", "number", "Neighbours that the node looks for", &|node| node.peers_wanted.to_string()),
+            Tunable::PeersWanted,
+        ),
         fixed("fcp.bindTo", "string", "Address at which programs are heard", fcp.ip().to_string(), "127.0.0.1"),
         fixed("fcp.port", "number", "Port at which programs are heard", fcp.port().to_string(), "9481"),
         fixed("fproxy.enabled", "boolean", "The gateway for browsers is open", request.gateway.is_some().to_string(), "false"),
@@ -363,6 +399,10 @@ fn client(desk: &Arc<Desk>, mut stream: TcpStream) -> std::io::Result<()> {
     let reader = thread::spawn(move || read(&mut reading, &to, &credit));
     let seed = NodeKey::generate().map(|key| key.seed()).map_err(std::io::Error::other)?;
     let mut session = Session::new(Dice::secure(seed).bytes(), desk.facts.clone());
+    // Whoever is on this machine may do with the node what its user may.
+    if stream.peer_addr().is_ok_and(|from| from.ip().is_loopback()) {
+        session = session.trusted();
+    }
     let outcome = converse(desk, number, &mut session, (&heard, &taken), &mut stream);
     desk.queue().leaves(number);
     {
@@ -442,7 +482,7 @@ fn converse(
             Ok(Heard::Replaced) => vec![Effect::Say(Message::new("CloseConnectionDuplicateClientName")), Effect::Close],
             Ok(Heard::Gone) => return Ok(()),
         };
-        let mut close = false;
+        let (mut close, mut stop) = (false, false);
         for effect in effects {
             match effect {
                 Effect::Say(message) => write(&message, &mut out),
@@ -467,10 +507,14 @@ fn converse(
                     desk.perform(effects);
                 }
                 Effect::Close => close = true,
+                Effect::Stop => stop = true,
             }
         }
         stream.write_all(&out)?;
         out.clear();
+        if stop {
+            desk.stop();
+        }
         if close {
             return Ok(());
         }

@@ -10,8 +10,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use hexad_api::node::{
-    Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, LibraryQuery, NetworkStatus,
-    NewDownload, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, UpSettings,
+    Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, FreenetFriend, FreenetInvitation,
+    LibraryQuery, NetworkStatus, NewDownload, NewInvitation, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, UpSettings,
+    UsedInvitation,
 };
 use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind, TorrentVersion};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -197,6 +198,36 @@ impl Remote {
     /// Begins to leave a network.
     pub fn leave(&self, name: &str) -> Result<NetworkStatus, Problem> {
         self.do_to(&format!("api/networks/{}/leave", escaped(name)))
+    }
+
+    /// Invitations that were given on Freenet.
+    pub fn invitations(&self) -> Result<Vec<FreenetInvitation>, Problem> {
+        self.get("api/freenet/invitations", &[])
+    }
+
+    /// Invites somebody on Freenet.
+    pub fn invite(&self, wanted: &NewInvitation) -> Result<FreenetInvitation, Problem> {
+        self.begin("api/freenet/invitations", wanted)
+    }
+
+    /// Takes an invitation back.
+    pub fn revoke(&self, id: u64) -> Result<(), Problem> {
+        self.delete(&format!("api/freenet/invitations/{id}"))
+    }
+
+    /// Friends on Freenet.
+    pub fn friends(&self) -> Result<Vec<FreenetFriend>, Problem> {
+        self.get("api/freenet/friends", &[])
+    }
+
+    /// Makes use of an invitation.
+    pub fn accept(&self, used: &UsedInvitation) -> Result<FreenetFriend, Problem> {
+        self.begin("api/freenet/friends", used)
+    }
+
+    /// Forgets a friend.
+    pub fn unfriend(&self, key: &str) -> Result<(), Problem> {
+        self.delete(&format!("api/freenet/friends/{}", escaped(key)))
     }
 
     /// Begins a search.

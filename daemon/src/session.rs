@@ -288,7 +288,17 @@ impl Session for LocalSession {
         {
             return Err(Problem::new(format!("expected a key of 40 hex digits, came '{name}'")).hint("leave --key away to get it by name"));
         }
+        check_own(&request)?;
         self.start(Begin::Own(request, on[0]))
+    }
+}
+
+/// What is wrong with a request that only one network can read.
+pub(crate) fn check_own(request: &Own) -> Result<(), Problem> {
+    match request {
+        Own::FreenetAccept { invitation } => crate::networks::freenet_invitation(invitation).map(drop),
+        Own::FreenetUnfriend { key } => crate::networks::freenet_friend(key).map(drop),
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Two Freenet nodes on loopback: what a program puts at one by FCP, another program gets at the other, and a browser sees.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -14,7 +15,7 @@ struct Node {
     fcp: String,
     gateway: String,
     network: String,
-    _task: Task,
+    task: Task,
 }
 
 fn node(bootstrap: Vec<String>) -> Node {
@@ -41,32 +42,37 @@ fn node_of(bootstrap: Vec<String>, state_dir: Option<std::path::PathBuf>, disk: 
             other => panic!("{other:?}"),
         }
     }
-    Node { fcp, gateway, network, _task: task }
+    Node { fcp, gateway, network, task }
 }
 
 struct Program {
     stream: TcpStream,
     codec: Codec,
     input: BytesMut,
+    /// Names of all that was said and heard.
+    said: BTreeSet<String>,
+    heard: BTreeSet<String>,
 }
 
 impl Program {
     fn greets(at: &str) -> Self {
         let stream = TcpStream::connect(at).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket has deadlines");
-        let mut program = Self { stream, codec: Codec::default(), input: BytesMut::new() };
+        let mut program = Self { stream, codec: Codec::default(), input: BytesMut::new(), said: BTreeSet::new(), heard: BTreeSet::new() };
         program.says("ClientHello\nName=test\nExpectedVersion=2.0\nEndMessage\n");
         assert_eq!(program.hears().name, "NodeHello");
         program
     }
 
     fn says(&mut self, text: &str) {
+        self.said.insert(text.lines().next().expect("a name").to_owned());
         self.stream.write_all(text.as_bytes()).expect("it listens");
     }
 
     fn hears(&mut self) -> Message {
         loop {
             if let Some(message) = self.codec.decode(&mut self.input).expect("it can be read") {
+                self.heard.insert(message.name.clone());
                 return message;
             }
             let mut chunk = [0; 4096];
@@ -214,7 +220,7 @@ fn a_program_is_told_of_the_node_its_peers_and_its_settings() {
     let port = second.fcp.rsplit_once(':').expect("a port").1;
     assert_eq!((settings.name.as_str(), settings.field("current.fcp.port")), ("ConfigData", Some(port)));
     assert_eq!(settings.field("current.node.maxHTL"), Some("18"));
-    for (hops, name) in [(0, "ProbeLocation"), (3, "ProbeError")] {
+    for (hops, name) in [(0, "ProbeLocation"), (3, "ProbeLocation")] {
         bob.says(&format!("ProbeRequest\nIdentifier=p{hops}\nType=LOCATION\nHopsToLive={hops}\nEndMessage\n"));
         assert_eq!(bob.hears().name, name);
     }
@@ -352,4 +358,238 @@ fn a_browser_that_waits_is_told_how_far_it_is() {
     alice.hears_until("PutSuccessful");
     let seen = browse(&second.gateway, "/KSK@here", shows);
     assert!(seen.starts_with("HTTP/1.1 200") && seen.ends_with("here") && !seen.contains("refresh: 2"), "{seen}");
+}
+
+/// All that a program can say (spec B2 to B10), but for what is about plug-ins.
+const SAYS: [&str; 31] = [
+    "AddPeer",
+    "ClientGet",
+    "ClientHello",
+    "ClientPut",
+    "ClientPutComplexDir",
+    "ClientPutDiskDir",
+    "Disconnect",
+    "Filter",
+    "GenerateSSK",
+    "GetConfig",
+    "GetNode",
+    "GetRequestStatus",
+    "ListPeer",
+    "ListPeerNotes",
+    "ListPeers",
+    "ListPersistentRequests",
+    "ModifyConfig",
+    "ModifyPeer",
+    "ModifyPeerNote",
+    "ModifyPersistentRequest",
+    "ProbeRequest",
+    "RemovePeer",
+    "RemovePersistentRequest",
+    "RemoveRequest",
+    "Shutdown",
+    "SubscribeUSK",
+    "TestDDARequest",
+    "TestDDAResponse",
+    "UnsubscribeUSK",
+    "Void",
+    "WatchGlobal",
+];
+
+/// All that it can hear.
+const HEARS: [&str; 58] = [
+    "AllData",
+    "CloseConnectionDuplicateClientName",
+    "CompatibilityMode",
+    "ConfigData",
+    "DataFound",
+    "EndListPeerNotes",
+    "EndListPeers",
+    "EndListPersistentRequests",
+    "EnterFiniteCooldown",
+    "ExpectedDataLength",
+    "ExpectedHashes",
+    "ExpectedMIME",
+    "FilterResult",
+    "FinishedCompression",
+    "GeneratedMetadata",
+    "GetFailed",
+    "IdentifierCollision",
+    "NodeData",
+    "NodeHello",
+    "Peer",
+    "PeerNote",
+    "PeerRemoved",
+    "PersistentGet",
+    "PersistentPut",
+    "PersistentPutDir",
+    "PersistentRequestModified",
+    "PersistentRequestRemoved",
+    "ProbeBandwidth",
+    "ProbeBuild",
+    "ProbeError",
+    "ProbeIdentifier",
+    "ProbeLinkLengths",
+    "ProbeLocation",
+    "ProbeOverallBulkOutputCapacityUsage",
+    "ProbeRejectStats",
+    "ProbeStoreSize",
+    "ProbeUptime",
+    "ProtocolError",
+    "PutFailed",
+    "PutFetchable",
+    "PutSuccessful",
+    "SSKKeypair",
+    "SendingToNetwork",
+    "SimpleProgress",
+    "StartedCompression",
+    "SubscribedUSK",
+    "SubscribedUSKRoundFinished",
+    "SubscribedUSKSendingToNetwork",
+    "SubscribedUSKUpdate",
+    "TestDDAComplete",
+    "TestDDAReply",
+    "URIGenerated",
+    "UnknownNodeIdentifier",
+    "UnknownPeerNoteType",
+    // Said in place of an answer where something is wrong, and driven with what is wrong below.
+    "ProtocolError 9",
+    "ProtocolError 15",
+    "ProtocolError 18",
+    "ProtocolError 25",
+];
+
+#[test]
+fn every_message_is_driven_over_a_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("site")).expect("there is room");
+    std::fs::write(folder.path().join("site/index.html"), "<p>hello</p>").expect("there is room");
+    let path = folder.path().display();
+    let first = node_of(Vec::new(), None, Some(folder.path().to_owned()));
+    let second = node(vec![first.network.clone()]);
+    let mut program = Program::greets(&first.fcp);
+    let mut errors = BTreeSet::new();
+    // Each question, and the message that is its last answer.
+    let words = "word ".repeat(2000);
+    let quick = "Verbosity=1023\nDataLength=";
+    let table: Vec<(String, &str)> = vec![
+        ("Void\nEndMessage\nWatchGlobal\nEnabled=true\nEndMessage\nGetNode\nWithVolatile=true\nEndMessage\n".into(), "NodeData"),
+        ("GenerateSSK\nIdentifier=k\nEndMessage\n".into(), "SSKKeypair"),
+        ("GetConfig\nWithCurrent=true\nEndMessage\n".into(), "ConfigData"),
+        ("ModifyConfig\nnode.outputBandwidthLimit=1000000\nEndMessage\n".into(), "ConfigData"),
+        ("ListPeers\nEndMessage\n".into(), "EndListPeers"),
+        ("ListPeer\nNodeIdentifier=nobody\nEndMessage\n".into(), "UnknownNodeIdentifier"),
+        (
+            format!("AddPeer\nidentity={}\nphysical.udp=127.0.0.1:9\nmyName=carol\nTrust=LOW\nVisibility=NO\nEndMessage\n", "A".repeat(43)),
+            "Peer",
+        ),
+        ("ModifyPeer\nNodeIdentifier=carol\nIsDisabled=true\nEndMessage\n".into(), "Peer"),
+        ("ModifyPeerNote\nNodeIdentifier=carol\nPeerNoteType=1\nNoteText=aGk=\nEndMessage\n".into(), "PeerNote"),
+        ("ModifyPeerNote\nNodeIdentifier=carol\nPeerNoteType=2\nNoteText=aGk=\nEndMessage\n".into(), "UnknownPeerNoteType"),
+        ("ListPeerNotes\nNodeIdentifier=carol\nEndMessage\n".into(), "EndListPeerNotes"),
+        ("RemovePeer\nNodeIdentifier=carol\nEndMessage\n".into(), "PeerRemoved"),
+        (format!("TestDDARequest\nDirectory={path}\nWantReadDirectory=true\nEndMessage\n"), "TestDDAReply"),
+        ("Filter\nIdentifier=f\nOperation=READ\nDataSource=DIRECT\nMimeType=text/html\nDataLength=5\nData\n<p>x</".into(), "FilterResult"),
+        (format!("ClientPut\nURI=KSK@one\nIdentifier=p1\n{quick}{}\nData\n{words}", words.len()), "PutSuccessful"),
+        ("ClientPut\nURI=KSK@one\nIdentifier=p2\nDataLength=5\nData\nother".into(), "PutFailed"),
+        (
+            format!(
+                "ClientPut\nURI=CHK@\nIdentifier=p3\nMetadata.ContentType=text/plain\nMetadataThreshold=4096\nDataLength={}\nData\n{words}",
+                words.len()
+            ),
+            "GeneratedMetadata",
+        ),
+        ("ClientGet\nURI=KSK@one\nIdentifier=g1\nVerbosity=1023\nEndMessage\n".into(), "AllData"),
+        ("ClientGet\nURI=KSK@nobody\nIdentifier=g2\nVerbosity=128\nMaxRetries=1\nEndMessage\n".into(), "GetFailed"),
+        (
+            "ClientGet\nURI=KSK@nobody\nIdentifier=g3\nMaxRetries=-1\nEndMessage\nClientGet\nURI=KSK@other\nIdentifier=g3\nEndMessage\n"
+                .into(),
+            "IdentifierCollision",
+        ),
+        ("RemoveRequest\nIdentifier=g3\nEndMessage\n".into(), "PersistentRequestRemoved"),
+        (
+            "ClientPutComplexDir\nURI=CHK@\nIdentifier=d1\nPersistence=reboot\nFiles.0.Name=a\nFiles.0.DataLength=1\nData\nx".into(),
+            "PutSuccessful",
+        ),
+        ("ModifyPersistentRequest\nIdentifier=d1\nClientToken=blue\nEndMessage\n".into(), "PersistentRequestModified"),
+        ("ClientPut\nURI=KSK@two\nIdentifier=p4\nPersistence=reboot\nDataLength=1\nData\nx".into(), "PutSuccessful"),
+        ("ClientGet\nURI=KSK@two\nIdentifier=g4\nPersistence=reboot\nEndMessage\n".into(), "DataFound"),
+        ("GetRequestStatus\nIdentifier=g4\nEndMessage\n".into(), "AllData"),
+        ("ListPersistentRequests\nEndMessage\n".into(), "EndListPersistentRequests"),
+        ("RemovePersistentRequest\nIdentifier=g4\nEndMessage\n".into(), "PersistentRequestRemoved"),
+    ];
+    let hear = |program: &mut Program, last: &str, errors: &mut BTreeSet<String>| loop {
+        let message = program.hears();
+        if message.name == "ProtocolError" {
+            errors.insert(format!("ProtocolError {}", message.field("Code").expect("a code")));
+        }
+        assert!(message.name == last || message.name != "ProtocolError", "in place of {last}: {message:?}");
+        if message.name == last {
+            return message;
+        }
+    };
+    for (question, last) in &table {
+        for name in question.split("EndMessage\n").filter_map(|message| message.lines().next()) {
+            program.said.insert(name.to_owned());
+        }
+        let answer = {
+            program.says(question);
+            hear(&mut program, last, &mut errors)
+        };
+        if let Some(file) = answer.field("ReadFilename") {
+            let read = std::fs::read_to_string(file).expect("it is there");
+            program.says(&format!("TestDDAResponse\nDirectory={path}\nReadContent={read}\nEndMessage\n"));
+            hear(&mut program, "TestDDAComplete", &mut errors);
+        }
+        if let Some(private) = answer.field("InsertURI") {
+            let site = |uri: &str| uri.trim_end_matches('/').replace("SSK@", "USK@") + "/site/0";
+            program.says(&format!("SubscribeUSK\nURI={}\nIdentifier=s\nEndMessage\n", site(answer.field("RequestURI").expect("a key"))));
+            hear(&mut program, "SubscribedUSKRoundFinished", &mut errors);
+            program.says(&format!("ClientPut\nURI={}\nIdentifier=e\nDataLength=1\nData\nx", site(private)));
+            hear(&mut program, "SubscribedUSKUpdate", &mut errors);
+            program.says("UnsubscribeUSK\nIdentifier=s\nEndMessage\n");
+        }
+    }
+    program.says(&format!("ClientPutDiskDir\nURI=CHK@\nIdentifier=d2\nFilename={path}/site\nEndMessage\n"));
+    hear(&mut program, "PutSuccessful", &mut errors);
+    for what in [
+        "BANDWIDTH",
+        "BUILD",
+        "IDENTIFIER",
+        "LINK_LENGTHS",
+        "LOCATION",
+        "STORE_SIZE",
+        "UPTIME_7D",
+        "REJECT_STATS",
+        "OVERALL_BULK_OUTPUT_CAPACITY_USAGE",
+    ] {
+        program.says(&format!("ProbeRequest\nIdentifier={what}\nType={what}\nHopsToLive=2\nEndMessage\n"));
+        while program.hears().field("Identifier") != Some(what) {}
+    }
+    program.says("ProbeRequest\nIdentifier=p\nType=COLOUR\nEndMessage\n");
+    hear(&mut program, "ProbeError", &mut errors);
+    for (wrong, code) in [
+        (format!("ClientPut\nURI=CHK@\nIdentifier=w1\nUploadFrom=disk\nFilename={path}/none\nEndMessage\n"), "9"),
+        ("RemoveRequest\nIdentifier=none\nEndMessage\n".into(), "15"),
+        ("ClientGet\nURI=KSK@x\nIdentifier=w2\nReturnType=disk\nFilename=/etc/none\nEndMessage\n".into(), "25"),
+    ] {
+        program.says(&wrong);
+        assert_eq!(hear(&mut program, "ProtocolError", &mut errors).field("Code"), Some(code), "{wrong}");
+    }
+    // A second one of its name, which goes as it came; and one that stops the node.
+    let mut again = Program::greets(&first.fcp);
+    hear(&mut program, "CloseConnectionDuplicateClientName", &mut errors);
+    again.says("Disconnect\nEndMessage\n");
+    let mut last = Program::greets(&second.fcp);
+    last.says("Shutdown\nEndMessage\n");
+    hear(&mut last, "ProtocolError", &mut errors);
+    let until = std::time::Instant::now() + PATIENCE;
+    while second.task.events.recv_timeout(until.saturating_duration_since(std::time::Instant::now())).expect("it stops") != Event::Stopped {
+    }
+    let all = |of: fn(&Program) -> &BTreeSet<String>| [&program, &again, &last].into_iter().flat_map(of).cloned().collect::<BTreeSet<_>>();
+    let (said, mut heard) = (all(|program| &program.said), all(|program| &program.heard));
+    heard.extend(errors);
+    let missing = |wanted: &[&'static str], driven: &BTreeSet<String>| {
+        wanted.iter().filter(|name| !driven.contains(**name)).copied().collect::<Vec<_>>()
+    };
+    assert_eq!((missing(&SAYS, &said), missing(&HEARS, &heard)), (Vec::new(), Vec::new()), "these were not driven");
 }

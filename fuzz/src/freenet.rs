@@ -13,8 +13,8 @@ use hexad_core::{
 use hexad_freenet::document::Document;
 use hexad_freenet::gateway::{self, Asked};
 use hexad_freenet::keys::{ClientChk, Uri, ksk};
-use hexad_freenet::wire::{CELL_BYTES, Found, Message, read, write};
-use hexad_freenet::{Config, Node, PutFile, Request, Settings, doors};
+use hexad_freenet::wire::{CELL_BYTES, Found, Inquiry, Message, read, write};
+use hexad_freenet::{Config, FriendChange, Invitation, InvitationWanted, Mode, Node, PutFile, Request, Settings, Tuning, doors};
 
 /// A frame, padded to its cell; what can be read is written so that it is read as the same.
 pub fn freenet_wire(bytes: &[u8]) {
@@ -34,6 +34,11 @@ pub fn freenet_wire(bytes: &[u8]) {
 
 /// A URI as text, and a document.
 pub fn freenet_texts(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(invitation) = text.parse::<Invitation>()
+    {
+        assert_eq!(invitation.to_string().parse(), Ok(invitation), "what is read is written so that it is read as the same");
+    }
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(uri) = Uri::parse(text)
     {
@@ -165,6 +170,11 @@ pub fn freenet_node(bytes: &[u8]) {
         failures_max: 8,
         window_max: 4,
         jobs_max: 8,
+        mode: if bytes.first().is_some_and(|first| first % 5 == 0) {
+            Mode::Darknet((1..4).map(|key| [key; 32]).collect())
+        } else {
+            Mode::Opennet
+        },
         on_disk: bytes.first().is_some_and(|first| first % 3 == 0),
         ..Settings::default()
     };
@@ -256,15 +266,46 @@ pub fn freenet_node(bytes: &[u8]) {
                 );
             }
             13 => {
-                let request = match who % 5 {
+                let request = match who % 14 {
                     0 => Request::Get { uri: format!("KSK@{length}"), bytes_max: 1000, retries: u32::from(who % 4) },
                     1 => Request::MakeKey,
                     2 => Request::GetBlock(ksk("x").request().node_key(), u16::from(length)),
+                    4 => Request::Invite(InvitationWanted {
+                        name: String::from_utf8_lossy(&[length; 70]).into_owned(),
+                        lasts_s: u64::from(length),
+                        uses: u16::from(length % 3),
+                        more: vec![SocketAddr::from(([10, 0, 0, 99], 6882)); usize::from(length % 8)],
+                    }),
+                    5 => Request::Invitations,
+                    6 => Request::Revoke(u64::from(length % 8)),
+                    7 => Request::Accept(Box::new(Invitation {
+                        key: [length % 8 + 1; 32],
+                        sockets: vec![SocketAddr::from(([10, 0, 0, length % 8 + 1], 6881)); usize::from(length % 3)],
+                        token: [length; 16],
+                        until_s: if length % 5 == 0 { 0 } else { u64::MAX },
+                        is_darknet: length % 2 == 0,
+                    })),
+                    8 => Request::Befriend(peer(length), Box::default()),
+                    9 => Request::ChangeFriend(Box::new(FriendChange {
+                        key: [length % 8 + 1; 32],
+                        note: Some("note".repeat(usize::from(length) * 3)),
+                        is_disabled: Some(length % 2 == 0),
+                        is_listen_only: (length % 3 == 0).then_some(true),
+                    })),
+                    10 => Request::Unfriend(Box::new([length % 8 + 1; 32])),
+                    11 => Request::Tune(Tuning { up_bytes_per_s: Some(1 << (length % 64)), peers_wanted: Some(length.into()) }),
+                    12 => Request::Inquire(Inquiry::ALL[usize::from(length) % Inquiry::ALL.len()], u16::from(length % 4)),
                     3 => Request::PutBlock(Box::new(ksk("x").encode(&[length], false).expect("it fits a block")), u16::from(length)),
                     _ => {
                         let bytes = Bytes::from(vec![length; usize::from(length) * 300]);
                         let files = vec![PutFile { path: String::new(), mime: Some("text/plain".into()), bytes, redirect: None }];
-                        Request::Put { uri: "KSK@y".into(), files, directory: None, key_only: length % 2 == 0 }
+                        Request::Put {
+                            uri: "KSK@y".into(),
+                            files,
+                            directory: None,
+                            key_only: length % 2 == 0,
+                            metadata_max: usize::from(length),
+                        }
                     }
                 };
                 table.start(false, Operation::Own(request));

@@ -5,6 +5,7 @@
 
 mod change;
 mod download;
+mod friends;
 mod library;
 mod search;
 mod settings;
@@ -20,6 +21,7 @@ pub use download::{
     ByNetwork, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn,
     NewDownload, RateAt,
 };
+pub use friends::{FreenetFriend, FreenetInvitation, NewInvitation, UsedInvitation};
 pub use library::{Folder, LibraryQuery, Share, ShareDetail, ShareState, ShareWay};
 pub use search::{MediaKind, NewSearch, Search, SearchDetail, SearchResult, SearchState};
 pub use settings::UpSettings;
@@ -27,7 +29,7 @@ pub use status::{
     AbilitiesOf, DoorOf, DownloadCounts, LibraryCounts, Neighbour, NetworkState, NetworkStatus, Overlay, OverlayKind, Status, Totals,
 };
 
-use crate::{Problem, TorrentVersion};
+use crate::{Event, Own, Problem, TorrentVersion};
 
 /// Items of a page at most.
 pub const PAGE_MAX: usize = 1000;
@@ -69,6 +71,13 @@ pub trait Daemon: Send + Sync {
     /// # Errors
     /// When there is no such network.
     fn leave(&self, name: &str) -> Result<NetworkStatus, Problem>;
+
+    /// Does what only one network can do, and returns what that network has answered; the only question for whose answer others are waited for, half a
+    /// minute at the most.
+    ///
+    /// # Errors
+    /// When the network is not joined, does not do it, or does not answer.
+    fn own(&self, request: Own) -> Result<Vec<Event>, Problem>;
 
     /// Begins a search, which stays until it is ended.
     ///

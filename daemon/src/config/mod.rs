@@ -220,7 +220,7 @@ impl Config {
         match name {
             "bittorrent" => true,
             "chord" => chord.found || !chord.bootstrap.is_empty(),
-            "freenet" => freenet.found || !freenet.bootstrap.is_empty(),
+            "freenet" => freenet.found || freenet.invitation.is_some() || !freenet.bootstrap.is_empty(),
             "gnutella" => !gnutella.bootstrap.is_empty() || !gnutella.web_caches.is_empty(),
             "kazaa" => kazaa.found || !kazaa.bootstrap.is_empty(),
             "napster" => !napster.servers.is_empty(),

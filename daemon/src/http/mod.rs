@@ -6,6 +6,7 @@ mod answer;
 mod door;
 mod downloads;
 mod events;
+mod friends;
 mod lab;
 mod library;
 mod metrics;

@@ -10,7 +10,7 @@ use utoipa::openapi::server::ServerBuilder;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Face, downloads, events, lab, library, networks, searches, settings, status};
+use super::{Face, downloads, events, friends, lab, library, networks, searches, settings, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,6 +33,10 @@ pub(super) fn described(base: &str) -> (axum::Router<Arc<Face>>, utoipa::openapi
         .routes(routes!(networks::network))
         .routes(routes!(networks::join))
         .routes(routes!(networks::leave))
+        .routes(routes!(friends::invitations, friends::invite))
+        .routes(routes!(friends::revoke))
+        .routes(routes!(friends::friends, friends::accept))
+        .routes(routes!(friends::unfriend))
         .routes(routes!(searches::searches, searches::begin))
         .routes(routes!(searches::search, searches::end))
         .routes(routes!(searches::more))

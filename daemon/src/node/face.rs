@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use hexad_api::node::{
     Change, Changes, Daemon, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadState, FileQuery, Folder,
     LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, Totals,
     UpSettings,
 };
-use hexad_api::{Problem, ProblemKind, SearchRequest, TorrentVersion};
+use hexad_api::{Event, Own, Problem, ProblemKind, SearchRequest, TorrentVersion};
 
 use super::files::check_named;
 use super::library::Kept;
@@ -22,9 +24,11 @@ use super::{House, Node, SETTINGS, SetBefore, State, up_settings};
 use crate::listener::Listener;
 use crate::networks::{NAMES, closed};
 use crate::publish::way_of;
-use crate::session::{Begin, Happening};
+use crate::session::{Begin, Happening, check_own};
 use crate::shelf::Key;
 
+/// How long a network may take over what only it can do: less than whoever asks over HTTP waits.
+const OWN_DEADLINE: Duration = Duration::from_secs(28);
 /// Folders that are watched.
 const FOLDERS_MAX: usize = 1000;
 
@@ -138,6 +142,35 @@ impl Daemon for Node {
 
     fn leave(&self, name: &str) -> Result<NetworkStatus, Problem> {
         self.house.set_wanted(name, false)
+    }
+
+    fn own(&self, request: Own) -> Result<Vec<Event>, Problem> {
+        check_own(&request)?;
+        let network = self.house.number_of(request.network())?;
+        let (to, heard) = mpsc::channel();
+        let op = self.house.with(|session| session.begin_heard(Begin::Own(request, network), to.into())).and_then(|begun| begun)?;
+        let until = Instant::now() + OWN_DEADLINE;
+        let mut answers = Vec::new();
+        let outcome = loop {
+            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Event::Done) => break Ok(()),
+                Ok(Event::Failed { message, hint }) => break Err(Problem { hint, ..Problem::new(message) }),
+                Ok(
+                    Event::Listening { .. }
+                    | Event::Joined { .. }
+                    | Event::Standing { .. }
+                    | Event::Reachable { .. }
+                    | Event::Warning { .. },
+                ) => {}
+                Ok(answer) => answers.push(answer),
+                Err(_) => {
+                    let problem = Problem::new(format!("no answer within {} s", OWN_DEADLINE.as_secs()));
+                    break Err(problem.hint("is the network joined? hexad networks says it").kind(ProblemKind::Unavailable));
+                }
+            }
+        };
+        self.house.stop_task(Some(op));
+        outcome.map(|()| answers)
     }
 
     fn begin_search(&self, search: NewSearch) -> Result<Search, Problem> {

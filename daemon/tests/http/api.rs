@@ -138,6 +138,21 @@ fn a_file_that_is_sent_stands_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn friends_are_invited_listed_and_forgotten() {
+    let scene = scene();
+    let at = scene.face.address();
+    let given = change(at, "POST", "/api/freenet/invitations", r#"{"name":"carol","uses":3}"#);
+    assert_eq!((given.status, &given.json()["invitation"], &given.json()["uses_left"]), (201, &json!("text"), &json!(3)));
+    assert_eq!(change(at, "POST", "/api/freenet/invitations", r#"{"lasts":3}"#).status, 400);
+    assert_eq!(get(at, "/api/freenet/invitations").json()[0]["id"], json!(1));
+    assert_eq!(change(at, "DELETE", "/api/freenet/invitations/1", "").status, 204);
+    assert_eq!(change(at, "DELETE", "/api/freenet/invitations/2", "").status, 404);
+    assert_eq!(change(at, "POST", "/api/freenet/friends", r#"{"invitation":"text"}"#).status, 201);
+    assert_eq!(get(at, "/api/freenet/friends").json()[0]["name"], json!("bob"));
+    assert_eq!(change(at, "DELETE", "/api/freenet/friends/ab", "").status, 204);
+}
+
+#[test]
 fn settings_are_shown_and_set() {
     let scene = scene();
     let at = scene.face.address();

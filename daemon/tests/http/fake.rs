@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use hexad_api::node::{
     AbilitiesOf, Changes, Daemon, Download, DownloadChange, DownloadCounts, DownloadDetail, DownloadFile, DownloadQuery, DownloadState,
-    Feed, FileQuery, FileTurn, Folder, LibraryCounts, LibraryQuery, Neighbour, NetworkState, NetworkStatus, NewDownload, NewSearch,
-    Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareDetail, ShareState, Status, Totals,
-    UpSettings,
+    Feed, FileQuery, FileTurn, Folder, FreenetFriend, FreenetInvitation, LibraryCounts, LibraryQuery, Neighbour, NetworkState,
+    NetworkStatus, NewDownload, NewSearch, Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareDetail,
+    ShareState, Status, Totals, UpSettings,
 };
 use hexad_api::{
     How, LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict,
@@ -124,6 +124,21 @@ impl Daemon for Fake {
         let state = *self.kept().networks.get(name).ok_or_else(|| missing("network", name))?;
         let me = Neighbour { id: "me".into(), role: "self".into(), place: Some(0.25), ..Neighbour::default() };
         Ok(NetworkStatus { overlay: Some(Overlay { kind: OverlayKind::Ring, me, peers: Vec::new() }), ..standing(name, state) })
+    }
+
+    fn own(&self, request: hexad_api::Own) -> Result<Vec<hexad_api::Event>, Problem> {
+        use hexad_api::{Event, Own};
+        let invitation = FreenetInvitation { id: 1, name: "bob".into(), until_s: 9, uses_left: 1, used: 0, invitation: None };
+        let friend = FreenetFriend { key: "ab".into(), at: "ab@192.0.2.1:1".into(), name: "bob".into(), connected: true, met: true };
+        match request {
+            Own::FreenetInvite { name, uses, .. } => {
+                Ok(vec![Event::Invitation(FreenetInvitation { name, uses_left: uses, invitation: Some("text".into()), ..invitation })])
+            }
+            Own::FreenetInvitations => Ok(vec![Event::Invitation(invitation)]),
+            Own::FreenetRevoke { id: 1 } | Own::FreenetUnfriend { .. } => Ok(Vec::new()),
+            Own::FreenetFriends | Own::FreenetAccept { .. } => Ok(vec![Event::Friend(friend)]),
+            _ => Err(missing("such thing", "here")),
+        }
     }
 
     fn join(&self, name: &str) -> Result<NetworkStatus, Problem> {

@@ -48,6 +48,8 @@ pub static SCENARIOS: &[&Scenario] = &[
     &freenet::TARGETS,
     &freenet::GROWTH,
     &freenet::MEMORY,
+    &freenet::LINKS,
+    &freenet::SWAPPING,
     &napster::SCALE,
     &napster::FAILURE,
     &compare::NAPSTER,

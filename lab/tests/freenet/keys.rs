@@ -47,7 +47,7 @@ impl Few {
     }
 
     fn puts(&mut self, uri: &str, files: Vec<PutFile>, directory: Option<Option<String>>) -> Result<Uri, Failure> {
-        match self.does(0, Request::Put { uri: uri.into(), files, directory, key_only: false })? {
+        match self.does(0, Request::Put { uri: uri.into(), files, directory, key_only: false, metadata_max: 0 })? {
             Reply::Put(uri) => Ok(uri),
             other => panic!("{other:?}"),
         }

@@ -35,3 +35,13 @@ fn growth() {
 fn memory() {
     check("freenet/memory");
 }
+
+#[test]
+fn links() {
+    check("freenet/links");
+}
+
+#[test]
+fn swapping() {
+    check("freenet/swapping");
+}

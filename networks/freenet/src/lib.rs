@@ -5,6 +5,7 @@
 pub mod document;
 pub mod fcp;
 pub mod gateway;
+pub mod invitation;
 pub mod keys;
 pub mod node;
 pub mod place;
@@ -16,7 +17,11 @@ use std::marker::PhantomData;
 use bytes::BytesMut;
 use hexad_core::{Abilities, Dial, Dice, Door, Malformed, Network, Role};
 
-pub use node::{Config, Counts, Mode, Neighbour, Node, PutFile, Reply, Request, Settings, Status, Timer, doors};
+pub use invitation::Invitation;
+pub use node::{
+    Config, Counts, FriendChange, FriendOf, FriendWords, Given, InvitationWanted, Mode, Neighbour, Node, PutFile, Reply, Request, Settings,
+    Status, Timer, Trust, Tuning, Visibility, doors,
+};
 pub use place::Place;
 pub use wire::Message;
 

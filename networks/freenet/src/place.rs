@@ -17,6 +17,10 @@ pub trait Place: Address + Sync {
     fn may_be(told: &Self, identity: Option<[u8; 32]>) -> bool;
     /// The public key by which it is known, where it has one.
     fn key(&self) -> Option<[u8; 32]>;
+    /// As users write it.
+    fn to_user(&self) -> Option<Endpoint>;
+    /// The host that it is at.
+    fn host(&self) -> IpAddr;
     /// Appends it.
     fn write(&self, out: &mut BytesMut);
     /// Reads it.
@@ -40,7 +44,17 @@ impl Place for u32 {
     }
 
     fn key(&self) -> Option<[u8; 32]> {
-        None
+        let mut key = [0; 32];
+        key[28..].copy_from_slice(&self.to_be_bytes());
+        Some(key)
+    }
+
+    fn to_user(&self) -> Option<Endpoint> {
+        Some(Endpoint::Key(self.key()?, Endpoint::of_lab_node(*self).socket()?))
+    }
+
+    fn host(&self) -> IpAddr {
+        Ipv4Addr::from(*self).into()
     }
 
     fn write(&self, out: &mut BytesMut) {
@@ -71,6 +85,14 @@ impl Place for Endpoint {
 
     fn key(&self) -> Option<[u8; 32]> {
         if let Self::Key(key, _) = self { Some(*key) } else { None }
+    }
+
+    fn to_user(&self) -> Option<Endpoint> {
+        Some(self.clone())
+    }
+
+    fn host(&self) -> IpAddr {
+        self.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())
     }
 
     fn write(&self, out: &mut BytesMut) {

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use hexad_core::{Endpoint, Failure, Map, Progress, Span};
-use hexad_freenet::fcp::{Codec, Disk, DiskError, Effect, Facts, Message, NoDisk, Queue, Queued, Session, Setting};
-use hexad_freenet::keys::{Location, Uri};
-use hexad_freenet::{Counts, Neighbour, Reply, Request, Status};
+use hexad_core::{Failure, Map, Progress, Span};
+use hexad_freenet::fcp::{Codec, Disk, DiskError, Effect, Facts, Message, NoDisk, Queue, Queued, Session};
+use hexad_freenet::keys::Uri;
+use hexad_freenet::{Counts, Reply, Request};
 
 /// A session that has been greeted.
 fn greeted() -> Session {
@@ -53,7 +53,9 @@ fn a_put_tells_its_key_and_then_its_success() {
     let mut session = greeted();
     let put = "ClientPut\nURI=CHK@\nIdentifier=a\nMetadata.ContentType=text/plain\nVerbosity=1\nDataLength=5\nData\nhello";
     let effects = session.hears(&NoDisk, &message(put));
-    let [Effect::Start(task, Request::Put { uri, files, directory: None, key_only: false })] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Start(task, Request::Put { uri, files, directory: None, key_only: false, .. })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
     assert_eq!((uri.as_str(), files[0].bytes.as_ref(), files[0].mime.as_deref()), ("CHK@", &b"hello"[..], Some("text/plain")));
     assert_eq!(said(&session.hears(&NoDisk, &message(put))), [("IdentifierCollision", None)]);
     let key = Uri::parse("KSK@x").expect("a URI");
@@ -105,6 +107,12 @@ fn what_cannot_be_asked_is_refused_with_the_number_that_programs_know() {
     check("FCPPluginMessage\nPluginName=x\nIdentifier=a\nEndMessage\n", ("ProtocolError", Some("32")));
     check("GetNode\nWithPrivate=true\nEndMessage\n", ("ProtocolError", Some("24")));
     check("ListPeer\nEndMessage\n", ("ProtocolError", Some("5")));
+    for changes in ["AddPeer", "ModifyPeer", "RemovePeer", "ModifyPeerNote", "ModifyConfig", "Shutdown"] {
+        check(&format!("{changes}\nEndMessage\n"), ("ProtocolError", Some("24")));
+    }
+    check("ProbeRequest\nIdentifier=a\nType=COLOUR\nEndMessage\n", ("ProbeError", None));
+    check("ProbeRequest\nIdentifier=a\nType=BUILD\nHopsToLive=x\nEndMessage\n", ("ProtocolError", Some("6")));
+    check("ClientPut\nURI=CHK@\nIdentifier=a\nMetadataThreshold=x\nDataLength=0\nData\n", ("ProtocolError", Some("6")));
     check("ProbeRequest\nIdentifier=a\nEndMessage\n", ("ProtocolError", Some("5")));
     check("Filter\nIdentifier=a\nOperation=READ\nDataSource=DISK\nFilename=/x\nEndMessage\n", ("ProtocolError", Some("25")));
     check("ClientPutDiskDir\nURI=CHK@\nIdentifier=a\nFilename=/x\nEndMessage\n", ("ProtocolError", Some("25")));
@@ -225,63 +233,6 @@ fn what_lasts_forever_is_begun_again_until_its_end_is_written_down() {
 fn only(effects: &[Effect]) -> &Message {
     let [Effect::Say(message)] = effects else { panic!("{effects:?}") };
     message
-}
-
-#[test]
-fn peers_are_those_that_the_node_has() {
-    let at = Endpoint::Key([3; 32], std::net::SocketAddr::from(([127, 0, 0, 1], 4000)));
-    let neighbour = Neighbour { at, location: Some(Location(u64::MAX / 2)), backed_off: true };
-    let status = || Status {
-        location: Some(Location(0)),
-        peers: 1,
-        entries: 0,
-        blocks: 5,
-        walks: 0,
-        known: Vec::new(),
-        neighbours: vec![neighbour.clone()],
-        capacity_blocks: 32_768,
-        up_bytes_per_s: 4 << 20,
-        is_darknet: false,
-    };
-    let told = |text: &str| {
-        let mut session = greeted();
-        let effects = session.hears(&NoDisk, &message(text));
-        let [Effect::Start(task, Request::Status)] = effects[..] else { panic!("{effects:?}") };
-        session.told(&NoDisk, task, Progress::Own(Reply::Status(status())))
-    };
-    let effects = told("ListPeers\nWithVolatile=true\nIdentifier=l\nEndMessage\n");
-    let [Effect::Say(peer), Effect::Say(end)] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((peer.name.as_str(), peer.field("physical.udp"), peer.field("Identifier")), ("Peer", Some("127.0.0.1:4000"), Some("l")));
-    assert_eq!((peer.field("volatile.status"), peer.field("identity").map(str::len)), (Some("BACKED OFF"), Some(43)));
-    assert_eq!((end.name.as_str(), end.field("Identifier")), ("EndListPeers", Some("l")));
-    assert_eq!(only(&told("ListPeer\nNodeIdentifier=127.0.0.1:4000\nEndMessage\n")).name, "Peer");
-    assert_eq!(only(&told("ListPeer\nNodeIdentifier=carol\nEndMessage\n")).name, "UnknownNodeIdentifier");
-    // A probe finds ourselves, and nobody else.
-    let probed = |what: &str, hops: u8| {
-        let effects = told(&format!("ProbeRequest\nIdentifier=p\nType={what}\nHopsToLive={hops}\nEndMessage\n"));
-        only(&effects).clone()
-    };
-    assert_eq!(probed("STORE_SIZE", 0).field("StoreSize"), Some("1"));
-    assert_eq!(probed("LINK_LENGTHS", 0).field("LinkLengths"), Some("0.5"));
-    assert_eq!(probed("LOCATION", 0).field("Location"), Some("0"));
-    for (what, hops, kind) in [("LOCATION", 5, "CANNOT_FORWARD"), ("UPTIME_7D", 0, "UNKNOWN"), ("COLOUR", 0, "UNRECOGNIZED_TYPE")] {
-        let error = probed(what, hops);
-        assert_eq!((error.name.as_str(), error.field("Type"), error.field("Identifier")), ("ProbeError", Some(kind), Some("p")));
-    }
-    assert_eq!(only(&told("GetNode\nWithVolatile=true\nEndMessage\n")).field("volatile.overallSize"), Some("1073741824"));
-}
-
-#[test]
-fn settings_are_told_in_as_many_ways_as_are_asked_for() {
-    let setting =
-        Setting { name: "node.maxHTL", current: "18".into(), default: "17".into(), kind: "number", about: "Hops-to-live of a request" };
-    let facts = Facts { settings: vec![setting], ..Facts::default() };
-    let mut session = Session::new([7; 16], Arc::new(facts));
-    let _ = session.hears(&NoDisk, &message("ClientHello\nName=test\nExpectedVersion=2.0\nEndMessage\n"));
-    let effects = session.hears(&NoDisk, &message("GetConfig\nWithCurrent=true\nWithDefaults=true\nIdentifier=c\nEndMessage\n"));
-    let expected = [("current.node.maxHTL", "18"), ("default.node.maxHTL", "17"), ("Identifier", "c")];
-    let expected: Vec<(String, String)> = expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    assert_eq!((only(&effects).name.as_str(), &only(&effects).fields), ("ConfigData", &expected));
 }
 
 #[test]

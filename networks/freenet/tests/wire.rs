@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 use hexad_core::{Codec as _, Cue, Endpoint, Message as _, Payload};
 use hexad_freenet::keys::{ClientChk, Location, NodeKey, ksk};
-use hexad_freenet::wire::{Announce, CELL_BYTES, Codec, Found, Hello, Message, Reason, Reveal, SHARES_MAX, Settle, Walking, read, write};
+use hexad_freenet::wire::{
+    Announce, Bid, CELL_BYTES, Codec, Decline, Finding, Found, Hello, Inquire, Inquiry, Message, NEIGHBOURS_MAX, Reason, Reveal,
+    SHARES_MAX, Settle, Swap, Untold, Walking, read, write,
+};
 use proptest::prelude::*;
 
 const VECTORS: &str = include_str!("../vectors/messages.txt");
@@ -48,6 +51,29 @@ fn messages() -> Vec<Message<Endpoint>> {
         Message::InsertData(Box::new(Found { uid: 10, source: None, block })),
         Message::Inserted(11),
         Message::Offer(Box::new(chk)),
+        Message::Introduce([10; 16]),
+        Message::Welcome,
+        Message::Declined(Decline::Unknown),
+        Message::Declined(Decline::Full),
+        Message::Inquire(Inquire { uid: 12, htl: 70, what: Inquiry::RejectStats }),
+        Message::Told(13, Box::new(Finding::Bandwidth(1 << 20))),
+        Message::Told(13, Box::new(Finding::Build(1506))),
+        Message::Told(13, Box::new(Finding::Identifier(0x0102_0304_0506_0708, 99))),
+        Message::Told(13, Box::new(Finding::LinkLengths(vec![1, 0x8000]))),
+        Message::Told(13, Box::new(Finding::Location(0x4000))),
+        Message::Told(13, Box::new(Finding::StoreSize(1 << 30))),
+        Message::Told(13, Box::new(Finding::Uptime(50))),
+        Message::Told(13, Box::new(Finding::RejectStats([1, 2, 3, 255]))),
+        Message::Told(13, Box::new(Finding::CapacityUsage(7))),
+        Message::Untold(14, Untold::Refused),
+        Message::SwapRequest(Box::new(Swap { uid: 15, htl: 10, hash: [11; 32] })),
+        Message::SwapReply(16, Box::new([12; 32])),
+        Message::SwapCommit(
+            17,
+            Box::new(Bid { random: [13; 32], location: Location(1 << 62), neighbours: vec![Location(1), Location(2)] }),
+        ),
+        Message::SwapComplete(18, Box::new(Bid { random: [14; 32], location: Location(3), neighbours: Vec::new() })),
+        Message::SwapRejected(19),
     ]
 }
 
@@ -110,11 +136,24 @@ fn what_cannot_be_is_refused() {
     let mut many = encoded(&Message::Settle(Box::new(Settle { uid: 1, shares: vec![[4; 32]; SHARES_MAX] })));
     many[12] = 25;
     check(&many, "expected at most 24 shares");
+    let bid = Bid { random: [0; 32], location: Location(0), neighbours: vec![Location(1); NEIGHBOURS_MAX] };
+    let mut many = encoded(&Message::SwapCommit(1, Box::new(bid)));
+    many[4 + 8 + 32 + 8] = 65;
+    check(&many, "expected at most 64 neighbours");
+    let mut many = encoded(&Message::Told(1, Box::new(Finding::LinkLengths(vec![0; 64]))));
+    many[4 + 8 + 1] = 65;
+    check(&many, "expected at most 64 lengths");
+    let mut other = encoded(&Message::Declined(Decline::Full));
+    other[4] = 5;
+    check(&other, "expected a number below 5");
+    let mut longer = encoded(&Message::Welcome);
+    longer[3] = 1;
+    check(&longer, "expected the end of the body");
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_reader_stumble(cell in 0_u8..3, kind in 0_u8..0x42, length in 0_u16..200, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_make_the_reader_stumble(cell in 0_u8..3, kind in 0_u8..0x56, length in 0_u16..200, body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut frame = vec![cell, kind];
         frame.extend_from_slice(&length.to_be_bytes());
         frame.extend_from_slice(&body[..body.len().min(usize::from(length))]);

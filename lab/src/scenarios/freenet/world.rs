@@ -54,6 +54,33 @@ impl Net {
         net
     }
 
+    /// Nodes at even distances on the circle, each knowing those that `known` says.
+    pub(super) fn circle(nodes: u32, seed: u64, threads: usize, settings: Settings, known: impl Fn(u32) -> Vec<u32>) -> Self {
+        let mut net = Self::empty(seed, threads, settings);
+        net.lab.add_nodes(nodes, net.config.clone());
+        net.nodes = nodes;
+        let place = |node: u32| Location(u64::MAX / u64::from(nodes) * u64::from(node));
+        for node in 0..nodes {
+            let learned: Vec<_> = known(node).into_iter().map(|other| (place(other), other)).collect();
+            net.lab.touch(NodeIndex(node), |node_of, _, out| {
+                node_of.stand(node, place(node), learned);
+                listening(out);
+            });
+        }
+        net
+    }
+
+    /// Nodes at random places that know nobody.
+    pub(super) fn scattered(nodes: u32, seed: u64, threads: usize, settings: Settings) -> Self {
+        let mut net = Self::empty(seed, threads, settings);
+        net.lab.add_nodes(nodes, net.config.clone());
+        net.nodes = nodes;
+        for node in 0..nodes {
+            net.stand(node, &[]);
+        }
+        net
+    }
+
     /// No node yet.
     pub(super) fn empty(seed: u64, threads: usize, settings: Settings) -> Self {
         let latency = Latency::constant(Span::from_millis(1));

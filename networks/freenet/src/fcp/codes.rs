@@ -44,6 +44,11 @@ codes! {
         NotSupported = 16, "Not supported";
         Internal = 17, "Internal error";
         ShuttingDown = 18, "Shutting down";
+        UrlParse = 20, "URL parse error";
+        ReferenceParse = 21, "Reference parse error";
+        PeerIsSelf = 28, "Cannot peer with self";
+        DuplicatePeer = 29, "Duplicate peer reference";
+        DarknetOnly = 31, "Darknet only";
         AccessDenied = 24, "Access denied";
         DirectDiskAccessDenied = 25, "Direct disk access denied";
         NoSuchPlugin = 32, "No such plugin";

@@ -15,4 +15,4 @@ pub use codec::{Codec, Message, write};
 pub use codes::{GetFailed, ProtocolError, PutFailed};
 pub use disk::{Disk, DiskError, NoDisk};
 pub use queue::{Queue, Queued};
-pub use session::{Effect, Session};
+pub use session::{Effect, Session, Tunable};

@@ -378,7 +378,7 @@ fn open(disk: &dyn Disk, owner: Owner, asked: Message) -> Result<(Kept, Request)
                 return Ok((Kept { owner, asked, session, words: Vec::new(), data: None, over: false }, request));
             }
             Said::Say(word) => words.push(word),
-            Said::Cancel(_) | Said::Later(..) | Said::Named(_) | Said::Close => {}
+            Said::Cancel(_) | Said::Later(..) | Said::Named(_) | Said::Close | Said::Stop => {}
         }
     }
     Err(words)

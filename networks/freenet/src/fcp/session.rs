@@ -1,10 +1,13 @@
 //! One client's conversation. It hears messages and how the node gets on, and says what is to be sent and done; sockets are the daemon's.
 
+mod peers;
+mod settings;
+mod told;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use hexad_core::{Map, Progress, Span};
+use hexad_core::{Map, Span};
 
 use super::about::{self, Facts};
 use super::codec::Message;
@@ -12,17 +15,21 @@ use super::codes::{GetFailed, ProtocolError, PutFailed};
 use super::disk::{Access, Disk};
 use super::putting::asked_to_put;
 use super::subscription::Subscription;
-use super::words::{get_code, get_failed, named, protocol_error, put_code, put_failed};
+use super::words::{get_failed, named, protocol_error, put_failed};
 use crate::gateway;
 use crate::keys::{Uri, UriError, sha256};
-use crate::node::{Counts, Reply, Request};
+use crate::node::{INQUIRY_HTL_MAX, Request};
+use peers::Errand;
+pub use settings::Tunable;
 
 /// Requests of one client under way.
 const REQUESTS_MAX: usize = 256;
 /// The most that is fetched when the client does not say.
 pub(super) const BYTES_MAX: u64 = 64 << 20;
-/// Bit of `Verbosity` that asks for progress.
-const VERBOSE_PROGRESS: u64 = 1;
+/// Bit of `Verbosity` that asks for `SendingToNetwork` (spec B4); `told.rs` has the others.
+const VERBOSE_SENDING: u64 = 2;
+/// Bit that asks for hashes.
+const VERBOSE_HASHES: u64 = 8;
 
 /// What follows from something heard.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +46,8 @@ pub enum Effect {
     Named(String),
     /// Close the connection when everything is sent.
     Close,
+    /// Stop the node.
+    Stop,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,10 +66,21 @@ enum Kind {
         with_volatile: bool,
     },
     Peers {
+        with_metadata: bool,
         with_volatile: bool,
     },
-    Peer(String),
-    Probe(String, u64),
+    /// A peer, and what is to be done with it.
+    Peer(String, Box<Errand>),
+    /// Somebody is taken in, or changed.
+    Added,
+    Noted(String),
+    Removed {
+        wanted: String,
+        key: [u8; 32],
+    },
+    /// Settings, as that message asks for them.
+    Config(Box<Message>),
+    Probe,
     Subscribe(Box<Subscription>),
 }
 
@@ -70,6 +90,8 @@ struct Task {
     kind: Kind,
     /// What was told, for a put: its key.
     uri: Option<Uri>,
+    /// For a get: it was told what is expected.
+    was_expected: bool,
 }
 
 /// A conversation.
@@ -78,6 +100,8 @@ pub struct Session {
     connection: [u8; 16],
     facts: Arc<Facts>,
     access: Access,
+    /// It may change the node itself.
+    is_trusted: bool,
     greeted: bool,
     over: bool,
     tasks: Map<u64, Task>,
@@ -88,7 +112,22 @@ impl Session {
     /// A fresh one; `connection` identifies it and nothing else.
     #[must_use]
     pub fn new(connection: [u8; 16], facts: Arc<Facts>) -> Self {
-        Self { connection, facts, access: Access::default(), greeted: false, over: false, tasks: Map::new(), last_task: 0 }
+        Self {
+            connection,
+            facts,
+            access: Access::default(),
+            is_trusted: false,
+            greeted: false,
+            over: false,
+            tasks: Map::new(),
+            last_task: 0,
+        }
+    }
+
+    /// One whose program may change the node itself: its peers, its settings, and whether it runs.
+    #[must_use]
+    pub fn trusted(self) -> Self {
+        Self { is_trusted: true, ..self }
     }
 
     /// One that hears a single request, which is kept for longer than a connection.
@@ -152,7 +191,6 @@ impl Session {
             return self.on_hello(message);
         }
         let refuse = |code| vec![Effect::Say(protocol_error(code, None, identifier.as_deref(), false))];
-        let missing = |field| vec![Effect::Say(protocol_error(ProtocolError::MissingField, Some(field), identifier.as_deref(), false))];
         let asker = || identifier.clone().unwrap_or_default();
         match message.name.as_str() {
             "ClientHello" => refuse(ProtocolError::NoLateClientHellos),
@@ -162,10 +200,17 @@ impl Session {
                 effects.push(Effect::Close);
                 effects
             }
-            "Shutdown" => refuse(ProtocolError::AccessDenied),
+            "Shutdown" | "AddPeer" | "ModifyPeer" | "RemovePeer" | "ModifyPeerNote" | "ModifyConfig" if !self.is_trusted => {
+                refuse(ProtocolError::AccessDenied)
+            }
+            "Shutdown" => {
+                let error = protocol_error(ProtocolError::ShuttingDown, Some("The node is shutting down"), identifier.as_deref(), true);
+                vec![Effect::Say(error), Effect::Close, Effect::Stop]
+            }
             "ClientGet" => self.on_get(disk, message),
             "ClientPut" | "ClientPutComplexDir" | "ClientPutDiskDir" => self.on_put(disk, message),
-            "AddPeer" | "ModifyPeer" | "RemovePeer" | "ModifyConfig" => refuse(ProtocolError::AccessDenied),
+            "AddPeer" => self.on_add_peer(disk, message),
+            "ListPeer" | "ModifyPeer" | "RemovePeer" | "ListPeerNotes" | "ModifyPeerNote" => self.on_peer_errand(message),
             "GenerateSSK" => self.start(asker(), Kind::MakeKey, Request::MakeKey),
             "GetNode" if message.flag("WithPrivate", false) => refuse(ProtocolError::AccessDenied),
             "GetNode" => self.start(asker(), Kind::Node { with_volatile: message.flag("WithVolatile", false) }, Request::Status),
@@ -173,22 +218,17 @@ impl Session {
             "UnsubscribeUSK" | "RemoveRequest" | "RemovePersistentRequest" => self.on_remove(message),
             "GetRequestStatus" | "ModifyPersistentRequest" => refuse(ProtocolError::NoSuchIdentifier),
             "ListPersistentRequests" => vec![Effect::Say(named(Message::new("EndListPersistentRequests"), identifier.as_deref()))],
-            "ListPeers" => self.start(asker(), Kind::Peers { with_volatile: message.flag("WithVolatile", false) }, Request::Status),
-            "ListPeer" => match message.field("NodeIdentifier") {
-                Some(wanted) => self.start(asker(), Kind::Peer(wanted.to_owned()), Request::Status),
-                None => missing("NodeIdentifier"),
-            },
-            "ListPeerNotes" => vec![Effect::Say(named(Message::new("EndListPeerNotes"), identifier.as_deref()))],
-            "ModifyPeerNote" => {
-                let named = message.field("NodeIdentifier").unwrap_or_default();
-                vec![Effect::Say(Message::new("UnknownNodeIdentifier").with("NodeIdentifier", named))]
+            "ListPeers" => {
+                let (with_metadata, with_volatile) = (message.flag("WithMetadata", false), message.flag("WithVolatile", false));
+                self.start(asker(), Kind::Peers { with_metadata, with_volatile }, Request::Status)
             }
             "TestDDARequest" => {
                 let secret = sha256(&[&self.facts.secret, &self.connection]);
                 vec![Effect::Say(self.access.begin(disk, &secret, message))]
             }
             "TestDDAResponse" => vec![Effect::Say(self.access.end(disk, message))],
-            "GetConfig" => vec![Effect::Say(about::config_data(&self.facts, message))],
+            "GetConfig" => self.on_get_config(message),
+            "ModifyConfig" => self.on_modify_config(message),
             "ProbeRequest" => self.on_probe(message),
             "Filter" => vec![Effect::Say(self.on_filter(disk, message))],
             "FCPPluginMessage" => refuse(ProtocolError::NoSuchPlugin),
@@ -212,7 +252,7 @@ impl Session {
             .with("FCPVersion", "2.0")
             .with("Node", "Hexad")
             .with("Version", about::VERSION)
-            .with("Build", about::BUILD)
+            .with("Build", crate::node::BUILD)
             .with("Revision", env!("CARGO_PKG_VERSION"))
             .with("ExtBuild", 29)
             .with("ExtRevision", "none")
@@ -234,7 +274,7 @@ impl Session {
             return Err(vec![Effect::Say(collision)]);
         }
         self.last_task += 1;
-        self.tasks.insert(self.last_task, Task { identifier, kind, uri: None });
+        self.tasks.insert(self.last_task, Task { identifier, kind, uri: None, was_expected: false });
         Ok(self.last_task)
     }
 
@@ -294,7 +334,11 @@ impl Session {
             return vec![Effect::Say(get_failed(GetFailed::InvalidUri, why, &identifier))];
         }
         let kind = Kind::Get { returns, file, verbosity: verbosity(message) };
-        self.start(identifier, kind, Request::Get { uri: uri.to_string(), bytes_max, retries })
+        let mut effects = self.start(identifier.clone(), kind, Request::Get { uri: uri.to_string(), bytes_max, retries });
+        if verbosity(message) & VERBOSE_SENDING != 0 && matches!(effects.last(), Some(Effect::Start(..))) {
+            effects.insert(0, Effect::Say(Message::new("SendingToNetwork").with("Identifier", identifier).with("Global", false)));
+        }
+        effects
     }
 
     /// Whether the program may have a file read: it has shown that it can read the folder, or knows what is in the file.
@@ -324,8 +368,22 @@ impl Session {
             return vec![Effect::Say(put_failed(PutFailed::InvalidUri, "the key cannot be written to", &identifier))];
         }
         let key_only = message.flag("GetCHKOnly", false);
-        let request = Request::Put { uri: private_text(&uri), files: put.files, directory: put.directory, key_only };
-        self.start(identifier, Kind::Put { verbosity: verbosity(message) }, request)
+        let Ok(metadata_max) = message.field("MetadataThreshold").map_or(Ok(0), |text| text.trim().parse::<i64>()) else {
+            return vec![Effect::Say(protocol_error(ProtocolError::NumberParse, Some("MetadataThreshold"), Some(&identifier), false))];
+        };
+        // Minus one is what programs say who want none.
+        let metadata_max = usize::try_from(metadata_max).unwrap_or(0);
+        let request = Request::Put { uri: private_text(&uri), files: put.files, directory: put.directory, key_only, metadata_max };
+        let hashes = match &request {
+            Request::Put { files, directory: None, .. } if files[0].redirect.is_none() => Some(hashes_of(&files[0].bytes)),
+            _ => None,
+        };
+        let verbosity = verbosity(message);
+        let mut effects = self.start(identifier.clone(), Kind::Put { verbosity }, request);
+        if let (Some(hashes), Some(Effect::Start(..))) = (hashes.filter(|_| verbosity & VERBOSE_HASHES != 0), effects.last()) {
+            effects.insert(0, Effect::Say(hashes.with("Identifier", identifier).with("Global", false)));
+        }
+        effects
     }
 
     fn on_subscribe(&mut self, message: &Message) -> Vec<Effect> {
@@ -363,10 +421,14 @@ impl Session {
         let error = |code, extra: &str| vec![Effect::Say(protocol_error(code, Some(extra), identifier, false))];
         let Some(asker) = identifier else { return error(ProtocolError::MissingField, "Identifier") };
         let Some(what) = message.field("Type") else { return error(ProtocolError::MissingField, "Type") };
-        let Ok(hops) = message.field("HopsToLive").map_or(Ok(70), str::parse::<u64>) else {
+        let Ok(hops) = message.field("HopsToLive").map_or(Ok(u64::from(INQUIRY_HTL_MAX)), str::parse::<u64>) else {
             return error(ProtocolError::NumberParse, "HopsToLive");
         };
-        self.start(asker.to_owned(), Kind::Probe(what.to_ascii_uppercase(), hops), Request::Status)
+        let Some(what) = about::inquiry_of(&what.to_ascii_uppercase()) else {
+            return vec![Effect::Say(about::probe_error("UNRECOGNIZED_TYPE", true).with("Identifier", asker))];
+        };
+        let hops = u16::try_from(hops).unwrap_or(INQUIRY_HTL_MAX).min(INQUIRY_HTL_MAX);
+        self.start(asker.to_owned(), Kind::Probe, Request::Inquire(what, hops))
     }
 
     /// What the gateway's filter makes of something.
@@ -428,95 +490,19 @@ impl Session {
         }
         effects
     }
-
-    /// The node tells how a request gets on.
-    #[must_use]
-    pub fn told(&mut self, disk: &dyn Disk, number: u64, progress: Progress<Reply>) -> Vec<Effect> {
-        let Some(task) = self.tasks.get_mut(&number) else { return Vec::new() };
-        let identifier = task.identifier.clone();
-        if let Kind::Subscribe(subscription) = &mut task.kind {
-            return subscription.told(number, &identifier, &progress);
-        }
-        let say = |message: Message| Effect::Say(message.with("Identifier", &identifier).with("Global", false));
-        match progress {
-            Progress::Own(Reply::Got { mime, bytes, .. }) => {
-                let kind = task.kind.clone();
-                self.tasks.remove(&number);
-                on_got(disk, &kind, &identifier, mime.as_deref(), &bytes)
-            }
-            Progress::Own(Reply::Put(uri)) => {
-                let generated = say(Message::new("URIGenerated").with("URI", &uri));
-                task.uri = Some(uri);
-                vec![generated]
-            }
-            Progress::Own(Reply::Counted(counts)) => match task.kind {
-                Kind::Get { verbosity, .. } | Kind::Put { verbosity } if verbosity & VERBOSE_PROGRESS != 0 => {
-                    vec![say(progress_of(&counts))]
-                }
-                _ => Vec::new(),
-            },
-            Progress::Own(Reply::KeyPair(pair)) => {
-                vec![say(Message::new("SSKKeypair").with("InsertURI", private_text(&pair.0)).with("RequestURI", &pair.1))]
-            }
-            Progress::Own(Reply::Status(status)) => match &task.kind {
-                Kind::Peers { with_volatile } => about::peers(&status, *with_volatile, &identifier).into_iter().map(Effect::Say).collect(),
-                Kind::Peer(wanted) => vec![Effect::Say(about::one_peer(&status, wanted, &identifier))],
-                Kind::Probe(what, hops) => {
-                    vec![Effect::Say(about::probed(&status, &self.facts, what, *hops).with("Identifier", &identifier))]
-                }
-                Kind::Node { with_volatile } => vec![say(about::node_data(&self.facts, &status, *with_volatile))],
-                _ => Vec::new(),
-            },
-            Progress::Done => match self.tasks.remove(&number) {
-                Some(Task { kind: Kind::Put { .. }, uri: Some(uri), .. }) => {
-                    vec![say(Message::new("PutSuccessful").with("URI", uri).with("StartupTime", 0).with("CompletionTime", 0))]
-                }
-                _ => Vec::new(),
-            },
-            Progress::Failed(failure) => {
-                let Some(task) = self.tasks.remove(&number) else { return Vec::new() };
-                vec![Effect::Say(match task.kind {
-                    Kind::Put { .. } => put_failed(put_code(&failure), &failure.to_string(), &identifier),
-                    Kind::Get { .. } => get_failed(get_code(&failure), &failure.to_string(), &identifier),
-                    _ => protocol_error(ProtocolError::Internal, Some(&failure.to_string()), Some(&identifier), false),
-                })]
-            }
-            Progress::Ended => {
-                self.tasks.remove(&number);
-                Vec::new()
-            }
-            Progress::Own(_) | Progress::Hit(_) | Progress::Described(_) => Vec::new(),
-        }
-    }
 }
 
-/// What was got goes to the program, or into its file.
-fn on_got(disk: &dyn Disk, kind: &Kind, identifier: &str, mime: Option<&str>, bytes: &Bytes) -> Vec<Effect> {
-    let Kind::Get { returns, file, .. } = kind else { return Vec::new() };
-    if let Some(Err(wrong)) = file.as_ref().map(|file| disk.create(file, bytes)) {
-        let why = format!("the file cannot be written: {wrong:?}");
-        return vec![Effect::Say(get_failed(GetFailed::Bucket, &why, identifier))];
-    }
-    let described = |name: &str| {
-        let message = Message::new(name).with("Metadata.ContentType", mime.unwrap_or("application/octet-stream"));
-        let message = message.with("DataLength", bytes.len()).with("StartupTime", 0).with("CompletionTime", 0);
-        message.with("Identifier", identifier).with("Global", false)
-    };
-    let mut effects = vec![Effect::Say(described("DataFound"))];
-    if *returns {
-        effects.push(Effect::Say(Message { data: Some(bytes.clone()), ..described("AllData") }));
-    }
-    effects
+/// Who asked, where he has said so.
+fn asker(identifier: &str) -> Option<&str> {
+    Some(identifier).filter(|identifier| !identifier.is_empty())
+}
+
+fn hashes_of(bytes: &[u8]) -> Message {
+    Message::new("ExpectedHashes").with("Hashes.SHA256", HEXLOWER.encode(&sha256(&[bytes])))
 }
 
 fn verbosity(message: &Message) -> u64 {
     message.field("Verbosity").and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-fn progress_of(counts: &Counts) -> Message {
-    let message = Message::new("SimpleProgress").with("Total", counts.total).with("Required", counts.required);
-    let message = message.with("Failed", 0).with("FatallyFailed", counts.failed).with("Succeeded", counts.succeeded);
-    message.with("FinalizedTotal", counts.is_final)
 }
 
 /// A URI with its private key: what only its owner is told.

@@ -5,6 +5,8 @@
 
 use hexad_core::{Answer, Ask, Bind, Context, Endpoint, Failure, Level, Map, OpId, Output, Payload, Progress, Span, Time};
 
+use super::friends::FRIENDS;
+use super::inviting::INVITATIONS;
 use super::store::{INDEX, Shelf, page_key};
 use super::{Node, Out, Pending, Timer, doors, failed};
 use crate::keys::{Location, sha256};
@@ -20,7 +22,7 @@ const ANNOUNCE_DEADLINE: Span = Span::from_secs(30);
 /// Announcements of others under way.
 const ANNOUNCES_MAX: usize = 64;
 /// Bucket of what a node knows of itself.
-const SELF: &str = "freenet-node";
+pub(super) const SELF: &str = "freenet-node";
 
 /// A join that is not yet in effect.
 #[derive(Clone, Debug)]
@@ -57,6 +59,10 @@ pub type Announcements<A> = Map<u64, Announcement<A>>;
 pub enum Own {
     /// Our id.
     Id,
+    /// Friends.
+    Friends,
+    /// Invitations that we have given.
+    Invitations,
     /// What salts the names of the store.
     Salt,
     /// A page of its index.
@@ -136,6 +142,18 @@ impl<A: Place> Node<A> {
                 if let Some(id) = bytes.and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok()) {
                     self.location = Some(place_of(&id));
                 }
+                self.ask(Pending::Own(Own::Friends), Ask::Load(SELF, FRIENDS.to_vec()), out);
+            }
+            Own::Friends => {
+                if let Some(bytes) = bytes {
+                    self.on_friends_loaded(&bytes, out);
+                }
+                self.ask(Pending::Own(Own::Invitations), Ask::Load(SELF, INVITATIONS.to_vec()), out);
+            }
+            Own::Invitations => {
+                if let Some(bytes) = bytes {
+                    self.on_invitations_loaded(&bytes, out);
+                }
                 self.ask(Pending::Own(Own::Salt), Ask::Load(INDEX, b"salt".to_vec()), out);
             }
             Own::Salt => {
@@ -172,6 +190,21 @@ impl<A: Place> Node<A> {
     fn ready(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(joining) = &mut self.joining else { return };
         joining.ready = true;
+        self.use_invitation(cx, out);
+        if self.joining.is_none() {
+            return;
+        }
+        self.meet_friends(cx, out);
+        if self.bootstrap.is_empty() {
+            self.bootstrap = self.friends.to_meet();
+        }
+        if self.is_darknet() && self.location.is_some() && self.accepting.is_empty() {
+            // Whoever has friends and a place is a member, whoever of them is there at the moment.
+            for addr in self.bootstrap.clone() {
+                self.connect(&addr, cx, out);
+            }
+            return self.joined(cx, out);
+        }
         if self.bootstrap.is_empty() {
             // The founder has nobody to choose with.
             if self.location.is_none() {
@@ -180,6 +213,28 @@ impl<A: Place> Node<A> {
             return self.joined(cx, out);
         }
         self.try_next(cx, out);
+    }
+
+    /// Shows the invitation with which we were told to join.
+    fn use_invitation(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(invitation) = self.config.0.invitation.clone() else { return };
+        // Whoever names others as well does not mean a network of friends.
+        let is_alone = self.bootstrap.iter().all(|addr| addr.key() == Some(invitation.key));
+        // It is written down with the first friend, and forgotten where nobody becomes one.
+        self.friends.is_darknet |= invitation.is_darknet && is_alone;
+        if self.bootstrap.is_empty() {
+            self.bootstrap = invitation.endpoints().filter_map(|at| A::of_user(&at)).collect();
+        }
+        self.accept(None, &invitation, cx, out);
+    }
+
+    /// The join has failed.
+    pub(super) fn fail_join(&mut self, failure: Failure, out: &mut Out<A>) {
+        if let Some(joining) = self.joining.take() {
+            self.fail_accepting(out);
+            self.friends.forget_darknet();
+            failed(joining.op, failure, out);
+        }
     }
 
     fn try_next(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -221,7 +276,7 @@ impl<A: Place> Node<A> {
     pub(super) fn on_greeted(&mut self, from: &A, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(joining) = &self.joining else { return };
         let member = self.links.peer(from).is_some_and(|peer| peer.location.is_some());
-        if !joining.ready || !member {
+        if !joining.ready || !member || self.is_being_invited() {
             return;
         }
         if self.location.is_some() {
@@ -275,7 +330,7 @@ impl<A: Place> Node<A> {
         let fits = |addr: &&A| !but.contains(addr) && self.addr.as_ref() != Some(*addr);
         let all: Vec<&A> = if self.config.0.dials_the_table {
             self.table.iter().map(|(_, addr)| addr).filter(fits).collect()
-        } else if matches!(self.config.0.mode, super::Mode::Darknet(_)) {
+        } else if self.is_darknet() {
             Vec::new()
         } else {
             self.links.open().map(|(addr, _)| addr).filter(fits).collect()
@@ -289,7 +344,7 @@ impl<A: Place> Node<A> {
         shares.push(announcement.share);
         let from = announcement.from.clone();
         if let Some(addr) = self.addr.clone()
-            && matches!(self.config.0.mode, super::Mode::Opennet)
+            && !self.is_darknet()
             && members.len() < SHARES_MAX
         {
             members.push(addr);
@@ -350,7 +405,7 @@ impl<A: Place> Node<A> {
         self.announces.remove(&uid);
     }
 
-    fn take_place(&mut self, id: [u8; 32], out: &mut Out<A>) {
+    pub(super) fn take_place(&mut self, id: [u8; 32], out: &mut Out<A>) {
         self.location = Some(place_of(&id));
         if self.config.0.on_disk {
             self.write(vec![(SELF, b"id".to_vec(), bytes::Bytes::copy_from_slice(&id))], out);
@@ -361,6 +416,8 @@ impl<A: Place> Node<A> {
     fn joined(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(joining) = self.joining.take() else { return };
         self.member = Some(joining.op);
+        self.inquiries.begins(cx.now);
+        self.begin_swapping(cx, out);
         out.report(joining.op, Progress::Done);
         if !self.ticking {
             self.ticking = true;
@@ -371,6 +428,8 @@ impl<A: Place> Node<A> {
     /// Leaves: what is stored stays, for the next time.
     pub(super) fn leave(&mut self, op: OpId, out: &mut Out<A>) {
         self.member = None;
+        self.fail_inquiries(out);
+        self.fail_accepting(out);
         for addr in self.links.all() {
             self.let_go(&addr, "leaving", out);
         }

@@ -88,6 +88,12 @@ impl<A: Place> Links<A> {
 }
 
 impl<A: Place> Peer<A> {
+    /// Whether anything may be said to it.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Whether it was lately overloaded.
     #[must_use]
     pub fn is_backed_off(&self, now: Time) -> bool {
@@ -132,11 +138,7 @@ impl<A: Place> Node<A> {
 
     /// Whether a connection may be opened to somebody.
     pub(super) fn may_know(&self, addr: &A) -> bool {
-        let friend = match &self.config.0.mode {
-            super::Mode::Opennet => true,
-            super::Mode::Darknet(friends) => addr.key().is_none_or(|key| friends.contains(&key)),
-        };
-        friend
+        self.is_welcome(addr)
             && self.addr.as_ref() != Some(addr)
             && addr.key().is_none_or(|key| Some(key) != self.config.0.identity)
             && !self.links.is_banned(addr)
@@ -184,7 +186,10 @@ impl<A: Place> Node<A> {
         }
         let busy: Vec<&A> = self.walks.values().filter_map(|walk| walk.asked.as_ref()).collect();
         let idle = self.links.peers.iter().filter(|(addr, peer)| {
-            peer.running == 0 && (self.config.0.dials_the_table || now.since(peer.since) >= GRACE) && !busy.contains(addr)
+            peer.running == 0
+                && !self.friends.are_at(addr)
+                && (self.config.0.dials_the_table || now.since(peer.since) >= GRACE)
+                && !busy.contains(addr)
         });
         let Some(least) = idle.min_by_key(|(_, peer)| (peer.useful, peer.used)).map(|(addr, _)| addr.clone()) else { return false };
         self.let_go(&least, "of least use", out);
@@ -219,26 +224,49 @@ impl<A: Place> Node<A> {
     pub(super) fn on_opened(&mut self, conn: ConnId, addr: A, via: Via, cx: &mut Context<'_>, out: &mut Out<A>) {
         if matches!(via, Via::Accepted(_)) {
             if !self.may_know(&addr) {
+                if self.receives(conn, &addr, cx, out) {
+                    return;
+                }
                 out.note(Level::Drop, "stranger", Some(addr), "");
                 return out.push(Output::Close(conn, "not wanted here".into()));
             }
-            if !self.links.peers.contains_key(&addr) {
-                if !self.make_room(cx.now, out) {
-                    out.note(Level::Drop, "too_many_peers", Some(addr), "");
-                    return out.push(Output::Close(conn, "too many peers".into()));
-                }
-                let peer = self.fresh_peer(conn, true, cx);
-                self.links.peers.insert(addr.clone(), peer);
-            } else if self.links.conns.values().filter(|other| **other == addr).count() >= 4 {
-                out.note(Level::Drop, "too_many_connections", Some(addr), "");
-                return out.push(Output::Close(conn, "too many connections".into()));
+            if !self.take_in(conn, &addr, cx, out) {
+                return;
             }
-            self.links.conns.insert(conn, addr.clone());
         }
         let Some(addr) = self.links.conns.get(&conn).cloned() else {
             return out.push(Output::Close(conn, "no longer wanted".into()));
         };
-        let Some(peer) = self.links.peers.get_mut(&addr) else { return };
+        if let Some(token) = self.invitation_for(&addr).filter(|_| via == Via::Dialled) {
+            // Nothing else is said before we are welcome.
+            return out.send_to(conn, Message::Introduce(token));
+        }
+        self.open_link(conn, &addr, out);
+        self.on_friend_here(&addr, out);
+    }
+
+    /// Makes a neighbour of whoever has connected; false when there is no room.
+    pub(super) fn take_in(&mut self, conn: ConnId, addr: &A, cx: &mut Context<'_>, out: &mut Out<A>) -> bool {
+        if !self.links.peers.contains_key(addr) {
+            if !self.make_room(cx.now, out) {
+                out.note(Level::Drop, "too_many_peers", Some(addr.clone()), "");
+                out.push(Output::Close(conn, "too many peers".into()));
+                return false;
+            }
+            let peer = self.fresh_peer(conn, true, cx);
+            self.links.peers.insert(addr.clone(), peer);
+        } else if self.links.conns.values().filter(|other| *other == addr).count() >= 4 {
+            out.note(Level::Drop, "too_many_connections", Some(addr.clone()), "");
+            out.push(Output::Close(conn, "too many connections".into()));
+            return false;
+        }
+        self.links.conns.insert(conn, addr.clone());
+        true
+    }
+
+    /// Says what has waited for a link, and greets.
+    pub(super) fn open_link(&mut self, conn: ConnId, addr: &A, out: &mut Out<A>) {
+        let Some(peer) = self.links.peers.get_mut(addr) else { return };
         // Where both have dialled at the same time, either connection will do.
         if !peer.open || peer.conn.is_none() {
             peer.conn = Some(conn);
@@ -248,11 +276,14 @@ impl<A: Place> Node<A> {
             out.send_to(conn, message);
         }
         if !self.config.0.dials_the_table {
-            out.send_to(conn, Message::Hello(Box::new(Hello { you: addr, location: self.location })));
+            out.send_to(conn, Message::Hello(Box::new(Hello { you: addr.clone(), location: self.location })));
         }
     }
 
     pub(super) fn on_closed(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
+        if self.on_guest_closed(conn) {
+            return;
+        }
         let Some(addr) = self.links.conns.remove(&conn) else { return };
         let Some(peer) = self.links.peers.get_mut(&addr) else { return };
         if peer.conn != Some(conn) {
@@ -272,6 +303,7 @@ impl<A: Place> Node<A> {
             self.table.forget(&addr);
         }
         self.on_peer_gone(&addr, cx, out);
+        self.on_inviter_gone(&addr, cx, out);
     }
 
     pub(super) fn on_hello(&mut self, from: &A, hello: Hello<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -306,6 +338,8 @@ impl<A: Place> Node<A> {
                 self.connect(&addr, cx, out);
             }
         }
+        self.meet_friends(cx, out);
+        self.begin_swapping(cx, out);
         out.wake(cx.now + super::TICK, Timer::Tick);
     }
 }

@@ -1,41 +1,60 @@
 //! The state machine. This file only passes inputs on; what is remembered lives in the files beside it.
 
+mod accepting;
 mod download;
 mod failures;
+mod finding;
+mod friends;
+mod gathering;
 mod getting;
+mod inquiries;
 mod inserting;
+mod inviting;
 mod jobs;
 mod joining;
 mod links;
 mod plan;
 mod putting;
+mod request;
+mod routing;
 mod settings;
 mod slots;
+mod sources;
 mod store;
+mod swapping;
 mod table;
 mod verbs;
 mod walks;
 
 pub use failures::Failures;
+pub use friends::{FRIENDS_MAX, FriendChange, FriendOf, FriendWords, Trust, Visibility};
+pub use inquiries::{BUILD, INQUIRY_HTL_MAX};
+pub use inviting::{Given, INVITATIONS_MAX, InvitationWanted};
 pub use jobs::{Counts, Job, PutFile};
 pub use links::{Links, Peer};
+pub use request::{Neighbour, Reply, Request, Status, Tuning};
 pub use settings::{Chance, Config, Mode, Settings};
 pub use store::{Shelf, Store};
+pub use swapping::{SWAP_HTL, decide};
 pub use table::Table;
 pub use walks::Miss;
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use hexad_core::{
-    Answer, Ask, BoundedMap, ConnId, Context, Dice, Endpoint, Failure, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output,
-    Payload, Progress, Set, Span, Ticket,
+    Answer, Ask, BoundedMap, ConnId, Context, Dice, Failure, Inbound, Input, Level, Link, Map, OpId, Operation, Outbox, Output, Payload,
+    Progress, Set, Span, Ticket, Time,
 };
 
-use crate::keys::{Block, KeyPair, Location, NodeKey, Uri};
+use crate::keys::{KeyPair, Location, NodeKey, Uri};
 use crate::place::Place;
 use crate::wire::Message;
+use accepting::Accepting;
+use friends::Friends;
+use inquiries::Inquiries;
+use inviting::Inviting;
 use joining::{Announcements, Joining, Own};
+use swapping::Swapping;
 use walks::{Kind, Outcome, Seen, Walks, Whose};
 
 /// Where a node puts what it wants.
@@ -71,112 +90,18 @@ pub enum Timer {
     Job(u64),
     /// The next block of a job is due.
     Pace(u64),
-}
-
-/// What only Freenet can do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Request {
-    /// Fetch what is under a URI into memory → [`Reply::Got`].
-    Get {
-        /// Any URI that reads.
-        uri: String,
-        /// Refuse beyond this.
-        bytes_max: u64,
-        /// How often a key is asked for again, after a while, when it was not found; [`u32::MAX`] for as long as the user wants it.
-        retries: u32,
-    },
-    /// Look for the newest edition of a site, from the one that its URI names on → [`Reply::Edition`].
-    Newest {
-        /// A USK.
-        uri: String,
-    },
-    /// Insert files → [`Reply::Put`].
-    Put {
-        /// `CHK@`, a KSK, or an SSK or USK that writes.
-        uri: String,
-        /// One file with an empty path, or a directory.
-        files: Vec<PutFile>,
-        /// A directory, even if there is one file only; the file of this path stands for it.
-        directory: Option<Option<String>>,
-        /// Only say which key it would have.
-        key_only: bool,
-    },
-    /// Make a subspace → [`Reply::KeyPair`].
-    MakeKey,
-    /// Fetch one block → [`Reply::Block`], with so many hops-to-live.
-    GetBlock(NodeKey, u16),
-    /// Insert one block → [`Reply::Inserted`], with so many hops-to-live.
-    PutBlock(Box<Block>, u16),
-    /// Count the hops to a block → [`Reply::Hops`], with so many hops-to-live.
-    Probe(NodeKey, u16),
-    /// How we stand → [`Reply::Status`].
-    Status,
-}
-
-/// Answers to a [`Request`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// A fetch or an insertion of files goes on.
-    Counted(Counts),
-    /// Inserted, or to be inserted, under this URI, which only reads.
-    Put(Uri),
-    /// What is there.
-    Got {
-        /// Under which URI it was found in the end.
-        uri: Uri,
-        /// Type, where the publisher says it.
-        mime: Option<String>,
-        /// It.
-        bytes: Bytes,
-    },
-    /// The newest edition that was found.
-    Edition(u64),
-    /// A fresh subspace: its URI that writes, and its URI that reads, both with an empty name.
-    KeyPair(Box<(Uri, Uri)>),
-    /// A block.
-    Block(Box<Block>),
-    /// Stored along the path; or what was there already.
-    Inserted(Option<Box<Block>>),
-    /// Hops until the block was met.
-    Hops(u16),
-    /// How we stand.
-    Status(Status),
-}
-
-/// How a node stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Status {
-    /// Where on the circle.
-    pub location: Option<Location>,
-    /// Neighbours with open connections.
-    pub peers: usize,
-    /// Learned entries.
-    pub entries: usize,
-    /// Blocks held.
-    pub blocks: usize,
-    /// Walks under way.
-    pub walks: usize,
-    /// Neighbours, for the next time.
-    pub known: Vec<Endpoint>,
-    /// Neighbours.
-    pub neighbours: Vec<Neighbour>,
-    /// Blocks that there is room for.
-    pub capacity_blocks: usize,
-    /// What may be sent in a second.
-    pub up_bytes_per_s: u64,
-    /// Only friends are spoken to.
-    pub is_darknet: bool,
-}
-
-/// A neighbour, as users see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Neighbour {
-    /// Where it is reached.
-    pub at: Endpoint,
-    /// Where on the circle it stands, once it has said so.
-    pub location: Option<Location>,
-    /// It was overloaded a moment ago, and is left alone for a while.
-    pub backed_off: bool,
+    /// Whoever has come without being known has shown no invitation.
+    Guest(ConnId),
+    /// An invitation that we have shown is not answered.
+    Accept,
+    /// A question that walks at random is not answered.
+    Inquire(u64),
+    /// Places may be swapped.
+    Swap,
+    /// A swap has taken too long.
+    SwapOver(u64),
+    /// It is looked whether a block of our own is found.
+    Trial,
 }
 
 /// What an answer of the host is for.
@@ -185,6 +110,8 @@ enum Pending {
     Own(Own),
     Walk(u64),
     Write,
+    /// Who is to be told that he is welcome.
+    Welcome(ConnId),
     /// What an insert has to have on the disk, by its walk.
     Insert(u64, NodeKey),
     /// A job, and which of its questions.
@@ -204,6 +131,11 @@ pub struct Node<A: Place> {
     /// The operation that keeps us in the network.
     member: Option<OpId>,
     announces: Announcements<A>,
+    friends: Friends<A>,
+    inviting: Inviting<A>,
+    accepting: Accepting<A>,
+    inquiries: Inquiries<A>,
+    swapping: Swapping<A>,
     links: Links<A>,
     table: Table<A>,
     store: Store,
@@ -236,6 +168,11 @@ impl<A: Place> Node<A> {
             joining: None,
             member: None,
             announces: Map::new(),
+            friends: Friends::default(),
+            inviting: Inviting::default(),
+            accepting: Map::new(),
+            inquiries: Inquiries::default(),
+            swapping: Swapping::default(),
             links: Links::default(),
             table: Table::new(settings.table_entries),
             store: Store::new(settings.store_blocks, settings.cache_blocks, settings.on_disk),
@@ -334,28 +271,43 @@ impl<A: Place> Node<A> {
         self.ended.push_back((whose, outcome));
     }
 
+    fn status(&self, now: Time) -> Status {
+        let neighbour = |(addr, peer): (&A, &Peer<A>)| {
+            Some(Neighbour { at: addr.endpoint()?, location: peer.location, backed_off: peer.is_backed_off(now) })
+        };
+        let settings = &self.config.0;
+        Status {
+            location: self.location,
+            peers: self.links.open().count(),
+            entries: self.table.len(),
+            blocks: self.store.len(),
+            walks: self.walks.len(),
+            known: self.links.open().filter_map(|(addr, _)| addr.endpoint()).collect(),
+            neighbours: self.links.open().filter_map(neighbour).collect(),
+            capacity_blocks: settings.store_blocks + settings.cache_blocks,
+            up_bytes_per_s: settings.up_bytes_per_s,
+            is_darknet: self.is_darknet(),
+            friends: self.friends_told(),
+            peers_wanted: settings.peers_wanted,
+        }
+    }
+
+    /// Changes what may be changed while we run.
+    fn start_tune(&mut self, op: OpId, tuning: Tuning, cx: &Context<'_>, out: &mut Out<A>) {
+        let before = &self.config.0;
+        let settings = Settings {
+            up_bytes_per_s: tuning.up_bytes_per_s.unwrap_or(before.up_bytes_per_s),
+            peers_wanted: tuning.peers_wanted.map_or(before.peers_wanted, |wanted| wanted.min(before.peers_max)),
+            ..Settings::clone(before)
+        };
+        self.config = settings.into();
+        done(op, Reply::Status(self.status(cx.now)), out);
+    }
+
     fn start(&mut self, op: OpId, operation: Operation<Request>, cx: &mut Context<'_>, out: &mut Out<A>) {
         match operation {
             Operation::Join { bootstrap } => return self.start_join(op, &bootstrap, cx, out),
-            Operation::Own(Request::Status) => {
-                let neighbour = |(addr, peer): (&A, &Peer<A>)| {
-                    Some(Neighbour { at: addr.endpoint()?, location: peer.location, backed_off: peer.is_backed_off(cx.now) })
-                };
-                let settings = &self.config.0;
-                let status = Status {
-                    location: self.location,
-                    peers: self.links.open().count(),
-                    entries: self.table.len(),
-                    blocks: self.store.len(),
-                    walks: self.walks.len(),
-                    known: self.links.open().filter_map(|(addr, _)| addr.endpoint()).collect(),
-                    neighbours: self.links.open().filter_map(neighbour).collect(),
-                    capacity_blocks: settings.store_blocks + settings.cache_blocks,
-                    up_bytes_per_s: settings.up_bytes_per_s,
-                    is_darknet: !matches!(settings.mode, Mode::Opennet),
-                };
-                return done(op, Reply::Status(status), out);
-            }
+            Operation::Own(Request::Status) => return done(op, Reply::Status(self.status(cx.now)), out),
             Operation::Own(Request::MakeKey) => {
                 let pair = KeyPair { seed: cx.dice.bytes(), crypto: cx.dice.bytes() };
                 return done(op, Reply::KeyPair(Box::new((Uri::of_pair(&pair, "", true), Uri::of_pair(&pair, "", false)))), out);
@@ -371,14 +323,24 @@ impl<A: Place> Node<A> {
             Operation::Fetch { source, lease, share: _ } => self.start_fetch(op, source, lease, cx, out),
             Operation::Own(Request::Get { uri, bytes_max, retries }) => self.start_get(op, &uri, bytes_max, retries, cx, out),
             Operation::Own(Request::Newest { uri }) => self.start_newest(op, &uri, cx, out),
-            Operation::Own(Request::Put { uri, files, directory, key_only }) => {
-                self.start_put(op, &uri, files, directory, key_only, cx, out);
+            Operation::Own(Request::Put { uri, files, directory, key_only, metadata_max }) => {
+                self.start_put(op, &uri, files, directory, (key_only, metadata_max), cx, out);
             }
             Operation::Own(Request::GetBlock(key, htl)) => self.begin(Kind::Request, key, htl, Whose::User(op), None, cx, out),
             Operation::Own(Request::Probe(key, htl)) => self.begin(Kind::Probe, key, htl, Whose::User(op), None, cx, out),
             Operation::Own(Request::PutBlock(block, htl)) => {
                 self.begin(Kind::Insert, block.key, htl, Whose::User(op), Some(*block), cx, out);
             }
+            Operation::Own(Request::Invite(wanted)) => self.start_invite(op, wanted, cx, out),
+            Operation::Own(Request::Invitations) => self.start_list_invitations(op, out),
+            Operation::Own(Request::Revoke(number)) => self.start_revoke(op, number, out),
+            Operation::Own(Request::Accept(invitation)) => self.accept(Some(op), &invitation, cx, out),
+            Operation::Own(Request::Friends) => done(op, Reply::Friends(self.friends_told()), out),
+            Operation::Own(Request::Befriend(at, words)) => self.start_befriend(op, &at, *words, cx, out),
+            Operation::Own(Request::ChangeFriend(change)) => self.start_change_friend(op, *change, cx, out),
+            Operation::Own(Request::Unfriend(key)) => self.start_unfriend(op, &key, cx, out),
+            Operation::Own(Request::Tune(tuning)) => self.start_tune(op, tuning, cx, out),
+            Operation::Own(Request::Inquire(what, htl)) => self.start_inquire(op, what, htl, cx, out),
             Operation::Join { .. } | Operation::Own(Request::Status | Request::MakeKey) => {}
         }
     }
@@ -389,6 +351,8 @@ impl<A: Place> Node<A> {
             return self.leave(op, out);
         }
         self.cancel_join(op, out);
+        self.cancel_accepting(op);
+        self.cancel_inquiry(op);
         self.cancel_job(op, cx, out);
     }
 
@@ -400,12 +364,29 @@ impl<A: Place> Node<A> {
             Timer::Walk(uid, turn) => self.on_walk_timer(uid, turn, cx, out),
             Timer::Job(job) => self.on_job_timer(job, cx, out),
             Timer::Pace(job) => self.on_pace(job, cx, out),
+            Timer::Guest(conn) => self.on_guest_timer(conn, out),
+            Timer::Accept => self.on_accept_timer(cx, out),
+            Timer::Inquire(uid) => self.on_inquiry_timer(uid, cx, out),
+            Timer::Swap => self.on_swap_timer(cx, out),
+            Timer::SwapOver(uid) => self.on_swap_over(uid),
+            Timer::Trial => self.on_trial_timer(cx, out),
         }
     }
 
     fn on_message(&mut self, conn: ConnId, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(from) = self.links.at(conn).cloned() else { return };
+        let Some(from) = self.links.at(conn).cloned() else { return self.on_guest(conn, message, cx, out) };
         match message {
+            Message::Introduce(token) => self.on_introduce(conn, &from, &token, cx, out),
+            Message::Welcome => self.on_welcome(conn, &from, cx, out),
+            Message::Declined(why) => self.on_declined(&from, why, out),
+            Message::Inquire(inquire) => self.on_inquire(&from, inquire, cx, out),
+            Message::Told(uid, finding) => self.on_inquiry_answer(&from, uid, Ok(*finding), cx, out),
+            Message::Untold(uid, why) => self.on_inquiry_answer(&from, uid, Err(why), cx, out),
+            Message::SwapRequest(swap) => self.on_swap_request(&from, *swap, cx, out),
+            Message::SwapReply(uid, hash) => self.on_swap_reply(&from, uid, hash, cx, out),
+            Message::SwapCommit(uid, bid) => self.on_swap_commit(&from, uid, bid, cx, out),
+            Message::SwapComplete(uid, bid) => self.on_swap_complete(&from, uid, bid, cx, out),
+            Message::SwapRejected(uid) => self.on_swap_rejected(&from, uid, cx, out),
             Message::Hello(hello) => self.on_hello(&from, *hello, cx, out),
             Message::Announce(announce) => self.on_announce(&from, *announce, cx, out),
             Message::Reveal(reveal) => self.on_reveal(&from, *reveal, cx, out),
@@ -433,6 +414,7 @@ impl<A: Place> Node<A> {
             Some(Pending::Own(own)) => self.on_own(own, answer, cx, out),
             Some(Pending::Walk(uid)) => self.on_loaded(uid, answer, cx, out),
             Some(Pending::Insert(uid, key)) => self.on_written(uid, &key, &answer, cx, out),
+            Some(Pending::Welcome(conn)) => self.on_welcome_written(conn, &answer, cx, out),
             Some(Pending::Write) => {
                 if let Answer::Failed(why) = answer {
                     out.note(Level::Warn, "store_failed", None, why.to_string());
@@ -454,6 +436,7 @@ impl<A: Place> Node<A> {
                     Outcome::Hops(hops) => done(op, Reply::Hops(hops), out),
                     Outcome::Missed(miss) => failed(op, failure_of(miss), out),
                 },
+                Whose::Trial => self.on_trial(&outcome, cx, out),
                 Whose::Peer(_) | Whose::Wanting => {}
             }
         }

@@ -40,12 +40,24 @@ enum Stage {
     Aliases(usize, u8),
 }
 
+/// How something is inserted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// It stays in effect until it is taken back.
+    pub(super) publishing: bool,
+    /// Only its key is wanted.
+    pub(super) key_only: bool,
+    /// A document of no more bytes is handed out in place of being inserted.
+    pub(super) metadata_max: usize,
+}
+
 /// One insertion.
 #[derive(Clone, Debug)]
 pub struct Put {
     pub(super) op: OpId,
     target: Uri,
     key_only: bool,
+    metadata_max: usize,
     plans: Vec<Plan>,
     shelf: Shelf,
     pieces: Option<Pieces>,
@@ -97,12 +109,12 @@ impl<A: Place> Node<A> {
         shelf: Shelf,
         pieces: Option<Pieces>,
         digests: Vec<Digest>,
-        flags: (bool, bool),
+        manner: Manner,
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
         let Some(job) = self.new_job(op, out) else { return };
-        let (publishing, key_only) = flags;
+        let Manner { publishing, key_only, metadata_max } = manner;
         if matches!(shelf, Shelf::Directory(..)) {
             for plan in &mut plans {
                 if let Origin::Bytes(bytes) = &plan.origin
@@ -117,6 +129,7 @@ impl<A: Place> Node<A> {
             op,
             target,
             key_only,
+            metadata_max,
             plans,
             shelf,
             pieces,
@@ -159,6 +172,7 @@ impl<A: Place> Node<A> {
                 && bytes.len() >= DEFLATE_MIN
             {
                 put.stage = Stage::Deflating(at);
+                out.report(put.op, Progress::Own(Reply::Compressing));
                 let ask = Ask::Work(CpuJob::Deflate(bytes.clone()));
                 return self.ask(Pending::Job(job, 0), ask, out);
             }
@@ -267,6 +281,7 @@ impl<A: Place> Node<A> {
         if let Stage::Deflating(at) = put.stage {
             let plan = &mut put.plans[at];
             // Nine tenths, or it is not worth it. A host that cannot deflate leaves the file as it is.
+            let before = plan.bytes;
             if let Answer::Worked(CpuResult::Bytes(bytes)) = answer
                 && (bytes.len() as u64) < plan.bytes - plan.bytes / 10
             {
@@ -274,7 +289,9 @@ impl<A: Place> Node<A> {
                 plan.deflated = true;
                 plan.origin = Origin::Bytes(bytes);
             }
+            let compressed = Reply::Compressed { from: before, to: plan.stored_bytes, is_kept: plan.deflated };
             put.stage = Stage::Deflating(at + 1);
+            out.report(put.op, Progress::Own(compressed));
             return self.deflate_next(job, cx, out);
         }
         match answer {
@@ -368,6 +385,11 @@ impl<A: Place> Node<A> {
         }
         let Some(document) = document else { return self.fail_job(job, Failure::Unusable("there is nothing to insert".into()), out) };
         let bytes = document.write();
+        if put.target.kind == KeyKind::Chk && bytes.len() <= put.metadata_max {
+            let op = put.op;
+            self.jobs.remove(&job);
+            return super::done(op, Reply::Metadata(bytes), out);
+        }
         if bytes.len() <= CHK_DATA_BYTES {
             put.top = Some((bytes, true));
             return self.insert_top(job, cx, out);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use hexad_core::{Set, Span};
 
+use crate::invitation::Invitation;
+
 /// Who becomes a neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -76,6 +78,14 @@ pub struct Settings {
     pub jobs_max: usize,
     /// The most that is fetched into memory.
     pub memory_bytes_max: u64,
+    /// With what we were invited, where that is how we join.
+    pub invitation: Option<Invitation>,
+    /// Between two attempts to swap places in a network of friends; `None` to stand still.
+    pub swap_every: Option<Span>,
+    /// After how long it is looked whether a block of our own is still found there.
+    pub trial_every: Span,
+    /// Questions about ourselves that walk at random are answered.
+    pub answers_inquiries: bool,
 }
 
 impl Default for Settings {
@@ -109,6 +119,10 @@ impl Default for Settings {
             announce_htl: 6,
             jobs_max: 256,
             memory_bytes_max: 64 << 20,
+            invitation: None,
+            swap_every: Some(Span::from_secs(8)),
+            trial_every: Span::from_secs(86_400),
+            answers_inquiries: true,
         }
     }
 }

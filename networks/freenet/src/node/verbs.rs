@@ -5,6 +5,7 @@ use hexad_core::{Context, Failure, LeaseId, Level, OpId, Progress, Query, ShareI
 
 use super::getting::{Purpose, digest_of};
 use super::plan::{Origin, Plan, Shelf};
+use super::putting::Manner;
 use super::{Node, Out, PutFile, failed};
 use crate::document::Pieces;
 use crate::keys::{Kind, Uri};
@@ -57,7 +58,17 @@ impl<A: Place> Node<A> {
         let plans = found.layout.files().iter().enumerate().map(plan).collect();
         let name = found.layout.name().to_owned();
         let shelf = if found.layout.is_single() { Shelf::Single(Some(name)) } else { Shelf::Directory(name, None) };
-        self.start_putting(op, make_chk(), plans, shelf, Some(pieces), vec![digest], (true, false), cx, out);
+        self.start_putting(
+            op,
+            make_chk(),
+            plans,
+            shelf,
+            Some(pieces),
+            vec![digest],
+            Manner { publishing: true, ..Manner::default() },
+            cx,
+            out,
+        );
     }
 
     /// Looks a digest up. There is no search by words: nobody knows what he holds.
@@ -114,7 +125,7 @@ impl<A: Place> Node<A> {
         uri: &str,
         files: Vec<PutFile>,
         directory: Option<Option<String>>,
-        key_only: bool,
+        (key_only, metadata_max): (bool, usize),
         cx: &mut Context<'_>,
         out: &mut Out<A>,
     ) {
@@ -165,7 +176,7 @@ impl<A: Place> Node<A> {
             plan
         };
         let plans = files.into_iter().map(plan).collect();
-        self.start_putting(op, target, plans, shelf, pieces, Vec::new(), (false, key_only), cx, out);
+        self.start_putting(op, target, plans, shelf, pieces, Vec::new(), Manner { publishing: false, key_only, metadata_max }, cx, out);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Requests, probes and inserts on their way: steepest ascent with backtracking, bounded by hops-to-live (F8–F12). What becomes of an insert once
-//! its path is found is told in `inserting.rs`.
+//! Requests, probes and inserts on their way, bounded by hops-to-live (F8–F12). Whom they are handed to is told in `routing.rs`, what becomes of a
+//! block that comes back in `sources.rs`, and of an insert once its path is found in `inserting.rs`.
 
 use std::collections::VecDeque;
 
@@ -33,6 +33,8 @@ pub enum Whose<A> {
     User(OpId),
     /// Those who have asked in vain before.
     Wanting,
+    /// Ourselves, to see whether what we insert is found.
+    Trial,
 }
 
 /// How far it is.
@@ -57,11 +59,11 @@ pub struct Walk<A> {
     pub(super) key: NodeKey,
     pub(super) htl: u16,
     pub(super) whose: Whose<A>,
-    tried: Vec<A>,
+    pub(super) tried: Vec<A>,
     pub(super) asked: Option<A>,
     /// Counts whom it was handed to, so that a late clock is known for one.
-    turn: u16,
-    accepted: bool,
+    pub(super) turn: u16,
+    pub(super) accepted: bool,
     pub(super) phase: Phase,
     /// The first who took it and found nobody else to ask.
     pub(super) fallback: Option<A>,
@@ -73,11 +75,11 @@ pub struct Walk<A> {
     pub(super) writing: usize,
     /// Somebody further on has stored it.
     pub(super) stored: bool,
-    loops: usize,
+    pub(super) loops: usize,
     /// When what it is about at the moment has taken too long.
-    until: Time,
+    pub(super) until: Time,
     /// Who failed last: by its rule hops-to-live count on.
-    failed: Option<A>,
+    pub(super) failed: Option<A>,
 }
 
 impl<A> Walk<A> {
@@ -231,7 +233,9 @@ impl<A: Place> Node<A> {
         let refuse = |node: &mut Self, reason, cx: &mut Context<'_>, out: &mut Out<A>| {
             node.send(from, Message::Rejected(uid, reason), cx, out);
         };
-        if self.location.is_none() || self.is_overloaded(from) {
+        let is_refused = self.location.is_none() || self.is_overloaded(from);
+        self.inquiries.count(kind, &key, is_refused);
+        if is_refused {
             out.note(Level::Drop, "overload", Some(from.clone()), "");
             return refuse(self, Reason::Overload, cx, out);
         }
@@ -257,7 +261,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Whether we promise more than we can keep if we take on another walk of this peer.
-    fn is_overloaded(&self, from: &A) -> bool {
+    pub(super) fn is_overloaded(&self, from: &A) -> bool {
         let settings = &self.config.0;
         let promised = (self.walks.len() as u64 + 1).saturating_mul(CELL_BYTES[2] as u64);
         let sendable = settings.up_bytes_per_s.saturating_mul(settings.liability.as_secs());
@@ -309,13 +313,13 @@ impl<A: Place> Node<A> {
     }
 
     /// We have the block ourselves.
-    fn on_have(&mut self, uid: u64, block: Block, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_have(&mut self, uid: u64, block: Block, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(walk) = self.end(uid) else { return };
         let source = self.addr.clone();
         self.give(uid, walk.whose, source, block, cx, out);
     }
 
-    fn on_met(&mut self, uid: u64, left: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_met(&mut self, uid: u64, left: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(walk) = self.end(uid) else { return };
         match walk.whose {
             Whose::Peer(from) => {
@@ -326,7 +330,7 @@ impl<A: Place> Node<A> {
     }
 
     /// Hands a block to whoever wanted it.
-    fn give(&mut self, uid: u64, whose: Whose<A>, source: Option<A>, block: Block, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn give(&mut self, uid: u64, whose: Whose<A>, source: Option<A>, block: Block, cx: &mut Context<'_>, out: &mut Out<A>) {
         match whose {
             Whose::Peer(from) => {
                 self.send(&from, Message::Found(Box::new(Found { uid, source, block })), cx, out);
@@ -334,101 +338,6 @@ impl<A: Place> Node<A> {
             Whose::Wanting => {}
             ours => self.tell(ours, Outcome::Block(block)),
         }
-    }
-
-    /// Hands the walk to the best who has not had it.
-    fn advance(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        loop {
-            let Some(walk) = self.walks.get(&uid) else { return };
-            if walk.htl == 0 {
-                return self.at_end(uid, cx, out);
-            }
-            let next = if walk.loops > self.config.0.loops_max { None } else { self.next_hop(walk, cx.now) };
-            let Some(next) = next else { return self.exhausted(uid, cx, out) };
-            let rule = walk.failed.as_ref().or(if let Whose::Peer(from) = &walk.whose { Some(from) } else { None });
-            let (at_max, at_one) =
-                rule.and_then(|addr| self.links.peer(addr)).map_or(self.rule, |peer| (peer.decrements_at_max, peer.decrements_at_one));
-            let max = self.config.0.htl_max;
-            let Some(walk) = self.walks.get_mut(&uid) else { return };
-            let htl = match walk.htl {
-                htl if htl >= max => max - u16::from(at_max),
-                1 => 1 - u16::from(at_one),
-                htl => htl - 1,
-            };
-            walk.asked = Some(next.clone());
-            walk.accepted = false;
-            walk.turn += 1;
-            let (turn, kind) = (walk.turn, walk.kind);
-            let walking = Box::new(Walking { uid, htl, key: walk.key });
-            let message = match kind {
-                Kind::Request => Message::Request(walking),
-                Kind::Probe => Message::Probe(walking),
-                Kind::Insert => Message::Insert(walking),
-            };
-            if self.send(&next, message, cx, out) {
-                if let Some(within) = self.config.0.accept_within {
-                    out.wake(cx.now + within, Timer::Walk(uid, turn));
-                }
-                return;
-            }
-            if let Some(walk) = self.walks.get_mut(&uid) {
-                walk.tried.push(next);
-                walk.asked = None;
-            }
-        }
-    }
-
-    /// The best neighbour, or entry of the table, that has not been asked.
-    fn next_hop(&self, walk: &Walk<A>, now: Time) -> Option<A> {
-        let from = if let Whose::Peer(from) = &walk.whose { Some(from) } else { None };
-        let fits = |addr: &A| Some(addr) != from && self.addr.as_ref() != Some(addr) && !walk.tried.contains(addr);
-        let key = walk.key.location();
-        if self.config.0.dials_the_table {
-            return self.table.nearest(key).map(|(_, addr)| addr).find(|addr| fits(addr)).cloned();
-        }
-        // What was learned says of a neighbour what it is good for, beside the place where it stands.
-        let mut learned: Map<&A, u64> = Map::new();
-        for (distance, addr) in self.table.nearest(key).take(64) {
-            learned.entry(addr).or_insert(distance);
-        }
-        let rank = |addr: &A, peer: &super::links::Peer<A>| {
-            let place = peer.location.map_or(u64::MAX >> 1, |location| location.distance(key));
-            let distance = learned.get(addr).map_or(place, |learned| (*learned).min(place));
-            (peer.is_backed_off(now), self.failures.avoids(&walk.key, addr, now), distance)
-        };
-        let open = self.links.open().filter(|(addr, _)| fits(addr));
-        open.min_by_key(|(addr, peer)| rank(addr, peer)).map(|(addr, _)| addr.clone())
-    }
-
-    /// Hops-to-live have run out here.
-    fn at_end(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.walks.get_mut(&uid) else { return };
-        walk.asked = None;
-        if walk.kind == Kind::Insert {
-            return self.clear(uid, cx, out);
-        }
-        self.miss(uid, Miss::NotFound, cx, out);
-    }
-
-    /// Nobody is left to be asked.
-    fn exhausted(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.walks.get_mut(&uid) else { return };
-        walk.asked = None;
-        if walk.kind == Kind::Insert {
-            let htl = walk.htl;
-            return match walk.whose.clone() {
-                Whose::Peer(from) => {
-                    walk.phase = Phase::Parked;
-                    self.takes_time(uid, cx, out);
-                    self.send(&from, Message::RouteNotFound(uid, htl), cx, out);
-                }
-                _ if walk.fallback.is_some() => self.pass(uid, cx, out),
-                _ => self.miss(uid, Miss::RouteNotFound, cx, out),
-            };
-        }
-        // Whoever began it has learnt that those who could be asked do not have it. That there were few is for those on the way to know, who go on.
-        let looked = walk.failed.is_some() && !matches!(walk.whose, Whose::Peer(_));
-        self.miss(uid, if looked { Miss::NotFound } else { Miss::RouteNotFound }, cx, out);
     }
 
     /// Ends a walk without what it was for.
@@ -468,158 +377,10 @@ impl<A: Place> Node<A> {
         self.walks.get_mut(&uid).filter(|walk| walk.asked.as_ref() == Some(from))
     }
 
-    pub(super) fn on_accepted(&mut self, from: &A, uid: u64) {
-        if let Some(walk) = self.answered(from, uid) {
-            walk.accepted = true;
-        }
-    }
-
-    /// Whoever was asked does not help.
-    fn next_after(&mut self, from: &A, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.answered(from, uid).filter(|walk| walk.phase == Phase::Walking) else { return };
-        walk.tried.push(from.clone());
-        walk.asked = None;
-        self.advance(uid, cx, out);
-    }
-
-    pub(super) fn on_rejected(&mut self, from: &A, uid: u64, reason: Reason, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let now = cx.now;
-        let Some(walk) = self.answered(from, uid) else { return };
-        match reason {
-            Reason::Loop => walk.loops += 1,
-            Reason::Overload => {
-                if let Some(peer) = self.links.peer_mut(from) {
-                    peer.back_off(now);
-                }
-            }
-        }
-        self.next_after(from, uid, cx, out);
-    }
-
-    pub(super) fn on_not_found(&mut self, from: &A, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.answered(from, uid).filter(|walk| walk.phase == Phase::Walking) else { return };
-        if walk.kind == Kind::Insert {
-            return self.next_after(from, uid, cx, out);
-        }
-        self.miss(uid, Miss::NotFound, cx, out);
-    }
-
-    pub(super) fn on_recently_failed(&mut self, from: &A, uid: u64, seconds: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.answered(from, uid).filter(|walk| walk.phase == Phase::Walking) else { return };
-        if walk.kind != Kind::Request {
-            return self.next_after(from, uid, cx, out);
-        }
-        self.miss(uid, Miss::RecentlyFailed(seconds), cx, out);
-    }
-
-    pub(super) fn on_route_not_found(&mut self, from: &A, uid: u64, left: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(walk) = self.answered(from, uid) else { return };
-        if walk.phase == Phase::Passing {
-            // The path was there, and yet nobody on it has stored.
-            return self.on_not_stored(uid, cx, out);
-        }
-        if walk.phase != Phase::Walking {
-            return;
-        }
-        walk.htl = walk.htl.min(left);
-        walk.failed = Some(from.clone());
-        // Whoever has no hops-to-live left has ended the walk and would not know the data.
-        if walk.kind == Kind::Insert && walk.fallback.is_none() && left > 0 {
-            walk.fallback = Some(from.clone());
-        }
-        self.next_after(from, uid, cx, out);
-    }
-
     pub(super) fn on_probed(&mut self, from: &A, uid: u64, left: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
         if self.answered(from, uid).is_some_and(|walk| walk.kind == Kind::Probe) {
             self.on_met(uid, left, cx, out);
         }
-    }
-
-    /// A block has come back along the chain.
-    pub(super) fn on_found(&mut self, from: &A, found: Found<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Found { uid, source, block } = found;
-        let Some(walk) = self.answered(from, uid).filter(|walk| walk.phase == Phase::Walking && walk.kind != Kind::Probe) else {
-            return out.note(Level::Drop, "unasked_block", Some(from.clone()), "");
-        };
-        if block.key != walk.key || !block.is_genuine() {
-            self.strike(from, "forged_block", out);
-            return self.next_after(from, uid, cx, out);
-        }
-        let kind = walk.kind;
-        let Some(walk) = self.end(uid) else { return };
-        if let Some(peer) = self.links.peer_mut(from) {
-            peer.was_useful(cx.now);
-        }
-        let source = self.learn_source(&block.key, source.unwrap_or_else(|| from.clone()), kind == Kind::Request, cx, out);
-        let passed_on = matches!(walk.whose, Whose::Peer(_) | Whose::Wanting);
-        if self.config.0.stores_everywhere || (passed_on && walk.htl <= self.config.0.htl_max.saturating_sub(2)) {
-            self.keep(&block, !self.config.0.stores_everywhere, None, out);
-        }
-        self.offer(&block.key, cx, out);
-        self.give(uid, walk.whose, source, block, cx, out);
-    }
-
-    /// Remembers whom to ask for keys like this one; returns whom to name to the next.
-    pub(super) fn learn_source(&mut self, key: &NodeKey, source: A, fold: bool, cx: &mut Context<'_>, out: &mut Out<A>) -> Option<A> {
-        let mut named = source.clone();
-        if self.may_know(&source) {
-            self.table.learn(key.location(), source.clone());
-            let wanted = self.config.0.peers_wanted;
-            // Path folding: the first on the way that wants another neighbour takes the source for one, and stands in for it from there on.
-            if fold && self.links.peer(&source).is_none() && self.links.len() < wanted && self.connect(&source, cx, out) {
-                named = self.addr.clone()?;
-            }
-        }
-        let (chance, of) = self.config.0.replace_source;
-        if cx.dice.chance(chance, of) || !matches!(self.config.0.mode, super::Mode::Opennet) {
-            return self.addr.clone();
-        }
-        Some(named)
-    }
-
-    /// Tells those who have asked for a key in vain that it is here.
-    pub(super) fn offer(&mut self, key: &NodeKey, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if !self.store.holds(key) {
-            return;
-        }
-        for addr in self.failures.found(key, cx.now) {
-            if self.links.peer(&addr).is_some() {
-                self.send(&addr, Message::Offer(Box::new(*key)), cx, out);
-            }
-        }
-    }
-
-    /// A neighbour has what we asked for in vain: it is fetched for those who asked us.
-    pub(super) fn on_offer(&mut self, from: &A, key: NodeKey, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if !self.failures.knows(&key) || self.store.holds(&key) || self.is_overloaded(from) {
-            return;
-        }
-        let uid = cx.dice.bits();
-        self.seen.add(uid, self.config.0.seen_max);
-        let walk = Walk {
-            kind: Kind::Request,
-            key,
-            // Far from the most, so that it is kept; and nobody but who has offered it is asked.
-            htl: 1,
-            whose: Whose::Wanting,
-            tried: Vec::new(),
-            asked: Some(from.clone()),
-            turn: 1,
-            accepted: true,
-            phase: Phase::Walking,
-            fallback: None,
-            block: None,
-            kept: false,
-            writing: 0,
-            stored: false,
-            loops: usize::MAX / 2,
-            until: cx.now,
-            failed: None,
-        };
-        self.walks.insert(uid, walk);
-        self.takes(uid, Span::from_secs(20), cx, out);
-        self.send(from, Message::Request(Box::new(Walking { uid, htl: 0, key })), cx, out);
     }
 
     pub(super) fn on_walk_timer(&mut self, uid: u64, turn: u16, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -663,6 +424,7 @@ impl<A: Place> Node<A> {
 
     /// A neighbour is no more: whoever waits for it goes on, and what it wanted is not wanted any more.
     pub(super) fn on_peer_gone(&mut self, addr: &A, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.on_inquirer_gone(addr, cx, out);
         let concerned = |walk: &Walk<A>| walk.asked.as_ref() == Some(addr) || walk.whose == Whose::Peer(addr.clone());
         let uids: Vec<u64> = self.walks.iter().filter(|(_, walk)| concerned(walk)).map(|(uid, _)| *uid).collect();
         for uid in uids {

@@ -6,7 +6,10 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use hexad_core::{Cue, Malformed, Payload};
 
 use super::Fields;
-use super::message::{Announce, CELL_BYTES, Found, Hello, Message, Reason, Reveal, SHARES_MAX, Settle, Walking};
+use super::inquiry::{self, Inquire, Inquiry, Untold};
+use super::message::{
+    Announce, Bid, CELL_BYTES, Decline, Found, Hello, Message, NEIGHBOURS_MAX, Reason, Reveal, SHARES_MAX, Settle, Swap, Walking,
+};
 use crate::keys::{Block, Location, NodeKey};
 use crate::place::Place;
 
@@ -92,9 +95,13 @@ fn read_shared<A: Place>(frame: &[u8]) -> Result<Message<A>, Malformed> {
             Message::Reveal(Box::new(Reveal { uid, shares, members }))
         }
         0x04 => Message::Settle(Box::new(Settle { uid: f.u64()?, shares: read_shares(f)? })),
+        0x05 => Message::Introduce(f.array()?),
+        0x06 => Message::Welcome,
+        0x07 => Message::Declined(one_of(&Decline::ALL, f)?),
         0x10 => Message::Request(Box::new(read_walking(f)?)),
         0x11 => Message::Probe(Box::new(read_walking(f)?)),
         0x12 => Message::Insert(Box::new(read_walking(f)?)),
+        0x13 => Message::Inquire(Inquire { uid: f.u64()?, htl: f.u16()?, what: one_of(&Inquiry::ALL, f)? }),
         0x20 => Message::Accepted(f.u64()?),
         0x21 => {
             let uid = f.u64()?;
@@ -106,10 +113,17 @@ fn read_shared<A: Place>(frame: &[u8]) -> Result<Message<A>, Malformed> {
         0x24 => Message::RecentlyFailed(f.u64()?, f.u16()?),
         0x25 => Message::Found(Box::new(read_found(f)?)),
         0x26 => Message::Probed(f.u64()?, f.u16()?),
+        0x27 => Message::Told(f.u64()?, Box::new(inquiry::read(f)?)),
+        0x28 => Message::Untold(f.u64()?, one_of(&Untold::ALL, f)?),
         0x30 => Message::AllClear(f.u64()?),
         0x31 => Message::InsertData(Box::new(read_found(f)?)),
         0x32 => Message::Inserted(f.u64()?),
         0x40 => Message::Offer(Box::new(read_key(f)?)),
+        0x50 => Message::SwapRequest(Box::new(Swap { uid: f.u64()?, htl: f.u16()?, hash: f.array()? })),
+        0x51 => Message::SwapReply(f.u64()?, Box::new(f.array()?)),
+        0x52 => Message::SwapCommit(f.u64()?, Box::new(read_bid(f)?)),
+        0x53 => Message::SwapComplete(f.u64()?, Box::new(read_bid(f)?)),
+        0x54 => Message::SwapRejected(f.u64()?),
         other => {
             f.take(f.left())?;
             Message::Unknown(other)
@@ -130,6 +144,34 @@ fn read_shares(f: &mut Fields<'_>) -> Result<Vec<[u8; 32]>, Malformed> {
         return Err(f.wrong(format!("expected at most {SHARES_MAX} shares, came {count}")));
     }
     (0..count).map(|_| f.array()).collect()
+}
+
+/// A word that is written as its place among all that it can be.
+fn one_of<T: Copy>(all: &[T], f: &mut Fields<'_>) -> Result<T, Malformed> {
+    let number = f.u8()?;
+    all.get(usize::from(number)).copied().ok_or_else(|| f.wrong(format!("expected a number below {}, came {number}", all.len())))
+}
+
+fn place_in<T: PartialEq>(all: &[T], one: &T) -> u8 {
+    all.iter().position(|other| other == one).and_then(|place| u8::try_from(place).ok()).unwrap_or(0)
+}
+
+fn read_bid(f: &mut Fields<'_>) -> Result<Bid, Malformed> {
+    let (random, location) = (f.array()?, Location(f.u64()?));
+    let count = usize::from(f.u8()?);
+    if count > NEIGHBOURS_MAX {
+        return Err(f.wrong(format!("expected at most {NEIGHBOURS_MAX} neighbours, came {count}")));
+    }
+    let neighbours = (0..count).map(|_| f.u64().map(Location)).collect::<Result<_, _>>()?;
+    Ok(Bid { random, location, neighbours })
+}
+
+fn put_bid(bid: &Bid, out: &mut BytesMut) {
+    out.put_slice(&bid.random);
+    out.put_u64(bid.location.0);
+    let neighbours = &bid.neighbours[..bid.neighbours.len().min(NEIGHBOURS_MAX)];
+    out.put_u8(u8::try_from(neighbours.len()).unwrap_or(0));
+    neighbours.iter().for_each(|place| out.put_u64(place.0));
 }
 
 fn read_walking(f: &mut Fields<'_>) -> Result<Walking, Malformed> {
@@ -193,12 +235,42 @@ fn write_body<A: Place>(message: &Message<A>, out: &mut BytesMut) {
             out.put_u64(settle.uid);
             put_shares(&settle.shares, out);
         }
+        Message::Introduce(token) => out.put_slice(token),
+        Message::Declined(why) => out.put_u8(place_in(&Decline::ALL, why)),
+        Message::Inquire(inquire) => {
+            out.put_u64(inquire.uid);
+            out.put_u16(inquire.htl);
+            out.put_u8(place_in(&Inquiry::ALL, &inquire.what));
+        }
+        Message::Told(uid, finding) => {
+            out.put_u64(*uid);
+            inquiry::write(finding, out);
+        }
+        Message::Untold(uid, why) => {
+            out.put_u64(*uid);
+            out.put_u8(place_in(&Untold::ALL, why));
+        }
+        Message::SwapRequest(swap) => {
+            out.put_u64(swap.uid);
+            out.put_u16(swap.htl);
+            out.put_slice(&swap.hash);
+        }
+        Message::SwapReply(uid, hash) => {
+            out.put_u64(*uid);
+            out.put_slice(&**hash);
+        }
+        Message::SwapCommit(uid, bid) | Message::SwapComplete(uid, bid) => {
+            out.put_u64(*uid);
+            put_bid(bid, out);
+        }
         Message::Request(walking) | Message::Probe(walking) | Message::Insert(walking) => {
             out.put_u64(walking.uid);
             out.put_u16(walking.htl);
             put_key(&walking.key, out);
         }
-        Message::Accepted(uid) | Message::NotFound(uid) | Message::AllClear(uid) | Message::Inserted(uid) => out.put_u64(*uid),
+        Message::Accepted(uid) | Message::NotFound(uid) | Message::AllClear(uid) | Message::Inserted(uid) | Message::SwapRejected(uid) => {
+            out.put_u64(*uid);
+        }
         Message::Rejected(uid, reason) => {
             out.put_u64(*uid);
             out.put_u8((*reason == Reason::Overload).into());
@@ -220,7 +292,7 @@ fn write_body<A: Place>(message: &Message<A>, out: &mut BytesMut) {
             }
         }
         Message::Offer(key) => put_key(key, out),
-        Message::Unknown(_) => {}
+        Message::Welcome | Message::Unknown(_) => {}
     }
 }
 

@@ -2,13 +2,17 @@
 
 use hexad_core::Payload;
 
-use crate::keys::{Block, Location, NodeKey};
+use super::inquiry::{Finding, Inquire, Untold};
+use crate::invitation::Token;
+use crate::keys::{Block, Location, NodeKey, sha256};
 use crate::place::Place;
 
 /// The sizes that frames have: for talk, for announcements, for whatever carries a block.
 pub const CELL_BYTES: [usize; 3] = [1024, 4096, 33 << 10];
 /// Nodes that one announcement visits, the newcomer included.
 pub const SHARES_MAX: usize = 24;
+/// Neighbours whose places one bid for a swap names.
+pub const NEIGHBOURS_MAX: usize = 64;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +25,20 @@ pub enum Message<A> {
     Reveal(Box<Reveal<A>>),
     /// 0x04, all shares, from the newcomer on.
     Settle(Box<Settle>),
+    /// 0x05, somebody has invited the sender: here is the invitation's token.
+    Introduce(Token),
+    /// 0x06, the invitation is good: the receiver is a friend from here on.
+    Welcome,
+    /// 0x07, it is not.
+    Declined(Decline),
     /// 0x10, look for a block.
     Request(Box<Walking>),
     /// 0x11, count the way to a block; nobody learns or caches anything by it.
     Probe(Box<Walking>),
     /// 0x12, see whether a block may be inserted.
     Insert(Box<Walking>),
+    /// 0x13, ask somebody at the end of a random walk about himself.
+    Inquire(Inquire),
     /// 0x20, is being looked after.
     Accepted(u64),
     /// 0x21, not by us; try another.
@@ -41,6 +53,10 @@ pub enum Message<A> {
     Found(Box<Found<A>>),
     /// 0x26, a probe has met the block with so many hops-to-live left.
     Probed(u64, u16),
+    /// 0x27, what somebody says of himself.
+    Told(u64, Box<Finding>),
+    /// 0x28, why nobody does.
+    Untold(u64, Untold),
     /// 0x30, nothing stands against the insert: send the block.
     AllClear(u64),
     /// 0x31, the block to be inserted.
@@ -49,6 +65,16 @@ pub enum Message<A> {
     Inserted(u64),
     /// 0x40, a block for which the receiver has asked in vain is here.
     Offer(Box<NodeKey>),
+    /// 0x50, somebody would swap places with whoever is at the end of a random walk; the hash of his bid.
+    SwapRequest(Box<Swap>),
+    /// 0x51, the hash of the bid of whoever is at the end.
+    SwapReply(u64, Box<[u8; 32]>),
+    /// 0x52, the bid of whoever began it.
+    SwapCommit(u64, Box<Bid>),
+    /// 0x53, that of whoever is at the end.
+    SwapComplete(u64, Box<Bid>),
+    /// 0x54, it comes to nothing.
+    SwapRejected(u64),
     /// Of a kind that this version does not know.
     Unknown(u8),
 }
@@ -117,6 +143,81 @@ pub struct Found<A> {
     pub block: Block,
 }
 
+/// Why an invitation is not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decline {
+    /// Nobody has given it, or it was taken back.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// As many have used it as may.
+    Used,
+    /// Too much has come from there that was none.
+    TooOften,
+    /// There is no room for another friend.
+    Full,
+}
+
+impl Decline {
+    /// All of them, by their numbers on the wire from 0 on.
+    pub(super) const ALL: [Self; 5] = [Self::Unknown, Self::Expired, Self::Used, Self::TooOften, Self::Full];
+
+    /// For people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Unknown => "whoever is said to have given the invitation has not, or has taken it back",
+            Self::Expired => "the invitation has expired",
+            Self::Used => "the invitation was used as often as it may be",
+            Self::TooOften => "too much has come from here that was no invitation; try again in an hour",
+            Self::Full => "whoever has given the invitation has no room for another friend",
+        }
+    }
+
+    /// For counters.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unknown => "invitation_unknown",
+            Self::Expired => "invitation_expired",
+            Self::Used => "invitation_used_up",
+            Self::TooOften => "invitation_too_often",
+            Self::Full => "invitation_no_room",
+        }
+    }
+}
+
+/// A wish to swap places, on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swap {
+    /// Names the swap.
+    pub uid: u64,
+    /// Steps that it may still take at random.
+    pub htl: u16,
+    /// Of the bid.
+    pub hash: [u8; 32],
+}
+
+/// What decides on a swap: shown when both have shown its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bid {
+    /// The exclusive-or of both numbers is the dice.
+    pub random: [u8; 32],
+    /// Where the bidder stands.
+    pub location: Location,
+    /// Where its neighbours stand, no more than [`NEIGHBOURS_MAX`].
+    pub neighbours: Vec<Location>,
+}
+
+impl Bid {
+    /// What is shown first.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let places: Vec<u8> = self.neighbours.iter().flat_map(|place| place.0.to_be_bytes()).collect();
+        sha256(&[&self.random, &self.location.0.to_be_bytes(), &places])
+    }
+}
+
 /// Why a walk was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -145,9 +246,13 @@ impl<A> Message<A> {
             Self::Announce(_) => 0x02,
             Self::Reveal(_) => 0x03,
             Self::Settle(_) => 0x04,
+            Self::Introduce(_) => 0x05,
+            Self::Welcome => 0x06,
+            Self::Declined(_) => 0x07,
             Self::Request(_) => 0x10,
             Self::Probe(_) => 0x11,
             Self::Insert(_) => 0x12,
+            Self::Inquire(_) => 0x13,
             Self::Accepted(_) => 0x20,
             Self::Rejected(..) => 0x21,
             Self::NotFound(_) => 0x22,
@@ -155,10 +260,17 @@ impl<A> Message<A> {
             Self::RecentlyFailed(..) => 0x24,
             Self::Found(_) => 0x25,
             Self::Probed(..) => 0x26,
+            Self::Told(..) => 0x27,
+            Self::Untold(..) => 0x28,
             Self::AllClear(_) => 0x30,
             Self::InsertData(_) => 0x31,
             Self::Inserted(_) => 0x32,
             Self::Offer(_) => 0x40,
+            Self::SwapRequest(_) => 0x50,
+            Self::SwapReply(..) => 0x51,
+            Self::SwapCommit(..) => 0x52,
+            Self::SwapComplete(..) => 0x53,
+            Self::SwapRejected(_) => 0x54,
             Self::Unknown(kind) => *kind,
         }
     }
@@ -171,9 +283,13 @@ impl<A: Place> hexad_core::Message for Message<A> {
             Self::Announce(_) => "announce",
             Self::Reveal(_) => "reveal",
             Self::Settle(_) => "settle",
+            Self::Introduce(_) => "introduce",
+            Self::Welcome => "welcome",
+            Self::Declined(_) => "declined",
             Self::Request(_) => "request",
             Self::Probe(_) => "probe",
             Self::Insert(_) => "insert",
+            Self::Inquire(_) => "inquire",
             Self::Accepted(_) => "accepted",
             Self::Rejected(..) => "rejected",
             Self::NotFound(_) => "not_found",
@@ -181,10 +297,17 @@ impl<A: Place> hexad_core::Message for Message<A> {
             Self::RecentlyFailed(..) => "recently_failed",
             Self::Found(_) => "found",
             Self::Probed(..) => "probed",
+            Self::Told(..) => "told",
+            Self::Untold(..) => "untold",
             Self::AllClear(_) => "all_clear",
             Self::InsertData(_) => "insert_data",
             Self::Inserted(_) => "inserted",
             Self::Offer(_) => "offer",
+            Self::SwapRequest(_) => "swap_request",
+            Self::SwapReply(..) => "swap_reply",
+            Self::SwapCommit(..) => "swap_commit",
+            Self::SwapComplete(..) => "swap_complete",
+            Self::SwapRejected(_) => "swap_rejected",
             Self::Unknown(_) => "unknown",
         }
     }
