@@ -39,7 +39,7 @@ impl Asking {
         let mut child = command.spawn().expect("hexad starts");
         let err: ChildStderr = child.stderr.take().expect("stderr is piped");
         let (to, said) = mpsc::channel();
-        std::thread::spawn(move || err.bytes().map_while(Result::ok).try_for_each(|byte| to.send(byte)));
+        std::thread::spawn(move || std::io::BufReader::new(err).bytes().map_while(Result::ok).try_for_each(|byte| to.send(byte)));
         Self { child, keys, said, heard: String::new() }
     }
 

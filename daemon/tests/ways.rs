@@ -49,9 +49,8 @@ fn each_network_has_its_way_to_a_share_and_it_leads_there() {
     let index = index.expect("a session");
     let serving = index.join(JoinRequest { network: "napster-server".into() }).expect("a task");
     let server = loop {
-        match serving.events.recv_timeout(common::DEADLINE).expect("the server says where it is") {
-            Event::Listening { address, .. } => break address,
-            _ => {}
+        if let Event::Listening { address, .. } = serving.events.recv_timeout(common::DEADLINE).expect("the server says where it is") {
+            break address;
         }
     };
     // What is inserted in Freenet is on somebody else's disk.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use hexad_core::{Failure, Map, Progress, Span};
-use hexad_freenet::fcp::{Codec, Disk, DiskError, Effect, Facts, Message, NoDisk, Queue, Queued, Session};
+use hexad_freenet::fcp::{Codec, Disk, DiskError, Effect, Message, NoDisk, Queue, Queued, Session};
 use hexad_freenet::keys::Uri;
 use hexad_freenet::{Counts, Reply, Request};
 

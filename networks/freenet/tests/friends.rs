@@ -387,7 +387,7 @@ mod swapping {
         assert_eq!(before.len(), 3);
         table.pass(Span::from_secs(300));
         let moves: u64 = [alice, bob, carol].iter().map(|seat| table.seats[*seat].node.node.moves().0).sum();
-        assert!(moves >= 2 && moves % 2 == 0, "both ends of each: {moves}");
+        assert!(moves >= 2 && moves.is_multiple_of(2), "both ends of each: {moves}");
         assert_eq!(places(&table), before, "places are swapped, and none is made or lost");
         for (one, other) in [(alice, bob), (bob, alice), (alice, carol)] {
             let node = &table.seats[one].node.node;
