@@ -143,9 +143,16 @@ impl Hosts {
     }
 
     fn freshest_of<A>(&self, count: usize, of: impl Fn(SocketAddr) -> Option<A>) -> Vec<A> {
-        let mut all: Vec<(&SocketAddr, &Host)> = self.known.iter().filter(|(_, host)| host.failures == 0).collect();
-        all.sort_by_key(|(at, host)| (!host.ultrapeer, std::cmp::Reverse(host.heard), **at));
-        all.into_iter().filter_map(|(at, _)| of(*at)).take(count).collect()
+        let fits = |(at, host): &(&SocketAddr, &Host)| host.failures == 0 && of(**at).is_some();
+        let key = |(at, host): (&SocketAddr, &Host)| (!host.ultrapeer, std::cmp::Reverse(host.heard), *at);
+        let mut all: Vec<_> = self.known.iter().filter(fits).map(key).collect();
+        // Pings ask for ten of two thousand: the others need no order.
+        if count < all.len() {
+            all.select_nth_unstable(count);
+            all.truncate(count);
+        }
+        all.sort_unstable();
+        all.into_iter().filter_map(|(.., at)| of(at)).collect()
     }
 
     /// The same, with how long ago each was heard of.
