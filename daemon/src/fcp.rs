@@ -336,11 +336,16 @@ fn listen(desk: &Desk, mut from_host: Events<Freenet<Endpoint>>, key: Option<[u8
             HostEvent::Report(op, progress) => {
                 let over = matches!(progress, Progress::Done | Progress::Failed(_) | Progress::Ended);
                 let mut book = desk.book();
-                if let Progress::Own(Reply::Counted(counts)) = &progress
-                    && book.waiting.contains_key(&op)
-                {
-                    book.counted.insert(op, *counts);
-                    continue;
+                if book.waiting.contains_key(&op) {
+                    match &progress {
+                        Progress::Own(Reply::Counted(counts)) => {
+                            book.counted.insert(op, *counts);
+                            continue;
+                        }
+                        // What is told on the way to the answer is for programs.
+                        Progress::Own(Reply::Expected { .. } | Reply::Rests(_)) => continue,
+                        _ => {}
+                    }
                 }
                 book.counted.remove(&op);
                 if let Some(to) = book.waiting.remove(&op) {

@@ -488,7 +488,7 @@ fn every_message_is_driven_over_a_socket() {
         ("ListPeerNotes\nNodeIdentifier=carol\nEndMessage\n".into(), "EndListPeerNotes"),
         ("RemovePeer\nNodeIdentifier=carol\nEndMessage\n".into(), "PeerRemoved"),
         (format!("TestDDARequest\nDirectory={path}\nWantReadDirectory=true\nEndMessage\n"), "TestDDAReply"),
-        ("Filter\nIdentifier=f\nOperation=READ\nDataSource=DIRECT\nMimeType=text/html\nDataLength=5\nData\n<p>x</".into(), "FilterResult"),
+        ("Filter\nIdentifier=f\nOperation=READ\nDataSource=DIRECT\nMimeType=text/html\nDataLength=6\nData\n<p>x</".into(), "FilterResult"),
         (format!("ClientPut\nURI=KSK@one\nIdentifier=p1\n{quick}{}\nData\n{words}", words.len()), "PutSuccessful"),
         ("ClientPut\nURI=KSK@one\nIdentifier=p2\nDataLength=5\nData\nother".into(), "PutFailed"),
         (
