@@ -47,6 +47,8 @@ impl Loop {
         match progress {
             Progress::Done => {
                 self.networks[network].on_joined();
+                // By whom we have come in is kept, however soon we leave.
+                self.networks[network].ask(self.books.op(), Wish::Standing);
                 for event in self.networks[network].greetings() {
                     self.tell_all(network, &event);
                 }

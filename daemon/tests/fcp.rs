@@ -488,6 +488,7 @@ fn every_message_is_driven_over_a_socket() {
         ("ListPeerNotes\nNodeIdentifier=carol\nEndMessage\n".into(), "EndListPeerNotes"),
         ("RemovePeer\nNodeIdentifier=carol\nEndMessage\n".into(), "PeerRemoved"),
         (format!("TestDDARequest\nDirectory={path}\nWantReadDirectory=true\nEndMessage\n"), "TestDDAReply"),
+        (format!("TestDDARequest\nDirectory={path}/site\nWantReadDirectory=true\nEndMessage\n"), "TestDDAReply"),
         ("Filter\nIdentifier=f\nOperation=READ\nDataSource=DIRECT\nMimeType=text/html\nDataLength=6\nData\n<p>x</".into(), "FilterResult"),
         (format!("ClientPut\nURI=KSK@one\nIdentifier=p1\n{quick}{}\nData\n{words}", words.len()), "PutSuccessful"),
         ("ClientPut\nURI=KSK@one\nIdentifier=p2\nDataLength=5\nData\nother".into(), "PutFailed"),
@@ -537,7 +538,8 @@ fn every_message_is_driven_over_a_socket() {
         };
         if let Some(file) = answer.field("ReadFilename") {
             let read = std::fs::read_to_string(file).expect("it is there");
-            program.says(&format!("TestDDAResponse\nDirectory={path}\nReadContent={read}\nEndMessage\n"));
+            let folder = answer.field("Directory").expect("it says which");
+            program.says(&format!("TestDDAResponse\nDirectory={folder}\nReadContent={read}\nEndMessage\n"));
             hear(&mut program, "TestDDAComplete", &mut errors);
         }
         if let Some(private) = answer.field("InsertURI") {

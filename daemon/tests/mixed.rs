@@ -52,15 +52,12 @@ fn a_file_comes_from_three_networks_at_once_and_who_lies_is_dropped_and_counted(
     let founder = open_node(founder_home.settings(vec![kazaa_founder()], &["kazaa"])).expect("a node");
     let supernode = door(&*founder, "kazaa");
     let (_leaf_home, _leaf, _, _) = source(kazaa(&supernode));
-    // What the servent has after its first MiB is something else than it has said.
-    let film = servent_home.folder("shared").join("film.mkv");
-    let mut lies = bytes(FILE_BYTES, 7);
-    lies[1 << 20..].fill(0xee);
-    fs::OpenOptions::new().write(true).open(&film).and_then(|mut file| file.write_all(&lies)).expect("written over");
-
     let home = Home::new();
     let (node, id) = begun(&home, &seed, &servent, &supernode, &link);
     await_that("both to give", || ["bittorrent", "gnutella"].iter().all(|network| bytes_from(&*node, id, network).0 >= SOMETHING));
+    // From here on, what the servent has is something else than it has said.
+    let film = servent_home.folder("shared").join("film.mkv");
+    fs::OpenOptions::new().write(true).open(&film).and_then(|mut file| file.write_all(&[0xee; FILE_BYTES])).expect("written over");
     assert_ne!(state(&*node, id), DownloadState::Complete);
     await_that("the liar to be found out", || bytes_from(&*node, id, "gnutella").1 > 0);
     // A source that is found later joins in.

@@ -9,6 +9,7 @@ const NOTABLE: &[&str] = &[
     "axum",
     "cap-std",
     "deadpool-postgres",
+    "hickory-resolver",
     "hyper",
     "iroh",
     "mio",
