@@ -38,6 +38,8 @@ const EVENTS_MAX: usize = 1024;
 pub struct Remote {
     base: Url,
     client: Client,
+    /// What goes with every request.
+    headers: HeaderMap,
     runtime: Runtime,
 }
 
@@ -64,10 +66,10 @@ impl Remote {
             headers.insert(AUTHORIZATION, value);
         }
         let trouble = |why: String| Problem::new(format!("HTTP cannot be spoken: {why}")).kind(ProblemKind::Internal);
-        let client = client(&base, headers).map_err(|wrong| trouble(wrong.to_string()))?;
+        let client = client(&base, headers.clone()).map_err(|wrong| trouble(wrong.to_string()))?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|wrong| trouble(crate::source::plain(&wrong)))?;
-        Ok(Self { base, client, runtime })
+        Ok(Self { base, client, headers, runtime })
     }
 
     /// Where it is.
@@ -361,7 +363,9 @@ impl Remote {
 
     /// What changes from here on, after [`Change::Hello`].
     pub fn changes(&self) -> Result<RemoteChanges, Problem> {
-        let (client, url) = (self.client.clone(), self.at("api/events", &[])?);
+        let url = self.at("api/events", &[])?;
+        // A client of its own: the connections of the other one stand still while nobody waits for its answers.
+        let client = client(&self.base, self.headers.clone()).map_err(|wrong| self.unreached(&wrong))?;
         let (to, changes) = mpsc::sync_channel(EVENTS_MAX);
         let (opened, answered) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
