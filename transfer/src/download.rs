@@ -95,12 +95,21 @@ impl OpenPart {
 }
 
 /// From whom a part is taken that several have spoiled.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Alone {
     /// Whoever has it; the first who comes where nobody does.
     pub(crate) owner: Option<LeaseId>,
     /// When he last gave something, by the engine's count of deliveries.
     pub(crate) touched: u64,
+    /// Who came since and was refused, and how often they have said since that they have nothing left to ask for.
+    pub(crate) turned_away: Map<LeaseId, u32>,
+}
+
+impl Alone {
+    /// It is that lease's from now on.
+    pub(crate) fn of(owner: LeaseId, now: u64) -> Self {
+        Self { owner: Some(owner), touched: now, turned_away: Map::new() }
+    }
 }
 
 /// One download.

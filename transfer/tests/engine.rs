@@ -482,3 +482,37 @@ fn what_comes_under_a_lease_is_counted_for_it_good_or_not() {
     world.engine.end(LeaseId(1));
     assert_eq!(world.engine.arrived_bytes(LeaseId(1)), 0);
 }
+
+#[test]
+fn who_has_a_spoiled_part_alone_and_does_not_bring_it_loses_it_to_those_who_could() {
+    let mut world = World::new(small(1 << 14), 1024, 512).begin(Ranges::of(0..1024), &Ranges::new());
+    world.lend(1);
+    world.lend(2);
+    // Part 1 is spoiled by two, and by that comes from one alone: whoever is first.
+    world.deliver(1, 512..768, true);
+    world.deliver(2, 768..1024, false);
+    world.work_all();
+    assert_eq!(world.verdicts(1, Verdict::Mixed), [512..1024]);
+    world.deliver(1, 0..512, true);
+    world.work_all();
+    world.deliver(2, 512..640, false);
+    // The first has no more to give. What the other brings meanwhile is refused, and nothing else comes.
+    world.deliver(1, 512..1024, true);
+    world.work_all();
+    assert_eq!(world.complete, 0);
+    assert_eq!(world.verdicts(1, Verdict::Duplicate), [512..1024]);
+    for asked in 0.. {
+        assert!(asked < 10, "it is never given to those who could bring it");
+        world.engine.claim(LeaseId(1), &Ranges::new());
+        world.listen();
+        if world.verdicts(1, Verdict::Mixed).len() == 2 {
+            break;
+        }
+    }
+    assert!(world.elsewhere[&LeaseId(2)].covers(512..1024));
+    assert!(world.elsewhere[&LeaseId(1)].within(512..1024).is_empty());
+    world.deliver(2, 640..1024, false);
+    world.deliver(1, 512..1024, true);
+    world.work_all();
+    assert_eq!(world.complete, 1);
+}

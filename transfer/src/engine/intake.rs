@@ -36,7 +36,7 @@ impl Engine {
     }
 
     /// Whether a part may be given to under this lease: one that several have spoiled comes from one alone. Who has it and gives nothing while much else
-    /// comes loses it to the next.
+    /// comes loses it to the next; where nothing else comes, to those who run out of work ([`Self::claim`]).
     fn may_give(&mut self, share: ShareId, lease: LeaseId, part: u32) -> bool {
         let now = self.deliveries;
         let Some(download) = self.downloads.get_mut(&share) else { return false };
@@ -46,9 +46,10 @@ impl Engine {
             // What is on its way to the disk must arrive there before others follow.
             let settled = download.open.get(&part).is_none_or(|open| open.spills == 0);
             if alive && now < alone.touched + OWNER_PATIENCE || !settled {
+                alone.turned_away.entry(lease).or_default();
                 return false;
             }
-            *alone = Alone { owner: Some(lease), touched: now };
+            *alone = Alone::of(lease, now);
             self.close(share, part);
             return true;
         }
