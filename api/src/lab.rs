@@ -326,7 +326,7 @@ pub struct LabVerdict {
     pub expected: String,
     /// How far away it may be.
     pub tolerance: String,
-    /// The mean over seeds; nothing where the scenario said nothing about the claim.
+    /// The mean over seeds, or their median where the claim is about that; nothing where the scenario said nothing about the claim.
     pub measured: Option<f64>,
     /// The least of all seeds.
     pub least: Option<f64>,
@@ -336,7 +336,7 @@ pub struct LabVerdict {
     pub interval: f64,
     /// How many seeds.
     pub seeds: usize,
-    /// Whether the mean is as expected.
+    /// Whether that is as expected.
     pub holds: bool,
     /// No scenario measures it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

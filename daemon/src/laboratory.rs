@@ -316,7 +316,7 @@ fn judged(verdict: &Verdict, source: &str) -> LabVerdict {
         row: verdict.row.clone(),
         expected,
         tolerance,
-        measured: Some(verdict.mean),
+        measured: Some(verdict.measured),
         least: Some(verdict.least),
         most: Some(verdict.most),
         interval: verdict.interval,

@@ -40,7 +40,7 @@ pub use faults::{Death, Faults, Fired, State};
 pub use gauge::{Gauge, Phase, Progress, Silent, cpu_s, memory_bytes, peak_memory_bytes};
 pub use lab::{Lab, NodeIndex, Watched};
 pub use line::Line;
-pub use outcome::{Axis, Cell, Column, Expected, Finding, Outcome, Plot, Series, Style, Table, figure};
+pub use outcome::{Axis, Cell, Column, Expected, Finding, Outcome, OverSeeds, Plot, Series, Style, Table, figure};
 pub use run::{Replay, Run, find, replay};
 pub use scenario::{Claim, Parameter, Params, Scenario, Size};
 pub use tally::{KindCount, Tally, Traffic};

@@ -45,7 +45,12 @@ impl Outcome {
 
     /// Says what was found about a claim.
     pub fn find(&mut self, claim: &'static str, row: impl Into<String>, expected: Expected, measured: f64) {
-        self.findings.push(Finding { claim: claim.into(), row: row.into(), expected, measured });
+        self.findings.push(Finding { claim: claim.into(), row: row.into(), expected, over: OverSeeds::Mean, measured });
+    }
+
+    /// Says what was found about a claim that is about the median of several runs, and not about their mean.
+    pub fn find_median(&mut self, claim: &'static str, row: impl Into<String>, expected: Expected, measured: f64) {
+        self.findings.push(Finding { claim: claim.into(), row: row.into(), expected, over: OverSeeds::Median, measured });
     }
 }
 
@@ -58,9 +63,23 @@ pub struct Finding {
     pub row: String,
     /// What it ought to be.
     pub expected: Expected,
+    /// Which figure over all seeds that is.
+    #[serde(default)]
+    pub over: OverSeeds,
     /// What it is.
     #[serde(with = "any_number")]
     pub measured: f64,
+}
+
+/// What of several runs' figures is held against what is expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverSeeds {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The one in the middle.
+    Median,
 }
 
 /// Numbers as JSON has them, and as words where it has none for them.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::claims;
 use crate::gauge::Progress;
-use crate::outcome::Expected;
+use crate::outcome::{Expected, Finding, OverSeeds};
 use crate::outputs::{self, Stored};
 use crate::scenario::{Claim, Scenario, Size};
 use crate::sweep::{Job, in_order};
@@ -18,17 +18,17 @@ pub struct Verdict {
     pub row: String,
     /// What it ought to be.
     pub expected: Expected,
-    /// The mean over seeds.
-    pub mean: f64,
+    /// The mean over seeds, or their median where the claim is about that.
+    pub measured: f64,
     /// The least of all seeds.
     pub least: f64,
     /// The most of all seeds.
     pub most: f64,
-    /// With 95 % the true mean is at most so far away; 0 for one seed.
+    /// With 95 % the true mean is at most so far away; 0 for one seed, and for a median.
     pub interval: f64,
     /// How many seeds.
     pub seeds: usize,
-    /// Whether the mean is as expected.
+    /// Whether what was measured is as expected.
     pub holds: bool,
 }
 
@@ -98,17 +98,17 @@ pub fn claim_jobs(scenarios: &[&'static Scenario], size: Size, seeds: Option<u32
 pub fn judge(scenario: &Scenario, runs: &[Stored]) -> Result<ClaimReport, String> {
     let mut runs: Vec<&Stored> = runs.iter().filter(|run| run.run.scenario == scenario.name).collect();
     runs.sort_by_key(|run| run.run.seed);
-    let mut rows: Vec<(&'static str, &str, Expected, Vec<f64>)> = Vec::new();
+    let mut rows: Vec<(&'static str, &Finding, Vec<f64>)> = Vec::new();
     let mut remarks: Vec<String> = Vec::new();
     for run in &runs {
         for finding in &run.findings {
-            match rows.iter_mut().find(|row| row.0 == finding.claim && row.1 == finding.row) {
-                Some(row) => row.3.push(finding.measured),
+            match rows.iter_mut().find(|row| row.0 == finding.claim && row.1.row == finding.row) {
+                Some(row) => row.2.push(finding.measured),
                 None => {
                     let declared = scenario.claims.iter().find(|claim| finding.claim == claim.id).map(|claim| claim.id);
                     let claim = declared.or_else(|| claims::find(&finding.claim).map(|known| known.id));
                     let claim = claim.ok_or_else(|| format!("{} speaks of {}, which nobody claims", scenario.name, finding.claim))?;
-                    rows.push((claim, &finding.row, finding.expected, vec![finding.measured]));
+                    rows.push((claim, finding, vec![finding.measured]));
                 }
             }
         }
@@ -120,7 +120,7 @@ pub fn judge(scenario: &Scenario, runs: &[Stored]) -> Result<ClaimReport, String
     }
     let said = |claim: &&Claim| rows.iter().any(|row| row.0 == claim.id);
     let silent = scenario.claims.iter().filter(|claim| !said(claim)).map(|claim| claim.id).collect();
-    let verdicts = rows.into_iter().map(|(claim, row, expected, values)| verdict(claim, row, expected, &values)).collect();
+    let verdicts = rows.into_iter().map(|(claim, finding, values)| verdict(claim, finding, values)).collect();
     Ok(ClaimReport { scenario: scenario.name, verdicts, silent, remarks, lines: runs.iter().map(|run| run.run.line.clone()).collect() })
 }
 
@@ -144,20 +144,27 @@ pub fn test_claims(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of seeds")]
-fn verdict(claim: &'static str, row: &str, expected: Expected, values: &[f64]) -> Verdict {
+fn verdict(claim: &'static str, finding: &Finding, mut values: Vec<f64>) -> Verdict {
+    values.sort_by(f64::total_cmp);
     let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    let (measured, interval) = match finding.over {
+        OverSeeds::Mean => {
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+            (mean, student(values.len()) * (variance / count).sqrt())
+        }
+        OverSeeds::Median => (f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]), 0.0),
+    };
     Verdict {
         claim,
-        row: row.to_owned(),
-        expected,
-        mean,
-        least: values.iter().copied().fold(f64::INFINITY, f64::min),
-        most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        interval: student(values.len()) * (variance / count).sqrt(),
+        row: finding.row.clone(),
+        expected: finding.expected,
+        measured,
+        least: values[0],
+        most: values[values.len() - 1],
+        interval,
         seeds: values.len(),
-        holds: expected.admits(mean),
+        holds: finding.expected.admits(measured),
     }
 }
 

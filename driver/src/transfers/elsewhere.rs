@@ -5,7 +5,7 @@
 //! the proof as everything is that was there before. Who has to write to a file of several names gives it bytes of its own first ([`own_bytes`]).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -162,20 +162,10 @@ fn duplicate(source: &File, candidate: &Elsewhere, dir: &Dir, beside: &Path, exe
     copy_bytes(source, &copy).map(|()| Way::Copy)
 }
 
-fn copy_bytes(source: &File, copy: &File) -> io::Result<()> {
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut at = 0;
-    loop {
-        match source.read_at(&mut block, at) {
-            Ok(0) => return Ok(()),
-            Ok(read) => {
-                copy.write_all_at(&block[..read], at)?;
-                at += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// The system copies, in the kernel where it can.
+fn copy_bytes(mut source: &File, mut copy: &File) -> io::Result<()> {
+    source.seek(SeekFrom::Start(0))?;
+    io::copy(&mut source, &mut copy).map(|_| ())
 }
 
 /// Gives a file that has other names bytes of its own, so that writing to it changes nothing under those; whether it had any.

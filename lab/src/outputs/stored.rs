@@ -59,7 +59,7 @@ pub struct Judged {
     pub expected: String,
     /// How far away it may be.
     pub tolerance: String,
-    /// The mean over seeds; nothing where no scenario measures it.
+    /// The mean over seeds, or their median where the claim is about that; nothing where no scenario measures it.
     pub measured: Option<f64>,
     /// With 95 % the true mean is at most so far away.
     pub interval: f64,

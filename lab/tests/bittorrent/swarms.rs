@@ -80,7 +80,7 @@ fn claims(name: &str) -> ClaimReport {
     let report = test_claims(find(SCENARIOS, name).unwrap(), Size::Small, None, 1, &mut Silent).unwrap();
     for verdict in &report.verdicts {
         let (expected, tolerance) = verdict.expected.words();
-        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.mean);
+        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.measured);
     }
     assert!(report.silent.is_empty());
     report
@@ -94,6 +94,6 @@ fn everyone_completes_without_a_seed_if_and_only_if_one_copy_is_out() {
 #[test]
 fn a_crowd_is_judged_by_its_figures() {
     for name in ["bittorrent/crowd", "bittorrent/free-riders"] {
-        assert!(claims(name).verdicts.iter().all(|verdict| verdict.mean.is_finite()));
+        assert!(claims(name).verdicts.iter().all(|verdict| verdict.measured.is_finite()));
     }
 }

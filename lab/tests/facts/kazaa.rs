@@ -15,7 +15,7 @@ fn check(scenario: &'static Scenario) {
     let report = test_claims(scenario, Size::Small, None, 1, &mut Silent).unwrap();
     for verdict in &report.verdicts {
         let (expected, tolerance) = verdict.expected.words();
-        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.mean);
+        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.measured);
     }
     assert!(report.holds(), "{}: a claim does not hold", scenario.name);
     assert_eq!(report.silent, [""; 0]);

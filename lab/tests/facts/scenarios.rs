@@ -116,7 +116,7 @@ static SCALES: Scenario = Scenario {
 fn claims_are_judged_by_the_mean_over_seeds_and_silence_is_no_proof() {
     let report = test_claims(&SCALES, Size::Small, None, 1, &mut Silent).unwrap();
     let [first, second] = &report.verdicts[..] else { panic!("{report:?}") };
-    assert_eq!((first.claim, first.mean, first.least, first.most, first.seeds, first.holds), ("T1", 10.0, 9.0, 11.0, 3, true));
+    assert_eq!((first.claim, first.measured, first.least, first.most, first.seeds, first.holds), ("T1", 10.0, 9.0, 11.0, 3, true));
     assert!((first.interval - 4.303 / 3_f64.sqrt()).abs() < 1e-9, "{}", first.interval);
     assert!(!second.holds);
     assert_eq!(report.silent, ["T3"]);
@@ -124,7 +124,7 @@ fn claims_are_judged_by_the_mean_over_seeds_and_silence_is_no_proof() {
     assert_eq!(report.lines.len(), 3);
     assert!(!report.holds());
     let full = test_claims(&SCALES, Size::Full, Some(1), 1, &mut Silent).unwrap();
-    assert_eq!((full.verdicts[0].mean, full.verdicts[0].seeds), (19.0, 1));
+    assert_eq!((full.verdicts[0].measured, full.verdicts[0].seeds), (19.0, 1));
 }
 
 #[test]

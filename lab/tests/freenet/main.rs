@@ -11,7 +11,7 @@ fn check(name: &str) {
     let report = test_claims(scenario, Size::Small, None, 2, &mut Silent).expect("the scenario runs");
     for verdict in &report.verdicts {
         let (expected, tolerance) = verdict.expected.words();
-        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.mean);
+        println!("{} {} | {}: expected {expected} {tolerance}, measured {}", verdict.holds, verdict.claim, verdict.row, verdict.measured);
     }
     assert!(report.holds(), "{name}: a claim does not hold");
 }

@@ -1,9 +1,8 @@
 //! A network that grows from a few nodes, each newcomer announcing itself to some that are there (FR2), with the papers' node or with ours.
 
-use hexad_core::Span;
 use hexad_freenet::Settings;
 
-use super::world::{Net, mean, median};
+use super::world::{GREETING, Net, SHIPPING_HTL, mean, median, shipping};
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -35,13 +34,7 @@ pub static GROWTH: Scenario = Scenario {
 fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let (nodes, seed, probes) = (params.nodes(), params.seed(), params.count("probes"));
     let paper = params.choice("node") == "paper";
-    // Hops-to-live of ours are at most 18, which is then what a probe may take too.
-    let (settings, htl, far) = if paper {
-        (Settings::paper(), 20, 500)
-    } else {
-        let shipping = Settings { on_disk: false, store_blocks: 25, cache_blocks: 25, listen: None, ..Settings::default() };
-        (shipping, 18, 18)
-    };
+    let (settings, htl, far) = if paper { (Settings::paper(), 20, 500) } else { (shipping(), SHIPPING_HTL, SHIPPING_HTL) };
     let mut net = Net::empty(seed, params.threads, settings);
     let mut outcome = Outcome::default();
     let title = if paper { "The node of the papers" } else { "The shipping node" };
@@ -56,8 +49,7 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         }
         if params.counts("sizes").contains(&net.nodes.into()) || net.nodes == nodes {
             if !paper {
-                // Neighbours that were met have to be greeted.
-                net.lab.run_for(Span::from_secs(5));
+                net.lab.run_for(GREETING);
             }
             let hops = net.probe(probes, far, &|_| true);
             let lost = hops.iter().filter(|hops| **hops >= f64::from(far)).count() as f64 / probes as f64;

@@ -16,6 +16,17 @@ const BLOCK_BYTES: u64 = 32 << 10;
 /// Nothing takes longer than this; walks have shorter deadlines.
 const PATIENCE: Span = Span::from_secs(700);
 
+/// The most that the shipping node gives a walk to live, which is then what a probe may take too.
+pub(super) const SHIPPING_HTL: u16 = 18;
+
+/// The node that the daemon runs, with as much room as that of the paper.
+pub(super) fn shipping() -> Settings {
+    Settings { on_disk: false, store_blocks: 25, cache_blocks: 25, listen: None, ..Settings::default() }
+}
+
+/// Neighbours of the shipping node that were met have to be greeted.
+pub(super) const GREETING: Span = Span::from_secs(5);
+
 /// A network, and what has been inserted into it.
 pub(super) struct Net {
     pub(super) lab: FreenetLab,

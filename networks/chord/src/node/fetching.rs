@@ -236,7 +236,7 @@ impl<A: Place> Node<A> {
     pub(super) fn on_source_closed(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some((op, fetch)) = self.fetch_of(conn) else { return };
         if let Some((_, supplier)) = fetch.suppliers.remove(&conn) {
-            give_back(fetch, supplier);
+            give_back(fetch, &supplier);
         }
         self.dial_more(op, cx, out);
         self.ask_more(op, cx, out);
@@ -434,7 +434,7 @@ impl<A: Place> Node<A> {
                         for conn in conns {
                             Self::close(conn, "sends wrong bytes", out);
                             if let Some((_, supplier)) = fetch.suppliers.remove(&conn) {
-                                give_back(fetch, supplier);
+                                give_back(fetch, &supplier);
                             }
                         }
                     }
@@ -463,7 +463,7 @@ impl<A: Place> Node<A> {
         for conn in late {
             Self::close(conn, "silent", out);
             if let Some((_, supplier)) = fetch.suppliers.remove(&conn) {
-                give_back(fetch, supplier);
+                give_back(fetch, &supplier);
             }
         }
         if fetch.suppliers.is_empty() && fetch.untried.is_empty() && now.since(fetch.looked_up) >= LOOKUP_EVERY {
@@ -506,9 +506,6 @@ fn prove<A: Place>(description: &Body<A>, name: Option<&str>) -> Option<Describe
 }
 
 /// What a source will not give is wanted of others.
-fn give_back<A: Place>(fetch: &mut Fetch<A>, supplier: Supplier) {
-    fetch.wanted.insert_all(&supplier.assigned);
-    for (offset, bytes) in supplier.asked {
-        fetch.wanted.insert(offset..offset + u64::from(bytes));
-    }
+fn give_back<A: Place>(fetch: &mut Fetch<A>, supplier: &Supplier) {
+    fetch.wanted.insert_all(&supplier.owed());
 }

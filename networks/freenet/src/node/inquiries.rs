@@ -3,6 +3,7 @@
 
 use hexad_core::{Context, Dice, Level, Map, OpId, Span, Time};
 
+use super::rates::Rates;
 use super::walks::Kind;
 use super::{Node, Out, Reply, Timer, done};
 use crate::keys::{CHK_DATA_BYTES, NodeKey};
@@ -15,10 +16,8 @@ pub const BUILD: u32 = 1506;
 pub const INQUIRY_HTL_MAX: u16 = 70;
 /// Questions under way.
 const UNDER_WAY_MAX: usize = 64;
-/// So many of one neighbour are passed on within [`RATE_SPAN`].
-const RATE_MAX: u8 = 20;
-/// See [`RATE_MAX`].
-const RATE_SPAN: Span = Span::from_secs(60);
+/// So many of one neighbour are passed on within a minute.
+const RATE_MAX: u16 = 20;
 /// How long a question of ours may take, and one of somebody else.
 const OWN_DEADLINE: Span = Span::from_secs(60);
 /// The same.
@@ -42,8 +41,7 @@ struct UnderWay<A> {
 #[derive(Clone, Debug)]
 pub struct Inquiries<A> {
     under_way: Map<u64, UnderWay<A>>,
-    /// How often neighbours have asked, and since when that is counted.
-    rates: Map<A, (u8, Time)>,
+    rates: Rates<A>,
     /// When we became a member.
     since: Option<Time>,
     /// What we are called in answers.
@@ -52,9 +50,9 @@ pub struct Inquiries<A> {
     walks: [(u64, u64); 4],
 }
 
-impl<A> Default for Inquiries<A> {
+impl<A: Place> Default for Inquiries<A> {
     fn default() -> Self {
-        Self { under_way: Map::new(), rates: Map::new(), since: None, number: None, walks: [(0, 0); 4] }
+        Self { under_way: Map::new(), rates: Rates::of(RATE_MAX), since: None, number: None, walks: [(0, 0); 4] }
     }
 }
 
@@ -75,14 +73,6 @@ impl<A: Place> Inquiries<A> {
         };
         self.walks[of].0 += 1;
         self.walks[of].1 += u64::from(refused);
-    }
-
-    /// Counts a question of a neighbour; false when there were too many.
-    fn may_ask(&mut self, from: &A, now: Time) -> bool {
-        self.rates.retain(|_, (_, since)| now.since(*since) < RATE_SPAN);
-        let (count, _) = self.rates.entry(from.clone()).or_insert((0, now));
-        *count = count.saturating_add(1);
-        *count <= RATE_MAX
     }
 
     /// How many are under way.
@@ -145,7 +135,7 @@ impl<A: Place> Node<A> {
     /// A neighbour passes a question on.
     pub(super) fn on_inquire(&mut self, from: &A, inquire: Inquire, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Inquire { uid, htl, what } = inquire;
-        if self.location.is_none() || self.inquiries.len() >= UNDER_WAY_MAX || !self.inquiries.may_ask(from, cx.now) {
+        if self.location.is_none() || self.inquiries.len() >= UNDER_WAY_MAX || !self.inquiries.rates.may_ask(from, cx.now) {
             out.note(Level::Drop, "inquiry_refused", Some(from.clone()), "");
             self.send(from, Message::Untold(uid, Untold::Overload), cx, out);
             return;

@@ -15,6 +15,7 @@ mod joining;
 mod links;
 mod plan;
 mod putting;
+mod rates;
 mod request;
 mod routing;
 mod settings;

@@ -5,8 +5,9 @@
 //! is inserted that is asked for later on: where it is not found, its place is likely to be one that nobody stands at any more, and we go there.
 
 use bytes::Bytes;
-use hexad_core::{Context, Level, Map, Span, Time};
+use hexad_core::{Context, Level, Map, Span};
 
+use super::rates::Rates;
 use super::walks::{Kind, Whose};
 use super::{Node, Out, Timer};
 use crate::keys::{ClientChk, Location, NodeKey};
@@ -19,10 +20,8 @@ pub const SWAP_HTL: u16 = 10;
 const DEADLINE: Span = Span::from_secs(20);
 /// Swaps that we pass on at a time.
 const PASSED_MAX: usize = 256;
-/// So many of one neighbour are heard within [`RATE_SPAN`].
+/// So many of one neighbour are heard within a minute.
 const RATE_MAX: u16 = 240;
-/// See [`RATE_MAX`].
-const RATE_SPAN: Span = Span::from_secs(60);
 /// One in so many decisions has a place at random taken in place of either.
 const RANDOM_OF: u64 = 16_000;
 
@@ -49,7 +48,7 @@ struct Passed<A> {
 pub struct Swapping<A> {
     ours: Option<Ours<A>>,
     passed: Map<u64, Passed<A>>,
-    rates: Map<A, (u16, Time)>,
+    rates: Rates<A>,
     is_going: bool,
     /// How often we have moved by a swap.
     swapped: u64,
@@ -59,18 +58,9 @@ pub struct Swapping<A> {
     jumped: u64,
 }
 
-impl<A> Default for Swapping<A> {
+impl<A: Place> Default for Swapping<A> {
     fn default() -> Self {
-        Self { ours: None, passed: Map::new(), rates: Map::new(), is_going: false, swapped: 0, trial: None, jumped: 0 }
-    }
-}
-
-impl<A: Place> Swapping<A> {
-    fn may_ask(&mut self, from: &A, now: Time) -> bool {
-        self.rates.retain(|_, (_, since)| now.since(*since) < RATE_SPAN);
-        let (count, _) = self.rates.entry(from.clone()).or_insert((0, now));
-        *count = count.saturating_add(1);
-        *count <= RATE_MAX
+        Self { ours: None, passed: Map::new(), rates: Rates::of(RATE_MAX), is_going: false, swapped: 0, trial: None, jumped: 0 }
     }
 }
 
@@ -174,7 +164,7 @@ impl<A: Place> Node<A> {
     /// Somebody would swap.
     pub(super) fn on_swap_request(&mut self, from: &A, swap: Swap, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Swap { uid, htl, hash } = swap;
-        let may_ask = self.swapping.may_ask(from, cx.now);
+        let may_ask = self.swapping.rates.may_ask(from, cx.now);
         if !may_ask {
             out.note(Level::Drop, "swap_flood", Some(from.clone()), "");
         }
