@@ -66,6 +66,34 @@ fn a_seed_that_comes_later_is_found_in_the_dht() {
     completes(&scene, fetch);
 }
 
+#[test]
+fn a_link_that_can_be_changed_leads_to_what_was_published_last() {
+    let scene = film();
+    let (_node, address) = dht_node(&scene);
+    let switches = ["--no-lsd", "--no-pex", "--dht-node", &address.to_string()];
+    let publish = [&switches[..], &["--mutable", "film"]].concat();
+    let mut link = String::new();
+    for (version, seq) in [(1, 0), (2, 1)] {
+        write_file(&scene.at("seed/film.bin"), version, 1_000_000);
+        scene.create("film.bin", &[]);
+        let own = ["publish", "--torrent", "it.torrent", "--data", "seed", "--json", "--listen", "127.0.0.1:0"];
+        let mut seed = start(scene.path(), own.iter().chain(&publish));
+        let named = seed.await_event("newer");
+        assert!(number(&named, "seq") > seq);
+        if version == 2 {
+            assert_eq!(text(&named, "link"), link, "the key is kept");
+        }
+        text(&named, "link").clone_into(&mut link);
+        seed.await_line("copies", |line| line.contains("\"stored\"") && number(line, "copies") > 0);
+        completes(&scene, fetch(&scene, &link, &switches));
+        std::fs::remove_dir_all(scene.at("leech")).expect("removed");
+        seed.terminate();
+        assert!(seed.finish());
+    }
+    let said = common::run(scene.path(), ["publish", "seed", "other.bin", "--mutable", "film"]);
+    assert!(!said.ok && said.err.contains("a link leads to one thing"), "{}", said.err);
+}
+
 /// Two files that share no piece.
 fn album() -> Scene {
     let scene = Scene::new();

@@ -3,8 +3,9 @@
 use hexad_content::{Digest, Magnet, Sha1Digest};
 use hexad_core::{Endpoint, Failure, LeaseId, OpId, Progress, ShareId, Source, What};
 
+use super::Timer;
 use super::affairs::Affairs;
-use super::dht::{ItemName, StoredItem};
+use super::dht::{ItemName, Keeping, StoredItem};
 use super::home::Turn;
 use super::request::Reply;
 use crate::wire::stored::torrent_of;
@@ -17,10 +18,12 @@ const ERRANDS_MAX: usize = 1000;
 pub(super) enum Errand {
     /// The value is told.
     Get,
-    /// How many store it is told.
-    Put,
+    /// How many store it, near that key, is told.
+    Put([u8; 20]),
     /// The torrent that the value names is fetched.
     Follow(Box<Following>),
+    /// News are told, and what is known is stored again and again.
+    Keep(Box<Keeping>),
 }
 
 /// A fetch that does not know yet of what.
@@ -40,7 +43,29 @@ impl Affairs {
 
     /// Has a value stored.
     pub(super) fn start_put(&mut self, op: OpId, item: StoredItem, cas: Option<i64>, t: &mut Turn<'_, '_>) -> Result<(), Failure> {
-        self.run_errand(op, Errand::Put, |dht, t| dht.put(op.0, item, cas, t.cx.now, t.cx.dice, t.out), t)
+        self.run_errand(op, Errand::Put(item.target()), |dht, t| dht.put(op.0, item, cas, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// Follows a value, and keeps it alive.
+    pub(super) fn start_keeping(
+        &mut self,
+        op: OpId,
+        name: ItemName,
+        known: Option<StoredItem>,
+        t: &mut Turn<'_, '_>,
+    ) -> Result<(), Failure> {
+        if known.as_ref().is_some_and(|known| !known.is(&name)) {
+            return Err(Failure::Unusable("what is said to be stored there is not its owner's".into()));
+        }
+        let errand = Errand::Keep(Box::new(Keeping::of(name.clone(), known)));
+        self.run_errand(op, errand, |dht, t| dht.get(op.0, name, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// A value that is followed has rested.
+    pub(super) fn on_keeping_timer(&mut self, op: OpId, t: &mut Turn<'_, '_>) {
+        let (Some(Errand::Keep(keeping)), Some(dht)) = (self.errands.get(&op), &mut self.dht) else { return };
+        let news = dht.get(op.0, keeping.name.clone(), t.cx.now, t.cx.dice, t.out);
+        self.on_dht_news(news, t);
     }
 
     /// Looks up which torrent a mutable link leads to, and fetches that.
@@ -80,6 +105,14 @@ impl Affairs {
 
     /// A value was looked up.
     pub(super) fn on_item(&mut self, op: OpId, found: Option<StoredItem>, t: &mut Turn<'_, '_>) {
+        if let Some(Errand::Keep(keeping)) = self.errands.get_mut(&op) {
+            if keeping.found(found) {
+                t.out.report(op, Progress::Own(Reply::Item(keeping.newest().cloned())));
+            }
+            let (Some(newest), Some(dht)) = (keeping.newest().cloned(), &mut self.dht) else { return self.rest(op, 0, t) };
+            let news = dht.put(op.0, newest, None, t.cx.now, t.cx.dice, t.out);
+            return self.on_dht_news(news, t);
+        }
         match self.errands.remove(&op) {
             Some(Errand::Follow(following)) => {
                 let outcome = self.follow(op, *following, found.as_ref(), t);
@@ -87,19 +120,35 @@ impl Affairs {
                     t.out.report(op, Progress::Failed(failure));
                 }
             }
-            Some(Errand::Get | Errand::Put) => {
+            Some(Errand::Get | Errand::Put(_)) => {
                 t.out.report(op, Progress::Own(Reply::Item(found)));
                 t.out.report(op, Progress::Done);
             }
-            None => {}
+            Some(Errand::Keep(_)) | None => {}
         }
     }
 
     /// A value was stored, or nobody was there to do it.
     pub(super) fn on_stored(&mut self, op: OpId, nodes: usize, t: &mut Turn<'_, '_>) {
-        if self.errands.remove(&op).is_some() {
-            t.out.report(op, Progress::Own(Reply::Stored(nodes)));
-            t.out.report(op, Progress::Done);
+        match self.errands.get(&op) {
+            Some(Errand::Keep(keeping)) => {
+                t.out.report(op, Progress::Own(Reply::Stored { target: keeping.name.target(), nodes }));
+                self.rest(op, nodes, t);
+            }
+            Some(Errand::Put(target)) => {
+                t.out.report(op, Progress::Own(Reply::Stored { target: *target, nodes }));
+                t.out.report(op, Progress::Done);
+                self.errands.remove(&op);
+            }
+            _ => {}
+        }
+    }
+
+    /// A value that is followed is let alone for a while.
+    fn rest(&mut self, op: OpId, told: usize, t: &mut Turn<'_, '_>) {
+        if let Some(Errand::Keep(keeping)) = self.errands.get_mut(&op) {
+            let wait = keeping.rest(told, t.cx.dice);
+            t.out.wake(t.cx.now + wait, Timer::Keeping(op));
         }
     }
 

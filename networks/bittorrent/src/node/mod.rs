@@ -53,6 +53,8 @@ pub enum Timer {
     Trackers(TrackersTimer),
     /// The tracker role forgets who is silent.
     TrackerSweep,
+    /// A stored value that is followed is asked for again.
+    Keeping(OpId),
     /// The distributed hash table.
     Dht(dht::DhtTimer),
     /// Announces to the local network are due.

@@ -32,6 +32,10 @@ pub enum Request {
     /// Has the DHT store a value, where one with that sequence number is stored, if that is said → `Reply::Stored`, then `Done`. It is forgotten after two
     /// hours.
     PutItem(StoredItem, Option<i64>),
+    /// Follows a value until it is cancelled, and keeps it alive: asks for it at once and every hour (BEP 46), and has what is known of it stored again
+    /// after each look, since it is forgotten after two hours. What is known already may be given → `Reply::Item` whenever a newer one is found, and
+    /// `Reply::Stored` each time it was stored.
+    FollowItem(ItemName, Option<StoredItem>),
     /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
     TrackerAnnounce(PeerAnnounce),
     /// Tracker role: counts of these torrents, for whoever asks from that address → `Reply::TrackerCounts`, then `Done`.
@@ -60,8 +64,13 @@ pub enum Reply {
     Sources(Sources),
     /// The newest that was found.
     Item(Option<StoredItem>),
-    /// So many nodes were told to store it.
-    Stored(usize),
+    /// A value was stored.
+    Stored {
+        /// Near which key.
+        target: [u8; 20],
+        /// So many nodes were told to.
+        nodes: usize,
+    },
     /// What an announcing peer is told.
     TrackerTold(Result<PeerTold, TrackerRefusal>),
     /// Counts, in the order asked for.

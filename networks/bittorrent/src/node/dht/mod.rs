@@ -41,6 +41,7 @@ use self::items::Items;
 use self::jobs::{Goal, Jobs};
 use self::named::Named;
 use self::queries::Queries;
+pub(super) use self::quests::Keeping;
 use self::quests::Quest;
 pub use self::quests::{ItemName, StoredItem};
 use self::state::{NODES_MAX, State};

@@ -1,10 +1,17 @@
 //! Values that we look for in the DHT, and that we have others store. BEP 44.
 
 use bytes::Bytes;
+use hexad_core::{Dice, Span};
 
 use super::items::target_of;
+use super::table::K;
 use crate::wire::KrpcMore;
 use crate::wire::stored::{Signed, immutable_target, mutable_target};
+
+/// Between two looks at a value that is followed: nodes forget it after two hours, and BEP 44 has it stored again every hour.
+const KEEPING_INTERVAL: Span = Span::from_secs(3600);
+/// Where fewer than eight nodes have taken it, it is tried again after this, then after twice as long and so on.
+const KEEPING_SPARSE_MIN: Span = Span::from_secs(4);
 
 /// By what a stored value is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +47,62 @@ impl StoredItem {
     #[must_use]
     pub fn target(&self) -> [u8; 20] {
         target_of(&self.value, self.signed.as_deref())
+    }
+
+    /// Whether it may stand under that name: it is what the hash says, or its owner's word holds.
+    #[must_use]
+    pub fn is(&self, name: &ItemName) -> bool {
+        let proven = self.signed.as_ref().is_none_or(|signed| signed.holds(&self.value));
+        proven && self.signed.is_some() == matches!(name, ItemName::Owner(..)) && self.target() == name.target()
+    }
+
+    /// Whether it takes the place of what is known.
+    fn is_newer_than(&self, known: Option<&Self>) -> bool {
+        let seq = |item: &Self| item.signed.as_ref().map(|signed| signed.seq);
+        known.is_none_or(|known| seq(self) > seq(known))
+    }
+}
+
+/// A value that is followed.
+#[derive(Debug)]
+pub(in crate::node) struct Keeping {
+    pub name: ItemName,
+    /// The newest that is known.
+    newest: Option<StoredItem>,
+    /// How often in a row it was found and stored nowhere, or hardly anywhere.
+    sparse: u32,
+}
+
+impl Keeping {
+    /// Follows `name`, of which that is known.
+    pub fn of(name: ItemName, known: Option<StoredItem>) -> Self {
+        Self { name, newest: known, sparse: 0 }
+    }
+
+    /// It was looked up; returns whether what was found is news.
+    pub fn found(&mut self, item: Option<StoredItem>) -> bool {
+        let news = item.filter(|item| item.is_newer_than(self.newest.as_ref()));
+        let is_news = news.is_some();
+        self.newest = news.or(self.newest.take());
+        is_news
+    }
+
+    /// The newest that is known.
+    pub const fn newest(&self) -> Option<&StoredItem> {
+        self.newest.as_ref()
+    }
+
+    /// So many nodes were told to store it; returns how long it rests then. What began together does not stay together.
+    pub fn rest(&mut self, told: usize, dice: &mut Dice) -> Span {
+        let wait = if told >= K {
+            self.sparse = 0;
+            KEEPING_INTERVAL
+        } else {
+            self.sparse = self.sparse.saturating_add(1);
+            KEEPING_SPARSE_MIN.saturating_mul(1 << (self.sparse - 1).min(16)).min(KEEPING_INTERVAL)
+        };
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(0);
+        Span::from_micros(micros - dice.below(micros / 10 + 1))
     }
 }
 
