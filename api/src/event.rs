@@ -113,6 +113,24 @@ pub enum Event {
     },
     /// What a mutable link leads to, newer than what was known.
     Newer(MutableItem),
+    /// How many are in a swarm, about, as nodes of the DHT know it.
+    Scraped {
+        /// The swarm, hex.
+        info_hash: String,
+        /// Those that have everything.
+        seeds: u64,
+        /// The others.
+        leechers: u64,
+        /// How many nodes have told something; what nobody tells of may have a swarm all the same.
+        nodes: usize,
+    },
+    /// A torrent that a node of the DHT knows.
+    Sampled {
+        /// Its info hash, hex.
+        info_hash: String,
+        /// What `fetch` takes.
+        link: String,
+    },
     /// An invitation to be somebody's friend there.
     Invitation(FreenetInvitation),
     /// A friend there.

@@ -101,6 +101,16 @@ pub enum Own {
         /// What is known of it.
         known: Option<MutableItem>,
     },
+    /// BitTorrent: how many are in a swarm, as nodes of the DHT know it (BEP 33); answered by [`Event::Scraped`](crate::Event::Scraped).
+    BittorrentScrape {
+        /// A magnet link, or 40 hex digits.
+        torrent: String,
+    },
+    /// BitTorrent: torrents that nodes of the DHT know (BEP 51); answered by [`Event::Sampled`](crate::Event::Sampled).
+    BittorrentSample {
+        /// How many are enough, 1,000 at most.
+        count: usize,
+    },
     /// Chord: stores a value, of 64 KiB at most.
     ChordPut {
         /// Under which name; others may have values of their own under it. Without one, under the hash of the bytes.
@@ -206,7 +216,7 @@ impl Own {
     #[must_use]
     pub fn network(&self) -> &'static str {
         match self {
-            Self::BittorrentFollow { .. } => "bittorrent",
+            Self::BittorrentFollow { .. } | Self::BittorrentScrape { .. } | Self::BittorrentSample { .. } => "bittorrent",
             Self::ChordPut { .. } | Self::ChordGet { .. } => "chord",
             Self::FreenetInvite { .. }
             | Self::FreenetInvitations

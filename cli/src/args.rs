@@ -59,6 +59,8 @@ pub enum Command {
     Stream(crate::stream::StreamArgs),
     /// Make, show and check .torrent files
     Torrent(TorrentArgs),
+    /// What only BitTorrent can do: ask the DHT how many are in a swarm, and which torrents there are
+    Bittorrent(crate::bittorrent::BittorrentArgs),
     /// What only Chord can do: put and get values
     Chord(crate::chord::ChordArgs),
     /// What only Napster can do: search by sound and link, browse a user, ask who somebody is

@@ -99,6 +99,11 @@ impl Screen {
                 return out::line(key);
             }
             Event::Inserted { key, .. } => return out::line(key),
+            Event::Scraped { seeds, leechers, nodes, .. } => {
+                eprintln!("about, as {} of the DHT told it:", counted(*nodes, "node"));
+                return out::line(&format!("{}, {}", counted_u64(*seeds, "seed"), counted_u64(*leechers, "leecher")));
+            }
+            Event::Sampled { link, .. } => return out::line(link),
             Event::Newer(item) => {
                 self.say(&format!("this link leads to version {}, and later to what is published in its place:", item.seq));
                 return out::line(&tame(&item.link));

@@ -305,6 +305,10 @@ pub(crate) fn check_own(request: &Own) -> Result<(), Problem> {
         Own::BittorrentFollow { link, .. } if crate::networks::owner_of(link).is_none() => {
             Err(Problem::new(format!("expected a link that its owner can change (magnet:?xs=urn:btpk:…), came '{link}'")))
         }
+        Own::BittorrentScrape { torrent } if crate::networks::torrent_named(torrent).is_none() => {
+            Err(Problem::new(format!("expected a magnet link with an info hash, or 40 hex digits, came '{torrent}'"))
+                .hint("hexad torrent show FILE prints the link of a .torrent"))
+        }
         Own::FreenetUnfriend { key } => crate::networks::freenet_friend(key).map(drop),
         _ => Ok(()),
     }

@@ -9,8 +9,8 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hexad_api::node::OverlayKind;
 use hexad_api::{BittorrentSettings, Encryption, Event, MutableItem, Own, Problem, Utp};
 use hexad_bittorrent::wire::stored::{Signed, torrent_of};
-use hexad_bittorrent::{BitTorrent, Config, IpFilter, ItemName, Reply, Request, StoredItem, doors};
-use hexad_content::{Digest, Magnet, MutableLink};
+use hexad_bittorrent::{BitTorrent, Config, DhtScrape, IpFilter, ItemName, Reply, Request, StoredItem, doors};
+use hexad_content::{Digest, Magnet, MutableLink, Sha1Digest};
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
 use hexad_driver::proxy::Proxy;
@@ -146,6 +146,8 @@ impl InSession for BitTorrent {
                 let known = known.map(|known| stored_item(&owner, &known));
                 Some(Request::FollowItem(ItemName::Owner(owner.key, owner.salt.into()), known.flatten()))
             }
+            Wish::Own(Own::BittorrentScrape { torrent }) => Some(Request::ScrapeDht(torrent_named(&torrent)?)),
+            Wish::Own(Own::BittorrentSample { count }) => Some(Request::SampleDht(count)),
             Wish::Sounds(..) | Wish::Tree(..) | Wish::Own(_) => None,
         }
     }
@@ -159,6 +161,18 @@ impl InSession for BitTorrent {
             Reply::Stored { target, nodes } => {
                 let copies = u8::try_from(nodes).unwrap_or(u8::MAX);
                 return Told::Answers(vec![Event::Stored { network: "bittorrent".into(), key: HEXLOWER.encode(&target), copies }]);
+            }
+            Reply::Scraped(DhtScrape { info_hash, seeds, leechers, nodes }) => {
+                let info_hash = HEXLOWER.encode(&info_hash);
+                return Told::Answers(vec![Event::Scraped { info_hash, seeds, leechers, nodes }]);
+            }
+            Reply::Samples(hashes) => {
+                let link = |hash| {
+                    let digests = [Digest::TorrentV1(Sha1Digest(hash))].into_iter().collect();
+                    Magnet { digests, ..Magnet::default() }.to_string()
+                };
+                let sampled = |hash: [u8; 20]| Event::Sampled { info_hash: HEXLOWER.encode(&hash), link: link(hash) };
+                return Told::Answers(hashes.into_iter().map(sampled).collect());
             }
             _ => return Told::Nothing,
         };
@@ -189,6 +203,14 @@ impl InSession for BitTorrent {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// The info hash that a link or 40 hex digits name.
+pub(crate) fn torrent_named(text: &str) -> Option<[u8; 20]> {
+    if let Ok(magnet) = text.parse::<Magnet>() {
+        return crate::owner::info_hash(&magnet.digests);
+    }
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// Who can change what a link leads to.

@@ -1,15 +1,18 @@
 //! What the DHT has been asked for on behalf of operations: stored values, and the torrents that mutable links lead to. BEP 44, 46.
 
 use hexad_content::{Digest, Magnet, Sha1Digest};
-use hexad_core::{Endpoint, Failure, LeaseId, OpId, Progress, ShareId, Source, What};
+use hexad_core::{Endpoint, Failure, LeaseId, OpId, Progress, Set, ShareId, Source, What};
 
 use super::Timer;
 use super::affairs::Affairs;
-use super::dht::{ItemName, Keeping, StoredItem};
+use super::dht::{Census, ItemName, Keeping, StoredItem, Walk};
 use super::home::Turn;
-use super::request::Reply;
+use super::request::{DhtScrape, Reply};
 use crate::wire::stored::torrent_of;
 
+/// Torrents that are looked for at a time, and corners of the DHT that are looked at for them.
+const SAMPLES_MAX: usize = 1000;
+const CORNERS_MAX: usize = 32;
 /// Errands at a time.
 const ERRANDS_MAX: usize = 1000;
 
@@ -22,8 +25,22 @@ pub(super) enum Errand {
     Put([u8; 20]),
     /// The torrent that the value names is fetched.
     Follow(Box<Following>),
+    /// How many are in that swarm is told.
+    Scrape([u8; 20]),
+    /// Torrents that nodes know are told.
+    Sample(Box<Sampling>),
     /// News are told, and what is known is stored again and again.
     Keep(Box<Keeping>),
+}
+
+/// Torrents that nodes of the DHT know are looked for, in one corner of it after the other.
+#[derive(Debug)]
+pub(super) struct Sampling {
+    wanted: usize,
+    told: Set<[u8; 20]>,
+    corners: usize,
+    /// How many nodes were asked.
+    nodes: usize,
 }
 
 /// A fetch that does not know yet of what.
@@ -44,6 +61,47 @@ impl Affairs {
     /// Has a value stored.
     pub(super) fn start_put(&mut self, op: OpId, item: StoredItem, cas: Option<i64>, t: &mut Turn<'_, '_>) -> Result<(), Failure> {
         self.run_errand(op, Errand::Put(item.target()), |dht, t| dht.put(op.0, item, cas, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// Counts who is in a swarm.
+    pub(super) fn start_scrape(&mut self, op: OpId, info_hash: [u8; 20], t: &mut Turn<'_, '_>) -> Result<(), Failure> {
+        self.run_errand(op, Errand::Scrape(info_hash), |dht, t| dht.scrape(op.0, info_hash, t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// Looks for torrents that nodes of the DHT know.
+    pub(super) fn start_sampling(&mut self, op: OpId, wanted: usize, t: &mut Turn<'_, '_>) -> Result<(), Failure> {
+        let sampling = Sampling { wanted: wanted.min(SAMPLES_MAX), told: Set::new(), corners: 0, nodes: 0 };
+        self.run_errand(op, Errand::Sample(Box::new(sampling)), |dht, t| dht.sample(op.0, Set::new(), t.cx.now, t.cx.dice, t.out), t)
+    }
+
+    /// Nodes have told who is in a swarm.
+    pub(super) fn on_scraped(&mut self, op: OpId, census: &Census, t: &mut Turn<'_, '_>) {
+        if let Some(Errand::Scrape(info_hash)) = self.errands.remove(&op) {
+            let Census { nodes, seeds, leechers } = census;
+            let (seeds, leechers) = (seeds.count(), leechers.count());
+            t.out.report(op, Progress::Own(Reply::Scraped(DhtScrape { info_hash, seeds, leechers, nodes: *nodes })));
+            t.out.report(op, Progress::Done);
+        }
+    }
+
+    /// One corner of the DHT has told which torrents it knows.
+    pub(super) fn on_sampled(&mut self, op: OpId, walk: Walk, t: &mut Turn<'_, '_>) {
+        let (Some(Errand::Sample(sampling)), Some(dht)) = (self.errands.get_mut(&op), &mut self.dht) else { return };
+        let room = sampling.wanted - sampling.told.len();
+        let fresh: Vec<[u8; 20]> = walk.found.into_iter().filter(|hash| !sampling.told.contains(hash)).take(room).collect();
+        sampling.told.extend(&fresh);
+        sampling.corners += 1;
+        let is_over = sampling.told.len() >= sampling.wanted || sampling.corners >= CORNERS_MAX || walk.asked.len() == sampling.nodes;
+        sampling.nodes = walk.asked.len();
+        if !fresh.is_empty() {
+            t.out.report(op, Progress::Own(Reply::Samples(fresh)));
+        }
+        if is_over {
+            self.errands.remove(&op);
+            return t.out.report(op, Progress::Done);
+        }
+        let news = dht.sample(op.0, walk.asked, t.cx.now, t.cx.dice, t.out);
+        self.on_dht_news(news, t);
     }
 
     /// Follows a value, and keeps it alive.
@@ -124,7 +182,7 @@ impl Affairs {
                 t.out.report(op, Progress::Own(Reply::Item(found)));
                 t.out.report(op, Progress::Done);
             }
-            Some(Errand::Keep(_)) | None => {}
+            Some(Errand::Keep(_) | Errand::Scrape(_) | Errand::Sample(_)) | None => {}
         }
     }
 

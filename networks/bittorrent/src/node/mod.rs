@@ -36,7 +36,7 @@ use crate::wire::{Message, Secrets};
 pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
 pub use self::dht::{ItemName, StoredItem};
 pub use self::ip_filter::IpFilter;
-pub use self::request::{Order, Reply, Request, Sources, SwarmStatus};
+pub use self::request::{DhtScrape, Order, Reply, Request, Sources, SwarmStatus};
 pub use self::trackers::TrackerStatus;
 pub use self::web_seeds::WebSeedStatus;
 

@@ -10,7 +10,7 @@ use super::bench::*;
 use crate::doors;
 use crate::node::{Config, ItemName, Reply, Request, StoredItem};
 use crate::wire::stored::{Signed, mutable_target, torrent_value};
-use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, Message};
+use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, Message, Samples};
 
 const SECRET: [u8; 32] = [5; 32];
 
@@ -265,4 +265,28 @@ fn where_hardly_anybody_stores_a_value_it_is_tried_again_soon_and_then_more_rare
     assert_eq!(puts(&nothing_stored(&mut bench, said)), [9]);
     let counts: Vec<usize> = (0..4).map(|_| puts(&passes(&mut bench, 3600, token_for_get)).len()).collect();
     assert!((8..=12).contains(&counts[0]) && counts[1..].iter().all(|count| (1..=2).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn torrents_that_nodes_know_are_told_once_each_and_no_more_than_are_wanted() {
+    for (wanted, told) in [(5, 5), (100, 7)] {
+        let mut bench = bench_among(12);
+        let samples = |query: &KrpcQuery| {
+            let is_asked = matches!(query, KrpcQuery::SampleInfohashes { .. });
+            let samples = Samples { interval_s: 60, known: 7, info_hashes: (0..7).map(|number| [number; 20]).collect() };
+            let more = is_asked.then(|| Box::new(KrpcMore { samples: Some(samples), ..KrpcMore::default() }));
+            KrpcAnswer { more, ..KrpcAnswer::default() }
+        };
+        let said = bench.hears(Input::Start(FETCH, Operation::Own(Request::SampleDht(wanted))));
+        let said = all_answer(&mut bench, said, samples);
+        let heard: Vec<[u8; 20]> = reports(FETCH, &said)
+            .into_iter()
+            .filter_map(|report| if let Progress::Own(Reply::Samples(hashes)) = report { Some(hashes.clone()) } else { None })
+            .flatten()
+            .collect();
+        assert_eq!(heard.len(), told);
+        assert_eq!(reports(FETCH, &said).last(), Some(&&Progress::Done));
+        let asked = asked(&said).iter().filter(|(_, query)| matches!(query, KrpcQuery::SampleInfohashes { .. })).count();
+        assert!((8..=12).contains(&asked), "nobody is asked twice: {asked}");
+    }
 }
