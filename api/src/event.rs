@@ -5,6 +5,21 @@ use std::collections::BTreeMap;
 use crate::node::{FreenetFriend, FreenetInvitation};
 use serde::{Deserialize, Serialize};
 
+/// What the owner of a mutable link has it lead to (BEP 46), and his word for it, by which anybody can have it stored in the DHT again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutableItem {
+    /// The link: `magnet:?xs=urn:btpk:` and the owner's key.
+    pub link: String,
+    /// Grows with every change.
+    pub seq: i64,
+    /// The torrent that it leads to: its info hash (of v2 the first 20 bytes), hex.
+    pub info_hash: String,
+    /// What is stored, bencoded, in hex.
+    pub value: String,
+    /// The owner's signature, hex.
+    pub signature: String,
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -95,6 +110,26 @@ pub enum Event {
         text: Option<String>,
         /// The bytes in base 64.
         base64: String,
+    },
+    /// What a mutable link leads to, newer than what was known.
+    Newer(MutableItem),
+    /// How many are in a swarm, about, as nodes of the DHT know it.
+    Scraped {
+        /// The swarm, hex.
+        info_hash: String,
+        /// Those that have everything.
+        seeds: u64,
+        /// The others.
+        leechers: u64,
+        /// How many nodes have told something; what nobody tells of may have a swarm all the same.
+        nodes: usize,
+    },
+    /// A torrent that a node of the DHT knows.
+    Sampled {
+        /// Its info hash, hex.
+        info_hash: String,
+        /// What `fetch` takes.
+        link: String,
     },
     /// An invitation to be somebody's friend there.
     Invitation(FreenetInvitation),

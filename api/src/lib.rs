@@ -15,7 +15,7 @@ mod torrent;
 
 use std::sync::mpsc::Receiver;
 
-pub use event::Event;
+pub use event::{Event, MutableItem};
 pub use how::{How, Limits};
 pub use lab::{
     LabCell, LabClaimsRequest, LabColumn, LabCompareRequest, LabComparison, LabEvent, LabParameter, LabPhase, LabReplay, LabReport,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{How, Selection, TorrentVersion};
+use crate::{How, MutableItem, Selection, TorrentVersion};
 
 /// Brings something here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,9 @@ pub struct PublishRequest {
     pub version: Option<TorrentVersion>,
     /// `IP:PORT` of peers to connect to.
     pub peers: Vec<String>,
+    /// Under which name of ours a mutable link (BEP 46) leads to it, in place of what it led to before; none when absent. For a single path.
+    #[serde(default)]
+    pub mutable: Option<String>,
     /// How.
     #[serde(default)]
     pub how: How,
@@ -90,6 +93,24 @@ pub struct JoinRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Own {
+    /// BitTorrent: follows a mutable link (BEP 46) until it is stopped, asking every hour, and keeps what it leads to stored in the DHT. Answered by
+    /// [`Event::Newer`](crate::Event::Newer) whenever its owner has named something newer than is known.
+    BittorrentFollow {
+        /// The link.
+        link: String,
+        /// What is known of it.
+        known: Option<MutableItem>,
+    },
+    /// BitTorrent: how many are in a swarm, as nodes of the DHT know it (BEP 33); answered by [`Event::Scraped`](crate::Event::Scraped).
+    BittorrentScrape {
+        /// A magnet link, or 40 hex digits.
+        torrent: String,
+    },
+    /// BitTorrent: torrents that nodes of the DHT know (BEP 51); answered by [`Event::Sampled`](crate::Event::Sampled).
+    BittorrentSample {
+        /// How many are enough, 1,000 at most.
+        count: usize,
+    },
     /// Chord: stores a value, of 64 KiB at most.
     ChordPut {
         /// Under which name; others may have values of their own under it. Without one, under the hash of the bytes.
@@ -195,6 +216,7 @@ impl Own {
     #[must_use]
     pub fn network(&self) -> &'static str {
         match self {
+            Self::BittorrentFollow { .. } | Self::BittorrentScrape { .. } | Self::BittorrentSample { .. } => "bittorrent",
             Self::ChordPut { .. } | Self::ChordGet { .. } => "chord",
             Self::FreenetInvite { .. }
             | Self::FreenetInvitations

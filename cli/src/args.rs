@@ -59,6 +59,8 @@ pub enum Command {
     Stream(crate::stream::StreamArgs),
     /// Make, show and check .torrent files
     Torrent(TorrentArgs),
+    /// What only BitTorrent can do: ask the DHT how many are in a swarm, and which torrents there are
+    Bittorrent(crate::bittorrent::BittorrentArgs),
     /// What only Chord can do: put and get values
     Chord(crate::chord::ChordArgs),
     /// What only Napster can do: search by sound and link, browse a user, ask who somebody is
@@ -92,6 +94,7 @@ Examples:
   hexad fetch 'magnet:?xt=urn:hexad:…' --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad fetch 'CHK@…,…,AAMC--8' --bootstrap 5f0c…@192.0.2.1:4000
   hexad fetch 'magnet:?xt=urn:btih:…' --daemon --sequential --max-down 2MiB
+  hexad fetch 'magnet:?xs=urn:btpk:…' --daemon                # and every newer version that its owner publishes
   hexad fetch 'magnet:?xt=urn:btih:…' --daemon --choose       # its files first, then those of them that are named";
 
 const PUBLISH_EXAMPLES: &str = "\
@@ -104,7 +107,8 @@ Examples:
   hexad publish film.mkv --on chord --bootstrap 5f0c…@192.0.2.1:4000
   hexad publish film.mkv --on freenet --bootstrap 5f0c…@192.0.2.1:4000
   hexad publish ~/album --on bittorrent --on napster --server index.example.org:8888 --nick alice
-  hexad publish ~/album --daemon";
+  hexad publish ~/album --daemon
+  hexad publish ~/site --daemon --mutable site                # prints a link that leads to each later version, too";
 
 /// How to take part in the network.
 #[derive(Debug, Args)]
@@ -307,6 +311,10 @@ pub struct PublishArgs {
     /// Show peers one piece at a time (BEP 16), so that a seed of little bandwidth gives each piece about once
     #[arg(long)]
     pub super_seed: bool,
+    /// Print a link that leads to this, and to whatever is published under the same NAME later (BEP 46): it is kept in the DHT as long as this runs, and
+    /// whoever follows it asks every hour
+    #[arg(long, value_name = "NAME", conflicts_with = "no_dht")]
+    pub mutable: Option<String>,
     /// When there is an end to seeding
     #[command(flatten)]
     pub goal: GoalArgs,

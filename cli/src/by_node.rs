@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hexad_api::node::{
     Change, Download, DownloadState, LibraryQuery, NewDownload, NewSearch, PAGE_MAX, SearchDetail, SearchResult, SearchState, Share,
-    ShareState,
+    ShareChange, ShareState,
 };
 use hexad_api::{Event, Problem, Stop, Task, TorrentVersion, json_line};
 use hexad_daemon::remote::{Remote, RemoteChanges};
@@ -296,10 +296,23 @@ pub fn source(given: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// When it does not, or they cannot be offered.
-pub fn publish(node: &Remote, paths: &[PathBuf], version: Option<TorrentVersion>, json: bool) -> Result<(), Problem> {
+pub fn publish(
+    node: &Remote,
+    paths: &[PathBuf],
+    version: Option<TorrentVersion>,
+    mutable: Option<String>,
+    json: bool,
+) -> Result<(), Problem> {
+    if mutable.is_some() && paths.len() > 1 {
+        return Err(Problem::new(format!("a link leads to one thing, but {} paths are to be published", paths.len()))
+            .hint("publish the folder that they stand in, or publish them one by one under names of their own"));
+    }
     let changes = node.changes()?;
     for path in paths {
         let mut share = node.share(&absolute(path)?, version)?;
+        if mutable.is_some() {
+            share = node.change_share(share.id, &ShareChange { mutable: mutable.clone() })?;
+        }
         let mut heard = Instant::now();
         while share.state == ShareState::Hashing {
             share = match changes.next(PATIENCE)? {
@@ -320,6 +333,10 @@ pub fn publish(node: &Remote, paths: &[PathBuf], version: Option<TorrentVersion>
                     if share.networks.is_empty() { "on no network yet".to_owned() } else { format!("on {}", share.networks.join(", ")) };
                 eprintln!("{}: the node offers it {networks}", tame(&share.name));
                 if let Some(link) = &share.link {
+                    out::line(link)?;
+                }
+                if let Some(link) = &share.mutable_link {
+                    eprintln!("this link leads to it, and later to what is published in its place:");
                     out::line(link)?;
                 }
             }

@@ -300,6 +300,12 @@ fn show(node: &Remote, id: u64, json: bool) -> Result<(), Problem> {
     if let Some(folder) = &download.moving_to {
         out::line(&format!("is being moved to {}", tame(folder)))?;
     }
+    if let Some(seq) = download.seq {
+        out::line(&format!("is version {seq} of what its link leads to"))?;
+    }
+    if let Some(newer) = download.newer {
+        out::line(&format!("download {newer} is a newer version"))?;
+    }
     if detail.files > 1 {
         out::line(&format!("{} of {} files wanted: hexad downloads files {id}", detail.wanted_files, detail.files))?;
     }

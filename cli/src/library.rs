@@ -119,6 +119,9 @@ fn list(node: &Remote, matching: Option<&str>, json: bool) -> Result<(), Problem
 fn show(detail: &ShareDetail) -> Result<(), Problem> {
     table(std::slice::from_ref(&detail.share))?;
     out::line(&format!("at {}", tame(&detail.share.path)))?;
+    if let Some(link) = &detail.share.mutable_link {
+        out::line(&format!("this link leads to it, and later to what is published in its place:\n  {}", tame(link)))?;
+    }
     for way in &detail.how {
         let words = if way.by_words { ", found by words of its name" } else { "" };
         out::line(&format!("on {}{words}", way.network))?;

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. An error is one sentence, then a hint.
 
 mod args;
+mod bittorrent;
 mod by_node;
 mod chord;
 mod config;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Command::Fetch(given) => fetch::run(given, logs),
         Command::Stream(given) => stream::run(given, logs),
         Command::Torrent(given) => torrent::run(given.command),
+        Command::Bittorrent(given) => bittorrent::run(given.command, logs),
         Command::Chord(given) => chord::run(given.command, logs),
         Command::Napster(given) => napster::run(given.command, logs),
         Command::Freenet(given) => freenet::run(given.command),

@@ -24,7 +24,7 @@ pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
             )
             .hint("leave them away, or leave --daemon away"));
         }
-        return by_node::publish(&node?, &given.paths, version, given.json);
+        return by_node::publish(&node?, &given.paths, version, given.mutable, given.json);
     }
     let session = given.network.settings("").and_then(|settings| hexad_daemon::open(&settings));
     let request = PublishRequest {
@@ -37,6 +37,7 @@ pub fn run(given: PublishArgs, logs: bool) -> Result<(), Problem> {
         tiers: tiers(&given.trackers),
         version,
         peers: given.network.peers,
+        mutable: given.mutable,
         how: How { super_seed: given.super_seed, ..given.goal.how() },
     };
     let begun = session.as_ref().map_err(Problem::clone).and_then(|session| session.publish(request));

@@ -92,11 +92,22 @@ impl Screen {
                     out::line(&format!("    {fact}: {}", tame(value)))?;
                 }
             }
+            // What keeps a link alive is told every hour.
+            Event::Stored { network, key, copies } if network == "bittorrent" => tracing::info!(key, copies, "stored in the DHT"),
             Event::Stored { key, copies, .. } => {
                 eprintln!("stored in {}", if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") });
                 return out::line(key);
             }
             Event::Inserted { key, .. } => return out::line(key),
+            Event::Scraped { seeds, leechers, nodes, .. } => {
+                eprintln!("about, as {} of the DHT told it:", counted(*nodes, "node"));
+                return out::line(&format!("{}, {}", counted_u64(*seeds, "seed"), counted_u64(*leechers, "leecher")));
+            }
+            Event::Sampled { link, .. } => return out::line(link),
+            Event::Newer(item) => {
+                self.say(&format!("this link leads to version {}, and later to what is published in its place:", item.seq));
+                return out::line(&tame(&item.link));
+            }
             Event::Invitation(given) => return given.invitation.as_deref().map_or(Ok(()), |text| out::line(&tame(text))),
             Event::Friend(friend) => return out::line(&tame(&friend.at)),
             Event::Value { publisher, text, base64, .. } => {

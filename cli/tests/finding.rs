@@ -66,6 +66,63 @@ fn a_seed_that_comes_later_is_found_in_the_dht() {
     completes(&scene, fetch);
 }
 
+#[test]
+fn a_link_that_can_be_changed_leads_to_what_was_published_last() {
+    let scene = film();
+    let (_node, address) = dht_node(&scene);
+    let switches = ["--no-lsd", "--no-pex", "--dht-node", &address.to_string()];
+    let publish = [&switches[..], &["--mutable", "film"]].concat();
+    let mut link = String::new();
+    for (version, seq) in [(1, 0), (2, 1)] {
+        write_file(&scene.at("seed/film.bin"), version, 1_000_000);
+        scene.create("film.bin", &[]);
+        let own = ["publish", "--torrent", "it.torrent", "--data", "seed", "--json", "--listen", "127.0.0.1:0"];
+        let mut seed = start(scene.path(), own.iter().chain(&publish));
+        let named = seed.await_event("newer");
+        assert!(number(&named, "seq") > seq);
+        if version == 2 {
+            assert_eq!(text(&named, "link"), link, "the key is kept");
+        }
+        text(&named, "link").clone_into(&mut link);
+        seed.await_line("copies", |line| line.contains("\"stored\"") && number(line, "copies") > 0);
+        completes(&scene, fetch(&scene, &link, &switches));
+        std::fs::remove_dir_all(scene.at("leech")).expect("removed");
+        seed.terminate();
+        assert!(seed.finish());
+    }
+    let said = common::run(scene.path(), ["publish", "seed", "other.bin", "--mutable", "film"]);
+    assert!(!said.ok && said.err.contains("a link leads to one thing"), "{}", said.err);
+}
+
+#[test]
+fn the_dht_says_how_many_are_in_a_swarm_and_which_there_are() {
+    let scene = film();
+    let (_node, address) = dht_node(&scene);
+    let address = address.to_string();
+    let (_seed, _) = seed(&scene, &["--no-lsd", "--no-pex", "--dht-node", &address]);
+    let ask = |own: &[&str]| {
+        let said = common::run(scene.path(), own.iter().chain(&["--json", "--listen", "127.0.0.1:0", "--dht-node", &address]));
+        assert!(said.ok, "{}", said.err);
+        said.out
+    };
+    let magnet = scene.magnet();
+    let until = std::time::Instant::now() + DEADLINE;
+    // What is announced takes a moment to be known.
+    let scraped = loop {
+        let said = ask(&["bittorrent", "scrape", &magnet]);
+        let line = said.lines().find(|line| line.contains("\"scraped\"")).unwrap_or_else(|| panic!("{said}")).to_owned();
+        if number(&line, "seeds") > 0 || std::time::Instant::now() > until {
+            break line;
+        }
+    };
+    assert_eq!((number(&scraped, "seeds"), number(&scraped, "leechers")), (1, 0), "{scraped}");
+    assert!(magnet.contains(text(&scraped, "info_hash")), "{scraped}");
+    let sampled = ask(&["bittorrent", "sample"]);
+    assert!(sampled.lines().any(|line| line.contains("\"sampled\"") && line.contains(text(&scraped, "info_hash"))), "{sampled}");
+    let wrong = common::run(scene.path(), ["bittorrent", "scrape", "blue"]);
+    assert!(!wrong.ok && wrong.err.contains("40 hex digits"), "{}", wrong.err);
+}
+
 /// Two files that share no piece.
 fn album() -> Scene {
     let scene = Scene::new();

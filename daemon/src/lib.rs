@@ -20,6 +20,7 @@ mod listener;
 mod membership;
 mod networks;
 mod node;
+mod owner;
 mod pace;
 mod part;
 mod places;

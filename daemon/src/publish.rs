@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hexad_api::node::ShareWay;
-use hexad_api::{CreateRequest, Event, How, Problem, PublishRequest};
+use hexad_api::{CreateRequest, Event, How, MutableItem, Problem, PublishRequest};
 use hexad_bittorrent::wire::metainfo::Metainfo;
 use hexad_content::{Digest, Digests, Layout, Magnet, Proof, Ranges, Strength, TigerProof, TreeProof};
 use hexad_core::{Endpoint, OpId, Share, ShareId};
@@ -20,6 +20,7 @@ use crate::desk;
 use crate::fetch::progress;
 use crate::listener::Listener;
 use crate::networks::{Opening, TransferStanding, closed};
+use crate::owner::{Owner, check_name};
 use crate::session::{Happening, shown};
 use crate::source::{self, plain, unnumbered};
 
@@ -83,6 +84,11 @@ pub(crate) struct Publish {
     events: Listener,
     offers: Vec<Offer>,
     seedings: Vec<Seeding>,
+    /// Who has a link lead to it that can be changed, and under which name.
+    pub(crate) owner: Option<Owner>,
+    mutable: Option<String>,
+    /// What keeps that link alive, and where.
+    keeping: Option<(usize, OpId)>,
     over: bool,
 }
 
@@ -97,7 +103,7 @@ impl Publish {
     ) -> Self {
         let task = books.op();
         let peers = request.peers.iter().filter_map(|peer| source::endpoint(peer).ok()).collect();
-        let how = request.how.clone();
+        let (how, mutable) = (request.how.clone(), request.mutable.clone());
         let plan = Preparing::of(on.iter().map(|(_, name)| *name));
         thread::spawn(move || {
             let tell = |event| {
@@ -117,6 +123,9 @@ impl Publish {
             events,
             offers: Vec::new(),
             seedings: Vec::new(),
+            owner: None,
+            mutable,
+            keeping: None,
             over: false,
         }
     }
@@ -145,12 +154,21 @@ impl Publish {
 
     /// Whether `op` is one of this task's.
     pub(crate) fn owns(&self, op: OpId) -> bool {
-        self.seedings.iter().any(|seeding| seeding.op == op)
+        self.seedings.iter().any(|seeding| seeding.op == op) || self.keeping.is_some_and(|(_, keeping)| keeping == op)
+    }
+
+    /// What its link is to lead to from now on, which that operation keeps alive; `None` where it has no such link.
+    pub(crate) fn word(&mut self, network: usize, op: OpId, unix_s: u64) -> Option<MutableItem> {
+        let (owner, name) = (self.owner.as_ref()?, self.mutable.as_ref()?);
+        let item = owner.word(name, i64::try_from(unix_s).unwrap_or(i64::MAX), &self.offers.first()?.content.digests)?;
+        self.keeping = Some((network, op));
+        self.tell(Event::Newer(item.clone()));
+        Some(item)
     }
 
     /// The operations of this task, and where they go on.
     pub(crate) fn ops(&self) -> Vec<(usize, OpId)> {
-        self.seedings.iter().map(|seeding| (seeding.network, seeding.op)).collect()
+        self.seedings.iter().map(|seeding| (seeding.network, seeding.op)).chain(self.keeping).collect()
     }
 
     /// The shares of this task.
@@ -172,6 +190,10 @@ impl Publish {
 
     /// One of this task's operations has failed.
     pub(crate) fn on_failed(&mut self, op: OpId, problem: &Problem) {
+        if self.keeping.is_some_and(|(_, keeping)| keeping == op) {
+            self.keeping = None;
+            return self.tell(Event::Warning { message: format!("its link is not kept: {}", unnumbered(&problem.message)) });
+        }
         if let Some(network) = self.seedings.iter().find(|seeding| seeding.op == op).map(|seeding| seeding.network) {
             self.network_failed(network, problem);
         }
@@ -277,6 +299,16 @@ pub(crate) fn validate(request: &PublishRequest, on: &[&str]) -> Result<(), Prob
     if request.out.is_some() && !on.contains(&BITTORRENT) {
         return Err(Problem::new(format!("a .torrent is for BitTorrent, but the files are to be offered on {} only", on.join(", ")))
             .hint("add --on bittorrent, or leave --out away"));
+    }
+    if let Some(name) = &request.mutable {
+        check_name(name)?;
+        if !on.contains(&BITTORRENT) {
+            return Err(Problem::new("a link that can be changed is for BitTorrent").hint("add --on bittorrent, or leave --mutable away"));
+        }
+        if request.paths.len() > 1 {
+            return Err(Problem::new(format!("a link leads to one thing, but {} paths are to be published", request.paths.len()))
+                .hint("publish the folder that they stand in, or publish them one by one under names of their own"));
+        }
     }
     if request.out.is_some() && request.paths.len() > 1 {
         return Err(Problem::new(format!("one --out names one .torrent, but {} paths are to be published", request.paths.len()))

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use hexad_api::node::{
     Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, FreenetFriend, FreenetInvitation,
-    LibraryQuery, NetworkStatus, NewDownload, NewInvitation, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, UpSettings,
-    UsedInvitation,
+    LibraryQuery, NetworkStatus, NewDownload, NewInvitation, NewSearch, Page, Search, SearchDetail, Share, ShareChange, ShareDetail,
+    Status, UpSettings, UsedInvitation,
 };
 use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind, TorrentVersion};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -306,6 +306,11 @@ impl Remote {
     pub fn share(&self, path: &Path, version: Option<TorrentVersion>) -> Result<Share, Problem> {
         let what = serde_json::json!({ "path": path_of(path)?["path"], "version": version });
         self.begin("api/library", &what)
+    }
+
+    /// Changes what belongs to a share.
+    pub fn change_share(&self, id: u64, change: &ShareChange) -> Result<Share, Problem> {
+        self.read(&self.tell(Method::PATCH, &format!("api/library/{id}"), Some(change))?)
     }
 
     /// One share, and how others reach it.

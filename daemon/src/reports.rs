@@ -1,6 +1,6 @@
 //! What networks and transfers report, and what follows from it for tasks.
 
-use hexad_api::{Event, Problem};
+use hexad_api::{Event, Own, Problem};
 use hexad_core::{Description, Failure, Hit, OpId, Operation, Progress, ShareId};
 use hexad_driver::transfers::{Opened, StoreError, TransfersEvent};
 
@@ -396,6 +396,19 @@ impl Loop {
                 let ask = self.books.op();
                 self.networks[network].start(ask, Operation::Own(Wish::Meet(share, peers.clone())));
             }
+            if self.networks[network].opening.is_swarm {
+                self.keep_link(task, network);
+            }
+        }
+    }
+
+    /// Has the link of a publish that can be changed lead to it.
+    fn keep_link(&mut self, task: OpId, network: usize) {
+        let (op, unix_s) = (self.books.op(), self.wall.unix_s());
+        let Some(publish) = self.publishes.iter_mut().find(|publish| publish.task == task) else { return };
+        if let Some(item) = publish.word(network, op, unix_s) {
+            let own = Own::BittorrentFollow { link: item.link.clone(), known: Some(item) };
+            self.networks[network].start(op, Operation::Own(Wish::Own(own)));
         }
     }
 

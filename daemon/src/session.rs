@@ -1,6 +1,6 @@
 //! The session as faces hold it, and its tasks. What it does happens on the thread of its loop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -16,6 +16,7 @@ use hexad_driver::transfers::{Opened, StoreError, Transfers, TransfersConfig, Tr
 use crate::known::Known;
 use crate::listener::Listener;
 use crate::networks::{self, Heard, Opening, Outside};
+use crate::owner::Owner;
 use crate::publish::{self, Prepared};
 use crate::search;
 use crate::session_loop::{GOODBYE, Loop, News};
@@ -86,7 +87,7 @@ pub(crate) type Making = Box<dyn FnOnce(&Arc<Transfers>) -> Result<Opening, Prob
 /// A task to begin, and on which networks.
 pub(crate) enum Begin {
     Fetch { request: FetchRequest, found: source::Found, on: Vec<usize>, manner: Manner, streaming: Option<Streaming>, known: Known },
-    Publish(PublishRequest, Vec<usize>),
+    Publish(PublishRequest, Vec<usize>, Option<Owner>),
     Search(SearchRequest, Vec<usize>),
     Join(usize),
     Own(Own, usize),
@@ -112,6 +113,8 @@ pub(crate) struct LocalSession {
     names: Vec<&'static str>,
     /// Of which version torrents are that nobody says more about.
     version: TorrentVersion,
+    /// Where what it knows is kept.
+    state_dir: Option<PathBuf>,
     /// Closed when the loop has ended.
     over: Mutex<Receiver<()>>,
 }
@@ -126,6 +129,7 @@ impl LocalSession {
         let openings = settings.networks.iter().map(|network| networks::opening(network, state_dir, &transfers, &outside));
         let mut session = Self::begin(openings.collect::<Result<_, _>>()?, transfers, outside, from_transfers)?;
         session.version = networks::version_of(&settings.networks);
+        session.state_dir.clone_from(&settings.state_dir);
         Ok(session)
     }
 
@@ -165,16 +169,16 @@ impl LocalSession {
         });
         let names = openings.iter().map(|opening| opening.name).collect();
         let own = happenings.clone();
-        let (for_loop, own_limits) = (transfers.clone(), outside.limits.clone());
+        let (for_loop, own_outside) = (transfers.clone(), outside.clone());
         let (ends, over) = mpsc::channel();
         thread::Builder::new()
             .name("hexad-session".into())
             .spawn(move || {
-                Loop::new(openings, for_loop, own_limits, own, news).run(&heard);
+                Loop::new(openings, for_loop, &own_outside, own, news).run(&heard);
                 drop(ends);
             })
             .map_err(|wrong| Problem::new(format!("the session's thread cannot be started: {wrong}")))?;
-        Ok(Self { happenings, transfers, outside, names, version: TorrentVersion::V1, over: Mutex::new(over) })
+        Ok(Self { happenings, transfers, outside, names, version: TorrentVersion::V1, state_dir: None, over: Mutex::new(over) })
     }
 
     fn start(&self, begin: Begin) -> Result<Task, Problem> {
@@ -267,7 +271,8 @@ impl Session for LocalSession {
         request.version.get_or_insert(self.version);
         let on = self.chosen(&request.on)?;
         publish::validate(&request, &self.names_of(&on))?;
-        self.start(Begin::Publish(request, on))
+        let owner = request.mutable.as_ref().map(|_| Owner::of(self.state_dir.as_deref())).transpose()?;
+        self.start(Begin::Publish(request, on, owner))
     }
 
     fn search(&self, request: SearchRequest) -> Result<Task, Problem> {
@@ -297,6 +302,13 @@ impl Session for LocalSession {
 pub(crate) fn check_own(request: &Own) -> Result<(), Problem> {
     match request {
         Own::FreenetAccept { invitation } => crate::networks::freenet_invitation(invitation).map(drop),
+        Own::BittorrentFollow { link, .. } if crate::networks::owner_of(link).is_none() => {
+            Err(Problem::new(format!("expected a link that its owner can change (magnet:?xs=urn:btpk:…), came '{link}'")))
+        }
+        Own::BittorrentScrape { torrent } if crate::networks::torrent_named(torrent).is_none() => {
+            Err(Problem::new(format!("expected a magnet link with an info hash, or 40 hex digits, came '{torrent}'"))
+                .hint("hexad torrent show FILE prints the link of a .torrent"))
+        }
         Own::FreenetUnfriend { key } => crate::networks::freenet_friend(key).map(drop),
         _ => Ok(()),
     }

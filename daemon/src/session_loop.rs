@@ -9,12 +9,14 @@ use hexad_content::Digest;
 use hexad_core::{OpId, Operation, Query, ShareId, Source, What};
 use hexad_driver::limits::Limits;
 use hexad_driver::transfers::Transfers;
+use hexad_driver::wall::Wall;
 
 use crate::books::Books;
 use crate::fetch::Fetch;
 use crate::listener::Listener;
 use crate::membership::{Membership, NetworkNews};
-use crate::networks::{Opening, Wish, closed};
+use crate::networks::{Opening, Outside, Wish, closed};
+use crate::owner::Owner;
 use crate::publish::Publish;
 use crate::search::{Search, of_own};
 use crate::session::{Begin, Happening, Making, Manner, Streaming};
@@ -47,6 +49,7 @@ pub(crate) struct Loop {
     pub(crate) networks: Vec<Membership>,
     pub(crate) transfers: Arc<Transfers>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) wall: Wall,
     pub(crate) happenings: Sender<Happening>,
     pub(crate) books: Books,
     pub(crate) fetches: Vec<Fetch>,
@@ -67,7 +70,7 @@ impl Loop {
     pub(crate) fn new(
         openings: Vec<Opening>,
         transfers: Arc<Transfers>,
-        limits: Arc<Limits>,
+        outside: &Outside,
         happenings: Sender<Happening>,
         news: Option<Sender<News>>,
     ) -> Self {
@@ -76,7 +79,8 @@ impl Loop {
         Self {
             networks,
             transfers,
-            limits,
+            limits: outside.limits.clone(),
+            wall: outside.wall.clone(),
             happenings,
             books,
             fetches: Vec::new(),
@@ -152,7 +156,7 @@ impl Loop {
                         }
                         task
                     }
-                    Begin::Publish(request, on) => self.begin_publish(request, &on, events),
+                    Begin::Publish(request, on, owner) => self.begin_publish(request, &on, owner, events),
                     Begin::Search(request, on) => self.begin_search(request, &on, None, events),
                     Begin::Join(network) => self.begin_join(network, events),
                     Begin::Own(own, network) => self.begin_own(own, network, events),
@@ -309,13 +313,14 @@ impl Loop {
         }
     }
 
-    fn begin_publish(&mut self, request: PublishRequest, on: &[usize], events: Listener) -> OpId {
+    fn begin_publish(&mut self, request: PublishRequest, on: &[usize], owner: Option<Owner>, events: Listener) -> OpId {
         let failed = self.greet(on, &events);
         let named = on.iter().map(|&network| (network, self.networks[network].name())).collect();
         let mut publish = Publish::begin(&mut self.books, request, named, events, self.happenings.clone());
         for (network, problem) in failed {
             publish.network_failed(network, &problem);
         }
+        publish.owner = owner;
         let task = publish.task;
         self.publishes.push(publish);
         task

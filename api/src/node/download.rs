@@ -122,6 +122,12 @@ pub struct Download {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Which version of a mutable link (BEP 46) it is: the sequence number that its owner has given it, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// The download of a newer version of the same link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<u64>,
     /// Nothing proves it.
     pub unproven: bool,
     /// Why it has failed.

@@ -39,11 +39,23 @@ pub struct Share {
     /// The link that leads to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// The link that leads to it now, and to what its owner puts in its place (BEP 46).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutable_link: Option<String>,
     /// On which networks it is offered.
     pub networks: Vec<String>,
     /// Why it is not offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// What is to be different about a share. What is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShareChange {
+    /// A name of the node's own, of 64 bytes at most, under which a mutable link (BEP 46) leads to it, in place of what it led to before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutable: Option<String>,
 }
 
 /// How others reach a share on one network.

@@ -22,7 +22,7 @@ pub use download::{
     NewDownload, RateAt,
 };
 pub use friends::{FreenetFriend, FreenetInvitation, NewInvitation, UsedInvitation};
-pub use library::{Folder, LibraryQuery, Share, ShareDetail, ShareState, ShareWay};
+pub use library::{Folder, LibraryQuery, Share, ShareChange, ShareDetail, ShareState, ShareWay};
 pub use search::{MediaKind, NewSearch, Search, SearchDetail, SearchResult, SearchState};
 pub use settings::UpSettings;
 pub use status::{
@@ -165,6 +165,12 @@ pub trait Daemon: Send + Sync {
     /// # Errors
     /// When it is not there or cannot be offered, or is offered already as a torrent of another version.
     fn share(&self, path: &Path, version: Option<TorrentVersion>) -> Result<Share, Problem>;
+
+    /// Changes what belongs to a share.
+    ///
+    /// # Errors
+    /// When there is no such share, or it cannot be so; nothing is changed then.
+    fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem>;
 
     /// Offers it no longer. No file is deleted.
     ///

@@ -183,6 +183,8 @@ mod tests {
             added_s: 0,
             completed_s: None,
             path: None,
+            seq: None,
+            newer: None,
             unproven: false,
             problem: None,
         }

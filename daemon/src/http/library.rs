@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
-use hexad_api::node::{Folder, LibraryQuery, PAGE_MAX, Page, Share, ShareDetail};
+use hexad_api::node::{Folder, LibraryQuery, PAGE_MAX, Page, Share, ShareChange, ShareDetail};
 use hexad_api::{Problem, ProblemKind, TorrentVersion};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
@@ -66,6 +66,18 @@ pub(super) async fn shared(State(face): Here, Numbered(id): Numbered) -> Answer<
 pub(super) async fn share(State(face): Here, Given(what): Given<Offered>) -> Answer<(StatusCode, Json<Share>)> {
     let share = ask(&face, move |daemon| daemon.share(Path::new(&what.path), what.version)).await??;
     Ok((StatusCode::CREATED, Json(share)))
+}
+
+/// Gives a share a link that leads to what its owner puts in its place later
+#[utoipa::path(
+    patch,
+    path = "/api/library/{id}",
+    params(("id" = u64, Path)),
+    request_body = ShareChange,
+    responses((status = 200, body = Share), Refused)
+)]
+pub(super) async fn change(State(face): Here, Numbered(id): Numbered, Given(change): Given<ShareChange>) -> Answer<Json<Share>> {
+    Ok(Json(ask(&face, move |daemon| daemon.change_share(id, change)).await??))
 }
 
 /// Offers it no longer; no file is deleted

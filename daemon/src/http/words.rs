@@ -46,7 +46,7 @@ pub(super) fn described(base: &str) -> (axum::Router<Arc<Face>>, utoipa::openapi
         .routes(routes!(downloads::pause))
         .routes(routes!(downloads::resume))
         .routes(routes!(library::library, library::share))
-        .routes(routes!(library::shared, library::unshare))
+        .routes(routes!(library::shared, library::change, library::unshare))
         .routes(routes!(library::send))
         .routes(routes!(library::folders, library::add_folder, library::remove_folder))
         .routes(routes!(settings::settings, settings::set))

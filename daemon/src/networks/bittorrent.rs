@@ -4,10 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hexad_api::node::OverlayKind;
-use hexad_api::{BittorrentSettings, Encryption, Problem, Utp};
-use hexad_bittorrent::{BitTorrent, Config, IpFilter, Reply, Request, doors};
-use hexad_content::Digest;
+use hexad_api::{BittorrentSettings, Encryption, Event, MutableItem, Own, Problem, Utp};
+use hexad_bittorrent::wire::stored::{Signed, torrent_of};
+use hexad_bittorrent::{BitTorrent, Config, DhtScrape, IpFilter, ItemName, Reply, Request, StoredItem, doors};
+use hexad_content::{Digest, Magnet, MutableLink, Sha1Digest};
 use hexad_core::{Door, Failure, Operation, What};
 use hexad_driver::host::HostConfig;
 use hexad_driver::proxy::Proxy;
@@ -138,12 +141,41 @@ impl InSession for BitTorrent {
             }
             Wish::Reader(share, bytes) => Some(Request::Reader(share, Some(bytes))),
             Wish::SuperSeed(share) => Some(Request::SuperSeed(share, true)),
+            Wish::Own(Own::BittorrentFollow { link, known }) => {
+                let owner = owner_of(&link)?;
+                let known = known.map(|known| stored_item(&owner, &known));
+                Some(Request::FollowItem(ItemName::Owner(owner.key, owner.salt.into()), known.flatten()))
+            }
+            Wish::Own(Own::BittorrentScrape { torrent }) => Some(Request::ScrapeDht(torrent_named(&torrent)?)),
+            Wish::Own(Own::BittorrentSample { count }) => Some(Request::SampleDht(count)),
             Wish::Sounds(..) | Wish::Tree(..) | Wish::Own(_) => None,
         }
     }
 
     fn told(reply: ReplyOf<Self>) -> Told {
-        let Reply::Swarms(swarms) = reply else { return Told::Nothing };
+        let swarms = match reply {
+            Reply::Swarms(swarms) => swarms,
+            Reply::Item(Some(item)) => {
+                return mutable_item(&item).map_or(Told::Nothing, |item| Told::Answers(vec![Event::Newer(item)]));
+            }
+            Reply::Stored { target, nodes } => {
+                let copies = u8::try_from(nodes).unwrap_or(u8::MAX);
+                return Told::Answers(vec![Event::Stored { network: "bittorrent".into(), key: HEXLOWER.encode(&target), copies }]);
+            }
+            Reply::Scraped(DhtScrape { info_hash, seeds, leechers, nodes }) => {
+                let info_hash = HEXLOWER.encode(&info_hash);
+                return Told::Answers(vec![Event::Scraped { info_hash, seeds, leechers, nodes }]);
+            }
+            Reply::Samples(hashes) => {
+                let link = |hash| {
+                    let digests = [Digest::TorrentV1(Sha1Digest(hash))].into_iter().collect();
+                    Magnet { digests, ..Magnet::default() }.to_string()
+                };
+                let sampled = |hash: [u8; 20]| Event::Sampled { info_hash: HEXLOWER.encode(&hash), link: link(hash) };
+                return Told::Answers(hashes.into_iter().map(sampled).collect());
+            }
+            _ => return Told::Nothing,
+        };
         let standing = |swarm: hexad_bittorrent::SwarmStatus| TransferStanding {
             share: swarm.share,
             lease: swarm.lease,
@@ -171,6 +203,40 @@ impl InSession for BitTorrent {
             Failure::Refused(_) | Failure::NotReady(_) | Failure::Host(_) => "hexad -v shows what happens on the way there",
         }
     }
+}
+
+/// The info hash that a link or 40 hex digits name.
+pub(crate) fn torrent_named(text: &str) -> Option<[u8; 20]> {
+    if let Ok(magnet) = text.parse::<Magnet>() {
+        return crate::owner::info_hash(&magnet.digests);
+    }
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+/// Who can change what a link leads to.
+pub(crate) fn owner_of(link: &str) -> Option<MutableLink> {
+    link.parse::<Magnet>().ok()?.mutable
+}
+
+/// What is stored for a link of that owner; `None` where it is written wrongly.
+fn stored_item(owner: &MutableLink, item: &MutableItem) -> Option<StoredItem> {
+    let hex = |text: &str| HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+    let signature = hex(&item.signature)?.try_into().ok()?;
+    let signed = Signed { key: owner.key, salt: Bytes::copy_from_slice(&owner.salt), seq: item.seq, signature };
+    Some(StoredItem { value: hex(&item.value)?.into(), signed: Some(Box::new(signed)) })
+}
+
+/// The same in words that faces have; `None` where it names no torrent.
+pub(crate) fn mutable_item(item: &StoredItem) -> Option<MutableItem> {
+    let signed = item.signed.as_ref()?;
+    let owner = MutableLink { key: signed.key, salt: signed.salt.to_vec() };
+    Some(MutableItem {
+        link: Magnet { mutable: Some(owner), ..Magnet::default() }.to_string(),
+        seq: signed.seq,
+        info_hash: HEXLOWER.encode(&torrent_of(&item.value)?),
+        value: HEXLOWER.encode(&item.value),
+        signature: HEXLOWER.encode(&signed.signature),
+    })
 }
 
 #[cfg(test)]

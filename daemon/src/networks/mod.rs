@@ -31,6 +31,7 @@ use hexad_driver::transfers::Transfers;
 use hexad_driver::wall::Wall;
 use hexad_library::Sound;
 
+pub(crate) use self::bittorrent::{mutable_item, owner_of, torrent_named};
 pub(crate) use self::freenet::{friend as freenet_friend, invitation as freenet_invitation, make_key, plan as freenet_plan};
 pub(crate) use self::home::Home;
 use crate::session::Happening;

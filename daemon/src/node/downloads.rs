@@ -12,6 +12,7 @@ use hexad_core::{OpId, ShareId};
 use hexad_driver::wall::Wall;
 use serde::{Deserialize, Serialize};
 
+use super::following::Following;
 use super::moving::Moving;
 use super::{cut, not_found};
 use crate::listener::PartLook;
@@ -54,6 +55,9 @@ pub(super) struct Kept {
     /// It is on its way to another folder.
     #[serde(default)]
     pub(super) moving: Option<Moving>,
+    /// Its link can be changed by its owner.
+    #[serde(default)]
+    pub(super) following: Option<Following>,
 }
 
 /// One download.
@@ -178,6 +182,8 @@ impl Item {
             added_s: kept.added_s,
             completed_s: kept.completed_s,
             path: kept.path.clone(),
+            seq: kept.following.as_ref().and_then(|following| Some(following.known.as_ref()?.seq)),
+            newer: kept.following.as_ref().and_then(|following| following.newer),
             unproven: kept.unproven,
             problem: kept.problem.clone(),
         }
@@ -268,6 +274,7 @@ impl Downloads {
         self.last += 1;
         let kept = Kept {
             name: request.source.chars().take(200).collect(),
+            following: Following::of(&request.source),
             request,
             state: DownloadState::Looking,
             wanted_bytes: 0,
@@ -317,6 +324,33 @@ impl Downloads {
     pub(super) fn under_way(&self) -> Vec<u64> {
         let is_one = |(_, item): &(&u64, &Item)| item.op.is_some() && !item.is_complete() && item.kept.moving.is_none();
         self.items.iter().filter(is_one).map(|(id, _)| *id).collect()
+    }
+
+    /// Those whose links are followed: all that neither rest nor have handed that on, and those that have failed before it was known what they are of.
+    pub(super) fn followed(&self) -> impl Iterator<Item = (u64, &Following)> {
+        self.items.iter().filter_map(|(id, item)| {
+            let following = item.kept.following.as_ref().filter(|following| following.newer.is_none())?;
+            let rests = match item.kept.state {
+                DownloadState::Paused => true,
+                DownloadState::Failed => item.kept.total_bytes > 0,
+                _ => false,
+            };
+            (!rests).then_some((*id, following))
+        })
+    }
+
+    /// The downloads of older versions of the same link.
+    pub(super) fn older_than(&self, id: u64) -> Vec<u64> {
+        let newer = |item: &Item| item.kept.following.as_ref().and_then(|following| following.newer);
+        let mut found = Vec::new();
+        let mut next = vec![id];
+        while let Some(id) = next.pop() {
+            let older = self.items.iter().filter(|(_, item)| newer(item) == Some(id)).map(|(older, _)| *older);
+            let older: Vec<u64> = older.filter(|older| !found.contains(older)).collect();
+            found.extend(&older);
+            next.extend(older);
+        }
+        found
     }
 
     /// The folder that one goes to, and which of its files.

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use hexad_api::node::{
     Change, Changes, Daemon, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadState, FileQuery, Folder,
-    LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, ShareDetail, Status, Totals,
-    UpSettings,
+    LibraryQuery, NetworkState, NetworkStatus, NewDownload, NewSearch, Page, Search, SearchDetail, Share, ShareChange, ShareDetail, Status,
+    Totals, UpSettings,
 };
 use hexad_api::{Event, Own, Problem, ProblemKind, SearchRequest, TorrentVersion};
 
 use super::files::check_named;
-use super::library::Kept;
 use super::scan::{stamp_of, unreadable};
 use super::schedule::{check_schedule, limits_at, now};
 use super::searches::RESULTS_MAX;
@@ -354,9 +353,8 @@ impl Daemon for Node {
                 let id = state.library.add(full.clone(), stamp, watched, version)?;
                 if !watched {
                     // What is watched is found again by itself.
-                    let (files, link, music) = (1, String::new(), Vec::new());
-                    let kept = Kept { path: full, stamp, watched, version, files, link, music };
-                    state.keep.push(Keep::Share(id, share_bytes(&kept, None)));
+                    let kept = state.library.kept(id, Vec::new());
+                    state.keep.extend(kept.map(|kept| Keep::Share(id, share_bytes(&kept, None))));
                 }
                 state.moved = true;
                 let _ = house.turns.send(Turn::Rescan);
@@ -383,6 +381,10 @@ impl Daemon for Node {
             way_of(&content.torrent, &content.shape.layout, &content.shape.digests, network, given)
         };
         Ok(ShareDetail { how: share.networks.iter().zip(given).filter_map(way).collect(), share })
+    }
+
+    fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
+        self.house.change_share(id, change)
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {

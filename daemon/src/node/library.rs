@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use hexad_api::node::{Folder, LibraryCounts, LibraryQuery, Page, Share, ShareState};
-use hexad_api::{Problem, ProblemKind, TorrentVersion};
+use hexad_api::{MutableItem, Problem, ProblemKind, TorrentVersion};
 use hexad_library::Sound;
 use serde::{Deserialize, Serialize};
 
+use super::following::Mutable;
 use super::scan::{Scan, Stamp};
 use super::{cut, not_found};
 use crate::networks::NAMES;
@@ -30,6 +31,9 @@ pub(super) struct Kept {
     /// How those of its files sound that are music.
     #[serde(default)]
     pub(super) music: Vec<Music>,
+    /// The link that leads to it and can be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mutable: Option<Box<Mutable>>,
 }
 
 /// How one of the files of a share sounds.
@@ -77,6 +81,8 @@ pub(super) struct Item {
     /// What it is called on those that have given it a name: where, and how.
     names: Vec<(u8, Box<str>)>,
     problem: Option<Problem>,
+    /// The link that leads to it and can be changed.
+    pub(super) mutable: Option<Box<Mutable>>,
 }
 
 /// What follows from looking at the disk.
@@ -104,6 +110,8 @@ pub(super) struct Library {
     bytes: u64,
     changed: BTreeSet<u64>,
     removed: Vec<u64>,
+    /// Those that have a link which can be changed.
+    mutable: BTreeSet<u64>,
 }
 
 impl Item {
@@ -117,6 +125,7 @@ impl Item {
             state: self.state,
             hashed_bytes: self.hashed_bytes,
             link: self.link.clone(),
+            mutable_link: self.mutable.as_ref().and_then(|mutable| Some(mutable.item.as_ref()?.link.clone())),
             networks: NAMES
                 .iter()
                 .enumerate()
@@ -144,7 +153,11 @@ impl Library {
             networks: 0,
             names: Vec::new(),
             problem: None,
+            mutable: kept.mutable.clone(),
         };
+        if item.mutable.is_some() {
+            self.mutable.insert(id);
+        }
         self.bytes += item.stamp.bytes;
         self.by_path.insert(item.path.clone(), id);
         self.items.insert(id, item);
@@ -252,6 +265,7 @@ impl Library {
             networks: 0,
             names: Vec::new(),
             problem: None,
+            mutable: None,
         };
         self.bytes += stamp.bytes;
         self.by_path.insert(path, self.last);
@@ -280,6 +294,7 @@ impl Library {
         self.by_path.remove(&item.path);
         self.queue.retain(|other| *other != id);
         self.changed.remove(&id);
+        self.mutable.remove(&id);
         self.removed.push(id);
         Some(item)
     }
@@ -298,9 +313,41 @@ impl Library {
         (item.state, item.hashed, item.hashed_bytes) = (ShareState::Offered, true, item.stamp.bytes);
         (item.files, item.link) = (files, Some(link.clone()));
         self.changed.insert(id);
-        let music = sounds.iter().map(Music::of).collect();
-        let (path, stamp, watched, version) = (item.path.clone(), item.stamp, item.watched, item.version);
-        Some(Kept { path, stamp, watched, version, files, link, music })
+        self.kept(id, sounds.iter().map(Music::of).collect())
+    }
+
+    /// A share as it is to be kept.
+    pub(super) fn kept(&self, id: u64, music: Vec<Music>) -> Option<Kept> {
+        let Item { path, stamp, watched, version, files, link, mutable, .. } = self.items.get(&id)?.clone();
+        Some(Kept { path, stamp, watched, version, files, link: link.unwrap_or_default(), music, mutable })
+    }
+
+    /// What links that can be changed lead to, and by which share.
+    pub(super) fn mutable(&self) -> impl Iterator<Item = (u64, &MutableItem)> {
+        let offered = |id: &u64| self.items.get(id).filter(|item| item.hashed && item.state == ShareState::Offered);
+        self.mutable.iter().filter_map(move |id| Some((*id, offered(id)?.mutable.as_ref()?.item.as_ref()?)))
+    }
+
+    /// Which share the link of that name leads to.
+    pub(super) fn named_so(&self, name: &str) -> Option<u64> {
+        let is_so = |id: &&u64| self.items.get(id).and_then(|item| item.mutable.as_ref()).is_some_and(|mutable| mutable.name == name);
+        self.mutable.iter().find(is_so).copied()
+    }
+
+    /// A link leads to it that can be changed.
+    pub(super) fn set_mutable(&mut self, id: u64, mutable: Mutable) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.mutable = Some(Box::new(mutable));
+            self.mutable.insert(id);
+            self.changed.insert(id);
+        }
+    }
+
+    /// Its link leads to it no longer.
+    pub(super) fn take_name(&mut self, id: u64) -> Option<Mutable> {
+        self.mutable.remove(&id);
+        self.changed.insert(id);
+        self.items.get_mut(&id)?.mutable.take().map(|mutable| *mutable)
     }
 
     /// It cannot be offered.

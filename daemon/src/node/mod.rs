@@ -6,6 +6,7 @@
 mod downloads;
 mod face;
 mod files;
+mod following;
 mod fresh;
 mod hashing;
 mod inbox;
@@ -37,6 +38,7 @@ use hexad_driver::wall::Wall;
 use serde::{Deserialize, Serialize};
 
 use self::downloads::Downloads;
+use self::following::Followers;
 use self::library::Library;
 use self::schedule::{limits_at, now};
 use self::searches::Searches;
@@ -140,6 +142,7 @@ struct State {
     downloads: Downloads,
     searches: Searches,
     library: Library,
+    followers: Followers,
     networks: Vec<NetworkBook>,
     networks_changed: Vec<usize>,
     hashing: Option<Hashing>,
@@ -216,6 +219,7 @@ impl Node {
             downloads: Downloads::new(given.wall.clone()),
             searches: Searches::default(),
             library: Library::default(),
+            followers: Followers::default(),
             networks: books_of(&given, &holds),
             networks_changed: Vec::new(),
             hashing: None,

@@ -50,6 +50,8 @@ pub(super) enum Turn {
     Scanned(Box<Scan>),
     /// Look at the folders at once.
     Rescan,
+    /// A task that follows a link says something, in one of its runs.
+    Followed(Key, u64, Word),
     /// The .torrent of a download was fetched, or not.
     Found(u64, u64, Result<Box<Found>, Problem>),
     End,
@@ -182,6 +184,7 @@ impl Worker {
             Turn::Hashed(id, hashed) => self.on_hashed(id, hashed),
             Turn::Scanned(scan) => self.on_scanned(&scan),
             Turn::Rescan => self.look(),
+            Turn::Followed(key, run, word) => self.house.on_followed(key, run, word),
             Turn::Found(id, run, found) => self.on_found(id, run, found),
             Turn::End => {}
         }
@@ -253,12 +256,14 @@ impl Worker {
                         let _ = state.downloads.rest(id, None);
                     }
                     if completes {
+                        self.house.rest_older(&mut state, id);
                         self.house.offer_to_downloads(&state, Key::Download(id));
                     }
                     drop(state);
                     self.house.stop_task(op);
                     self.house.flush();
                 } else if completes {
+                    self.house.rest_older(&mut state, id);
                     self.house.offer_to_downloads(&state, Key::Download(id));
                 }
             }
@@ -270,6 +275,7 @@ impl Worker {
                     state.keep.push(keep);
                 }
                 state.looked_at = None;
+                self.house.on_version_described(&mut state, id, &description.digests);
                 let Ok(item) = state.downloads.find(id) else { return };
                 if item.run == run && std::mem::take(&mut item.kept.request.choose) {
                     // It goes on when somebody has chosen what is to come.
@@ -310,6 +316,7 @@ impl Worker {
                     let Hashed { content, paths, sounds } = *hashed;
                     let link = link_of(&content.torrent, &content.shape.layout, &content.shape.digests);
                     let files = content.shape.layout.files().iter().filter(|file| !file.padding).count();
+                    self.house.sign(&mut state, id, &content.shape.digests);
                     if let Some(kept) = state.library.on_hashed(id, files, link, &sounds) {
                         let keep = Keep::Share(id, share_bytes(&kept, Some(&content)));
                         // What somebody has asked for is kept before he hears that it is offered; what is watched is found again by itself.
@@ -438,6 +445,7 @@ impl Worker {
                 house.on_clock_set(&mut state, by_s);
             }
             state.downloads.on_second();
+            house.look_after_links(&mut state);
             if house.look_at_the_clock(&state) {
                 state.moved = true;
             }
@@ -534,10 +542,9 @@ impl House {
         let item = state.library.item(id)?.clone();
         let (before, content) = self.store.share::<Kept>(id)?;
         let content = renamed(&content, &item.path)?;
-        let link = link_of(&content.torrent, &content.shape.layout, &content.shape.digests);
-        state.library.on_renamed(id, link.clone());
-        let (path, stamp, watched, version) = (item.path.clone(), item.stamp, item.watched, item.version);
-        let kept = Kept { path, stamp, watched, version, files: 1, link, music: before.music };
+        self.sign(state, id, &content.shape.digests);
+        state.library.on_renamed(id, link_of(&content.torrent, &content.shape.layout, &content.shape.digests));
+        let kept = state.library.kept(id, before.music)?;
         let paths = paths_at(&content.shape.layout, &item.path);
         let sounds = sounds_of(&kept);
         state.keep.push(Keep::Share(id, share_bytes(&kept, Some(&content))));
@@ -562,16 +569,20 @@ impl House {
             self.tell(Happening::Offer(vec![(Key::Download(id), prepared(content, paths, Vec::new()))]));
             return Ok(());
         }
-        let request = item.kept.request.clone();
+        let mut request = item.kept.request.clone();
+        let following = item.kept.following.clone();
         let run = state.downloads.begin_run(id)?;
         let torrent = before.filter(|content| !content.torrent.is_empty()).map(|content: Content| content.torrent);
         let is_file = !request.source.starts_with("magnet:") && !source::is_link(&request.source);
-        if let Some(torrent) = torrent.filter(|_| is_file) {
-            // Where it was read from may be gone.
+        if let Some(torrent) = torrent.filter(|_| is_file || following.is_some()) {
+            // Where it was read from may be gone, and a link may lead elsewhere by now.
             let name = request.source.clone();
             let peers = request.peers.iter().filter_map(|peer| source::endpoint(peer).ok()).collect();
             let found = Found { name, source: Source { what: What::Torrent(torrent), peers }, select: Selection::default() };
             return self.begin_fetch(state, id, run, found);
+        }
+        if let Some(pinned) = following.and_then(|following| following.pinned(&request.source)) {
+            request.source = pinned;
         }
         let on = self.names_of(state, &request.on);
         if source::is_address(&request.source) {

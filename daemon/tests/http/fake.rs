@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use hexad_api::node::{
     AbilitiesOf, Changes, Daemon, Download, DownloadChange, DownloadCounts, DownloadDetail, DownloadFile, DownloadQuery, DownloadState,
     Feed, FileQuery, FileTurn, Folder, FreenetFriend, FreenetInvitation, LibraryCounts, LibraryQuery, Neighbour, NetworkState,
-    NetworkStatus, NewDownload, NewSearch, Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareDetail,
-    ShareState, Status, Totals, UpSettings,
+    NetworkStatus, NewDownload, NewSearch, Overlay, OverlayKind, Page, Search, SearchDetail, SearchResult, SearchState, Share, ShareChange,
+    ShareDetail, ShareState, Status, Totals, UpSettings,
 };
 use hexad_api::{
     How, LabClaimsRequest, LabCompareRequest, LabComparison, LabEvent, LabReplay, LabReport, LabRequest, LabScenario, LabVerdict,
@@ -223,6 +223,8 @@ impl Daemon for Fake {
             added_s: 1_700_000_000,
             completed_s: None,
             path: None,
+            seq: None,
+            newer: None,
             unproven: false,
             problem: None,
         };
@@ -309,6 +311,7 @@ impl Daemon for Fake {
             state: ShareState::Hashing,
             hashed_bytes: 0,
             link: None,
+            mutable_link: None,
             networks: Vec::new(),
             problem: None,
         };
@@ -319,6 +322,13 @@ impl Daemon for Fake {
     fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
         let share = self.kept().shares.get(&id).cloned().ok_or_else(|| missing("share", id))?;
         Ok(ShareDetail { share, how: Vec::new() })
+    }
+
+    fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
+        let mut kept = self.kept();
+        let share = kept.shares.get_mut(&id).ok_or_else(|| missing("share", id))?;
+        share.mutable_link = change.mutable.or(share.mutable_link.take());
+        Ok(share.clone())
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {

@@ -338,6 +338,7 @@ impl Affairs {
                     role.on_timer(t.cx.now, t.out);
                 }
             }
+            Timer::Keeping(op) => self.on_keeping_timer(op, t),
             Timer::Dht(timer) => self.on_dht_timer(timer, t),
             Timer::Lsd => self.on_lsd_timer(t),
             Timer::WebSeed(hash) => self.on_web_seed_timer(hash, t),

@@ -157,6 +157,8 @@ impl Affairs {
                     self.end_search(op, t);
                 }
                 DhtNews::Item(key, found) => self.on_item(OpId(key), found, t),
+                DhtNews::Scraped(key, census) => self.on_scraped(OpId(key), &census, t),
+                DhtNews::Sampled(key, walk) => self.on_sampled(OpId(key), *walk, t),
                 DhtNews::Stored(key, nodes) => self.on_stored(OpId(key), nodes, t),
                 DhtNews::Bootstrapped | DhtNews::Seen(_) => {}
             }

@@ -36,7 +36,7 @@ use crate::wire::{Message, Secrets};
 pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
 pub use self::dht::{ItemName, StoredItem};
 pub use self::ip_filter::IpFilter;
-pub use self::request::{Order, Reply, Request, Sources, SwarmStatus};
+pub use self::request::{DhtScrape, Order, Reply, Request, Sources, SwarmStatus};
 pub use self::trackers::TrackerStatus;
 pub use self::web_seeds::WebSeedStatus;
 
@@ -53,6 +53,8 @@ pub enum Timer {
     Trackers(TrackersTimer),
     /// The tracker role forgets who is silent.
     TrackerSweep,
+    /// A stored value that is followed is asked for again.
+    Keeping(OpId),
     /// The distributed hash table.
     Dht(dht::DhtTimer),
     /// Announces to the local network are due.

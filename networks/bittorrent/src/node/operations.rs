@@ -188,6 +188,9 @@ impl Affairs {
             }
             Request::GetItem(name) => return self.start_get(op, name, t),
             Request::PutItem(item, cas) => return self.start_put(op, item, cas, t),
+            Request::ScrapeDht(info_hash) => return self.start_scrape(op, info_hash, t),
+            Request::SampleDht(wanted) => return self.start_sampling(op, wanted, t),
+            Request::FollowItem(name, known) => return self.start_keeping(op, name, known, t),
             Request::TrackerAnnounce(announce) => {
                 let tracker = self.tracker_role.as_mut().ok_or_else(no_tracker)?;
                 Some(Reply::TrackerTold(tracker.announce(&announce, now, t.cx.dice)))

@@ -32,6 +32,14 @@ pub enum Request {
     /// Has the DHT store a value, where one with that sequence number is stored, if that is said → `Reply::Stored`, then `Done`. It is forgotten after two
     /// hours.
     PutItem(StoredItem, Option<i64>),
+    /// How many seeds and others are in the swarm of that info hash, as nodes of the DHT know it (BEP 33) → `Reply::Scraped`, then `Done`.
+    ScrapeDht([u8; 20]),
+    /// So many info hashes of torrents that nodes of the DHT know (BEP 51), 1,000 at most, → `Reply::Samples` as they come, then `Done`.
+    SampleDht(usize),
+    /// Follows a value until it is cancelled, and keeps it alive: asks for it at once and every hour (BEP 46), and has what is known of it stored again
+    /// after each look, since it is forgotten after two hours. What is known already may be given → `Reply::Item` whenever a newer one is found, and
+    /// `Reply::Stored` each time it was stored.
+    FollowItem(ItemName, Option<StoredItem>),
     /// Tracker role: takes in an announce → `Reply::TrackerTold`, then `Done`.
     TrackerAnnounce(PeerAnnounce),
     /// Tracker role: counts of these torrents, for whoever asks from that address → `Reply::TrackerCounts`, then `Done`.
@@ -60,14 +68,36 @@ pub enum Reply {
     Sources(Sources),
     /// The newest that was found.
     Item(Option<StoredItem>),
-    /// So many nodes were told to store it.
-    Stored(usize),
+    /// A value was stored.
+    Stored {
+        /// Near which key.
+        target: [u8; 20],
+        /// So many nodes were told to.
+        nodes: usize,
+    },
+    /// How many are in a swarm.
+    Scraped(DhtScrape),
+    /// Info hashes that were not told before.
+    Samples(Vec<[u8; 20]>),
     /// What an announcing peer is told.
     TrackerTold(Result<PeerTold, TrackerRefusal>),
     /// Counts, in the order asked for.
     TrackerCounts(Result<Vec<ScrapeCounts>, TrackerRefusal>),
     /// The tracker in figures.
     TrackerTotals(TrackerTotals),
+}
+
+/// How many are in a swarm, about: nodes of the DHT tell it by filters, of whose union the size is guessed (BEP 33). Whoever lies can make it look larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DhtScrape {
+    /// The swarm.
+    pub info_hash: [u8; 20],
+    /// Those that have everything; 6,000 and more look alike.
+    pub seeds: u64,
+    /// The others; 6,000 and more look alike.
+    pub leechers: u64,
+    /// How many nodes have told something.
+    pub nodes: usize,
 }
 
 /// Who helps a swarm.

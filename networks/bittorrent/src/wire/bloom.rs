@@ -43,6 +43,24 @@ impl Filter {
         self.0.iter_mut().zip(other.0).for_each(|(ours, theirs)| *ours |= theirs);
     }
 
+    /// Whether it has no zero left, and so says nothing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.iter().all(|byte| *byte == 0xff)
+    }
+
+    /// How many addresses are in it, about, as a whole number: none where it is empty.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        if *self == Self::default() {
+            return 0;
+        }
+        // It has 2,048 bits, so this is less than 8,000 and more than 0.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a small number and not negative")]
+        let count = self.estimate().round() as u64;
+        count
+    }
+
     /// How many addresses are in it, about.
     #[must_use]
     pub fn estimate(&self) -> f64 {
@@ -68,6 +86,7 @@ mod tests {
         filter.merge(&other);
         assert_eq!(filter.0[..8], [0xf6, 0xc3, 0xf5, 0xea, 0xa0, 0x7f, 0xfd, 0x91]);
         assert!((filter.estimate() - 1224.9308).abs() < 0.001, "{}", filter.estimate());
+        assert_eq!((filter.count(), filter.is_full(), Filter::default().count()), (1225, false, 0));
     }
 
     #[test]

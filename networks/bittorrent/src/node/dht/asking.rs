@@ -32,6 +32,8 @@ impl Dht {
                         None => Goal::Search(search.key),
                         Some(Quest::Get(..)) => Goal::Get(search.key),
                         Some(Quest::Put(..)) => Goal::Put(search.key),
+                        Some(Quest::Scrape(..)) => Goal::Scrape(search.key),
+                        Some(Quest::Sample(..)) => Goal::Sample(search.key),
                     };
                     let number = self.begin(goal, NodeId(search.target), now);
                     if let Some(job) = self.jobs.get_mut(number) {
@@ -80,6 +82,14 @@ impl Dht {
         });
         ours.iter().for_each(|ours| quest.hear(ours));
         match quest {
+            Quest::Scrape(info_hash, mut census) => {
+                // Of what others have announced to us, too.
+                if self.store.knows(&info_hash) {
+                    census.hear(&self.store.scrape(&info_hash, now));
+                }
+                DhtNews::Scraped(key, census)
+            }
+            Quest::Sample(_, walk) => DhtNews::Sampled(key, walk),
             Quest::Get(_, best) => DhtNews::Item(key, best),
             Quest::Put(..) => DhtNews::Stored(key, told),
         }
@@ -121,16 +131,21 @@ impl Dht {
             let seq = job.quest.as_ref().and_then(|quest| quest.seq());
             for lookup in job.lookups.iter_mut().flatten() {
                 let target = lookup.target();
-                questions.extend(lookup.next(now).into_iter().map(|address| (number, job.goal, target, seq, address)));
+                for address in lookup.next(now) {
+                    let is_first = job.quest.as_mut().is_none_or(|quest| quest.is_first_at(address));
+                    questions.push((number, job.goal, target, seq, is_first, address));
+                }
             }
         }
         let both = self.sides.iter().all(Option::is_some);
         let want = both.then_some(Want { v4: true, v6: true });
-        for (number, goal, target, seq, to) in questions {
+        for (number, goal, target, seq, is_first, to) in questions {
             let query = match goal {
                 Goal::Announce(_) | Goal::Search(_) => KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false, scrape: false },
+                Goal::Scrape(_) => KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false, scrape: true },
+                Goal::Sample(_) if is_first => KrpcQuery::SampleInfohashes { target: target.0, want },
                 Goal::Get(_) | Goal::Put(_) => KrpcQuery::Get { target: target.0, want, seq },
-                Goal::Join | Goal::Refresh => KrpcQuery::FindNode { target: target.0, want },
+                Goal::Sample(_) | Goal::Join | Goal::Refresh => KrpcQuery::FindNode { target: target.0, want },
             };
             let asked = Asked { to, purpose: Purpose::Job(number) };
             if !self.query(asked, query, now, dice, out) {
@@ -253,7 +268,7 @@ impl Dht {
                 peers.extend(self.own_knowledge(&job.target.0, now, dice));
                 news.push(DhtNews::LookupOver(key, peers.into_iter().collect()));
             }
-            Goal::Get(key) | Goal::Put(key) => {
+            Goal::Get(key) | Goal::Put(key) | Goal::Scrape(key) | Goal::Sample(key) => {
                 let Some(quest) = job.quest else { return };
                 let mut told = 0;
                 if let Quest::Put(item, cas) = &*quest {

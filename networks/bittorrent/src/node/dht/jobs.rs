@@ -32,6 +32,10 @@ pub(super) enum Goal {
     Get(u64),
     /// To have a value stored, for whoever asked under that key.
     Put(u64),
+    /// To count who is in a swarm, for whoever asked under that key.
+    Scrape(u64),
+    /// To hear of torrents, for whoever asked under that key.
+    Sample(u64),
 }
 
 impl Goal {
@@ -103,7 +107,9 @@ impl Jobs {
         match goal {
             Goal::Join => running(|goal| goal == Goal::Join) == 0,
             Goal::Refresh => running(|goal| goal == Goal::Refresh) < REFRESHES_MAX,
-            Goal::Announce(_) | Goal::Search(_) | Goal::Get(_) | Goal::Put(_) => running(Goal::is_wanted) < WANTED_MAX,
+            Goal::Announce(_) | Goal::Search(_) | Goal::Get(_) | Goal::Put(_) | Goal::Scrape(_) | Goal::Sample(_) => {
+                running(Goal::is_wanted) < WANTED_MAX
+            }
         }
     }
 

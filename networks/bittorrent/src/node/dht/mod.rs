@@ -29,7 +29,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use hexad_core::{
-    Answer, Ask, AskFailure, BoundedQueue, Dice, Endpoint, Full, Level, Link, Map, Name, Outbox, Output, Payload, Span, Ticket, Time,
+    Answer, Ask, AskFailure, BoundedQueue, Dice, Endpoint, Full, Level, Link, Map, Name, Outbox, Output, Payload, Set, Span, Ticket, Time,
 };
 
 use self::announces::Announces;
@@ -42,6 +42,7 @@ use self::jobs::{Goal, Jobs};
 use self::named::Named;
 use self::queries::Queries;
 use self::quests::Quest;
+pub(super) use self::quests::{Census, Keeping, Walk};
 pub use self::quests::{ItemName, StoredItem};
 use self::state::{NODES_MAX, State};
 use self::store::Store;
@@ -113,6 +114,10 @@ pub enum DhtNews {
     LookupOver(u64, Vec<SocketAddr>),
     /// A stored value was looked up: the key it was asked under, and the newest that was found.
     Item(u64, Option<StoredItem>),
+    /// Who is in a swarm, as nodes have told: the key it was asked under.
+    Scraped(u64, Box<Census>),
+    /// Torrents that nodes on the way to some place know: the key it was asked under.
+    Sampled(u64, Box<Walk>),
     /// A value was to be stored: the key it was asked under, and how many nodes were told to.
     Stored(u64, usize),
     /// Our own address, as many independent nodes see it.
@@ -323,6 +328,17 @@ impl Dht {
         out: &mut Outbox<Node>,
     ) -> Vec<DhtNews> {
         self.seek(key, Quest::Put(item, cas), now, dice, out)
+    }
+
+    /// Asks the nodes nearest to a torrent who is in its swarm (BEP 33); [`DhtNews::Scraped`] with that key follows, always, within half a minute.
+    pub fn scrape(&mut self, key: u64, info_hash: [u8; 20], now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
+        self.seek(key, Quest::Scrape(info_hash, Box::default()), now, dice, out)
+    }
+
+    /// Asks the nodes on the way to some place which torrents they know, but for those that were asked (BEP 51); [`DhtNews::Sampled`] with that key follows,
+    /// always, within half a minute.
+    pub fn sample(&mut self, key: u64, asked: Set<SocketAddr>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
+        self.seek(key, Quest::Sample(dice.bytes(), Box::new(Walk { found: Set::new(), asked })), now, dice, out)
     }
 
     fn seek(&mut self, key: u64, quest: Quest, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {

@@ -1,10 +1,23 @@
 //! Values that we look for in the DHT, and that we have others store. BEP 44.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
+use hexad_core::{Dice, Set, Span};
 
 use super::items::target_of;
+use super::table::K;
 use crate::wire::KrpcMore;
+use crate::wire::bloom::Filter;
 use crate::wire::stored::{Signed, immutable_target, mutable_target};
+
+/// Between two looks at a value that is followed: nodes forget it after two hours, and BEP 44 has it stored again every hour.
+const KEEPING_INTERVAL: Span = Span::from_secs(3600);
+/// Where fewer than eight nodes have taken it, it is tried again after this, then after twice as long and so on.
+const KEEPING_SPARSE_MIN: Span = Span::from_secs(4);
+
+/// Torrents that are taken in of one corner of the DHT.
+const SAMPLES_MAX: usize = 2000;
 
 /// By what a stored value is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +54,94 @@ impl StoredItem {
     pub fn target(&self) -> [u8; 20] {
         target_of(&self.value, self.signed.as_deref())
     }
+
+    /// Whether it may stand under that name: it is what the hash says, or its owner's word holds.
+    #[must_use]
+    pub fn is(&self, name: &ItemName) -> bool {
+        let proven = self.signed.as_ref().is_none_or(|signed| signed.holds(&self.value));
+        proven && self.signed.is_some() == matches!(name, ItemName::Owner(..)) && self.target() == name.target()
+    }
+
+    /// Whether it takes the place of what is known.
+    fn is_newer_than(&self, known: Option<&Self>) -> bool {
+        let seq = |item: &Self| item.signed.as_ref().map(|signed| signed.seq);
+        known.is_none_or(|known| seq(self) > seq(known))
+    }
+}
+
+/// A value that is followed.
+#[derive(Debug)]
+pub(in crate::node) struct Keeping {
+    pub name: ItemName,
+    /// The newest that is known.
+    newest: Option<StoredItem>,
+    /// How often in a row it was found and stored nowhere, or hardly anywhere.
+    sparse: u32,
+}
+
+impl Keeping {
+    /// Follows `name`, of which that is known.
+    pub fn of(name: ItemName, known: Option<StoredItem>) -> Self {
+        Self { name, newest: known, sparse: 0 }
+    }
+
+    /// It was looked up; returns whether what was found is news.
+    pub fn found(&mut self, item: Option<StoredItem>) -> bool {
+        let news = item.filter(|item| item.is_newer_than(self.newest.as_ref()));
+        let is_news = news.is_some();
+        self.newest = news.or(self.newest.take());
+        is_news
+    }
+
+    /// The newest that is known.
+    pub const fn newest(&self) -> Option<&StoredItem> {
+        self.newest.as_ref()
+    }
+
+    /// So many nodes were told to store it; returns how long it rests then. What began together does not stay together.
+    pub fn rest(&mut self, told: usize, dice: &mut Dice) -> Span {
+        let wait = if told >= K {
+            self.sparse = 0;
+            KEEPING_INTERVAL
+        } else {
+            self.sparse = self.sparse.saturating_add(1);
+            KEEPING_SPARSE_MIN.saturating_mul(1 << (self.sparse - 1).min(16)).min(KEEPING_INTERVAL)
+        };
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(0);
+        Span::from_micros(micros - dice.below(micros / 10 + 1))
+    }
+}
+
+/// Who is in a swarm, as nodes tell it without naming anybody. BEP 33.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// How many nodes have told something.
+    pub nodes: usize,
+    /// Those that have everything.
+    pub seeds: Filter,
+    /// The others.
+    pub leechers: Filter,
+}
+
+impl Census {
+    /// Takes in what one node tells. A filter without a zero says nothing, and would hide all that others say.
+    pub(super) fn hear(&mut self, (seeds, leechers): &(Filter, Filter)) {
+        if seeds.is_full() || leechers.is_full() {
+            return;
+        }
+        self.nodes += 1;
+        self.seeds.merge(seeds);
+        self.leechers.merge(leechers);
+    }
+}
+
+/// Torrents that nodes know, in one walk through the DHT. BEP 51.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// The torrents.
+    pub found: Set<[u8; 20]>,
+    /// Who was asked: for hours he would say the same.
+    pub asked: Set<SocketAddr>,
 }
 
 /// What is wanted.
@@ -48,6 +149,10 @@ impl StoredItem {
 pub(super) enum Quest {
     /// To know it; the newest that was found so far.
     Get(ItemName, Option<StoredItem>),
+    /// To know who is in the swarm of that torrent.
+    Scrape([u8; 20], Box<Census>),
+    /// To know torrents that nodes on the way there know.
+    Sample([u8; 20], Box<Walk>),
     /// To have it stored, where this is stored, if that is said.
     Put(StoredItem, Option<i64>),
 }
@@ -57,20 +162,34 @@ impl Quest {
         match self {
             Self::Get(name, _) => name.target(),
             Self::Put(item, _) => item.target(),
+            Self::Scrape(target, _) | Self::Sample(target, _) => *target,
         }
+    }
+
+    /// Whether that node is asked for the first time, of what it is asked once only.
+    pub fn is_first_at(&mut self, node: SocketAddr) -> bool {
+        if let Self::Sample(_, walk) = self { walk.asked.insert(node) } else { true }
     }
 
     /// What of it is known already, of what can be changed.
     pub fn seq(&self) -> Option<i64> {
         match self {
             Self::Get(_, best) => best.as_ref()?.signed.as_ref().map(|signed| signed.seq),
-            Self::Put(..) => None,
+            Self::Put(..) | Self::Scrape(..) | Self::Sample(..) => None,
         }
     }
 
     /// Takes in what a node says of it. What is not proven is passed over.
     pub fn hear(&mut self, more: &KrpcMore) {
-        let (Self::Get(name, best), Some(value)) = (self, &more.value) else { return };
+        let (name, best, value) = match (self, more) {
+            (Self::Get(name, best), KrpcMore { value: Some(value), .. }) => (name, best, value),
+            (Self::Scrape(_, census), KrpcMore { scrape: Some(scrape), .. }) => return census.hear(scrape),
+            (Self::Sample(_, walk), KrpcMore { samples: Some(samples), .. }) => {
+                let room = SAMPLES_MAX.saturating_sub(walk.found.len());
+                return walk.found.extend(samples.info_hashes.iter().take(room));
+            }
+            _ => return,
+        };
         match name {
             ItemName::Hash(hash) => {
                 if best.is_none() && immutable_target(value) == *hash {
@@ -110,7 +229,7 @@ mod tests {
     fn best(quest: &Quest) -> Option<&[u8]> {
         match quest {
             Quest::Get(_, best) => best.as_ref().map(|best| &best.value[..]),
-            Quest::Put(..) => None,
+            _ => None,
         }
     }
 

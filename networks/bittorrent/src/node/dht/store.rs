@@ -102,6 +102,11 @@ impl Store {
         Samples { interval_s, known, info_hashes: drawn.clone() }
     }
 
+    /// Whether anybody has announced it.
+    pub fn knows(&self, info_hash: &[u8; 20]) -> bool {
+        self.torrents.contains_key(info_hash)
+    }
+
     /// How many torrents are known.
     pub fn torrents(&self) -> usize {
         self.torrents.len()

@@ -44,14 +44,18 @@ pub(super) struct Dialled {
     info_hash: [u8; 20],
     utp: bool,
     pub(super) opened: bool,
+    /// By the other way somebody had taken the connection, and closed it without a word.
+    refused_before: bool,
     since: Time,
 }
 
 impl Dialled {
-    /// What to try next when nobody was reached this way: `None` where both ways have been tried.
-    fn other_way(&self, utp: Utp) -> Option<bool> {
+    /// What to try next when nobody was reached this way, or whoever took the connection closed it without a word, as boxes in between do: `None` where both
+    /// ways have been tried.
+    fn other_way(&self, utp: Utp, why: &Why) -> Option<bool> {
         let first = utp == Utp::First;
-        (utp != Utp::Off && !self.opened && self.utp == first && self.peer.socket().is_some()).then_some(!first)
+        let failed = !self.opened || matches!(why, Why::PeerClosed | Why::Broken);
+        (utp != Utp::Off && failed && self.utp == first && self.peer.socket().is_some()).then_some(!first)
     }
 }
 
@@ -83,7 +87,7 @@ impl Swarm {
         }
     }
 
-    pub(super) fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], utp: bool, t: &mut Turn<'_, '_>) {
+    pub(super) fn open(&mut self, peer: Endpoint, manner: u8, info_hash: [u8; 20], utp: bool, t: &mut Turn<'_, '_>) -> ConnId {
         let conn = t.cx.new_conn();
         let secret = info_hash.to_vec().into();
         let (transport, deadline) =
@@ -92,7 +96,9 @@ impl Swarm {
         t.out.push(Output::Open(conn, peer.clone(), dial));
         t.home.half_open += 1;
         t.home.places.insert(conn, Place::Dialling(self.id));
-        self.dials.insert(conn, Dialled { remote: peer.clone(), peer, manner, info_hash, utp, opened: false, since: t.cx.now });
+        let (remote, since) = (peer.clone(), t.cx.now);
+        self.dials.insert(conn, Dialled { peer, remote, manner, info_hash, utp, opened: false, refused_before: false, since });
+        conn
     }
 
     /// `obfuscated` is how the connection is spoken, as the other end will read it.
@@ -130,20 +136,26 @@ impl Swarm {
         if dialled.opened && dialled.manner == manner::OBFUSCATED {
             self.candidates.speaks_plain(&dialled.peer);
             if t.home.half_open < t.home.config.half_open_max {
-                self.open(dialled.peer, manner::PLAIN, dialled.info_hash, dialled.utp, t);
+                let conn = self.open(dialled.peer, manner::PLAIN, dialled.info_hash, dialled.utp, t);
+                self.dials.entry(conn).and_modify(|next| next.refused_before = dialled.refused_before);
             } else {
                 self.candidates.closed(&dialled.peer, Span::ZERO, t.cx.now);
                 self.look_alive(t);
             }
             return;
         }
-        if let Some(utp) = dialled.other_way(t.home.config.utp)
+        let refused = dialled.opened || dialled.refused_before;
+        if let Some(utp) = dialled.other_way(t.home.config.utp, why)
             && t.home.half_open < t.home.config.half_open_max
         {
-            return self.open(dialled.peer, dialled.manner, dialled.info_hash, utp, t);
+            // Who has closed it in clear may be somebody else than whom this leads to.
+            let manner = if dialled.opened { t.home.config.encryption.manner(false) } else { dialled.manner };
+            let conn = self.open(dialled.peer, manner, dialled.info_hash, utp, t);
+            self.dials.entry(conn).and_modify(|next| next.refused_before = refused);
+            return;
         }
         // It may know a hybrid by its other name only.
-        if dialled.opened && self.names.are_both() {
+        if refused && self.names.are_both() {
             self.candidates.goes_by_the_other_name(&dialled.peer);
         }
         if dialled.opened || !self.ask_to_be_introduced(&dialled.peer, t) {

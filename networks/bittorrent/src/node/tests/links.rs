@@ -1,9 +1,9 @@
-use hexad_core::{ConnId, Input, Level, Output, Span, Via, Why};
+use hexad_core::{ConnId, Input, Level, Output, Span, Transport, Via, Why};
 
 use super::bench::*;
 use crate::doors;
 use crate::node::priority::priority;
-use crate::node::{Config, Encryption};
+use crate::node::{Config, Encryption, Utp};
 use crate::wire::{Message, manner};
 
 #[test]
@@ -25,6 +25,51 @@ fn a_peer_that_speaks_no_mse_is_dialled_in_clear_at_once() {
     bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
     let said = bench.hears(Input::Closed(conn, Why::PeerClosed));
     assert!(matches!(dialled(&said)[..], [(_, _, manner::PLAIN)]), "{said:?}");
+}
+
+/// Over what a connection is dialled, and how.
+fn ways(said: &Said) -> Vec<(ConnId, bool, u8)> {
+    let way = |output: &hexad_core::Outbound<crate::node::Node>| match output {
+        Output::Open(conn, _, dial) => Some((*conn, matches!(dial.transport, Transport::Utp(_)), dial.manner)),
+        _ => None,
+    };
+    said.iter().filter_map(way).collect()
+}
+
+#[test]
+fn who_takes_a_connection_and_closes_it_without_a_word_is_tried_the_other_way_once() {
+    for (utp, encryption, tcp_first) in [
+        (Utp::AfterTcp, Encryption::Off, true),
+        (Utp::AfterTcp, Encryption::Preferred, true),
+        (Utp::AfterTcp, Encryption::Required, true),
+        (Utp::First, Encryption::Preferred, false),
+    ] {
+        let mut bench = Bench::joined(Config { utp, encryption, ..config() }, 4);
+        let what = bench.link();
+        let mut said = bench.starts_fetch(what, vec![peer(1)]);
+        let mut tried = Vec::new();
+        while let [(conn, is_utp, manner)] = ways(&said)[..] {
+            tried.push((is_utp, manner));
+            bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
+            said = bench.hears(Input::Closed(conn, Why::PeerClosed));
+        }
+        let manners: &[u8] = match encryption {
+            Encryption::Off => &[manner::PLAIN],
+            Encryption::Preferred => &[manner::OBFUSCATED, manner::PLAIN],
+            Encryption::Required => &[manner::RC4_ONLY],
+        };
+        let expected: Vec<(bool, u8)> =
+            [!tcp_first, tcp_first].into_iter().flat_map(|utp| manners.iter().map(move |manner| (utp, *manner))).collect();
+        assert_eq!(tried, expected, "{utp:?} {encryption:?}");
+    }
+    // Who says something, or nothing for long, is there, and nothing is off but himself.
+    let mut bench = Bench::joined(Config { utp: Utp::AfterTcp, ..config() }, 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, vec![peer(1)]);
+    let (conn, ..) = ways(&said)[0];
+    bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
+    let said = bench.pass(Span::from_secs(11));
+    assert_eq!((closed(conn, &said).as_deref(), ways(&said)), (Some("handshake_late"), Vec::new()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Values that are stored in the DHT and found in it.
 
 use super::*;
+use crate::wire::bloom::{self, Filter};
 use crate::wire::stored::{Signed, immutable_target};
 use crate::wire::{KrpcMore, Samples};
 
@@ -134,4 +135,67 @@ fn whoever_asks_hears_how_many_there_are_and_some_torrents() {
     assert_eq!(world.asked(0, from, ask(true, false)).peers.len(), 30);
     let samples = world.asked(0, from, KrpcQuery::SampleInfohashes { target: [1; 20], want: None }).more.and_then(|more| more.samples);
     assert_eq!(samples, Some(Samples { interval_s: 3600, known: 1, info_hashes: vec![HASH] }));
+}
+
+#[test]
+fn a_swarm_is_counted_by_what_all_nodes_near_it_know() {
+    let mut world = network(30, 44, public);
+    let announce = |world: &mut World, first: u8, seed: bool| {
+        for last in first..first + 20 {
+            let from = SocketAddr::from(([198, 51, 100, last], 5));
+            // Each is known to a third of the nodes only.
+            for to in (usize::from(last % 3)..30).step_by(3) {
+                let query = KrpcQuery::GetPeers { info_hash: HASH, want: None, no_seeds: false, scrape: false };
+                let token = world.asked(to, from, query).token.unwrap();
+                let announce = KrpcQuery::AnnouncePeer { info_hash: HASH, port: 9, implied_port: false, token, seed };
+                world.asked(to, from, announce);
+            }
+            world.pass(Span::from_secs(3));
+        }
+    };
+    announce(&mut world, 1, true);
+    announce(&mut world, 101, false);
+    announce(&mut world, 131, false);
+    let mut scrape = |index: usize, info_hash| {
+        world.news.clear();
+        world.act(index, |dht, now, dice, out| dht.scrape(3, info_hash, now, dice, out));
+        world.pass(Span::from_secs(30));
+        let census = world.news.iter().filter_map(|(_, _, news)| if let DhtNews::Scraped(3, census) = news { Some(census) } else { None });
+        let [census] = census.collect::<Vec<_>>()[..] else { panic!("{:?}", world.news) };
+        (census.nodes, census.seeds.count(), census.leechers.count())
+    };
+    let (nodes, seeds, leechers) = scrape(4, HASH);
+    assert!(nodes >= 8 && (19..=21).contains(&seeds) && (38..=42).contains(&leechers), "{nodes} {seeds} {leechers}");
+    let (_, seeds, leechers) = scrape(4, [9; 20]);
+    assert_eq!((seeds, leechers), (0, 0), "nobody is there");
+}
+
+#[test]
+fn whoever_fills_his_filters_hides_nobody() {
+    let full = Filter([0xff; bloom::FILTER_BYTES]);
+    let mut real = Filter::default();
+    (1..=10).for_each(|last| real.insert(IpAddr::from([192, 0, 2, last])));
+    let mut quest = Quest::Scrape(HASH, Box::default());
+    for scrape in [(real.clone(), Filter::default()), (full.clone(), Filter::default()), (Filter::default(), full)] {
+        quest.hear(&KrpcMore { scrape: Some(Box::new(scrape)), ..KrpcMore::default() });
+    }
+    let Quest::Scrape(_, census) = quest else { panic!() };
+    assert_eq!((census.nodes, census.seeds, census.leechers), (1, real, Filter::default()));
+}
+
+#[test]
+fn torrents_that_nodes_know_are_heard_of_by_asking_for_samples() {
+    let mut world = network(30, 45, public);
+    for number in 0..30_u8 {
+        let info_hash = [number; 20];
+        let from = SocketAddr::from(([198, 51, 100, number], 5));
+        let query = KrpcQuery::GetPeers { info_hash, want: None, no_seeds: false, scrape: false };
+        let token = world.asked(usize::from(number), from, query).token.unwrap();
+        world.asked(usize::from(number), from, KrpcQuery::AnnouncePeer { info_hash, port: 9, implied_port: false, token, seed: false });
+    }
+    world.act(4, |dht, now, dice, out| dht.sample(3, Set::new(), now, dice, out));
+    world.pass(Span::from_secs(30));
+    let found = world.news.iter().find_map(|(_, _, news)| if let DhtNews::Sampled(3, walk) = news { Some(&walk.found) } else { None });
+    let found = found.expect("an answer");
+    assert!(found.len() >= 8 && found.iter().all(|hash| hash[0] < 30), "{found:?}");
 }
