@@ -55,6 +55,7 @@ impl Node {
         let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
         out.push(Output::Open(conn, peer.clone(), dial(self.config.handshake_deadline / 2)));
         self.links.insert(conn, Neighbour::new(peer, Stage::Dialling, kind, true, cx.now));
+        self.tick_by(cx.now + self.config.handshake_deadline, out);
     }
 
     /// What we say of ourselves in our first or second block.
@@ -260,6 +261,7 @@ impl Node {
             headers.add("Content-Encoding", "deflate");
         }
         self.links.insert(conn, neighbour);
+        self.tick_by(cx.now + self.config.handshake_deadline, out);
         self.read_block(conn, &connect.headers);
         out.send_to(conn, Message::Answer(Box::new(Answer::yes(headers))));
     }
@@ -284,6 +286,7 @@ impl Node {
             }
             out.push(Output::Close(conn, "refused".into()));
             self.links.remove(conn);
+            self.tick_later(cx, out);
             return self.seek(cx, out);
         }
         if answer.classic {
@@ -321,7 +324,7 @@ impl Node {
             if let Some(at) = socket_of(peer) {
                 self.hosts.failed(at, cx.now);
             }
-            return;
+            return self.tick_later(cx, out);
         }
         if self.config.deflate && answer.headers.lists("Accept-Encoding", "deflate") {
             headers.add("Content-Encoding", "deflate");
@@ -361,8 +364,7 @@ impl Node {
     fn established(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.get_mut(conn) else { return };
         neighbour.stage = Stage::Up;
-        neighbour.since = cx.now;
-        neighbour.pinged = cx.now;
+        (neighbour.since, neighbour.heard, neighbour.pinged) = (cx.now, cx.now, cx.now);
         let (kind, guid, vendor) = (neighbour.kind, neighbour.guid, neighbour.skills.vendor);
         let dialled = socket_of(&neighbour.peer).filter(|at| at.is_ipv6() && neighbour.dialled);
         if let Some(at) = neighbour.listens.map(SocketAddr::V4).or(dialled).filter(|_| kind != Kind::Leaf) {
@@ -375,7 +377,7 @@ impl Node {
             self.say_supported(conn, cx, out);
         }
         if kind != Kind::Leaf && self.config.discover {
-            self.ping(conn, self.config.ttl, cx, out);
+            self.hunt(conn, cx, out);
         }
         if kind == Kind::Ultrapeer {
             if self.kind == Kind::Leaf {
@@ -404,6 +406,7 @@ impl Node {
     pub(crate) fn forget_link(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.remove(conn) else { return };
         self.proxies.remove(&conn);
+        self.tick_later(cx, out);
         if neighbour.kind == Kind::Leaf {
             self.end_dynamics_of(conn);
             if neighbour.receiver.is_some() {

@@ -18,11 +18,22 @@ struct Host {
     heard: Time,
 }
 
+/// Fewer hosts than so many that were heard of lately are too few: more are asked for.
+const ENOUGH: usize = 40;
+/// Lately.
+const FRESH_FOR: Span = Span::from_secs(600);
+/// Hosts are asked for so often, at first; where that brings none, twice as long passes each time.
+const ASK_EVERY: Span = Span::from_secs(20);
+/// The longest.
+const ASK_EVERY_MAX: Span = Span::from_secs(600);
+
 /// Hosts that might let us in.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     known: Map<SocketAddr, Host>,
     max: usize,
+    /// When more may be asked for, after how long that was, and how many were fresh then.
+    ask: (Time, Span, usize),
 }
 
 /// Whether an address is one that the whole internet could reach.
@@ -70,11 +81,34 @@ pub(crate) fn v4_of(endpoint: &Endpoint) -> Option<SocketAddrV4> {
 
 impl Hosts {
     pub(crate) fn new(max: usize) -> Self {
-        Self { known: Map::new(), max: max.max(1) }
+        Self { known: Map::new(), max: max.max(1), ask: (Time::ZERO, ASK_EVERY, 0) }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// Hosts that were heard of lately and have not failed.
+    fn fresh(&self, now: Time) -> usize {
+        self.known.values().filter(|host| host.failures == 0 && now.since(host.heard) < FRESH_FOR).count()
+    }
+
+    /// Whether we know too few.
+    pub(crate) fn is_short(&self, now: Time) -> bool {
+        self.fresh(now) < ENOUGH.min(self.max)
+    }
+
+    /// Whether it is time to ask for more.
+    pub(crate) fn may_ask(&self, now: Time) -> bool {
+        now >= self.ask.0 && self.is_short(now)
+    }
+
+    /// Somebody is asked for more.
+    pub(crate) fn asked(&mut self, now: Time) {
+        let (_, wait, had) = self.ask;
+        let fresh = self.fresh(now);
+        let wait = if fresh > had { ASK_EVERY } else { (wait * 2).min(ASK_EVERY_MAX) };
+        self.ask = (now + wait, wait, fresh);
     }
 
     /// Somebody may be there. When there is no room, whoever failed most and was heard of longest ago leaves.

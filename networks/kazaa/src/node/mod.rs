@@ -144,6 +144,9 @@ const KNOWN_TICKET: Ticket = Ticket(1);
 const SIGN_TICKET: Ticket = Ticket(2);
 const STORED_TICKET: Ticket = Ticket(3);
 
+/// Connections that are read ahead: those of a leaf.
+const WARMED_MAX: usize = 8;
+
 impl<A: Place> Node<A> {
     /// A node that has joined nothing.
     #[must_use]
@@ -347,6 +350,14 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Answered(ticket, answer) => self.on_answered(ticket, answer, cx, out),
             Input::Sent(..) => {}
+        }
+    }
+
+    fn warm(&self, depth: u8) -> usize {
+        match depth {
+            0 => self.lines.len() ^ usize::from(self.ticking) ^ self.known.len(),
+            1 => self.lines.iter().take(WARMED_MAX).map(|(conn, _)| usize::try_from(conn.0).unwrap_or(0)).fold(0, usize::wrapping_add),
+            _ => 0,
         }
     }
 }
