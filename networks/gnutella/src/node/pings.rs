@@ -81,8 +81,11 @@ impl Node {
     pub(crate) fn ping(&mut self, conn: ConnId, ttl: u8, cx: &mut Context<'_>, out: &mut Out) {
         let wanted = u8::from(self.kind == Kind::Ultrapeer) | if self.own6().is_some() { 4 } else { 0 };
         let Some(neighbour) = self.links.get_mut(conn) else { return };
-        neighbour.pinged = cx.now;
-        neighbour.unanswered = neighbour.unanswered.saturating_add(1);
+        // Whoever is asked for others may say that it is too soon for that, by saying nothing.
+        if ttl <= 1 {
+            neighbour.pinged = cx.now;
+            neighbour.unanswered = neighbour.unanswered.saturating_add(1);
+        }
         let ext = if neighbour.skills.ggep && ttl > 1 {
             Block::default().with("SCP", Bytes::copy_from_slice(&[wanted])).bytes()
         } else {

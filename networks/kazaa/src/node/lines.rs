@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hexad_core::{ConnId, Context, Dial, Level, Map, Output, Span, Time, Transport};
 
 use super::bucket::Bucket;
+use super::home::PONG_PATIENCE;
 use super::publishing::Sync;
 use super::{Node, Out, close};
 use crate::place::Place;
@@ -18,8 +19,8 @@ const GREETING: Span = Span::from_secs(10);
 /// A connection on which somebody fetches, and nothing is said for so long, is closed.
 const IDLE: Span = Span::from_secs(120);
 
-/// A leaf that says nothing for so long, or for four of our own rounds, is gone.
-const LEAF_SILENCE: Span = Span::from_secs(60);
+/// A leaf that says nothing for so long, or for four of our own rounds, is gone: FastTrack's speak once in two minutes.
+const LEAF_SILENCE: Span = Span::from_secs(150);
 
 /// One end of one.
 #[derive(Debug)]
@@ -413,11 +414,11 @@ impl<A: Place> Node<A> {
                     silence >= GREETING
                 }
                 Kind::Client | Kind::Relay(_) => silence >= IDLE,
-                // A leaf asks at every one of its ticks, and a supernode says how it stands at every election.
+                // A leaf asks whether we are there, and a supernode says how it stands at every election.
                 Kind::Leaf(_) => silence >= (pings * 4).max(LEAF_SILENCE),
                 Kind::Peer(_) => silence >= elections * 3 + Span::from_secs(5),
                 Kind::Source => false,
-                Kind::Parent(parent) => parent.pinged.is_some_and(|(_, at)| now.since(at) * 10 >= pings * 9),
+                Kind::Parent(parent) => parent.pinged.is_some_and(|(_, at)| now.since(at) >= (pings * 9 / 10).min(PONG_PATIENCE)),
             }
         };
         let late: Vec<ConnId> = self.lines.iter().filter(|(_, line)| late(line)).map(|(conn, _)| conn).collect();
