@@ -16,7 +16,8 @@ const ROUTE_BYTES: usize = 20;
 
 impl Settled for Gnutella {
     const HOW: &'static str = "Equals in flat mode (the network of the document, not that of ultrapeers), four links wanted and six at most; each joins by \
-        four who came before, links balance themselves, and links that break are replaced; a neighbour that has said nothing for a minute is pinged.";
+        four who came before, links balance themselves, and links that break are replaced; a neighbour that has said nothing for a minute is pinged; each \
+        keeps sixty-four other hosts.";
     const ASKED: &'static str = "by words";
     const SEARCHING: &'static [&'static str] = &["query", "query hit"];
     const CONSULTING: &'static [&'static str] = &["query"];
@@ -35,7 +36,7 @@ impl Settled for Gnutella {
             // As long as answers are waited for.
             routes_life: Self::PATIENCE,
             routes_max: 4096,
-            hosts_max: 200,
+            hosts_max: 64,
             ..Settings::default()
         };
         lab.add_nodes(society.users + society.newcomers, Config::from(settings));

@@ -17,7 +17,7 @@ const RECORD_BYTES: usize = 120;
 
 impl Settled for Kazaa<u32> {
     const HOW: &'static str = "The users that are fit are supernodes from the start and stay so; all others are leaves of two. Links, hops and fan-out are \
-        the defaults; leaves look after their supernodes once a minute. \
+        the defaults; leaves ask once a minute whether theirs are there, and keep sixty-four others. \
         A question that reaches a supernode once more counts as an index consulted, as the node does not say which were copies.";
     const ASKED: &'static str = "by words";
     const SEARCHING: &'static [&'static str] = &["query", "results", "query_end", "query_stop"];

@@ -89,13 +89,13 @@ impl Hosts {
     }
 
     /// Hosts that were heard of lately and have not failed.
-    fn fresh(&self, now: Time) -> usize {
-        self.known.values().filter(|host| host.failures == 0 && now.since(host.heard) < FRESH_FOR).count()
+    fn fresh(&self, now: Time) -> impl Iterator<Item = &Host> {
+        self.known.values().filter(move |host| host.failures == 0 && now.since(host.heard) < FRESH_FOR)
     }
 
     /// Whether we know too few.
     pub(crate) fn is_short(&self, now: Time) -> bool {
-        self.fresh(now) < ENOUGH.min(self.max)
+        self.fresh(now).nth(ENOUGH.min(self.max) - 1).is_none()
     }
 
     /// Whether it is time to ask for more.
@@ -106,12 +106,12 @@ impl Hosts {
     /// Somebody is asked for more.
     pub(crate) fn asked(&mut self, now: Time) {
         let (_, wait, had) = self.ask;
-        let fresh = self.fresh(now);
+        let fresh = self.fresh(now).count();
         let wait = if fresh > had { ASK_EVERY } else { (wait * 2).min(ASK_EVERY_MAX) };
         self.ask = (now + wait, wait, fresh);
     }
 
-    /// Somebody may be there. When there is no room, whoever failed most and was heard of longest ago leaves.
+    /// Somebody may be there. When there is no room, those who failed most and were heard of longest ago leave.
     pub(crate) fn add(&mut self, at: impl Into<SocketAddr>, ultrapeer: bool, now: Time) {
         let at = at.into();
         if let Some(host) = self.known.get_mut(&at) {
@@ -120,12 +120,22 @@ impl Hosts {
             return;
         }
         if self.known.len() >= self.max {
-            let worst = self.known.iter().max_by_key(|(_, host)| (host.failures, std::cmp::Reverse(host.heard))).map(|(at, _)| *at);
-            if let Some(worst) = worst {
-                self.known.remove(&worst);
-            }
+            self.make_room();
         }
         self.known.insert(at, Host { ultrapeer, heard: now, ..Host::default() });
+    }
+
+    /// Several leave at one time, so that a newcomer does not cost a look at all that are there.
+    fn make_room(&mut self) {
+        let key = |(at, host): (&SocketAddr, &Host)| (std::cmp::Reverse(host.failures), host.heard, *at);
+        let mut all: Vec<_> = self.known.iter().map(key).collect();
+        let count = (all.len() / 16).max(1);
+        if count < all.len() {
+            all.select_nth_unstable(count);
+        }
+        for (.., at) in &all[..count.min(all.len())] {
+            self.known.remove(at);
+        }
     }
 
     /// It let us in.

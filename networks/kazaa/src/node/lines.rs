@@ -64,6 +64,13 @@ pub(super) enum Kind<A> {
     Relay(ConnId),
 }
 
+impl<A> Kind<A> {
+    /// Whether it is a leaf or a link.
+    fn is_counted(&self) -> bool {
+        matches!(self, Self::Leaf(_) | Self::Peer(_))
+    }
+}
+
 /// A supernode of ours.
 #[derive(Debug)]
 pub(super) struct Parent {
@@ -135,13 +142,18 @@ impl<A: Place> Lines<A> {
     }
 
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Line<A>> {
-        self.counts.set(None);
-        self.all.remove(&conn)
+        let line = self.all.remove(&conn)?;
+        if line.kind.is_counted() {
+            self.counts.set(None);
+        }
+        Some(line)
     }
 
     pub(super) fn insert(&mut self, conn: ConnId, peer: A, kind: Kind<A>, now: Time) {
-        self.counts.set(None);
-        self.all.insert(conn, Line { peer, since: now, heard: now, kind });
+        let counted = kind.is_counted();
+        if self.all.insert(conn, Line { peer, since: now, heard: now, kind }).is_some() || counted {
+            self.counts.set(None);
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Line<A>)> {
