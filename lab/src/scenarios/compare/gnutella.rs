@@ -15,8 +15,9 @@ const HOST_BYTES: usize = 6;
 const ROUTE_BYTES: usize = 20;
 
 impl Settled for Gnutella {
-    const HOW: &'static str = "Equals in flat mode (the network of the document, not that of ultrapeers), four links wanted and eight at most; each joins by \
-        four who came before, links balance themselves, and links that break are replaced.";
+    const HOW: &'static str = "Equals in flat mode (the network of the document, not that of ultrapeers), four links wanted and six at most; each joins by \
+        four who came before, links balance themselves, and links that break are replaced; a neighbour that has said nothing for a minute is pinged; each \
+        keeps sixty-four other hosts.";
     const ASKED: &'static str = "by words";
     const SEARCHING: &'static [&'static str] = &["query", "query hit"];
     const CONSULTING: &'static [&'static str] = &["query"];
@@ -30,7 +31,12 @@ impl Settled for Gnutella {
             ttl_max: society.ttl.max(15),
             ttl_soft_max: society.ttl.max(7),
             deflate: false,
+            flat_links_max: 6,
+            ping_every: Span::from_secs(60),
+            // As long as answers are waited for.
+            routes_life: Self::PATIENCE,
             routes_max: 4096,
+            hosts_max: 64,
             ..Settings::default()
         };
         lab.add_nodes(society.users + society.newcomers, Config::from(settings));

@@ -17,7 +17,7 @@ const RECORD_BYTES: usize = 120;
 
 impl Settled for Kazaa<u32> {
     const HOW: &'static str = "The users that are fit are supernodes from the start and stay so; all others are leaves of two. Links, hops and fan-out are \
-        the defaults; leaves look after their supernodes every ten seconds. \
+        the defaults; leaves ask once a minute whether theirs are there, and keep sixty-four others. \
         A question that reaches a supernode once more counts as an index consulted, as the node does not say which were copies.";
     const ASKED: &'static str = "by words";
     const SEARCHING: &'static [&'static str] = &["query", "results", "query_end", "query_stop"];
@@ -28,7 +28,7 @@ impl Settled for Kazaa<u32> {
         let leaves_max = society.fit_each as usize * 2 * 3;
         let base = Settings {
             listen: Some(SocketAddr::from(([0, 0, 0, 0], PORT))),
-            ping_every: Span::from_secs(10),
+            ping_every: Span::from_secs(60),
             leaves_max,
             leaves_target: leaves_max / 2,
             // Nobody changes what he is.
@@ -36,7 +36,7 @@ impl Settled for Kazaa<u32> {
             ..Settings::default()
         };
         let supernode = hexad_kazaa::Config::from(Settings { switch: Switch::Always, ping_every: Span::from_secs(5), ..base.clone() });
-        let leaf = hexad_kazaa::Config::from(Settings { switch: Switch::Never, ..base });
+        let leaf = hexad_kazaa::Config::from(Settings { switch: Switch::Never, known_max: 64, ..base });
         for user in 0..society.users + society.newcomers {
             lab.add_node(if society.is_fit(user) && user < society.users { supernode.clone() } else { leaf.clone() });
         }

@@ -31,6 +31,15 @@ fn kind_of(headers: &Headers) -> Kind {
     }
 }
 
+/// Where the sender of a block listens: at the address that we see, and at the port that is his to know.
+fn listening(headers: &Headers, seen: Option<IpAddr>) -> Option<SocketAddrV4> {
+    let named = headers.list("Node").chain(headers.list("Listen-IP")).chain(headers.list("X-My-Address"));
+    match (named.filter_map(|text| text.parse::<SocketAddrV4>().ok()).next(), seen) {
+        (Some(at), Some(IpAddr::V4(ip))) if at.port() != 0 => Some(SocketAddrV4::new(ip, at.port())),
+        _ => None,
+    }
+}
+
 fn skills_of(headers: &Headers) -> Skills {
     let number = |name: &str, otherwise: u32| headers.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(otherwise);
     Skills {
@@ -55,6 +64,7 @@ impl Node {
         let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
         out.push(Output::Open(conn, peer.clone(), dial(self.config.handshake_deadline / 2)));
         self.links.insert(conn, Neighbour::new(peer, Stage::Dialling, kind, true, cx.now));
+        self.tick_by(cx.now + self.config.handshake_deadline, out);
     }
 
     /// What we say of ourselves in our first or second block.
@@ -139,12 +149,12 @@ impl Node {
             for item in headers.list(name).take(2 * TRY_MAX) {
                 // Some write the age of the entry behind it.
                 let address = item.split_whitespace().next().unwrap_or_default();
-                let fits = match address.parse::<SocketAddr>() {
-                    Ok(SocketAddr::V4(at)) => is_usable(at, peer.ip()) && self.own() != Some(at),
-                    Ok(SocketAddr::V6(at)) => is_usable6(at, peer.ip()) && self.own6() != Some(at),
-                    Err(_) => false,
+                let Ok(at) = address.parse::<SocketAddr>() else { continue };
+                let fits = match at {
+                    SocketAddr::V4(at) => is_usable(at, peer.ip()) && self.own() != Some(at),
+                    SocketAddr::V6(at) => is_usable6(at, peer.ip()) && self.own6() != Some(at),
                 };
-                if let Some(at) = address.parse::<SocketAddr>().ok().filter(|_| fits) {
+                if fits {
                     self.hosts.add(at, ultrapeers, cx.now);
                 }
             }
@@ -156,15 +166,8 @@ impl Node {
         let Some(neighbour) = self.links.get_mut(conn) else { return };
         neighbour.skills = skills_of(headers);
         neighbour.guid = headers.find("GUID").and_then(Guid::of_hex);
-        let named = headers.list("Node").chain(headers.list("Listen-IP")).chain(headers.list("X-My-Address"));
-        let named = named.filter_map(|text| text.parse::<SocketAddrV4>().ok()).next();
-        let seen = neighbour.peer.ip();
-        // An address is believed where it is the one that we see; the port is the sender's to know.
-        neighbour.listens = match (named, seen) {
-            (Some(at), Some(IpAddr::V4(ip))) if at.port() != 0 => Some(SocketAddrV4::new(ip, at.port())),
-            _ if neighbour.dialled => v4_of(&neighbour.peer),
-            _ => None,
-        };
+        let dialled = if neighbour.dialled { v4_of(&neighbour.peer) } else { None };
+        neighbour.listens = listening(headers, neighbour.peer.ip()).or(dialled);
     }
 
     /// Whether somebody who greets is let in, and as what.
@@ -232,10 +235,15 @@ impl Node {
         let kind = match self.admit(connect, cx) {
             Ok(kind) => kind,
             Err((code, reason)) => {
-                out.note(Level::Debug, "refused_link", Some(peer), reason);
+                out.note(Level::Debug, "refused_link", Some(peer.clone()), reason);
                 if !connect.classic {
                     let headers = self.with_tries(Headers::new().with("User-Agent", AGENT));
                     out.send_to(conn, Message::Answer(Box::new(Answer::no(code, reason, headers))));
+                }
+                // Whoever looks for neighbours has room: the next one who is sent away hears of him.
+                let seeks = code == 503 && kind_of(&connect.headers) == self.kind && self.config.discover;
+                if let Some(at) = listening(&connect.headers, peer.ip()).filter(|_| seeks) {
+                    self.hosts.add(at, self.kind == Kind::Ultrapeer, cx.now);
                 }
                 return out.push(Output::Close(conn, reason.into()));
             }
@@ -260,6 +268,7 @@ impl Node {
             headers.add("Content-Encoding", "deflate");
         }
         self.links.insert(conn, neighbour);
+        self.tick_by(cx.now + self.config.handshake_deadline, out);
         self.read_block(conn, &connect.headers);
         out.send_to(conn, Message::Answer(Box::new(Answer::yes(headers))));
     }
@@ -284,6 +293,7 @@ impl Node {
             }
             out.push(Output::Close(conn, "refused".into()));
             self.links.remove(conn);
+            self.tick_later(cx, out);
             return self.seek(cx, out);
         }
         if answer.classic {
@@ -321,7 +331,7 @@ impl Node {
             if let Some(at) = socket_of(peer) {
                 self.hosts.failed(at, cx.now);
             }
-            return;
+            return self.tick_later(cx, out);
         }
         if self.config.deflate && answer.headers.lists("Accept-Encoding", "deflate") {
             headers.add("Content-Encoding", "deflate");
@@ -361,8 +371,7 @@ impl Node {
     fn established(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.get_mut(conn) else { return };
         neighbour.stage = Stage::Up;
-        neighbour.since = cx.now;
-        neighbour.pinged = cx.now;
+        (neighbour.since, neighbour.heard, neighbour.pinged) = (cx.now, cx.now, cx.now);
         let (kind, guid, vendor) = (neighbour.kind, neighbour.guid, neighbour.skills.vendor);
         let dialled = socket_of(&neighbour.peer).filter(|at| at.is_ipv6() && neighbour.dialled);
         if let Some(at) = neighbour.listens.map(SocketAddr::V4).or(dialled).filter(|_| kind != Kind::Leaf) {
@@ -375,7 +384,7 @@ impl Node {
             self.say_supported(conn, cx, out);
         }
         if kind != Kind::Leaf && self.config.discover {
-            self.ping(conn, self.config.ttl, cx, out);
+            self.hunt(conn, cx, out);
         }
         if kind == Kind::Ultrapeer {
             if self.kind == Kind::Leaf {
@@ -404,6 +413,7 @@ impl Node {
     pub(crate) fn forget_link(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.remove(conn) else { return };
         self.proxies.remove(&conn);
+        self.tick_later(cx, out);
         if neighbour.kind == Kind::Leaf {
             self.end_dynamics_of(conn);
             if neighbour.receiver.is_some() {

@@ -18,11 +18,22 @@ struct Host {
     heard: Time,
 }
 
+/// Fewer hosts than so many that were heard of lately are too few: more are asked for.
+const ENOUGH: usize = 40;
+/// Lately.
+const FRESH_FOR: Span = Span::from_secs(600);
+/// Hosts are asked for so often, at first; where that brings none, twice as long passes each time.
+const ASK_EVERY: Span = Span::from_secs(20);
+/// The longest.
+const ASK_EVERY_MAX: Span = Span::from_secs(600);
+
 /// Hosts that might let us in.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     known: Map<SocketAddr, Host>,
     max: usize,
+    /// When more may be asked for, after how long that was, and how many were fresh then.
+    ask: (Time, Span, usize),
 }
 
 /// Whether an address is one that the whole internet could reach.
@@ -70,14 +81,37 @@ pub(crate) fn v4_of(endpoint: &Endpoint) -> Option<SocketAddrV4> {
 
 impl Hosts {
     pub(crate) fn new(max: usize) -> Self {
-        Self { known: Map::new(), max: max.max(1) }
+        Self { known: Map::new(), max: max.max(1), ask: (Time::ZERO, ASK_EVERY, 0) }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Somebody may be there. When there is no room, whoever failed most and was heard of longest ago leaves.
+    /// Hosts that were heard of lately and have not failed.
+    fn fresh(&self, now: Time) -> impl Iterator<Item = &Host> {
+        self.known.values().filter(move |host| host.failures == 0 && now.since(host.heard) < FRESH_FOR)
+    }
+
+    /// Whether we know too few.
+    pub(crate) fn is_short(&self, now: Time) -> bool {
+        self.fresh(now).nth(ENOUGH.min(self.max) - 1).is_none()
+    }
+
+    /// Whether it is time to ask for more.
+    pub(crate) fn may_ask(&self, now: Time) -> bool {
+        now >= self.ask.0 && self.is_short(now)
+    }
+
+    /// Somebody is asked for more.
+    pub(crate) fn asked(&mut self, now: Time) {
+        let (_, wait, had) = self.ask;
+        let fresh = self.fresh(now).count();
+        let wait = if fresh > had { ASK_EVERY } else { (wait * 2).min(ASK_EVERY_MAX) };
+        self.ask = (now + wait, wait, fresh);
+    }
+
+    /// Somebody may be there. When there is no room, those who failed most and were heard of longest ago leave.
     pub(crate) fn add(&mut self, at: impl Into<SocketAddr>, ultrapeer: bool, now: Time) {
         let at = at.into();
         if let Some(host) = self.known.get_mut(&at) {
@@ -86,12 +120,22 @@ impl Hosts {
             return;
         }
         if self.known.len() >= self.max {
-            let worst = self.known.iter().max_by_key(|(_, host)| (host.failures, std::cmp::Reverse(host.heard))).map(|(at, _)| *at);
-            if let Some(worst) = worst {
-                self.known.remove(&worst);
-            }
+            self.make_room();
         }
         self.known.insert(at, Host { ultrapeer, heard: now, ..Host::default() });
+    }
+
+    /// Several leave at one time, so that a newcomer does not cost a look at all that are there.
+    fn make_room(&mut self) {
+        let key = |(at, host): (&SocketAddr, &Host)| (std::cmp::Reverse(host.failures), host.heard, *at);
+        let mut all: Vec<_> = self.known.iter().map(key).collect();
+        let count = (all.len() / 16).max(1);
+        if count < all.len() {
+            all.select_nth_unstable(count);
+        }
+        for (.., at) in &all[..count.min(all.len())] {
+            self.known.remove(at);
+        }
     }
 
     /// It let us in.

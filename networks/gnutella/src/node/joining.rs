@@ -9,7 +9,7 @@ use hexad_core::{
 };
 
 use super::hosts::{is_usable, socket_of};
-use super::links::BEHIND_MAX;
+use super::links::{BEHIND_MAX, Neighbour};
 use super::settings::{Kind, Mode};
 use super::{Node, Out, Timer, failed};
 use crate::doors;
@@ -47,6 +47,8 @@ const HOSTS_KEY: &[u8] = b"hosts";
 const STORE_EVERY: Span = Span::from_secs(300);
 /// A cache is asked again after so long.
 const CACHES_EVERY: Span = Span::from_secs(180);
+/// Nothing is left alone for longer than so long.
+const LOOK_EVERY: Span = Span::from_secs(60);
 /// Handshakes under way at a time, beyond what is needed.
 const DIALS_MAX: usize = 16;
 
@@ -158,7 +160,7 @@ impl Node {
             return;
         }
         let own: Vec<SocketAddr> = self.own().map(SocketAddr::V4).into_iter().chain(self.own6().map(SocketAddr::V6)).collect();
-        let at = |neighbour: &super::links::Neighbour| [neighbour.listens.map(SocketAddr::V4), socket_of(&neighbour.peer)];
+        let at = |neighbour: &Neighbour| [neighbour.listens.map(SocketAddr::V4), socket_of(&neighbour.peer)];
         let linked: Vec<SocketAddr> = self.links.iter().flat_map(|(_, neighbour)| at(neighbour)).flatten().collect();
         let chosen = self.hosts.choose(dials, cx.now, cx.dice, |at| own.contains(at) || linked.contains(at));
         for at in chosen {
@@ -166,14 +168,25 @@ impl Node {
         }
     }
 
-    pub(crate) fn tick_later(&mut self, cx: &Context<'_>, out: &mut Out) {
-        if !std::mem::replace(&mut self.ticking, true) {
-            out.wake(cx.now + self.config.tick, Timer::Tick);
+    /// Looks after everything by then at the latest.
+    pub(crate) fn tick_by(&mut self, at: Time, out: &mut Out) {
+        if self.ticks_at.is_none_or(|due| at < due) {
+            self.ticks_at = Some(at);
+            out.wake(at, Timer::Tick);
         }
     }
 
+    /// Looks after everything soon.
+    pub(crate) fn tick_later(&mut self, cx: &Context<'_>, out: &mut Out) {
+        self.tick_by(cx.now + self.config.tick, out);
+    }
+
     pub(crate) fn on_tick(&mut self, cx: &mut Context<'_>, out: &mut Out) {
-        self.ticking = false;
+        // An earlier one has come in between.
+        if self.ticks_at.is_none_or(|due| cx.now < due) {
+            return;
+        }
+        self.ticks_at = None;
         self.tell(cx, out);
         self.look_after_strangers(cx, out);
         self.look_after_peers(cx, out);
@@ -181,8 +194,34 @@ impl Node {
         self.look_after_membership(cx, out);
         self.datagrams.retain(|_, (at, _)| cx.now.since(*at) < Span::from_secs(10));
         if self.member.is_some() || !self.peers.is_empty() || !self.fresh.is_empty() || !self.fetches.is_empty() {
-            self.tick_later(cx, out);
+            // What is due in between waits, so that several things are done at one time.
+            self.tick_by(self.next_due(cx.now).max(cx.now + self.config.tick), out);
         }
+    }
+
+    /// When there is something to look after again, as far as is known.
+    fn next_due(&self, now: Time) -> Time {
+        let missing = self.member.as_ref().is_some_and(|member| {
+            let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
+            let lonely = self.links.up().next().is_none();
+            !member.done || !member.begun || lonely || self.config.discover && self.links.count(kind) < self.links_wanted()
+        });
+        if missing || !self.peers.is_empty() || !self.fetches.is_empty() {
+            return now;
+        }
+        let strangers = self.fresh.values().map(|(_, until)| *until);
+        let links = self.links.iter().map(|(_, neighbour)| match &neighbour.backlog {
+            _ if !neighbour.is_up() => neighbour.since + self.config.handshake_deadline,
+            Some(backlog) => backlog.since + BEHIND_MAX,
+            None => neighbour.ping_due(self.quiet_of(neighbour)),
+        });
+        strangers.chain(links).fold(now + LOOK_EVERY, Time::min)
+    }
+
+    /// How long a neighbour may say nothing before it is pinged.
+    fn quiet_of(&self, neighbour: &Neighbour) -> Span {
+        let seldom = if neighbour.kind == Kind::Leaf || self.kind == Kind::Leaf { 6 } else { 1 };
+        self.config.ping_every * seldom
     }
 
     fn look_after_strangers(&mut self, cx: &Context<'_>, out: &mut Out) {
@@ -197,9 +236,9 @@ impl Node {
 
     fn look_after_links(&mut self, cx: &mut Context<'_>, out: &mut Out) {
         let conns: Vec<_> = self.links.iter().map(|(conn, _)| conn).collect();
-        let (ping_every, patience) = (self.config.ping_every, self.config.handshake_deadline);
+        let patience = self.config.handshake_deadline;
         for conn in conns {
-            let Some(neighbour) = self.links.get_mut(conn) else { continue };
+            let Some(neighbour) = self.links.get(conn) else { continue };
             if !neighbour.is_up() {
                 if cx.now.since(neighbour.since) >= patience {
                     if let Some(at) = socket_of(&neighbour.peer).filter(|_| neighbour.dialled) {
@@ -210,19 +249,23 @@ impl Node {
                 }
                 continue;
             }
-            if neighbour.backlog.as_ref().is_some_and(|backlog| cx.now.since(backlog.since) > BEHIND_MAX) {
-                self.send_away(conn, 405, "Flow-controlled for too long", cx, out);
+            if let Some(backlog) = &neighbour.backlog {
+                // What waits on our side was not refused on the other.
+                if cx.now.since(backlog.since) >= BEHIND_MAX {
+                    self.send_away(conn, 405, "Flow-controlled for too long", cx, out);
+                }
                 continue;
             }
-            let (seldom, allowed) = if neighbour.kind == Kind::Leaf || self.kind == Kind::Leaf { (6, 4) } else { (1, 6) };
-            if cx.now.since(neighbour.pinged) >= ping_every * seldom {
+            let quiet = self.quiet_of(neighbour);
+            // Those that would be due soon are asked at the same time.
+            let early = if neighbour.dialled && neighbour.unanswered == 0 { quiet / 4 } else { Span::ZERO };
+            if neighbour.ping_due(quiet) <= cx.now + early {
+                let allowed = if neighbour.kind == Kind::Leaf || self.kind == Kind::Leaf { 4 } else { 6 };
                 if neighbour.unanswered >= allowed {
                     self.send_away(conn, 406, "No reply to alive pings", cx, out);
-                    continue;
+                } else {
+                    self.ping(conn, 1, cx, out);
                 }
-                // Every now and then a ping is meant for others too: it brings hosts.
-                let far = self.config.discover && neighbour.kind != Kind::Leaf && cx.dice.chance(1, 3);
-                self.ping(conn, if far { self.config.ttl } else { 1 }, cx, out);
             }
         }
     }
@@ -254,6 +297,7 @@ impl Node {
         }
         self.consider_role(cx, out);
         self.seek(cx, out);
+        self.ask_for_hosts(cx, out);
         if let Some(member) = &mut self.member
             && self.config.discover
             && any_up

@@ -10,6 +10,9 @@ use super::settings::Kind;
 use crate::wire::qrp::{Receiver, Table};
 use crate::wire::{Body, Guid, Packet};
 
+/// A ping without an answer is repeated after so long.
+const PING_AGAIN: Span = Span::from_secs(10);
+
 /// How far a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -53,10 +56,12 @@ pub(crate) struct Neighbour {
     pub(crate) listens: Option<SocketAddrV4>,
     pub(crate) since: Time,
     pub(crate) skills: Skills,
+    /// When anything last came from it.
+    pub(crate) heard: Time,
     pub(crate) pinged: Time,
     /// When we last answered a ping with more than our own pong.
     pub(crate) ponged: Time,
-    /// Pings that it has not answered, in a row.
+    /// Pings since anything last came from it.
     pub(crate) unanswered: u8,
     /// Queries of at least so many hops are not wanted; 255 wants all.
     pub(crate) hops_flow: u8,
@@ -90,6 +95,7 @@ impl Neighbour {
             listens: None,
             since: now,
             skills: Skills { degree: 8, ttl_max: 7, ..Skills::default() },
+            heard: now,
             pinged: now,
             ponged: Time::ZERO,
             unanswered: 0,
@@ -107,6 +113,16 @@ impl Neighbour {
 
     pub(crate) fn is_up(&self) -> bool {
         self.stage == Stage::Up
+    }
+
+    /// When it is asked whether it lives: once it has said nothing for so long, and again while it does not answer. Whoever has dialled asks first, so
+    /// that one ping serves both ends.
+    pub(crate) fn ping_due(&self, quiet: Span) -> Time {
+        match self.unanswered {
+            0 if self.dialled => self.heard + quiet,
+            0 => self.heard + quiet + quiet / 4,
+            _ => self.pinged + quiet.min(PING_AGAIN),
+        }
     }
 
     /// Takes one query of what may come: `per_s` each second, ten seconds' worth at once. 0 is no limit.

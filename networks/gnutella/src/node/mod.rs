@@ -210,7 +210,8 @@ pub struct Node {
     numbers: u32,
     /// What we offer, or our leaves do, has changed since tables were sent.
     tables_stale: bool,
-    ticking: bool,
+    /// When [`Timer::Tick`] is to come; a later one that was asked for before finds nothing to do.
+    ticks_at: Option<Time>,
 }
 
 /// Whoever connects has so long to say what it is for.
@@ -266,7 +267,7 @@ impl Node {
             asks: Map::new(),
             numbers: 0,
             tables_stale: false,
-            ticking: false,
+            ticks_at: None,
             config,
         }
     }
@@ -416,13 +417,14 @@ impl Node {
         self.cancel_browse(op, out);
     }
 
-    fn on_accepted(&mut self, conn: ConnId, peer: Endpoint, cx: &Context<'_>, out: &mut Out) {
+    fn on_accepted(&mut self, conn: ConnId, peer: Endpoint, cx: &mut Context<'_>, out: &mut Out) {
         if self.fresh.len() >= self.config.strangers_max {
             out.note(Level::Drop, "too_many_strangers", Some(peer), "");
             return out.push(Output::Close(conn, "too many who have not said what they want".into()));
         }
         self.reached = true;
         self.fresh.insert(conn, (peer, cx.now + FRESH_FOR));
+        self.tick_by(cx.now + FRESH_FOR, out);
     }
 
     fn on_opened(&mut self, conn: ConnId, peer: Endpoint, via: Via, cx: &mut Context<'_>, out: &mut Out) {
@@ -462,6 +464,8 @@ impl Node {
     /// One binary message from a neighbour.
     fn on_packet(&mut self, conn: ConnId, mut packet: Packet, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.get_mut(conn).filter(|neighbour| neighbour.is_up()) else { return };
+        // Whoever says anything lives.
+        (neighbour.heard, neighbour.unanswered) = (cx.now, 0);
         let from_leaf = neighbour.kind == Kind::Leaf;
         if packet.ttl == 0 && !matches!(packet.body, Body::Hit(_) | Body::Pong(_)) || packet.hops == u8::MAX {
             return self.on_weird(conn, "hops_used_up", cx, out);
@@ -562,6 +566,14 @@ impl hexad_core::Node for Node {
             Input::Elsewhere(lease, ranges) => self.on_elsewhere(lease, ranges, cx, out),
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Answered(ticket, answer) => self.on_answered(ticket, answer, cx, out),
+        }
+    }
+
+    fn warm(&self, depth: u8) -> usize {
+        match depth {
+            0 => self.links.len() ^ self.queries.len() ^ usize::from(self.ticks_at.is_some()),
+            1 => self.links.up().map(|(conn, _)| usize::try_from(conn.0).unwrap_or(0)).fold(0, usize::wrapping_add),
+            _ => 0,
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::wire::{Body, Guid, Packet, Pong};
 
 /// Pongs that answer one ping, ours not counted.
 const PONGS_MAX: usize = 10;
+/// Hosts that are packed into one pong.
+const PACKED_MAX: usize = 20;
 /// Pongs kept for each number of hops.
 const KEPT_EACH: usize = 10;
 /// Numbers of hops that are told apart.
@@ -79,8 +81,11 @@ impl Node {
     pub(crate) fn ping(&mut self, conn: ConnId, ttl: u8, cx: &mut Context<'_>, out: &mut Out) {
         let wanted = u8::from(self.kind == Kind::Ultrapeer) | if self.own6().is_some() { 4 } else { 0 };
         let Some(neighbour) = self.links.get_mut(conn) else { return };
-        neighbour.pinged = cx.now;
-        neighbour.unanswered = neighbour.unanswered.saturating_add(1);
+        // Whoever is asked for others may say that it is too soon for that, by saying nothing.
+        if ttl <= 1 {
+            neighbour.pinged = cx.now;
+            neighbour.unanswered = neighbour.unanswered.saturating_add(1);
+        }
         let ext = if neighbour.skills.ggep && ttl > 1 {
             Block::default().with("SCP", Bytes::copy_from_slice(&[wanted])).bytes()
         } else {
@@ -88,6 +93,26 @@ impl Node {
         };
         let muid = Guid::fresh(cx.dice);
         self.say(conn, Packet::new(muid, ttl.max(1), Body::Ping(ext)), cx, out);
+    }
+
+    /// Asks a new neighbour for hosts, where we know too few.
+    pub(crate) fn hunt(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out) {
+        if self.hosts.is_short(cx.now) {
+            self.ping(conn, self.config.ttl, cx, out);
+        }
+    }
+
+    /// Asks some neighbour for hosts, where we know too few; ever more seldom where that brings none.
+    pub(crate) fn ask_for_hosts(&mut self, cx: &mut Context<'_>, out: &mut Out) {
+        if !self.config.discover || !self.hosts.may_ask(cx.now) {
+            return;
+        }
+        let tellers = self.links.up().filter(|(_, neighbour)| neighbour.kind != Kind::Leaf && neighbour.backlog.is_none());
+        let tellers: Vec<ConnId> = tellers.map(|(conn, _)| conn).collect();
+        if let Some(place) = cx.dice.index(tellers.len()) {
+            self.hosts.asked(cx.now);
+            self.ping(tellers[place], self.config.ttl, cx, out);
+        }
     }
 
     /// Our own pong.
@@ -127,8 +152,10 @@ impl Node {
             neighbour.ponged = cx.now.max(Time::from_micros(1));
         }
         let mut own = self.pong(ggep, cx);
+        let mut packed = false;
         if ggep && let Some(wish) = Block::read(ext).ok().and_then(|(block, _)| block.find("SCP").cloned()) {
             own.ext = self.with_hosts(&own.ext, wants_six(&wish));
+            packed = true;
         }
         // Whoever is not reachable answers only for himself, and only whether he lives.
         if alive || crawler || !self.is_firewalled() {
@@ -140,8 +167,9 @@ impl Node {
             for at in near {
                 self.say(conn, answer(Pong { at, files: 0, kib: 0, ext: Bytes::new() }, 1), cx, out);
             }
-        } else if !alive && let Some(pongs) = &self.pongs {
-            for (hops, mut pong) in pongs.choose(PONGS_MAX, conn, cx.now) {
+        } else if !alive && !(packed && !self.is_firewalled()) {
+            // Whoever wants hosts packed has them by now.
+            for (hops, mut pong) in self.pongs_for(conn, cx.now) {
                 if !ggep {
                     pong.ext = Bytes::new();
                 }
@@ -150,10 +178,22 @@ impl Node {
         }
     }
 
+    /// Pongs for a neighbour: those that came by lately, and where these are few, our other neighbours.
+    fn pongs_for(&self, to: ConnId, now: Time) -> Vec<(u8, Pong)> {
+        let mut pongs = self.pongs.as_ref().map(|pongs| pongs.choose(PONGS_MAX, to, now)).unwrap_or_default();
+        let near = self.links.up().filter(|(conn, neighbour)| *conn != to && neighbour.kind != Kind::Leaf);
+        for at in near.filter_map(|(_, neighbour)| neighbour.listens) {
+            if pongs.len() < PONGS_MAX && pongs.iter().all(|(_, pong)| pong.at != at) {
+                pongs.push((0, Pong { at, files: 0, kib: 0, ext: Bytes::new() }));
+            }
+        }
+        pongs
+    }
+
     /// A pong's block with hosts in it, as `SCP` asks for.
     fn with_hosts(&self, ext: &Bytes, six: bool) -> Bytes {
         let Ok((mut block, _)) = Block::read(ext) else { return ext.clone() };
-        let (hosts, others) = (self.hosts.freshest(PONGS_MAX), self.hosts.freshest6(PONGS_MAX));
+        let (hosts, others) = (self.hosts.freshest(PACKED_MAX), self.hosts.freshest6(PACKED_MAX));
         if !hosts.is_empty() {
             block = block.with("IPP", hosts::pack(&hosts));
         }
@@ -165,7 +205,6 @@ impl Node {
 
     pub(crate) fn on_pong(&mut self, conn: ConnId, hops: u8, pong: &Pong, cx: &mut Context<'_>, out: &mut Out) {
         let Some(neighbour) = self.links.get_mut(conn) else { return };
-        neighbour.unanswered = 0;
         let teller = neighbour.peer.ip();
         if hops == 0 && neighbour.kind != Kind::Leaf && neighbour.listens.is_none() && is_usable(pong.at, teller) {
             neighbour.listens = Some(pong.at);

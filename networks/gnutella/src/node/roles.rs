@@ -70,6 +70,7 @@ impl Node {
             } else {
                 out.push(hexad_core::Output::Close(conn, reason.into()));
                 self.links.remove(conn);
+                self.tick_later(cx, out);
             }
         }
     }

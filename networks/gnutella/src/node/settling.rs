@@ -66,7 +66,11 @@ impl Node {
         self.tables_stale = true;
         match self.kind {
             Kind::Leaf => self.tell(cx, out),
-            Kind::Flat | Kind::Ultrapeer => self.waited(out),
+            Kind::Flat => self.waited(out),
+            Kind::Ultrapeer => {
+                self.waited(out);
+                self.tick_later(cx, out);
+            }
         }
     }
 

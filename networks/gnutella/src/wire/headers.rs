@@ -1,5 +1,7 @@
 //! Heads in the manner of HTTP: a first line and headers, for handshakes and transfers alike. Spec §5 and §18.
 
+use std::borrow::Cow;
+
 use bytes::{Buf as _, BytesMut};
 use hexad_core::Malformed;
 
@@ -10,7 +12,7 @@ const HEADERS_MAX: usize = 64;
 
 /// Header lines, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, String)>);
+pub struct Headers(Vec<(Cow<'static, str>, String)>);
 
 impl Headers {
     /// No headers.
@@ -21,17 +23,22 @@ impl Headers {
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.add(name, value);
         self
     }
 
     /// Adds a header.
-    pub fn add(&mut self, name: &str, value: impl Into<String>) {
-        let value: String = value.into();
+    pub fn add(&mut self, name: &'static str, value: impl Into<String>) {
+        let mut value: String = value.into();
         // What we write is one line, whatever went into it.
-        let value: String = value.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-        self.0.push((name.into(), value.trim().into()));
+        if value.contains(char::is_control) {
+            value = value.replace(char::is_control, " ");
+        }
+        if value.trim().len() < value.len() {
+            value = value.trim().to_owned();
+        }
+        self.0.push((Cow::Borrowed(name), value));
     }
 
     /// The first value of that name, in whatever case.
@@ -77,7 +84,7 @@ impl Headers {
 
     /// All headers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, value.as_str()))
     }
 
     pub(crate) fn write(&self, out: &mut String) {
@@ -92,7 +99,7 @@ impl Headers {
 
     /// Reads the lines below the first one.
     fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Self, Malformed> {
-        let mut headers: Vec<(String, String)> = Vec::new();
+        let mut headers: Vec<(Cow<'static, str>, String)> = Vec::new();
         for line in lines {
             if line.starts_with([' ', '\t']) {
                 if let Some((_, value)) = headers.last_mut() {
@@ -105,7 +112,7 @@ impl Headers {
             if headers.len() >= HEADERS_MAX {
                 return Err(Malformed::at(0, format!("expected at most {HEADERS_MAX} headers")));
             }
-            headers.push((name.trim().into(), value.trim().into()));
+            headers.push((Cow::Owned(name.trim().to_owned()), value.trim().to_owned()));
         }
         Ok(Self(headers))
     }

@@ -4,6 +4,7 @@ mod fields;
 mod flooding;
 mod handshakes;
 mod proxying;
+mod quiet;
 mod settling;
 mod six;
 mod stage;

@@ -28,6 +28,9 @@ impl<A: Place> Node<A> {
             .map(|(conn, _)| conn)
             .take(TESTS_EACH)
             .collect();
+        if due.is_empty() {
+            return;
+        }
         let callers = self.lines.of(|kind| matches!(kind, Kind::Peer(_) | Kind::Leaf(_)));
         for conn in due {
             let Some(peer) = self.lines.get(conn).map(|line| line.peer.clone()) else { continue };

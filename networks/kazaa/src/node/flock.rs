@@ -39,10 +39,9 @@ impl<A: Place> Node<A> {
             return self.refuse(conn, Reason::Full, cx, out);
         }
         // Another supernode that has become a leaf, or will.
-        for link in self.lines.of(|kind| matches!(kind, Kind::Peer(_))) {
-            if self.lines.get(link).is_some_and(|line| line.peer.name() == name) {
-                self.drop_line(link, "became our leaf", cx, out);
-            }
+        let link = self.lines.iter().find(|(_, line)| matches!(line.kind, Kind::Peer(_)) && line.peer.name() == name).map(|(conn, _)| conn);
+        if let Some(link) = link {
+            self.drop_line(link, "became our leaf", cx, out);
         }
         let leaf = Leaf {
             card,

@@ -39,6 +39,10 @@ const MET_MAX: usize = 16;
 const LONELY_EVERY: Span = Span::from_secs(10);
 /// See [`LONELY_EVERY`].
 const LONELY_EVERY_MAX: Span = Span::from_secs(120);
+/// A supernode of ours that does not answer for so long, or until it is asked again, is gone. FastTrack's clients wait as long.
+pub(super) const PONG_PATIENCE: Span = Span::from_secs(20);
+/// Who has too few supernodes looks for others at least so often.
+const SEEK_EVERY: Span = Span::from_secs(5);
 /// Supernodes that are named in one datagram.
 const NAMED: usize = 16;
 
@@ -73,6 +77,8 @@ pub(super) struct Home<A: Place> {
     /// We are a supernode that wants to be a leaf.
     pub(super) demoting: bool,
     asked: Map<A::Name, Time>,
+    /// When our supernodes were asked whether they are there.
+    pinged_at: Option<Time>,
     saved_at: Time,
     /// Those to begin with, supernodes that we had, heirs: whatever becomes of them, they may be where others are.
     met: VecDeque<A>,
@@ -90,6 +96,7 @@ impl<A: Place> Default for Home<A> {
             refused: 0,
             demoting: false,
             asked: Map::new(),
+            pinged_at: None,
             saved_at: Time::ZERO,
             met: VecDeque::new(),
             lonely: (0, Time::ZERO, LONELY_EVERY),
@@ -245,10 +252,26 @@ impl<A: Place> Node<A> {
         })
     }
 
+    /// When everything is looked after again.
+    pub(super) fn next_tick(&self, now: Time) -> Time {
+        let every = self.config.0.ping_every;
+        let wanted = self.parents_wanted();
+        match self.home.pinged_at {
+            _ if self.role == Role::Supernode => now + every,
+            _ if self.parents_in_sight() < wanted || self.lines.parents() != wanted => now + every.min(SEEK_EVERY),
+            Some(at) if at < now => (at + every).max(now + every / 8),
+            _ => now + every.min(PONG_PATIENCE),
+        }
+    }
+
     /// Looks for supernodes, where there are too few.
     pub(super) fn seek(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let here = self.member.is_some() || self.home.is_joining();
-        if !here || self.home.probe.is_some() || self.parents_in_sight() >= self.parents_wanted() {
+        if !here || self.parents_in_sight() >= self.parents_wanted() {
+            return;
+        }
+        self.tick_by(cx.now + self.config.0.ping_every.min(SEEK_EVERY), out);
+        if self.home.probe.is_some() {
             return;
         }
         let taken = |name: &A::Name| {
@@ -538,7 +561,13 @@ impl<A: Place> Node<A> {
                 self.known.add(&Entry { addr, load: 0, age_min: 0, heir: false }, cx.now);
             }
         }
-        for conn in self.lines.of(|kind| matches!(kind, Kind::Parent(_))) {
+        let every = self.config.0.ping_every;
+        let due = self.home.pinged_at.is_none_or(|at| cx.now.since(at) * 10 >= every * 9);
+        let parents = if due { self.lines.of(|kind| matches!(kind, Kind::Parent(_))) } else { Vec::new() };
+        if !parents.is_empty() {
+            self.home.pinged_at = Some(cx.now);
+        }
+        for conn in parents {
             let nonce = u32::try_from(cx.dice.bits() >> 32).unwrap_or(0);
             if let Some(parent) = self.lines.parent_mut(conn)
                 && parent.pinged.is_none()

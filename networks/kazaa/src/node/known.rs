@@ -30,12 +30,14 @@ pub struct Candidate<A> {
 #[derive(Debug)]
 pub struct Known<A: Place> {
     all: Map<A::Name, Candidate<A>>,
+    /// No heir was heard of before.
+    heirs_since: Option<Time>,
     max: usize,
 }
 
 impl<A: Place> Known<A> {
     pub(super) const fn new(max: usize) -> Self {
-        Self { all: Map::new(), max }
+        Self { all: Map::new(), heirs_since: None, max }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -51,6 +53,9 @@ impl<A: Place> Known<A> {
         let age = Span::from_secs(60) * u32::from(entry.age_min);
         let seen = Time::from_micros(now.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)));
         let name = entry.addr.name();
+        if entry.heir {
+            self.heirs_since = Some(self.heirs_since.map_or(seen, |since| since.min(seen)));
+        }
         if let Some(known) = self.all.get_mut(&name) {
             if seen >= known.seen {
                 known.seen = seen;
@@ -60,17 +65,8 @@ impl<A: Place> Known<A> {
             }
             return;
         }
-        if self.all.len() >= self.max {
-            // Whoever has not been heard of for longest leaves, those who could not be reached first.
-            let worst = self
-                .all
-                .iter()
-                .min_by_key(|(_, other)| (std::cmp::Reverse(other.fails), other.seen))
-                .map(|(name, other)| (*name, other.seen));
-            match worst {
-                Some((worst, since)) if since <= seen => self.all.remove(&worst),
-                _ => return,
-            };
+        if self.all.len() >= self.max && !self.make_room(seen) {
+            return;
         }
         let candidate = Candidate {
             addr: entry.addr.clone(),
@@ -82,6 +78,23 @@ impl<A: Place> Known<A> {
             fails: 0,
         };
         self.all.insert(name, candidate);
+    }
+
+    /// Those who have not been heard of for longest leave, whoever could not be reached first, unless they were heard of later than `seen`; several at a
+    /// time, so that a newcomer does not cost a look at all that are there. Returns whether there is room.
+    fn make_room(&mut self, seen: Time) -> bool {
+        let key = |(name, other): (&A::Name, &Candidate<A>)| (std::cmp::Reverse(other.fails), other.seen, *name);
+        let mut all: Vec<_> = self.all.iter().map(key).collect();
+        let count = (all.len() / 16).max(1);
+        if count < all.len() {
+            all.select_nth_unstable(count);
+        }
+        for (_, since, name) in &all[..count.min(all.len())] {
+            if *since <= seen {
+                self.all.remove(name);
+            }
+        }
+        self.all.len() < self.max
     }
 
     /// Somebody who may be a supernode, as far as anybody remembers.
@@ -151,7 +164,10 @@ impl<A: Place> Known<A> {
 
     /// Forgets heirs that nobody has named since then.
     pub(super) fn forget_heirs(&mut self, since: Time) {
-        self.all.retain(|_, known| !known.heir || known.seen >= since);
+        if self.heirs_since.is_some_and(|first| first < since) {
+            self.all.retain(|_, known| !known.heir || known.seen >= since);
+            self.heirs_since = self.all.values().filter(|known| known.heir).map(|known| known.seen).min();
+        }
     }
 
     /// Some for others, the newest first, with chance among those of one minute; the least loaded first where `free`. Heirs are nobody's business
@@ -159,12 +175,17 @@ impl<A: Place> Known<A> {
     pub(super) fn list(&self, count: usize, free: bool, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
         let mut some: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0 && !known.heir).collect();
         cx.dice.shuffle(&mut some);
-        if free {
-            some.sort_by_key(|known| (known.load, std::cmp::Reverse(known.seen)));
-        } else {
-            some.sort_by_key(|known| std::cmp::Reverse(known.seen.as_micros() / 60_000_000));
+        let key = |known: &&Candidate<A>| {
+            let seen = if free { known.seen.as_micros() } else { known.seen.as_micros() / 60_000_000 };
+            (if free { known.load } else { 0 }, std::cmp::Reverse(seen))
+        };
+        // The others need no order.
+        if count < some.len() {
+            some.select_nth_unstable_by_key(count, key);
+            some.truncate(count);
         }
-        some.into_iter().take(count).map(|known| known.entry(now)).collect()
+        some.sort_by_key(key);
+        some.into_iter().map(|known| known.entry(now)).collect()
     }
 
     /// A few at random.

@@ -1,9 +1,12 @@
 //! Connections, and what each of them is for.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use hexad_core::{ConnId, Context, Dial, Level, Map, Output, Span, Time, Transport};
 
 use super::bucket::Bucket;
+use super::home::PONG_PATIENCE;
 use super::publishing::Sync;
 use super::{Node, Out, close};
 use crate::place::Place;
@@ -16,8 +19,8 @@ const GREETING: Span = Span::from_secs(10);
 /// A connection on which somebody fetches, and nothing is said for so long, is closed.
 const IDLE: Span = Span::from_secs(120);
 
-/// A leaf that says nothing for so long, or for four of our own rounds, is gone.
-const LEAF_SILENCE: Span = Span::from_secs(60);
+/// A leaf that says nothing for so long, or for four of our own rounds, is gone: FastTrack's speak once in two minutes.
+const LEAF_SILENCE: Span = Span::from_secs(150);
 
 /// One end of one.
 #[derive(Debug)]
@@ -61,6 +64,13 @@ pub(super) enum Kind<A> {
     Relay(ConnId),
 }
 
+impl<A> Kind<A> {
+    /// Whether it is a leaf or a link.
+    fn is_counted(&self) -> bool {
+        matches!(self, Self::Leaf(_) | Self::Peer(_))
+    }
+}
+
 /// A supernode of ours.
 #[derive(Debug)]
 pub(super) struct Parent {
@@ -97,53 +107,87 @@ pub(super) struct Peer {
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Lines<A: Place>(Map<ConnId, Line<A>>);
+pub(super) struct Lines<A: Place> {
+    all: Map<ConnId, Line<A>>,
+    /// How many leaves and links there are; `None` where something may have changed since they were counted.
+    counts: Cell<Option<(usize, usize)>>,
+}
 
 impl<A: Place> Default for Lines<A> {
     fn default() -> Self {
-        Self(Map::new())
+        Self { all: Map::new(), counts: Cell::new(None) }
     }
 }
 
 impl<A: Place> Lines<A> {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub(super) fn get(&self, conn: ConnId) -> Option<&Line<A>> {
-        self.0.get(&conn)
+        self.all.get(&conn)
     }
 
+    /// To change what it is for; [`Self::hear`] is for those that stay what they are.
     pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Line<A>> {
-        self.0.get_mut(&conn)
+        self.counts.set(None);
+        self.all.get_mut(&conn)
+    }
+
+    /// Something has come.
+    pub(super) fn hear(&mut self, conn: ConnId, now: Time) -> Option<&Line<A>> {
+        let line = self.all.get_mut(&conn)?;
+        line.heard = now;
+        Some(line)
     }
 
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Line<A>> {
-        self.0.remove(&conn)
+        let line = self.all.remove(&conn)?;
+        if line.kind.is_counted() {
+            self.counts.set(None);
+        }
+        Some(line)
     }
 
     pub(super) fn insert(&mut self, conn: ConnId, peer: A, kind: Kind<A>, now: Time) {
-        self.0.insert(conn, Line { peer, since: now, heard: now, kind });
+        let counted = kind.is_counted();
+        if self.all.insert(conn, Line { peer, since: now, heard: now, kind }).is_some() || counted {
+            self.counts.set(None);
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Line<A>)> {
-        self.0.iter().map(|(conn, line)| (*conn, line))
+        self.all.iter().map(|(conn, line)| (*conn, line))
     }
 
     pub(super) fn take_all(&mut self) -> Vec<ConnId> {
-        std::mem::take(&mut self.0).into_keys().collect()
+        self.counts.set(None);
+        std::mem::take(&mut self.all).into_keys().collect()
     }
 
     pub(super) fn count(&self, is: impl Fn(&Kind<A>) -> bool) -> usize {
-        self.0.values().filter(|line| is(&line.kind)).count()
+        self.all.values().filter(|line| is(&line.kind)).count()
     }
 
     pub(super) fn leaves(&self) -> usize {
-        self.count(|kind| matches!(kind, Kind::Leaf(_)))
+        self.counts().0
     }
 
     pub(super) fn peers(&self) -> usize {
-        self.count(|kind| matches!(kind, Kind::Peer(_)))
+        self.counts().1
+    }
+
+    /// Leaves and links: said in every answer, and looked at whenever somebody comes.
+    fn counts(&self) -> (usize, usize) {
+        self.counts.get().unwrap_or_else(|| {
+            let counts = self.all.values().fold((0, 0), |(leaves, peers), line| match line.kind {
+                Kind::Leaf(_) => (leaves + 1, peers),
+                Kind::Peer(_) => (leaves, peers + 1),
+                _ => (leaves, peers),
+            });
+            self.counts.set(Some(counts));
+            counts
+        })
     }
 
     pub(super) fn parents(&self) -> usize {
@@ -155,15 +199,15 @@ impl<A: Place> Lines<A> {
     }
 
     pub(super) fn leaf_lines(&self) -> impl Iterator<Item = &Line<A>> {
-        self.0.values().filter(|line| matches!(line.kind, Kind::Leaf(_)))
+        self.all.values().filter(|line| matches!(line.kind, Kind::Leaf(_)))
     }
 
     pub(super) fn peer_lines(&self) -> impl Iterator<Item = &Line<A>> {
-        self.0.values().filter(|line| matches!(line.kind, Kind::Peer(_)))
+        self.all.values().filter(|line| matches!(line.kind, Kind::Peer(_)))
     }
 
     pub(super) fn parent_lines(&self) -> impl Iterator<Item = &Line<A>> {
-        self.0.values().filter(|line| matches!(line.kind, Kind::Parent(_)))
+        self.all.values().filter(|line| matches!(line.kind, Kind::Parent(_)))
     }
 
     pub(super) fn peer_ages(&self, now: Time) -> impl Iterator<Item = Span> {
@@ -171,21 +215,21 @@ impl<A: Place> Lines<A> {
     }
 
     pub(super) fn parent_mut(&mut self, conn: ConnId) -> Option<&mut Parent> {
-        match &mut self.0.get_mut(&conn)?.kind {
+        match &mut self.all.get_mut(&conn)?.kind {
             Kind::Parent(parent) => Some(parent),
             _ => None,
         }
     }
 
     pub(super) fn leaf_mut(&mut self, conn: ConnId) -> Option<&mut Leaf> {
-        match &mut self.0.get_mut(&conn)?.kind {
+        match &mut self.all.get_mut(&conn)?.kind {
             Kind::Leaf(leaf) => Some(leaf),
             _ => None,
         }
     }
 
     pub(super) fn peer_mut(&mut self, conn: ConnId) -> Option<&mut Peer> {
-        match &mut self.0.get_mut(&conn)?.kind {
+        match &mut self.all.get_mut(&conn)?.kind {
             Kind::Peer(peer) => Some(peer),
             _ => None,
         }
@@ -193,17 +237,17 @@ impl<A: Place> Lines<A> {
 
     /// The connections of a kind.
     pub(super) fn of(&self, is: impl Fn(&Kind<A>) -> bool) -> Vec<ConnId> {
-        self.0.iter().filter(|(_, line)| is(&line.kind)).map(|(conn, _)| *conn).collect()
+        self.all.iter().filter(|(_, line)| is(&line.kind)).map(|(conn, _)| *conn).collect()
     }
 
     /// The leaf of that name.
     pub(super) fn leaf_named(&self, name: &A::Name) -> Option<ConnId> {
-        self.0.iter().find(|(_, line)| matches!(line.kind, Kind::Leaf(_)) && line.peer.name() == *name).map(|(conn, _)| *conn)
+        self.all.iter().find(|(_, line)| matches!(line.kind, Kind::Leaf(_)) && line.peer.name() == *name).map(|(conn, _)| *conn)
     }
 
     /// Whether there is a connection of that kind with that peer.
     pub(super) fn has(&self, name: &A::Name, is: impl Fn(&Kind<A>) -> bool) -> bool {
-        self.0.values().any(|line| line.peer.name() == *name && is(&line.kind))
+        self.all.values().any(|line| line.peer.name() == *name && is(&line.kind))
     }
 }
 
@@ -263,8 +307,7 @@ impl<A: Place> Node<A> {
     }
 
     pub(super) fn on_line(&mut self, conn: ConnId, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let Some(line) = self.lines.get_mut(conn) else { return };
-        line.heard = cx.now;
+        let Some(line) = self.lines.hear(conn, cx.now) else { return };
         let peer = line.peer.clone();
         match (&line.kind, message) {
             (Kind::Stranger, Message::Hello(to, purpose)) => self.on_hello(conn, &peer, to, purpose, cx, out),
@@ -383,11 +426,11 @@ impl<A: Place> Node<A> {
                     silence >= GREETING
                 }
                 Kind::Client | Kind::Relay(_) => silence >= IDLE,
-                // A leaf asks at every one of its ticks, and a supernode says how it stands at every election.
+                // A leaf asks whether we are there, and a supernode says how it stands at every election.
                 Kind::Leaf(_) => silence >= (pings * 4).max(LEAF_SILENCE),
                 Kind::Peer(_) => silence >= elections * 3 + Span::from_secs(5),
                 Kind::Source => false,
-                Kind::Parent(parent) => parent.pinged.is_some_and(|(_, at)| now.since(at) * 10 >= pings * 9),
+                Kind::Parent(parent) => parent.pinged.is_some_and(|(_, at)| now.since(at) >= (pings * 9 / 10).min(PONG_PATIENCE)),
             }
         };
         let late: Vec<ConnId> = self.lines.iter().filter(|(_, line)| late(line)).map(|(conn, _)| conn).collect();

@@ -134,7 +134,8 @@ pub struct Node<A: Place> {
     heirs: Vec<A>,
     pressed: bool,
     shuffle_at: Time,
-    ticking: bool,
+    /// When [`Timer::Tick`] is to come; a later one that was asked for before finds nothing to do.
+    ticks_at: Option<Time>,
 }
 
 /// Under which the supernodes that we know are kept.
@@ -143,6 +144,9 @@ const KNOWN_KEY: &[u8] = b"supernodes";
 const KNOWN_TICKET: Ticket = Ticket(1);
 const SIGN_TICKET: Ticket = Ticket(2);
 const STORED_TICKET: Ticket = Ticket(3);
+
+/// Connections that are read ahead: those of a leaf.
+const WARMED_MAX: usize = 8;
 
 impl<A: Place> Node<A> {
     /// A node that has joined nothing.
@@ -171,7 +175,7 @@ impl<A: Place> Node<A> {
             heirs: Vec::new(),
             pressed: false,
             shuffle_at: Time::ZERO,
-            ticking: false,
+            ticks_at: None,
             config,
         }
     }
@@ -240,19 +244,30 @@ impl<A: Place> Node<A> {
 
     /// Wakes itself, if it does not yet.
     pub(super) fn tick_soon(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if !std::mem::replace(&mut self.ticking, true) {
+        if self.ticks_at.is_none() {
             // Not all at the same time.
             let every = u64::try_from(self.config.0.ping_every.as_micros()).unwrap_or(u64::MAX).max(1);
-            out.wake(cx.now + hexad_core::Span::from_micros(every / 2 + cx.dice.below(every / 2 + 1)), Timer::Tick);
+            self.tick_by(cx.now + hexad_core::Span::from_micros(every / 2 + cx.dice.below(every / 2 + 1)), out);
+        }
+    }
+
+    /// Looks after everything by then at the latest.
+    pub(super) fn tick_by(&mut self, at: Time, out: &mut Out<A>) {
+        if self.ticks_at.is_none_or(|due| at < due) {
+            self.ticks_at = Some(at);
+            out.wake(at, Timer::Tick);
         }
     }
 
     fn on_tick(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if self.member.is_none() && !self.home.is_joining() {
-            self.ticking = false;
+        // An earlier one has come in between.
+        if self.ticks_at.is_none_or(|due| cx.now < due) {
             return;
         }
-        out.wake(cx.now + self.config.0.ping_every, Timer::Tick);
+        self.ticks_at = None;
+        if self.member.is_none() && !self.home.is_joining() {
+            return;
+        }
         self.look_after_lines(cx, out);
         self.look_after_home(cx, out);
         if self.role == Role::Supernode {
@@ -263,6 +278,7 @@ impl<A: Place> Node<A> {
         }
         self.floods.sweep(cx.now);
         self.pushing.sweep(cx.now);
+        self.tick_by(self.next_tick(cx.now), out);
     }
 
     fn on_received(&mut self, link: Link<A>, message: Message<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -347,6 +363,14 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Answered(ticket, answer) => self.on_answered(ticket, answer, cx, out),
             Input::Sent(..) => {}
+        }
+    }
+
+    fn warm(&self, depth: u8) -> usize {
+        match depth {
+            0 => self.lines.len() ^ usize::from(self.ticks_at.is_some()) ^ self.known.len(),
+            1 => self.lines.iter().take(WARMED_MAX).map(|(conn, _)| usize::try_from(conn.0).unwrap_or(0)).fold(0, usize::wrapping_add),
+            _ => 0,
         }
     }
 }

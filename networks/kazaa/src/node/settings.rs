@@ -62,7 +62,7 @@ pub struct Settings {
     pub links_max: usize,
     /// Supernodes that are remembered.
     pub known_max: usize,
-    /// How often a leaf asks whether its supernodes are there. One that has not answered by the next time is gone.
+    /// How often a leaf asks whether its supernodes are there. One that has not answered by the next time, or within 20 s, is gone.
     pub ping_every: Span,
     /// A leaf without any supernode for so long becomes one, if it may.
     pub orphan_after: Span,
