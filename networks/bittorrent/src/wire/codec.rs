@@ -188,15 +188,18 @@ pub mod reserved {
     }
 }
 
+fn encoded_bytes(datagram: &Message) -> u64 {
+    let mut out = BytesMut::new();
+    super::encode_datagram(datagram, &mut out);
+    out.len() as u64
+}
+
 /// The wire bytes of a message, for the lab's links.
 pub(super) fn wire_bytes(message: &Message) -> u64 {
     match message {
         Message::Handshake(_) => HANDSHAKE_BYTES as u64,
-        Message::Krpc(_) | Message::Tracker(_) | Message::Lsd(_) => {
-            let mut out = BytesMut::new();
-            super::encode_datagram(message, &mut out);
-            out.len() as u64
-        }
+        Message::Krpc(krpc) => super::krpc::plain_bytes(krpc).map_or_else(|| encoded_bytes(message), |bytes| bytes as u64),
+        Message::Tracker(_) | Message::Lsd(_) => encoded_bytes(message),
         Message::Piece { .. } => 13,
         Message::Have(_) | Message::SuggestPiece(_) | Message::AllowedFast(_) => 9,
         Message::Request(_) | Message::Cancel(_) | Message::RejectRequest(_) => 17,

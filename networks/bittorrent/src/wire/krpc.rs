@@ -205,6 +205,47 @@ pub fn encode(krpc: &Krpc, out: &mut BytesMut) {
     out.extend_from_slice(&Out::dict(entries).encode());
 }
 
+/// How long the packet is, without writing it; `None` for those that are seldom and have much in them. The lab asks this of every packet.
+pub fn plain_bytes(krpc: &Krpc) -> Option<usize> {
+    /// An id or an info hash as a string.
+    const HASH: usize = 23;
+    let digits = |number: usize| number.checked_ilog10().unwrap_or(0) as usize + 1;
+    let string = |bytes: usize| digits(bytes) + 1 + bytes;
+    let entry = |key: usize, value: usize| string(key) + value;
+    let flag = |key: usize, on: bool| if on { entry(key, 3) } else { 0 };
+    let wanted = |want: Option<Want>| want.map_or(0, |want| entry(4, 2 + 4 * (usize::from(want.v4) + usize::from(want.v6))));
+    let is_v4 = |address: &SocketAddr| Family::of(address.ip()) == Family::V4;
+    let peer = |address: &SocketAddr| if is_v4(address) { Family::V4 } else { Family::V6 }.peer_bytes();
+    let body = match &krpc.body {
+        KrpcBody::Query { query, read_only, .. } => {
+            let (method, arguments) = match query {
+                KrpcQuery::Ping => (4, 0),
+                KrpcQuery::FindNode { want, .. } => (9, entry(6, HASH) + wanted(*want)),
+                KrpcQuery::GetPeers { want, no_seeds, scrape, .. } => {
+                    (9, entry(9, HASH) + flag(6, *no_seeds) + flag(6, *scrape) + wanted(*want))
+                }
+                KrpcQuery::AnnouncePeer { port, implied_port, token, seed, .. } => {
+                    let port = entry(4, 2 + digits((*port).into()));
+                    (13, flag(12, *implied_port) + entry(9, HASH) + port + flag(4, *seed) + entry(5, string(token.len())))
+                }
+                _ => return None,
+            };
+            entry(1, 2 + entry(2, HASH) + arguments) + entry(1, string(method)) + flag(2, *read_only)
+        }
+        KrpcBody::Answer { answer: KrpcAnswer { more: Some(_), .. }, .. } | KrpcBody::Error { .. } => return None,
+        KrpcBody::Answer { answer: KrpcAnswer { nodes, peers, token, .. }, .. } => {
+            let v4 = nodes.iter().filter(|node| is_v4(&node.address)).count();
+            let list = |key: usize, nodes: usize, each: usize| if nodes > 0 { entry(key, string(nodes * each)) } else { 0 };
+            let values = if peers.is_empty() { 0 } else { entry(6, 2 + peers.iter().map(|address| string(peer(address))).sum::<usize>()) };
+            let token = token.as_ref().map_or(0, |token| entry(5, string(token.len())));
+            entry(1, 2 + entry(2, HASH) + list(5, v4, 26) + list(6, nodes.len() - v4, 38) + token + values)
+        }
+    };
+    let seen_as = krpc.seen_as.as_ref().map_or(0, |address| entry(2, string(peer(address))));
+    let version = krpc.version.as_ref().map_or(0, |version| entry(1, string(version.len())));
+    Some(2 + seen_as + entry(1, string(krpc.transaction.len())) + version + body + entry(1, string(1)))
+}
+
 fn query_parts<'q>(id: &[u8; 20], query: &'q KrpcQuery) -> (&'q [u8], Out) {
     let id = ("id", Some(Out::from(&id[..])));
     let hash = |hash: &[u8; 20]| Some(Out::from(&hash[..]));
@@ -291,4 +332,54 @@ fn answer_values(id: &[u8; 20], answer: &KrpcAnswer) -> Out {
         ("v", more.and_then(|more| more.value.as_ref()).map(|value| Out::Raw(value.to_vec()))),
         ("values", (!answer.peers.is_empty()).then(|| Out::List(answer.peers.iter().map(peer).collect()))),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_as_long_as_is_said_without_writing_it() {
+        let v4 = SocketAddr::from(([192, 0, 2, 1], 6881));
+        let v6 = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 1));
+        let token = Bytes::from_static(b"eightbyt");
+        let wants = [None, Some(Want { v4: true, v6: false }), Some(Want { v4: true, v6: true })];
+        let mut queries = vec![KrpcQuery::Ping];
+        for want in wants {
+            queries.push(KrpcQuery::FindNode { target: [1; 20], want });
+            for (no_seeds, scrape) in [(false, false), (true, false), (true, true)] {
+                queries.push(KrpcQuery::GetPeers { info_hash: [2; 20], want, no_seeds, scrape });
+            }
+        }
+        for port in [0, 9, 10, 999, 6881, 65_535] {
+            for on in [false, true] {
+                queries.push(KrpcQuery::AnnouncePeer { info_hash: [3; 20], port, implied_port: on, token: token.clone(), seed: !on });
+            }
+        }
+        let mut bodies: Vec<KrpcBody> = Vec::new();
+        for query in queries {
+            bodies.extend([false, true].map(|read_only| KrpcBody::Query { id: [4; 20], query: query.clone(), read_only }));
+        }
+        let node = |address| NodeContact { id: [5; 20], address };
+        for nodes in [vec![], vec![node(v4)], vec![node(v6)], vec![node(v4); 8], [vec![node(v4); 8], vec![node(v6); 8]].concat()] {
+            for peers in [vec![], vec![v4], vec![v6], vec![v4; 50]] {
+                for token in [None, Some(token.clone())] {
+                    bodies.push(KrpcBody::Answer {
+                        id: [6; 20],
+                        answer: KrpcAnswer { nodes: nodes.clone(), peers: peers.clone(), token, more: None },
+                    });
+                }
+            }
+        }
+        for body in bodies {
+            for (seen_as, version) in [(None, None), (Some(v4), Some(Bytes::from_static(b"HX01"))), (Some(v6), None)] {
+                let krpc = Krpc { transaction: Bytes::from_static(b"aa"), body: body.clone(), seen_as, version };
+                let mut out = BytesMut::new();
+                encode(&krpc, &mut out);
+                assert_eq!(plain_bytes(&krpc), Some(out.len()), "{krpc:?}");
+            }
+        }
+        let error = KrpcBody::Error { code: 201, text: String::new() };
+        assert_eq!(plain_bytes(&Krpc { transaction: Bytes::new(), body: error, seen_as: None, version: None }), None);
+    }
 }

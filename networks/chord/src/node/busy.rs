@@ -38,6 +38,8 @@ pub struct Joining<A> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Busy<A: Place> {
     pub(super) queries: Slots<Query<A>>,
+    /// When it is looked next which of them were not answered: one wake for all of them.
+    pub(super) patience_at: Option<Time>,
     pub(super) lookups: Slots<Lookup<A>>,
     /// Reads as if it were here, see `Deref`.
     seldom: Option<Box<Seldom<A>>>,
@@ -109,7 +111,7 @@ impl<A: Place> Seldom<A> {
 
 impl<A: Place> Default for Busy<A> {
     fn default() -> Self {
-        Self { queries: Slots::default(), lookups: Slots::default(), seldom: None }
+        Self { queries: Slots::default(), patience_at: None, lookups: Slots::default(), seldom: None }
     }
 }
 
@@ -143,6 +145,9 @@ impl<A: Place> Busy<A> {
 
     /// Gives back the room for what few nodes have, where there is nothing in it.
     pub(super) fn tidy(&mut self) {
+        if self.queries.is_empty() {
+            self.patience_at = None;
+        }
         if self.seldom.as_ref().is_some_and(|seldom| seldom.is_idle() && seldom.repaired == Time::ZERO) {
             self.seldom = None;
         }

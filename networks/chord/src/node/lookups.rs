@@ -54,7 +54,8 @@ pub struct Lookup<A: Place> {
     paths: Few<Path<A>>,
     /// The nearest owner that a path has found.
     best: Option<Found<A>>,
-    /// All that were asked, by any path: where there are several, they share nobody on the way.
+    /// All that were asked on the way: nobody is asked twice, however many name it, and where there are several paths, they share nobody. Where
+    /// there are several, those as well who were asked as the owner.
     asked: Vec<A::Contact>,
 }
 
@@ -276,7 +277,7 @@ impl<A: Place> Node<A> {
         let is_me = |contact: &A::Contact| home && rings.iter().any(|ring| ring.me == *contact);
         let usable = |contact: &A::Contact| !is_me(contact) && !path.silent.contains(contact);
         path.owners.retain(|owner| usable(owner) && (path.named.as_ref() == Some(owner) || !detector.is_gone(&owner.addr())));
-        path.candidates.retain(|contact| usable(contact) && !(many && asked.contains(contact)));
+        path.candidates.retain(|contact| usable(contact) && !asked.contains(contact));
         let mut next = None;
         if path.hops >= settings.hops_max {
             out.note(Level::Drop, "lookup_too_long", None, "");
@@ -289,11 +290,7 @@ impl<A: Place> Node<A> {
             // Whoever of our own successors is there leads on, if slowly.
             let successors = self.rings.iter().find(|ring| ring.me.vnode() == vnode).map_or(&[][..], |ring| &ring.succ);
             let untried = |contact: &&A::Contact| !path.tried.contains(contact) && !path.silent.contains(contact);
-            next = successors
-                .iter()
-                .rev()
-                .find(|contact| untried(contact) && !(many && asked.contains(contact)))
-                .map(|found| (found.clone(), false));
+            next = successors.iter().rev().find(|contact| untried(contact) && !asked.contains(contact)).map(|found| (found.clone(), false));
             path.tried.extend(next.iter().map(|(contact, _)| contact.clone()));
         }
         lookup.asked = asked;
@@ -302,7 +299,7 @@ impl<A: Place> Node<A> {
             return self.end_if_over(number, cx, out);
         };
         path.asking = Some((to.clone(), claimed));
-        if many {
+        if many || !claimed {
             lookup.asked.push(to.clone());
         }
         self.ask(vnode, &to, About::Step { lookup: number, path: at }, Body::FindNext { key, claimed }, cx, out);

@@ -55,8 +55,8 @@ pub mod doors {
 pub enum Timer {
     /// Stabilisation, and whatever else comes round.
     Tick,
-    /// A question was perhaps not answered: its number, and how often it had been asked again.
-    Query(u32, u8),
+    /// Questions were perhaps not answered.
+    Patience,
     /// A lookup has lasted too long.
     Lookup(u32),
     /// A put or get has lasted too long, or is to be tried again.
@@ -254,7 +254,7 @@ impl<A: Place> Node<A> {
     fn on_elapsed(&mut self, timer: Timer, cx: &mut Context<'_>, out: &mut Out<A>) {
         match timer {
             Timer::Tick => self.on_tick(cx, out),
-            Timer::Query(number, tries) => self.on_patience(number, tries, cx, out),
+            Timer::Patience => self.on_patience(cx, out),
             Timer::Lookup(number) => self.on_lookup_late(number, cx, out),
             Timer::Errand(number) => self.on_errand_timer(number, cx, out),
             Timer::Publishing(op) => self.on_republish(op, cx, out),
@@ -380,6 +380,18 @@ impl<A: Place> Node<A> {
         }
     }
 
+    /// What follows whatever has happened: we hear what we said to ourselves, and forget what is over.
+    fn settle(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.listen_to_ourselves(cx, out);
+        if let Some(busy) = &mut self.busy {
+            if busy.is_idle() {
+                self.busy = None;
+            } else {
+                busy.tidy();
+            }
+        }
+    }
+
     /// Everything that we have said to ourselves.
     fn listen_to_ourselves(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         // Each round is what the one before has caused; a conversation with ourselves that does not end would be a fault of ours.
@@ -418,14 +430,7 @@ impl<A: Place> hexad_core::Node for Node<A> {
             Input::Judged(lease, range, verdict) => self.on_judged(lease, range, verdict, cx, out),
             Input::Sent(..) | Input::Answered(..) => {}
         }
-        self.listen_to_ourselves(cx, out);
-        if let Some(busy) = &mut self.busy {
-            if busy.is_idle() {
-                self.busy = None;
-            } else {
-                busy.tidy();
-            }
-        }
+        self.settle(cx, out);
     }
 
     fn warm(&self, depth: u8) -> usize {

@@ -198,7 +198,10 @@ impl World {
         let query = message.query;
         if self.node(to).is_none() {
             if query != 0 {
-                self.handle(from, Input::Elapsed(Timer::Query(query, 0)));
+                self.let_act(from, |node, context, out| {
+                    node.on_silence(query, context, out);
+                    node.settle(context, out);
+                });
             }
             return;
         }
@@ -215,8 +218,12 @@ impl World {
     }
 
     fn handle(&mut self, id: u32, input: hexad_core::Inbound<Node<Small>>) {
+        self.let_act(id, |node, context, out| node.handle(input, context, out));
+    }
+
+    fn let_act(&mut self, id: u32, deed: impl FnOnce(&mut Node<Small>, &mut Context<'_>, &mut super::Out<Small>)) {
         let Some(node) = self.nodes.iter_mut().find(|(other, _)| *other == id).and_then(|(_, node)| node.as_mut()) else { return };
-        for (to, message) in act(node, |node, context, out| node.handle(input, context, out)) {
+        for (to, message) in act(node, deed) {
             self.flying.push((id, to, message));
         }
     }

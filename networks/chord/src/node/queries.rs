@@ -57,6 +57,8 @@ pub struct Query<A: Place> {
     pub(super) from: u8,
     pub(super) tries: u8,
     pub(super) sent: Time,
+    /// When it counts as not answered.
+    pub(super) deadline: Time,
     pub(super) about: About<A>,
     pub(super) body: Body<A>,
 }
@@ -67,7 +69,7 @@ impl<A: Place> Node<A> {
         let now = cx.now;
         let busy = self.busy();
         let number = busy.fresh(cx.dice);
-        busy.queries.insert(number, Query { to: to.clone(), from, tries: 0, sent: now, about, body });
+        busy.queries.insert(number, Query { to: to.clone(), from, tries: 0, sent: now, deadline: now, about, body });
         self.send_query(number, cx, out);
     }
 
@@ -81,8 +83,21 @@ impl<A: Place> Node<A> {
         let large = hexad_core::Message::wire_bytes(&message) > DATAGRAM_BYTES_MAX;
         // What needs a connection first has to have one.
         let patience = busy.detector.patience(&addr, tries, settings) + if large { settings.answer_max } else { Span::ZERO };
-        out.wake(cx.now + patience, Timer::Query(number, tries));
+        let deadline = cx.now + patience;
+        if let Some(query) = busy.queries.get_mut(&number) {
+            query.deadline = deadline;
+        }
+        self.wake_for(deadline, out);
         self.send(&addr, message, cx, out);
+    }
+
+    /// Has it looked at that time which questions were not answered, unless that is done before.
+    fn wake_for(&mut self, deadline: Time, out: &mut Out<A>) {
+        let busy = self.busy();
+        if busy.patience_at.is_none_or(|at| deadline < at) {
+            busy.patience_at = Some(deadline);
+            out.wake(deadline, Timer::Patience);
+        }
     }
 
     /// Sends a message by the road that fits its size.
@@ -134,11 +149,25 @@ impl<A: Place> Node<A> {
         self.on_end(query, Some((answerer, message.body, after)), cx, out);
     }
 
+    /// Looks which questions were not answered in time.
+    pub(super) fn on_patience(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(busy) = self.busy.as_mut().filter(|busy| busy.patience_at.is_some_and(|at| at <= cx.now)) else { return };
+        busy.patience_at = None;
+        let late: Vec<u32> = busy.queries.iter().filter(|(_, query)| query.deadline <= cx.now).map(|(number, _)| number).collect();
+        for number in late {
+            self.on_silence(number, cx, out);
+        }
+        let next = self.busy.as_ref().and_then(|busy| busy.queries.values().map(|query| query.deadline).min());
+        if let Some(next) = next {
+            self.wake_for(next, out);
+        }
+    }
+
     /// A question was not answered in time.
-    pub(super) fn on_patience(&mut self, number: u32, tries: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
+    pub(super) fn on_silence(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
         let config = &self.config;
         let Some(busy) = &mut self.busy else { return };
-        let Some(query) = busy.queries.get_mut(&number).filter(|query| query.tries == tries) else { return };
+        let Some(query) = busy.queries.get_mut(&number) else { return };
         if query.tries + 1 < config.0.tries {
             query.tries += 1;
             self.send_query(number, cx, out);

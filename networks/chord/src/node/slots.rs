@@ -90,6 +90,11 @@ impl<V> Slots<V> {
         self.all().iter().map(|(_, value)| value)
     }
 
+    /// Everything with its number, in the order of numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &V)> {
+        self.all().iter().map(|(number, value)| (*number, value))
+    }
+
     /// Keeps only what `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&u32, &mut V) -> bool) {
         match self {

@@ -96,11 +96,10 @@ impl<A: Clone + Ord> Failures<A> {
         Some(u16::try_from(left.as_secs().max(1)).unwrap_or(u16::MAX))
     }
 
-    /// Whether a peer has lately not found a key.
-    #[must_use]
-    pub fn avoids(&self, key: &NodeKey, addr: &A, now: Time) -> bool {
-        let asked = self.keys.get(key).map(|failure| &failure.asked);
-        asked.is_some_and(|asked| asked.iter().any(|(other, at)| other == addr && now.since(*at) < AVOID))
+    /// Who has lately not found a key.
+    pub fn avoided(&self, key: &NodeKey, now: Time) -> impl Iterator<Item = &A> {
+        let asked = self.keys.get(key).into_iter().flat_map(|failure| &failure.asked);
+        asked.filter(move |(_, at)| now.since(*at) < AVOID).map(|(addr, _)| addr)
     }
 
     /// Whether somebody was told in vain of a key.

@@ -1,12 +1,15 @@
 //! Whom a walk is handed to, and what they answer: steepest ascent with backtracking (F8–F10).
 
-use hexad_core::{Context, Map, Time};
+use hexad_core::{Context, Time};
 
 use super::links::Peer;
 use super::walks::{Kind, Miss, Phase, Walk, Whose};
 use super::{Node, Out, Timer};
 use crate::place::Place;
 use crate::wire::{Message, Reason, Walking};
+
+/// So many of the nearest entries that were learned say whom to ask.
+const LEARNED: usize = 64;
 impl<A: Place> Node<A> {
     /// Hands the walk to the best who has not had it.
     pub(super) fn advance(&mut self, uid: u64, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -58,18 +61,19 @@ impl<A: Place> Node<A> {
         if self.config.0.dials_the_table {
             return self.table.nearest(key).map(|(_, addr)| addr).find(|addr| fits(addr)).cloned();
         }
+        let place = |peer: &Peer<A>| peer.location.map_or(u64::MAX >> 1, |location| location.distance(key));
+        // In the order of addresses, as links are.
+        let mut open: Vec<(&A, &Peer<A>, u64)> =
+            self.links.open().filter(|(addr, _)| fits(addr)).map(|(addr, peer)| (addr, peer, place(peer))).collect();
         // What was learned says of a neighbour what it is good for, beside the place where it stands.
-        let mut learned: Map<&A, u64> = Map::new();
-        for (distance, addr) in self.table.nearest(key).take(64) {
-            learned.entry(addr).or_insert(distance);
+        for (distance, addr) in self.table.nearest(key).take(if open.len() > 1 { LEARNED } else { 0 }) {
+            if let Ok(at) = open.binary_search_by(|(other, ..)| (*other).cmp(addr)) {
+                open[at].2 = open[at].2.min(distance);
+            }
         }
-        let rank = |addr: &A, peer: &Peer<A>| {
-            let place = peer.location.map_or(u64::MAX >> 1, |location| location.distance(key));
-            let distance = learned.get(addr).map_or(place, |learned| (*learned).min(place));
-            (peer.is_backed_off(now), self.failures.avoids(&walk.key, addr, now), distance)
-        };
-        let open = self.links.open().filter(|(addr, _)| fits(addr));
-        open.min_by_key(|(addr, peer)| rank(addr, peer)).map(|(addr, _)| addr.clone())
+        let avoided: Vec<&A> = self.failures.avoided(&walk.key, now).collect();
+        let rank = |&(addr, peer, distance): &(&A, &Peer<A>, u64)| (peer.is_backed_off(now), avoided.contains(&addr), distance);
+        open.iter().min_by_key(|link| rank(link)).map(|&(addr, ..)| addr.clone())
     }
 
     /// Hops-to-live have run out here.

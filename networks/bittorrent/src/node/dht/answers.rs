@@ -61,6 +61,7 @@ impl Dht {
         // Asking proves no address, so it is pinged before it enters the table.
         if unknown {
             self.ping(from, now, dice, out);
+            self.wake_for_next(now, out);
         }
     }
 
@@ -125,8 +126,8 @@ impl Dht {
                     return Err((203, "port 0"));
                 }
                 self.store.put(*info_hash, peer, *seed, now);
-                // A peer that looks for a torrent of ours needs not be looked for.
-                if self.announces.get(info_hash).is_some() {
+                // A peer that looks for a torrent of ours needs not be looked for; seeds have nothing to say to each other.
+                if self.announces.get(info_hash).is_some_and(|(_, we_seed)| !(we_seed && *seed)) {
                     news.push(DhtNews::Peers(*info_hash, vec![peer]));
                 }
                 Ok(KrpcAnswer::default())
@@ -143,9 +144,8 @@ impl Dht {
         for (side, wanted) in self.sides.iter().zip([want.v4, want.v6]) {
             let Some(side) = side.as_ref().filter(|_| wanted) else { continue };
             // The asker itself is no news to it, and addresses of our site mean nothing elsewhere.
-            let near = side.table.closest(NodeId(target), K + 1).into_iter();
-            let useful = near.filter(|node| node.address != from && is_plausible(node.address, from)).take(K);
-            nodes.extend(useful.map(|node| NodeContact { id: node.id.0, address: node.address }));
+            let near = side.table.closest_of(NodeId(target), K, |node| node.address != from && is_plausible(node.address, from));
+            nodes.extend(near.into_iter().map(|node| NodeContact { id: node.id.0, address: node.address }));
         }
         KrpcAnswer { nodes, ..KrpcAnswer::default() }
     }

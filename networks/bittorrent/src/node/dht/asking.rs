@@ -67,7 +67,7 @@ impl Dht {
         {
             news.push(match search.quest {
                 Some(quest) => self.end_quest(search.key, *quest, 0, now),
-                None => DhtNews::LookupOver(search.key, self.own_knowledge(&search.target, now, dice)),
+                None => DhtNews::LookupOver(search.key, self.own_knowledge(&search.target, false, now, dice)),
             });
         }
     }
@@ -95,9 +95,9 @@ impl Dht {
         }
     }
 
-    pub(super) fn own_knowledge(&self, info_hash: &[u8; 20], now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
-        let mut peers = self.store.draw(info_hash, true, false, ANSWER_PEERS_MAX, now, dice);
-        peers.extend(self.store.draw(info_hash, false, false, ANSWER_PEERS_MAX, now, dice));
+    pub(super) fn own_knowledge(&self, info_hash: &[u8; 20], no_seeds: bool, now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
+        let mut peers = self.store.draw(info_hash, true, no_seeds, ANSWER_PEERS_MAX, now, dice);
+        peers.extend(self.store.draw(info_hash, false, no_seeds, ANSWER_PEERS_MAX, now, dice));
         peers
     }
 
@@ -141,7 +141,12 @@ impl Dht {
         let want = both.then_some(Want { v4: true, v6: true });
         for (number, goal, target, seq, is_first, to) in questions {
             let query = match goal {
-                Goal::Announce(_) | Goal::Search(_) => KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false, scrape: false },
+                // A seed has no use for other seeds (BEP 33).
+                Goal::Announce(info_hash) => {
+                    let no_seeds = self.announces.get(&info_hash).is_some_and(|(_, seed)| seed);
+                    KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds, scrape: false }
+                }
+                Goal::Search(_) => KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false, scrape: false },
                 Goal::Scrape(_) => KrpcQuery::GetPeers { info_hash: target.0, want, no_seeds: false, scrape: true },
                 Goal::Sample(_) if is_first => KrpcQuery::SampleInfohashes { target: target.0, want },
                 Goal::Get(_) | Goal::Put(_) => KrpcQuery::Get { target: target.0, want, seq },
@@ -195,6 +200,9 @@ impl Dht {
         self.enter(id, from, now, dice, out);
         let Purpose::Job(number) = asked.purpose else { return };
         let Some(job) = self.jobs.get_mut(number) else { return };
+        if job.goal == Goal::Refresh && self.sides[family(from.ip())].as_ref().is_none_or(|side| !side.table.has_room_for(job.target)) {
+            job.end(now);
+        }
         for node in answer.nodes.iter().filter(|node| is_plausible(node.address, from)) {
             let family = family(node.address.ip());
             let own = self.sides[family].as_ref().is_some_and(|side| side.table.own().0 == node.id);
@@ -265,7 +273,7 @@ impl Dht {
             }
             Goal::Search(key) => {
                 let mut peers = job.peers;
-                peers.extend(self.own_knowledge(&job.target.0, now, dice));
+                peers.extend(self.own_knowledge(&job.target.0, false, now, dice));
                 news.push(DhtNews::LookupOver(key, peers.into_iter().collect()));
             }
             Goal::Get(key) | Goal::Put(key) | Goal::Scrape(key) | Goal::Sample(key) => {
@@ -295,7 +303,7 @@ impl Dht {
                     told += usize::from(self.query(Asked { to, purpose: Purpose::Announce }, query, now, dice, out));
                 }
                 self.announces.finished(info_hash, told, now, dice);
-                let own = self.own_knowledge(&info_hash, now, dice);
+                let own = self.own_knowledge(&info_hash, seed, now, dice);
                 if !own.is_empty() {
                     news.push(DhtNews::Peers(info_hash, own));
                 }

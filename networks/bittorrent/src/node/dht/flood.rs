@@ -45,6 +45,14 @@ impl Flood {
     pub fn admits(&mut self, from: SocketAddr, now: Time) -> bool {
         let key = if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) };
         let Some(watched) = self.watched.get_mut(&key) else {
+            if self.watched.is_full() {
+                // Who is silent for long, or was never loud, is as good as a stranger.
+                let counts = |watched: &Watched| now.since(watched.last) < if watched.blocked { SILENCE } else { WINDOW };
+                let forgotten: Vec<SocketAddr> = self.watched.iter().filter(|(_, watched)| !counts(watched)).map(|(key, _)| *key).collect();
+                for key in forgotten {
+                    self.watched.remove(&key);
+                }
+            }
             if self.watched.is_full()
                 && let Some(oldest) = self.watched.iter().min_by_key(|(_, watched)| watched.last).map(|(key, _)| *key)
             {

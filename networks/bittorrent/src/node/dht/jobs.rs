@@ -73,6 +73,11 @@ impl Job {
         fresh
     }
 
+    /// Has come to enough.
+    pub fn end(&mut self, now: Time) {
+        self.until = self.until.min(now);
+    }
+
     /// Whether it is over.
     pub fn is_done(&self, now: Time) -> bool {
         now >= self.until || self.lookups.iter().flatten().all(|lookup| lookup.is_done(now))

@@ -424,6 +424,8 @@ impl Dht {
                     return news;
                 }
                 self.on_query(from, krpc, NodeId(*id), query, *read_only, now, dice, out, &mut news);
+                // Nothing of ours is due for that.
+                return news;
             }
             KrpcBody::Answer { id, answer } => match self.queries.close(&krpc.transaction, from) {
                 Some(asked) => self.answered(asked, NodeId(*id), answer, krpc.seen_as, now, dice, out, &mut news),
@@ -457,7 +459,7 @@ impl Dht {
             }
             self.fail_in_job(asked);
         }
-        self.look_after_tables(now, dice);
+        self.look_after_tables(now, dice, out);
         // Each turn ends a job; the jobs that it makes room for are due once, so the loop ends.
         loop {
             self.begin_jobs(now, dice, out, &mut news);
@@ -493,18 +495,22 @@ impl Dht {
     }
 
     /// Plans refreshes of buckets that nothing has changed in, and joins anew what has become empty.
-    fn look_after_tables(&mut self, now: Time, dice: &mut Dice) {
+    fn look_after_tables(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         for family in 0..2 {
             let Some(side) = self.sides[family].as_mut() else { continue };
             if side.table.len() == 0 {
                 continue;
             }
-            for target in side.table.stale(now, dice) {
+            let stale = side.table.stale(now, dice);
+            for target in stale.targets {
                 self.refreshes.push_out((family, target));
             }
             if side.table.len() < K && side.joined.is_some_and(|at| now.since(at) >= SPARSE_INTERVAL) {
                 side.joined = Some(now);
                 self.refreshes.push_out((family, side.table.own()));
+            }
+            for silent in stale.questionable {
+                self.ping(silent, now, dice, out);
             }
         }
         if self.bootstrapped && self.node_counts() == [0, 0] && self.bootstrap.due().is_none() && self.jobs.has_room_for(Goal::Join) {

@@ -48,11 +48,13 @@ pub(super) struct Queries {
     pinged: Set<SocketAddr>,
     /// Since when, and how many.
     counted: Map<SocketAddr, (Time, u32)>,
+    /// When those of whom it is long ago were last forgotten.
+    swept: Time,
 }
 
 impl Queries {
     pub const fn new() -> Self {
-        Self { open: Map::new(), deadlines: Set::new(), pinged: Set::new(), counted: Map::new() }
+        Self { open: Map::new(), deadlines: Set::new(), pinged: Set::new(), counted: Map::new(), swept: Time::ZERO }
     }
 
     /// Remembers a question and gives the transaction id to put it under; `None` when there is no room, when that address is being pinged
@@ -97,7 +99,8 @@ impl Queries {
     }
 
     fn may_ask(&mut self, asked: Asked, now: Time) -> bool {
-        if self.counted.len() >= COUNTED_MAX {
+        if now.since(self.swept) >= WINDOW || self.counted.len() >= COUNTED_MAX {
+            self.swept = now;
             self.counted.retain(|_, (since, _)| now.since(*since) < WINDOW);
         }
         if self.counted.len() >= COUNTED_MAX && !self.counted.contains_key(&asked.to) {

@@ -49,6 +49,15 @@ impl Bucket {
     }
 }
 
+/// What is to be done about buckets that have not changed for long.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Stale {
+    /// To be pinged.
+    pub questionable: Vec<SocketAddr>,
+    /// Where others are to be looked for.
+    pub targets: Vec<NodeId>,
+}
+
 /// Bucket `i` holds the nodes that have exactly the first `i` bits in common with us; the last one those that have more as well.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -143,22 +152,47 @@ impl Table {
 
     /// The `wanted` nodes closest to `target`, bad ones left out.
     pub fn closest(&self, target: NodeId, wanted: usize) -> Vec<&Contact> {
-        let mut nodes: Vec<&Contact> = self.iter().filter(|node| node.fails < FAILS_BAD).collect();
-        nodes.sort_unstable_by_key(|node| node.id.distance(target));
+        self.closest_of(target, wanted, |_| true)
+    }
+
+    /// The `wanted` closest to `target` of those that are `useful`, bad ones left out.
+    pub fn closest_of(&self, target: NodeId, wanted: usize, useful: impl Fn(&Contact) -> bool) -> Vec<&Contact> {
+        // Whoever differs from us where the target first does is closest to it, then whoever differs from us later, then the others, the later the closer.
+        let at = self.bucket_of(target);
+        let further = (0..at).rev().map(|bucket| bucket..bucket + 1);
+        let mut nodes: Vec<&Contact> = Vec::with_capacity(2 * K);
+        for buckets in [at..at + 1, at + 1..self.buckets.len()].into_iter().chain(further) {
+            if nodes.len() >= wanted {
+                break;
+            }
+            let from = nodes.len();
+            let there = self.buckets[buckets].iter().flat_map(|bucket| &bucket.nodes);
+            nodes.extend(there.filter(|node| node.fails < FAILS_BAD && useful(node)));
+            nodes[from..].sort_unstable_by_key(|node| node.id.distance(target));
+        }
         nodes.truncate(wanted);
         nodes
     }
 
-    /// A random id in each bucket that has not changed for 15 minutes; they count as changed from then on.
-    pub fn stale(&mut self, now: Time, dice: &mut Dice) -> Vec<NodeId> {
+    /// What is to be done about buckets that have not changed for 15 minutes; they count as changed from then on. In a full one, it is seen whether those who
+    /// were not heard for as long are still there, as libtorrent does. Where there is room, others are looked for: at a random id in the bucket, and
+    /// near ourselves for all those behind which no bucket is full.
+    pub fn stale(&mut self, now: Time, dice: &mut Dice) -> Stale {
         let own = self.own;
-        let stale = self.buckets.iter_mut().enumerate().filter(|(_, bucket)| now.since(bucket.touched) >= FRESH);
+        let tail = self.buckets.iter().rposition(|bucket| bucket.nodes.len() >= K).map_or(0, |at| at + 1);
+        let mut stale = Stale { questionable: Vec::new(), targets: Vec::new() };
+        for (bits, bucket) in self.buckets.iter_mut().enumerate().filter(|(_, bucket)| now.since(bucket.touched) >= FRESH) {
+            bucket.touched = now;
+            if bucket.nodes.len() >= K {
+                let silent = bucket.nodes.iter().filter(|node| now.since(node.heard) >= FRESH);
+                stale.questionable.extend(silent.map(|node| node.address));
+            } else if bits < tail {
+                stale.targets.push(own.random_near(bits, dice));
+            } else if stale.targets.last() != Some(&own) {
+                stale.targets.push(own);
+            }
+        }
         stale
-            .map(|(bits, bucket)| {
-                bucket.touched = now;
-                own.random_near(bits, dice)
-            })
-            .collect()
     }
 
     /// A random id in each bucket but the one we are in that has room.
@@ -174,7 +208,7 @@ impl Table {
     }
 
     /// Whether a node of that id would find a place at once.
-    fn has_room_for(&self, id: NodeId) -> bool {
+    pub fn has_room_for(&self, id: NodeId) -> bool {
         let at = self.bucket_of(id);
         self.buckets[at].nodes.len() < K || at + 1 == self.buckets.len()
     }
@@ -364,12 +398,47 @@ mod tests {
         for n in 0..9 {
             table.answered(id(if n < 8 { 0x80 } else { 1 }, n), local(u16::from(n) + 1), Time::ZERO);
         }
-        assert!(table.stale(at(899), &mut dice).is_empty());
-        let targets = table.stale(at(900), &mut dice);
-        assert_eq!(targets.len(), table.buckets.len());
-        assert_eq!(targets[0].common_bits(OWN), 0);
-        assert!(table.stale(at(901), &mut dice).is_empty());
+        assert_eq!(table.stale(at(899), &mut dice), Stale::default());
+        let stale = table.stale(at(900), &mut dice);
+        assert_eq!(stale.questionable, [1, 2, 3, 4, 5, 6, 7, 8].map(local), "of the full one");
+        assert_eq!(stale.targets, [OWN], "for all that lie behind");
+        assert_eq!(table.stale(at(901), &mut dice), Stale::default());
         assert_eq!(table.next_stale(), Some(at(1800)));
+    }
+
+    #[test]
+    fn of_a_stale_bucket_only_the_silent_are_pinged_and_one_with_room_before_a_full_one_is_searched() {
+        let mut dice = Dice::counter(2, 3);
+        let mut table = Table::new(OWN, true, Time::ZERO);
+        for n in 0..9 {
+            table.answered(id(0x40, n), local(u16::from(n) + 1), Time::ZERO);
+        }
+        table.answered(id(0x80, 1), local(20), Time::ZERO);
+        table.asked(id(0x40, 3), local(4), at(600));
+        let stale = table.stale(at(900), &mut dice);
+        assert_eq!(stale.questionable, [1, 2, 3, 5, 6, 7, 8].map(local), "number 4 has asked us");
+        assert_eq!(stale.targets.iter().map(|target| target.common_bits(OWN)).collect::<Vec<_>>(), [0, 160]);
+    }
+
+    #[test]
+    fn the_closest_are_the_closest_whatever_is_looked_for() {
+        let mut dice = Dice::counter(2, 4);
+        let own = NodeId::random(&mut dice);
+        let mut table = Table::new(own, true, Time::ZERO);
+        for n in 0..3000 {
+            let bits = usize::try_from(dice.below(14)).unwrap();
+            table.answered(own.random_near(bits, &mut dice), local(1000 + n), Time::ZERO);
+        }
+        (0..3000).step_by(7).for_each(|n| (0..2).for_each(|_| table.failed(local(1000 + n))));
+        let useful = |node: &Contact| node.address.port() % 3 != 0;
+        for turn in 0..200 {
+            let target = if turn % 2 == 0 { NodeId::random(&mut dice) } else { own.random_near(turn / 10, &mut dice) };
+            let mut all: Vec<&Contact> = table.iter().filter(|node| node.fails < FAILS_BAD && useful(node)).collect();
+            all.sort_by_key(|node| node.id.distance(target));
+            for wanted in [1, 3, 8, 9, 20, 500] {
+                assert_eq!(table.closest_of(target, wanted, useful), all[..wanted.min(all.len())], "{turn}");
+            }
+        }
     }
 
     #[test]

@@ -634,3 +634,42 @@ fn a_storm_of_packets_of_every_kind_grows_nothing() {
     world.pass(Span::from_secs(30));
     assert_eq!(world.over(1).unwrap().1, [local(0)], "it still does its work");
 }
+
+#[test]
+fn seeds_hear_of_those_who_lack_something_and_not_of_each_other() {
+    let mut world = network(20, 77, local);
+    for seed in [1, 2] {
+        let port = world.addresses[seed].port();
+        world.act(seed, |dht, now, dice, out| dht.announce(HASH, port, true, now, dice, out));
+        world.pass(Span::from_secs(5));
+    }
+    world.announce(3, HASH);
+    world.pass(Span::from_secs(16 * 60));
+    let others = |node: usize| world.peers_of(node).into_iter().filter(|&peer| peer != local(node)).collect::<Vec<_>>();
+    assert_eq!(others(3), [local(1), local(2)]);
+    assert_eq!((others(1), others(2)), (vec![local(3)], vec![local(3)]));
+}
+
+#[test]
+fn a_table_at_rest_is_kept_by_few_questions_and_the_dead_leave_it() {
+    let mut world = network(200, 78, public);
+    let asked = |world: &World| ["find_node", "ping", "get_peers"].iter().filter_map(|kind| world.sent.get(kind)).sum::<u64>();
+    let before = asked(&world);
+    world.pass(Span::from_secs(3600));
+    let each = (asked(&world) - before) / 200 / 4;
+    assert!(each < 80, "{each} questions in a quarter of an hour");
+    for dead in 100..200 {
+        world.members[dead] = Member::Dead;
+    }
+    world.pass(Span::from_secs(3600));
+    let good = |node: usize| world.dht(node).sides[0].as_ref().map_or(0, |side| side.table.closest(side.table.own(), 500).len());
+    let living: usize = (0..100).map(good).sum();
+    let named: usize = (0..100)
+        .map(|node| {
+            let side = world.dht(node).sides[0].as_ref().unwrap();
+            side.table.closest(side.table.own(), 500).iter().filter(|known| world.by_address[&known.address] < 100).count()
+        })
+        .sum();
+    assert!(named * 10 >= living * 9, "{named} of {living} that are named are there");
+    assert!(living / 100 >= 20, "{living}");
+}

@@ -144,9 +144,9 @@ impl Candidates {
         }
     }
 
-    /// Whether anybody could be dialled, now or later.
-    pub(crate) fn has_idle(&self, seeding: bool) -> bool {
-        self.known.values().any(|one| one.now == Now::Idle && !(seeding && one.seed))
+    /// From when on somebody can be dialled; `None` where there is nobody for that.
+    pub(crate) fn next_ready(&self, seeding: bool) -> Option<Time> {
+        self.known.values().filter(|one| one.now == Now::Idle && !(seeding && one.seed)).map(|one| one.not_before).min()
     }
 
     /// Whether anybody can be dialled right now.

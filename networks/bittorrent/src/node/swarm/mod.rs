@@ -142,7 +142,8 @@ pub(crate) struct Swarm {
     next_rotation: Time,
     next_look: Time,
     next_hunger: Time,
-    beating: bool,
+    /// When it looks around next.
+    beat_at: Option<Time>,
 }
 
 impl Swarm {
@@ -187,7 +188,7 @@ impl Swarm {
             next_rotation: now + config.optimistic_interval,
             next_look: now + config.optimistic_interval,
             next_hunger: now + Span::from_secs(5),
-            beating: false,
+            beat_at: None,
         }
     }
 
@@ -392,20 +393,24 @@ impl Swarm {
     /// Sees to it that the swarm is woken, and dials.
     fn look_alive(&mut self, t: &mut Turn<'_, '_>) {
         self.dial(t);
-        let busy = self.connected > 0
-            || !self.dials.is_empty()
-            || self.fetch.is_some_and(|fetch| !fetch.done)
-            || self.candidates.has_idle(self.is_seeding());
-        if busy && !self.beating {
-            self.beating = true;
-            t.out.wake(t.cx.now + BEAT, Timer::Swarm(self.id));
+        let soon = t.cx.now + BEAT;
+        let busy = self.connected > 0 || !self.dials.is_empty() || self.fetch.is_some_and(|fetch| !fetch.done);
+        // Who only waits for somebody to be dialled again sleeps until then.
+        let at = if busy { Some(soon) } else { self.candidates.next_ready(self.is_seeding()).map(|at| at.max(soon)) };
+        if let Some(at) = at.filter(|&at| self.beat_at.is_none_or(|beat| at < beat)) {
+            self.beat_at = Some(at);
+            t.out.wake(at, Timer::Swarm(self.id));
         }
     }
 
     /// A wake that was asked for has come.
     pub(crate) fn beat(&mut self, t: &mut Turn<'_, '_>) {
-        self.beating = false;
         let now = t.now();
+        if self.beat_at.is_some_and(|at| at > now) {
+            // There was cause to look around earlier than this was asked for, and it was done.
+            return;
+        }
+        self.beat_at = None;
         self.look_at_links(t);
         self.look_at_requests(t);
         self.look_at_metadata(t);

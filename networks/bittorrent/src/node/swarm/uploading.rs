@@ -113,7 +113,7 @@ impl Swarm {
             }
             peer.given_before = [peer.given_before[1], given];
         }
-        if !full || self.is_seeding() || !self.candidates.has_idle(false) {
+        if !full || self.is_seeding() || self.candidates.next_ready(false).is_none() {
             return;
         }
         useless.sort_unstable();
