@@ -9,8 +9,10 @@ pub struct Config {
     pub connections_max: usize,
     /// Accepted connections whose peer has not shown yet that it gets our answers. 0 accepts nobody.
     pub half_open_max: usize,
-    /// Bytes of one datagram, header included. 1,400 fit through PPPoE and most tunnels.
+    /// Bytes of one datagram, header included, that arrive whatever the way is: IPv6 wants every link to carry 1,280 with its headers.
     pub packet_bytes: usize,
+    /// Bytes that are the most that is tried, over IPv4: an Ethernet carries 1,500 with headers.
+    pub packet_bytes_max: usize,
     /// Bytes that a connection holds for sending, under way included.
     pub send_bytes_max: usize,
     /// Bytes that a connection holds until they are read, those that came out of order included; what is advertised as window.
@@ -34,7 +36,8 @@ impl Default for Config {
         Self {
             connections_max: 1_000,
             half_open_max: 200,
-            packet_bytes: 1_400,
+            packet_bytes: 1_232,
+            packet_bytes_max: 1_472,
             send_bytes_max: 4 << 20,
             receive_bytes_max: 4 << 20,
             first_timeout: Span::from_secs(1),

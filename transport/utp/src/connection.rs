@@ -5,11 +5,12 @@ use hexad_core::{Dice, Span, Time};
 
 use crate::delay::Delays;
 use crate::pacer::Pacer;
+use crate::path_mtu::PathMtu;
 use crate::receiving::{Receiving, Taken};
 use crate::round_trip::RoundTrip;
 use crate::sending::Sending;
 use crate::window::Window;
-use crate::wire::{HEADER_BYTES, Header, Kind};
+use crate::wire::{FILLER_BYTES, HEADER_BYTES, Header, Kind};
 use crate::{Config, Seq};
 
 /// How long a window that was not filled may still grow. BEP 29 implementations: one second.
@@ -59,6 +60,7 @@ pub struct Connection {
     timeouts: u32,
     limited: Option<Time>,
     pacer: Pacer,
+    path_mtu: PathMtu,
     probe_at: Option<Time>,
     /// The room that a packet wanted which was sent though the peer had none.
     refused_bytes: u64,
@@ -68,23 +70,23 @@ pub struct Connection {
 
 impl Connection {
     /// Opens one; the SYN leaves with the next [`Self::transmit`].
-    pub(crate) fn connect(receives_as: u16, now: Time, config: &Config, dice: &mut Dice) -> Self {
+    pub(crate) fn connect(receives_as: u16, ipv6: bool, now: Time, config: &Config, dice: &mut Dice) -> Self {
         let mut sending = Sending::new(random(dice));
         sending.open();
-        Self::new(Stage::Dialling, [receives_as, receives_as.wrapping_add(1)], sending, Seq(0), now, config)
+        Self::new(Stage::Dialling, [receives_as, receives_as.wrapping_add(1)], sending, Seq(0), ipv6, now, config)
     }
 
     /// Answers a SYN.
-    pub(crate) fn accept(syn: &Header, now: Time, config: &Config, dice: &mut Dice) -> Self {
+    pub(crate) fn accept(syn: &Header, ipv6: bool, now: Time, config: &Config, dice: &mut Dice) -> Self {
         let ids = [syn.conn.wrapping_add(1), syn.conn];
-        let mut connection = Self::new(Stage::HalfOpen, ids, Sending::new(random(dice)), syn.seq, now, config);
+        let mut connection = Self::new(Stage::HalfOpen, ids, Sending::new(random(dice)), syn.seq, ipv6, now, config);
         connection.peer_window = u64::from(syn.window_bytes);
         connection.lag_us = stamp(now).wrapping_sub(syn.stamp_us);
         connection.ack_due = true;
         connection
     }
 
-    fn new(stage: Stage, [receives_as, sends_as]: [u16; 2], sending: Sending, ack: Seq, now: Time, config: &Config) -> Self {
+    fn new(stage: Stage, [receives_as, sends_as]: [u16; 2], sending: Sending, ack: Seq, ipv6: bool, now: Time, config: &Config) -> Self {
         Self {
             stage,
             receives_as,
@@ -102,6 +104,7 @@ impl Connection {
             timeouts: 0,
             limited: None,
             pacer: Pacer::new(now),
+            path_mtu: PathMtu::new(config, ipv6),
             probe_at: None,
             refused_bytes: 0,
             spoke: now,
@@ -155,6 +158,12 @@ impl Connection {
     #[must_use]
     pub fn window_bytes(&self) -> u64 {
         self.window.bytes()
+    }
+
+    /// Bytes of the longest datagram that is known to arrive.
+    #[must_use]
+    pub fn packet_bytes(&self) -> usize {
+        self.path_mtu.packet_bytes()
     }
 
     pub(crate) fn receives_as(&self) -> u16 {
@@ -241,7 +250,9 @@ impl Connection {
         self.peer_window = u64::from(header.window_bytes);
         if had_room < self.refused_bytes && self.peer_window >= self.refused_bytes {
             // It has room again: what asked for it was refused, and need not be waited for.
-            self.sending.timed_out();
+            if self.sending.timed_out().1 {
+                self.path_mtu.tried(false);
+            }
             self.round_trip.settle();
             self.waits_since = None;
             self.refused_bytes = 0;
@@ -260,6 +271,9 @@ impl Connection {
         }
         if let Some(sent) = acks.lost {
             self.window.lost(sent, now);
+        }
+        if let Some(arrived) = acks.probe {
+            self.path_mtu.tried(arrived);
         }
         if matches!(header.kind, Kind::Data | Kind::Fin) {
             self.ack_due = true;
@@ -283,7 +297,7 @@ impl Connection {
         if matches!(self.end, Some(End::Reset | End::TimedOut)) {
             return;
         }
-        let payload_max = config.packet_bytes.saturating_sub(HEADER_BYTES).max(1);
+        let payload_max = self.path_mtu.packet_bytes().saturating_sub(HEADER_BYTES).max(1);
         let open = self.stage == Stage::Open;
         if !self.waits_for_room(payload_max as u64, now) {
             let window = if open { self.window.bytes().min(self.peer_window) } else { self.window.bytes() };
@@ -298,7 +312,10 @@ impl Connection {
                 }
                 let sack = if open { self.receiving.sack() } else { Vec::new() };
                 let conn = if packet.kind == Kind::Syn { self.receives_as } else { self.sends_as };
-                self.say(packet.kind, conn, packet.seq, sack, &packet.payload, now, scratch, leave);
+                // Only among others is a loss told from silence soon.
+                let may_try = packet.first && packet.payload.len() == payload_max && sack.is_empty() && self.round_trip.is_measured();
+                let filler = self.filler_for(HEADER_BYTES + packet.payload.len(), may_try, now);
+                self.say(packet.kind, conn, packet.seq, sack, filler, &packet.payload, now, scratch, leave);
                 self.waits_since.get_or_insert(now);
             }
             if self.sending.has_more() && self.window.bytes() <= self.peer_window {
@@ -312,7 +329,7 @@ impl Connection {
         let silent = open && now.since(self.spoke) >= config.keep_alive;
         if self.ack_due || silent {
             let (conn, seq, sack) = (self.sends_as, self.sending.next(), self.receiving.sack());
-            self.say(Kind::State, conn, seq, sack, &[], now, scratch, leave);
+            self.say(Kind::State, conn, seq, sack, 0, &[], now, scratch, leave);
         }
     }
 
@@ -347,15 +364,32 @@ impl Connection {
         if now < since + self.round_trip.timeout() {
             return;
         }
+        let (usual, probe) = self.sending.timed_out();
+        if probe {
+            self.path_mtu.tried(false);
+        }
+        self.waits_since = None;
+        // Nothing is wrong where nothing but that was under way.
+        if probe && !usual {
+            return;
+        }
         self.timeouts += 1;
         if self.timeouts > config.timeouts_max {
             self.end = Some(End::TimedOut);
             return;
         }
-        self.sending.timed_out();
         self.window.timed_out(now);
         self.round_trip.back_off();
-        self.waits_since = None;
+    }
+
+    /// By how much a packet of so many bytes is filled up, to see whether so long a one arrives.
+    fn filler_for(&mut self, packet_bytes: usize, may_try: bool, now: Time) -> usize {
+        if !may_try {
+            return 0;
+        }
+        let Some(length) = self.path_mtu.probe(now) else { return 0 };
+        self.sending.mark_probe();
+        length.saturating_sub(packet_bytes).clamp(*FILLER_BYTES.start(), *FILLER_BYTES.end())
     }
 
     #[expect(clippy::too_many_arguments, reason = "a packet has so many parts")]
@@ -365,6 +399,7 @@ impl Connection {
         conn: u16,
         seq: Seq,
         sack: Vec<u8>,
+        filler_bytes: usize,
         payload: &[u8],
         now: Time,
         scratch: &mut BytesMut,
@@ -380,6 +415,7 @@ impl Connection {
             seq,
             ack: self.receiving.ack(),
             sack,
+            filler_bytes,
         };
         scratch.clear();
         header.encode(scratch);

@@ -88,7 +88,7 @@ impl Hub {
         }
         // A few tries find one of 65,536 numbers that this peer does not use yet.
         let receives_as = (0..16).map(|_| u16::from_be_bytes(self.dice.bytes())).find(|&id| !self.known.contains_key(&(peer, id)))?;
-        let connection = Connection::connect(receives_as, now, &self.config, &mut self.dice);
+        let connection = Connection::connect(receives_as, is_ipv6(peer), now, &self.config, &mut self.dice);
         Some(self.seat(peer, connection, None))
     }
 
@@ -251,7 +251,7 @@ impl Hub {
         if self.seats.len() >= self.config.connections_max || self.half_open >= self.config.half_open_max {
             return Err("utp_no_room_for_connection");
         }
-        let connection = Connection::accept(header, now, &self.config, &mut self.dice);
+        let connection = Connection::accept(header, is_ipv6(peer), now, &self.config, &mut self.dice);
         self.seat(peer, connection, Some(now + HALF_OPEN));
         self.half_open += 1;
         Ok(())
@@ -294,7 +294,13 @@ impl Hub {
             seq: Seq(u16::from_be_bytes(self.dice.bytes())),
             ack: header.seq,
             sack: Vec::new(),
+            filler_bytes: 0,
         };
         self.resets.push((peer, reset));
     }
+}
+
+/// Whether what goes to it has the longer header.
+fn is_ipv6(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_ipv6()
 }

@@ -12,6 +12,7 @@ mod delay;
 mod hub;
 pub mod line;
 mod pacer;
+mod path_mtu;
 mod queue;
 mod receiving;
 mod round_trip;

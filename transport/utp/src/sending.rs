@@ -33,6 +33,8 @@ struct Packet {
     state: State,
     sent: Time,
     sends: u32,
+    /// It was filled up to see whether so long a one arrives.
+    probe: bool,
 }
 
 /// What an acknowledgement told.
@@ -44,8 +46,10 @@ pub struct Acks {
     pub progress: bool,
     /// How long the last packet that was sent only once was on its way there and back.
     pub sample: Option<Span>,
-    /// Something is lost: when the newest of it was sent.
+    /// Something is lost: when the newest of it was sent. A packet that was too long by intent is not meant.
     pub lost: Option<Time>,
+    /// Whether what was tried has arrived, or was lost.
+    pub probe: Option<bool>,
 }
 
 /// One packet to be sent.
@@ -57,6 +61,8 @@ pub struct Leaving {
     pub kind: Kind,
     /// What it carries.
     pub payload: Bytes,
+    /// It leaves for the first time.
+    pub first: bool,
 }
 
 /// The sending half of a connection.
@@ -199,7 +205,14 @@ impl Sending {
         packet.sends += 1;
         self.flying += 1;
         self.flying_bytes += packet.payload.len() as u64;
-        Some(Leaving { seq, kind: packet.kind, payload: packet.payload.clone() })
+        Some(Leaving { seq, kind: packet.kind, payload: packet.payload.clone(), first: packet.sends == 1 })
+    }
+
+    /// The packet that has left last, and is the newest, was filled up to see whether so long a one arrives.
+    pub fn mark_probe(&mut self) {
+        if let Some(packet) = self.packets.back_mut() {
+            packet.probe = true;
+        }
     }
 
     /// An acknowledgement came; `bare` when its packet carried nothing else. `None` when it is of packets that were never sent.
@@ -250,16 +263,23 @@ impl Sending {
         Some(acks)
     }
 
-    /// Nothing was acknowledged in time: all that is under way is lost.
-    pub fn timed_out(&mut self) {
+    /// Nothing was acknowledged in time: all that is under way is lost. Returns whether anything was but one that was too long by intent, and whether there was
+    /// such a one.
+    pub fn timed_out(&mut self) -> (bool, bool) {
+        let (mut usual, mut probe) = (false, false);
         for packet in &mut self.packets {
             if packet.state == State::Flying {
                 packet.state = State::Lost;
                 self.lost += 1;
+                match std::mem::take(&mut packet.probe) {
+                    true => probe = true,
+                    false => usual = true,
+                }
             }
         }
         self.flying = 0;
         self.flying_bytes = 0;
+        (usual, probe)
     }
 
     fn first(&self) -> Seq {
@@ -268,7 +288,7 @@ impl Sending {
 
     fn push(&mut self, kind: Kind, payload: Bytes) {
         self.cut_bytes += payload.len();
-        self.packets.push_back(Packet { kind, payload, state: State::Waiting, sent: Time::ZERO, sends: 0 });
+        self.packets.push_back(Packet { kind, payload, state: State::Waiting, sent: Time::ZERO, sends: 0, probe: false });
         self.next = self.next.plus(1);
     }
 
@@ -281,6 +301,9 @@ impl Sending {
                 self.flying_bytes -= packet.payload.len() as u64;
             }
             State::Lost => self.lost -= 1,
+        }
+        if std::mem::take(&mut packet.probe) {
+            acks.probe = Some(true);
         }
         packet.state = State::Acked;
         self.sacked += 1;
@@ -316,7 +339,11 @@ impl Sending {
         if packet.sends > 1 && now.since(packet.sent) < mean {
             return;
         }
-        acks.lost = acks.lost.max(Some(packet.sent));
+        if std::mem::take(&mut packet.probe) {
+            acks.probe = Some(false);
+        } else {
+            acks.lost = acks.lost.max(Some(packet.sent));
+        }
         packet.state = State::Lost;
         self.lost += 1;
         self.flying -= 1;
@@ -350,7 +377,7 @@ mod tests {
         assert_eq!(numbers(&mut sending, 35, at(0)), [65_534, 65_535, 0]);
         assert_eq!(numbers(&mut sending, 35, at(0)), [0_u16; 0]);
         let acks = sending.acked(Seq(65_535), &[], true, TRIP, at(80)).unwrap();
-        assert_eq!(acks, Acks { bytes: 20, progress: true, sample: Some(Span::from_millis(80)), lost: None });
+        assert_eq!(acks, Acks { bytes: 20, progress: true, sample: Some(Span::from_millis(80)), ..Acks::default() });
         assert_eq!(numbers(&mut sending, 35, at(80)), [1, 2]);
         assert_eq!(sending.held_bytes(), 80);
         assert_eq!(sending.acked(Seq(3), &[], true, TRIP, at(90)), None, "never sent");
@@ -402,6 +429,22 @@ mod tests {
         assert_eq!(numbers(&mut sending, 6_000, at(0)).len(), 600, "as long as nothing is missing");
         sending.acked(Seq(200), &[0b0000_0111, 0, 0, 0], true, TRIP, at(100)).unwrap();
         assert_eq!(numbers(&mut sending, 8_000, at(100)).len(), 101, "the lost one, and up to 500 from there on");
+    }
+
+    #[test]
+    fn one_that_was_too_long_by_intent_goes_again_and_is_no_loss() {
+        let mut sending = full(1);
+        assert!(sending.leave(60, 10, true, at(0)).is_some_and(|packet| packet.first));
+        sending.mark_probe();
+        assert_eq!(numbers(&mut sending, 60, at(0)), [2, 3, 4, 5, 6]);
+        let acks = sending.acked(Seq(0), &[0b0000_1111, 0, 0, 0], true, TRIP, at(100)).unwrap();
+        assert_eq!((acks.lost, acks.probe), (None, Some(false)));
+        assert!(sending.leave(60, 10, true, at(100)).is_some_and(|packet| packet.seq == Seq(1) && !packet.first));
+        let acks = sending.acked(Seq(6), &[], true, TRIP, at(200)).unwrap();
+        assert_eq!((acks.lost, acks.probe), (None, None), "what arrives by the second try says nothing of the first");
+        assert!(sending.leave(60, 10, true, at(200)).is_some());
+        sending.mark_probe();
+        assert_eq!(sending.timed_out(), (false, true));
     }
 
     #[test]

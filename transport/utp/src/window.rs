@@ -122,7 +122,7 @@ mod tests {
         for round in 1..=5 {
             let bytes = window.bytes();
             window.acked(bytes, Span::ZERO, true);
-            assert_eq!(window.bytes(), 2_800 << round);
+            assert_eq!(window.bytes(), 2_464 << round);
         }
         let bytes = window.bytes();
         window.acked(bytes, Span::from_millis(95), true);
@@ -154,7 +154,7 @@ mod tests {
     fn it_does_not_grow_while_nobody_fills_it() {
         let mut window = window();
         window.acked(2_000, Span::ZERO, false);
-        assert_eq!(window.bytes(), 2_800);
+        assert_eq!(window.bytes(), 2_464);
     }
 
     #[test]
@@ -173,6 +173,6 @@ mod tests {
         window.lost(second + Span::from_millis(1), second + trip);
         assert_eq!(window.bytes(), full / 4);
         window.timed_out(second + trip * 2);
-        assert_eq!(window.bytes(), 1_400);
+        assert_eq!(window.bytes(), 1_232);
     }
 }

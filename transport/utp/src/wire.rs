@@ -12,6 +12,10 @@ pub const SACK_BYTES_MAX: usize = 252;
 /// Version 1 of the protocol, the only one in use.
 const VERSION: u8 = 1;
 const SELECTIVE_ACK: u8 = 1;
+/// A number that nobody has given a meaning: who does not know an extension passes over it.
+const FILLER: u8 = 0x7f;
+/// The longest and the shortest filler: its head has two bytes.
+pub const FILLER_BYTES: std::ops::RangeInclusive<usize> = 2..=257;
 /// Extensions of one packet; more are not what anybody sends.
 const EXTENSIONS_MAX: usize = 8;
 
@@ -49,6 +53,8 @@ pub struct Header {
     pub ack: Seq,
     /// Bit `i`, lowest first, says that packet `ack + 2 + i` has come. Empty when nothing is missing; we send a multiple of four bytes.
     pub sack: Vec<u8>,
+    /// Bytes that fill the packet up, in an extension that nobody reads; 2 to 257, 0 none. Not known of a packet that was read.
+    pub filler_bytes: usize,
 }
 
 /// Whether a datagram is for uTP, where others share the socket: version 1, a known kind. A DHT message begins with `d`.
@@ -93,6 +99,7 @@ impl Header {
                     seq: Seq(word(16)),
                     ack: Seq(word(18)),
                     sack,
+                    filler_bytes: 0,
                 };
                 return Ok((header, rest));
             }
@@ -122,7 +129,8 @@ impl Header {
         };
         let sack = &self.sack[..self.sack.len().min(SACK_BYTES_MAX)];
         out.put_u8(kind << 4 | VERSION);
-        out.put_u8(if sack.is_empty() { 0 } else { SELECTIVE_ACK });
+        let filler = if FILLER_BYTES.contains(&self.filler_bytes) { FILLER } else { 0 };
+        out.put_u8(if sack.is_empty() { filler } else { SELECTIVE_ACK });
         out.put_u16(self.conn);
         out.put_u32(self.stamp_us);
         out.put_u32(self.lag_us);
@@ -130,9 +138,15 @@ impl Header {
         out.put_u16(self.seq.0);
         out.put_u16(self.ack.0);
         if !sack.is_empty() {
-            out.put_u8(0);
+            out.put_u8(filler);
             out.put_u8(u8::try_from(sack.len()).unwrap_or(u8::MAX));
             out.put_slice(sack);
+        }
+        if filler != 0 {
+            let body = self.filler_bytes - 2;
+            out.put_u8(0);
+            out.put_u8(u8::try_from(body).unwrap_or(u8::MAX));
+            out.put_bytes(0, body);
         }
     }
 }

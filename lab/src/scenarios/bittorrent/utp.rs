@@ -16,8 +16,8 @@ use crate::value::Preset;
 const SETTLING: u32 = 2;
 /// Points of a curve for each part.
 const POINTS: u32 = 20;
-/// Of 1,428 bytes on the line, 48 are headers of IP, UDP and uTP; what a stream carries is less by so much.
-const HEADERS: f64 = 1_380.0 / 1_428.0;
+/// Of 1,500 bytes on the line, 48 are headers of IP, UDP and uTP; what a stream carries is less by so much.
+const HEADERS: f64 = 1_452.0 / 1_500.0;
 
 /// The scenario `bittorrent/utp`.
 pub static UTP: Scenario = Scenario {

@@ -80,6 +80,8 @@ pub struct Line {
     pub hubs: [Hub; 2],
     /// What the line does.
     pub manner: Manner,
+    /// Bytes of the longest packet that it carries, headers included; whatever is longer is lost without a word. 0: any.
+    pub mtu_bytes: u64,
     /// When what is in the queue of each direction will have left.
     free: [Time; 2],
     flying: Map<(Time, u64), (usize, Load)>,
@@ -111,6 +113,7 @@ impl Line {
             now: BEGAN,
             hubs: [hub(1), hub(2)],
             manner,
+            mtu_bytes: 0,
             free: [Time::ZERO; 2],
             flying: Map::new(),
             count: 0,
@@ -127,7 +130,9 @@ impl Line {
         let begins = self.free[from].max(self.now);
         let queue = begins.since(self.now);
         let queued_bytes = u64::try_from(queue.as_micros()).unwrap_or(u64::MAX).saturating_mul(self.manner.rate) / 1_000_000;
-        if queued_bytes + bytes > self.manner.queue_bytes || (self.manner.loss > 0 && self.dice.chance(1, self.manner.loss)) {
+        let is_too_long = self.mtu_bytes > 0 && bytes > self.mtu_bytes;
+        if is_too_long || queued_bytes + bytes > self.manner.queue_bytes || (self.manner.loss > 0 && self.dice.chance(1, self.manner.loss))
+        {
             self.lost += 1;
             return false;
         }

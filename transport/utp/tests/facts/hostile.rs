@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::line::{Carries as _, Line, Manner, address, bytes};
 
 fn header(kind: Kind, conn: u16, seq: u16, ack: u16) -> Header {
-    Header { kind, conn, stamp_us: 1, lag_us: 2, window_bytes: 100_000, seq: Seq(seq), ack: Seq(ack), sack: Vec::new() }
+    Header { kind, conn, stamp_us: 1, lag_us: 2, window_bytes: 100_000, seq: Seq(seq), ack: Seq(ack), sack: Vec::new(), filler_bytes: 0 }
 }
 
 fn packet(header: &Header, payload: &[u8]) -> Vec<u8> {
@@ -125,6 +125,7 @@ proptest! {
             seq: Seq(words[1]),
             ack: Seq(words[2]),
             sack: sack.concat(),
+            filler_bytes: 0,
         };
         let bytes = packet(&header, &payload);
         prop_assert!(is_utp(&bytes));

@@ -25,6 +25,26 @@ fn a_clean_line_is_filled() {
 }
 
 #[test]
+fn packets_become_as_long_as_the_line_carries_them_and_none_is_stuck() {
+    for (mtu_bytes, least) in [(0, 1_472), (1_500, 1_472), (1_492, 1_448), (1_400, 1_356), (1_280, 1_232), (1_260, 1_232)] {
+        for loss in [0, 200] {
+            let manner = Manner { loss, queue_bytes: 4 << 20, ..Manner::default() };
+            let mut line = Line::new(manner, &Config::default(), 21);
+            line.mtu_bytes = mtu_bytes;
+            let pair = line.connect();
+            line.carry(pair, &bytes(20 << 20), Span::from_secs(400));
+            let long = line.hubs[0].connection(pair.0).unwrap().packet_bytes();
+            let most = if mtu_bytes == 0 { 1_472 } else { usize::try_from(mtu_bytes).unwrap() - 28 };
+            assert!(long <= most && (loss > 0 || long >= least), "{mtu_bytes}: {long}");
+            assert!(line.refused.is_empty(), "{:?}", line.refused);
+            if loss == 0 {
+                assert!(line.lost <= 20, "what was tried, and nothing else: {}", line.lost);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_window_does_not_leave_at_once() {
     // Half a megabyte is under way, and a tenth of that finds room where the line begins.
     let manner = Manner { rate: 20_000_000, delay: Span::from_millis(12), queue_bytes: 70_000, ..Manner::default() };
