@@ -468,7 +468,7 @@ fn an_announce_needs_the_token_that_its_own_address_was_given() {
     assert_eq!(dht.stored_torrents(), 0);
     dht.on_datagram(from, &announce(token, false), now, &mut dice, &mut out);
     dht.on_datagram(from, &announce(token, true), now, &mut dice, &mut out);
-    let mut peers = dht.own_knowledge(&HASH, now, &mut dice);
+    let mut peers = dht.own_knowledge(&HASH, false, now, &mut dice);
     peers.sort();
     assert_eq!(peers, ["10.1.1.1:5".parse().unwrap(), "10.1.1.1:9".parse().unwrap()]);
     assert_eq!(dht.node_counts(), [1, 0], "one that only reads enters no table");
