@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -12,6 +13,7 @@ use hexad_bittorrent::StoredItem;
 use hexad_bittorrent::wire::stored::{SALT_BYTES_MAX, Signed, torrent_value};
 use hexad_content::{Digest, Digests};
 use hexad_driver::host::NodeKey;
+use hexad_driver::wall::Wall;
 
 use crate::networks::mutable_item;
 use crate::source::plain;
@@ -72,6 +74,12 @@ impl Owner {
         let signed = Signed::new(&self.0, Bytes::copy_from_slice(name.as_bytes()), seq, &value);
         mutable_item(&StoredItem { value, signed: Some(Box::new(signed)) })
     }
+}
+
+/// The sequence number of what is said now: milliseconds since 1970, so that what is said later is newer, even within a second and by another run.
+pub(crate) fn seq_now(wall: &Wall) -> i64 {
+    let since = wall.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The info hash that a mutable link names: that of version 1, else the first 20 bytes of that of version 2.

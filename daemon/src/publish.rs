@@ -158,9 +158,9 @@ impl Publish {
     }
 
     /// What its link is to lead to from now on, which that operation keeps alive; `None` where it has no such link.
-    pub(crate) fn word(&mut self, network: usize, op: OpId, unix_s: u64) -> Option<MutableItem> {
+    pub(crate) fn word(&mut self, network: usize, op: OpId, seq: i64) -> Option<MutableItem> {
         let (owner, name) = (self.owner.as_ref()?, self.mutable.as_ref()?);
-        let item = owner.word(name, i64::try_from(unix_s).unwrap_or(i64::MAX), &self.offers.first()?.content.digests)?;
+        let item = owner.word(name, seq, &self.offers.first()?.content.digests)?;
         self.keeping = Some((network, op));
         self.tell(Event::Newer(item.clone()));
         Some(item)

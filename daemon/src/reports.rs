@@ -6,6 +6,7 @@ use hexad_driver::transfers::{Opened, StoreError, TransfersEvent};
 
 use crate::fetch::{Described, Fetch, Next};
 use crate::networks::{Heard, Told, Wish};
+use crate::owner::seq_now;
 use crate::publish::Prepared;
 use crate::session_loop::{Loop, arrived_bytes};
 
@@ -404,9 +405,9 @@ impl Loop {
 
     /// Has the link of a publish that can be changed lead to it.
     fn keep_link(&mut self, task: OpId, network: usize) {
-        let (op, unix_s) = (self.books.op(), self.wall.unix_s());
+        let (op, seq) = (self.books.op(), seq_now(&self.wall));
         let Some(publish) = self.publishes.iter_mut().find(|publish| publish.task == task) else { return };
-        if let Some(item) = publish.word(network, op, unix_s) {
+        if let Some(item) = publish.word(network, op, seq) {
             let own = Own::BittorrentFollow { link: item.link.clone(), known: Some(item) };
             self.networks[network].start(op, Operation::Own(Wish::Own(own)));
         }

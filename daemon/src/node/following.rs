@@ -19,7 +19,7 @@ use super::work::Turn;
 use super::{House, State};
 use crate::listener::{Listener, Word};
 use crate::networks::NAMES;
-use crate::owner::{Owner, check_name, is_named};
+use crate::owner::{Owner, check_name, is_named, seq_now};
 use crate::session::Begin;
 use crate::shelf::Key;
 
@@ -268,9 +268,8 @@ impl House {
         if mutable.item.as_ref().is_some_and(|item| is_named(digests, &item.info_hash)) {
             return;
         }
-        let unix_s = i64::try_from(self.given.wall.unix_s()).unwrap_or(0);
         // A clock that was set back must not make what is newest look old.
-        let seq = unix_s.max(mutable.seq() + 1);
+        let seq = seq_now(&self.given.wall).max(mutable.seq() + 1);
         match Owner::of(self.given.session.state_dir.as_deref()) {
             Ok(owner) => mutable.item = owner.word(&mutable.name, seq, digests),
             Err(problem) => state.warn(problem.message),
