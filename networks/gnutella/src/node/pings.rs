@@ -167,7 +167,7 @@ impl Node {
             for at in near {
                 self.say(conn, answer(Pong { at, files: 0, kib: 0, ext: Bytes::new() }, 1), cx, out);
             }
-        } else if !alive && !(packed && !self.is_firewalled()) {
+        } else if !alive && (!packed || self.is_firewalled()) {
             // Whoever wants hosts packed has them by now.
             for (hops, mut pong) in self.pongs_for(conn, cx.now) {
                 if !ggep {

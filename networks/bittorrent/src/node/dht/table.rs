@@ -430,7 +430,7 @@ mod tests {
             table.answered(own.random_near(bits, &mut dice), local(1000 + n), Time::ZERO);
         }
         (0..3000).step_by(7).for_each(|n| (0..2).for_each(|_| table.failed(local(1000 + n))));
-        let useful = |node: &Contact| node.address.port() % 3 != 0;
+        let useful = |node: &Contact| !node.address.port().is_multiple_of(3);
         for turn in 0..200 {
             let target = if turn % 2 == 0 { NodeId::random(&mut dice) } else { own.random_near(turn / 10, &mut dice) };
             let mut all: Vec<&Contact> = table.iter().filter(|node| node.fails < FAILS_BAD && useful(node)).collect();
