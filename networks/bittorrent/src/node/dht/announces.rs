@@ -2,7 +2,7 @@
 
 use hexad_core::{Dice, Map, Set, Span, Time};
 
-use super::table::K;
+use super::resting::Resting;
 
 /// Torrents that are announced; more are refused.
 const TORRENTS_MAX: usize = 100_000;
@@ -10,9 +10,6 @@ const TORRENTS_MAX: usize = 100_000;
 const INTERVAL: Span = Span::from_secs(15 * 60);
 /// Nobody is asked for more peers sooner than this after the last time.
 const HURRY_MIN: Span = Span::from_secs(60);
-/// While fewer than eight nodes took the announce, it is repeated after this, then after twice as long and so on: the network is young, and
-/// nodes that come may be closer to the torrent than those that were told.
-const SPARSE_MIN: Span = Span::from_secs(4);
 
 /// So many may begin at once; after that they are spread.
 const AT_ONCE: u32 = 8;
@@ -25,8 +22,8 @@ struct Announcement {
     /// `None` while a lookup for it runs.
     due: Option<Time>,
     last: Option<Time>,
-    /// How often in a row fewer than eight nodes took it.
-    sparse: u32,
+    /// Sparse while fewer than eight nodes took it.
+    resting: Resting,
     /// To be repeated as soon as the running lookup is over.
     again: bool,
 }
@@ -58,7 +55,7 @@ impl Announces {
         if self.torrents.len() >= TORRENTS_MAX {
             return false;
         }
-        self.torrents.insert(info_hash, Announcement { port, seed, due: Some(now), last: None, sparse: 0, again: false });
+        self.torrents.insert(info_hash, Announcement { port, seed, due: Some(now), last: None, resting: Resting::default(), again: false });
         self.due.insert((now, info_hash));
         true
     }
@@ -87,7 +84,7 @@ impl Announces {
     /// The network has grown: what fewer than eight nodes took is due at once.
     pub fn network_grew(&mut self, now: Time) {
         let sparse: Vec<[u8; 20]> =
-            self.torrents.iter().filter(|(_, known)| known.sparse > 0 || known.due.is_none()).map(|(&hash, _)| hash).collect();
+            self.torrents.iter().filter(|(_, known)| known.resting.is_sparse() || known.due.is_none()).map(|(&hash, _)| hash).collect();
         for info_hash in sparse {
             self.again(info_hash, now);
         }
@@ -110,16 +107,7 @@ impl Announces {
     /// A lookup is over, and `told` nodes are told.
     pub fn finished(&mut self, info_hash: [u8; 20], told: usize, now: Time, dice: &mut Dice) {
         let Some(known) = self.torrents.get_mut(&info_hash) else { return };
-        let wait = if told >= K {
-            known.sparse = 0;
-            INTERVAL
-        } else {
-            known.sparse = known.sparse.saturating_add(1);
-            SPARSE_MIN.saturating_mul(1 << (known.sparse - 1).min(16)).min(INTERVAL)
-        };
-        // Spread, so that what began together does not stay together.
-        let micros = u64::try_from(wait.as_micros()).unwrap_or(0);
-        let wait = Span::from_micros(micros - dice.below(micros / 10 + 1));
+        let wait = known.resting.after(told, INTERVAL, dice);
         let at = if known.again { now + Span::from_millis(200) } else { now + wait };
         known.again = false;
         self.plan(info_hash, at);
@@ -149,6 +137,7 @@ impl Announces {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::K;
     use super::*;
 
     fn at(seconds: u64) -> Time {

@@ -16,6 +16,7 @@ mod lookups;
 mod named;
 mod queries;
 mod quests;
+mod resting;
 mod state;
 mod store;
 mod table;

@@ -6,15 +6,13 @@ use bytes::Bytes;
 use hexad_core::{Dice, Set, Span};
 
 use super::items::target_of;
-use super::table::K;
+use super::resting::Resting;
 use crate::wire::KrpcMore;
 use crate::wire::bloom::Filter;
 use crate::wire::stored::{Signed, immutable_target, mutable_target};
 
 /// Between two looks at a value that is followed: nodes forget it after two hours, and BEP 44 has it stored again every hour.
 const KEEPING_INTERVAL: Span = Span::from_secs(3600);
-/// Where fewer than eight nodes have taken it, it is tried again after this, then after twice as long and so on.
-const KEEPING_SPARSE_MIN: Span = Span::from_secs(4);
 
 /// Torrents that are taken in of one corner of the DHT.
 const SAMPLES_MAX: usize = 2000;
@@ -75,14 +73,13 @@ pub(in crate::node) struct Keeping {
     pub name: ItemName,
     /// The newest that is known.
     newest: Option<StoredItem>,
-    /// How often in a row it was found and stored nowhere, or hardly anywhere.
-    sparse: u32,
+    resting: Resting,
 }
 
 impl Keeping {
     /// Follows `name`, of which that is known.
     pub fn of(name: ItemName, known: Option<StoredItem>) -> Self {
-        Self { name, newest: known, sparse: 0 }
+        Self { name, newest: known, resting: Resting::default() }
     }
 
     /// It was looked up; returns whether what was found is news.
@@ -98,17 +95,9 @@ impl Keeping {
         self.newest.as_ref()
     }
 
-    /// So many nodes were told to store it; returns how long it rests then. What began together does not stay together.
+    /// So many nodes were told to store it; returns how long it rests then.
     pub fn rest(&mut self, told: usize, dice: &mut Dice) -> Span {
-        let wait = if told >= K {
-            self.sparse = 0;
-            KEEPING_INTERVAL
-        } else {
-            self.sparse = self.sparse.saturating_add(1);
-            KEEPING_SPARSE_MIN.saturating_mul(1 << (self.sparse - 1).min(16)).min(KEEPING_INTERVAL)
-        };
-        let micros = u64::try_from(wait.as_micros()).unwrap_or(0);
-        Span::from_micros(micros - dice.below(micros / 10 + 1))
+        self.resting.after(told, KEEPING_INTERVAL, dice)
     }
 }
 
