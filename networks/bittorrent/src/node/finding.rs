@@ -1,6 +1,8 @@
 //! How swarms find peers, and bytes, beside trackers: the DHT, the local network, web seeds.
 
-use hexad_core::{Answer, Door, Endpoint, Level, Name, OpId, Ticket};
+use std::ops::Range;
+
+use hexad_core::{Answer, Door, Endpoint, LeaseId, Level, Name, OpId, Ticket, Verdict};
 
 use super::affairs::Affairs;
 use super::dht::{Dht, DhtNews, DhtTimer};
@@ -200,15 +202,12 @@ impl Affairs {
         self.on_web_seed_news(news, t);
     }
 
-    /// The engine has judged what may be a web seed's.
-    pub(super) fn web_seeds_judged(
-        &mut self,
-        lease: hexad_core::LeaseId,
-        range: std::ops::Range<u64>,
-        verdict: hexad_core::Verdict,
-        t: &mut Turn<'_, '_>,
-    ) {
-        let Some(hash) = self.leases.get(&lease).and_then(|id| self.swarms.get(id)).map(|swarm| swarm.info_hash) else { return };
+    /// The engine has judged what peers or web seeds have brought.
+    pub(super) fn on_judged(&mut self, lease: LeaseId, range: Range<u64>, verdict: Verdict, t: &mut Turn<'_, '_>) {
+        let Some(swarm) = self.leases.get(&lease).and_then(|id| self.swarms.get_mut(id)) else { return };
+        let hash = swarm.info_hash;
+        let shared = verdict == Verdict::Bad && self.web_seeds.has_given(&hash, &range);
+        swarm.on_judged(lease, &range, if shared { Verdict::Mixed } else { verdict }, t);
         let news = self.web_seeds.judged(hash, range, verdict, t.out);
         self.on_web_seed_news(news, t);
     }

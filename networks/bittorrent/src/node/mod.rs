@@ -105,10 +105,7 @@ impl hexad_core::Node for Node {
             Input::Received(Link::Conn(conn), message) => affairs.on_message(conn, message, t),
             Input::Sent(conn, bytes) => affairs.with_peer(conn, t, |swarm, slot, t| swarm.on_sent(slot, bytes, t)),
             Input::Room(conn) => affairs.with_peer(conn, t, |swarm, slot, t| swarm.on_room(slot, t)),
-            Input::Judged(lease, range, verdict) => {
-                affairs.with_lease(lease, t, |swarm, t| swarm.on_judged(lease, &range, verdict, t));
-                affairs.web_seeds_judged(lease, range, verdict, t);
-            }
+            Input::Judged(lease, range, verdict) => affairs.on_judged(lease, range, verdict, t),
             Input::Leased(lease, ranges) => affairs.with_lease(lease, t, |swarm, t| swarm.on_leased(&ranges, t)),
             Input::Elsewhere(lease, ranges) => affairs.with_lease(lease, t, |swarm, t| swarm.on_elsewhere(ranges, t)),
             Input::Received(Link::Datagram(door, from), message) => affairs.on_datagram(door, &from, &message, t),

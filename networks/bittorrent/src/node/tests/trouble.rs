@@ -1,9 +1,13 @@
-use hexad_core::{Input, Level, Verdict, Via};
+use std::sync::Arc;
+
+use hexad_content::{FileEntry, Layout, Sha1Digest};
+use hexad_core::{Answer, Ask, HttpResponse, Input, Level, Output, Payload, Ticket, Verdict, Via, What};
 
 use super::bench::*;
 use crate::doors;
 use crate::node::Config;
 use crate::wire::frames::BLOCK_BYTES;
+use crate::wire::metainfo::MetainfoBuilder;
 use crate::wire::{BlockRef, Message, Pex, PexPeer};
 
 fn is_closed_for(bench: &mut Bench, message: Message, why: &str) {
@@ -163,6 +167,38 @@ fn of_three_who_gave_to_wrong_pieces_only_the_liar_is_banned() {
         assert_eq!(notes(Level::Ban, &said), [] as [&str; 0]);
         assert!(honest.iter().all(|conn| closed(*conn, &said).is_none_or(|why| why != "wrong_data")));
     }
+}
+
+#[test]
+fn who_gives_the_rest_of_what_a_web_seed_spoiled_is_not_to_blame() {
+    let half = |name: &str| FileEntry::plain(vec![name.into()], PIECE / 2);
+    let layout = Arc::new(Layout::folder("album".into(), vec![half("a"), half("b")]).unwrap());
+    let hashes = vec![Sha1Digest([0; 20])];
+    let web_seeds = vec!["http://w.example/".to_owned()];
+    let torrent = MetainfoBuilder { web_seeds, ..MetainfoBuilder::new(layout, PIECE, hashes) }.build().unwrap();
+    let mut bench = Bench::of(config(), torrent).joins();
+    bench.starts_fetch(What::Torrent(bench.torrent.encode().into()), Vec::new());
+    let said = bench.leases(0..PIECE);
+    let asked = said.iter().filter_map(|output| match output {
+        Output::Ask(ticket, Ask::Http(_)) => Some(*ticket),
+        _ => None,
+    });
+    let asked: Vec<Ticket> = asked.collect();
+    let [first, second] = asked[..] else { panic!("a question for each file: {said:?}") };
+    let answer = |body: Vec<u8>| HttpResponse { status: 206, retry_after_s: None, moved_to: None, body: Payload::Bytes(body.into()) };
+    // The first half comes and is wrong; the second has the wrong length, so that the piece is given back.
+    let said = bench.hears(Input::Answered(first, Answer::Http(Box::new(answer(vec![1; BLOCK_BYTES as usize])))));
+    assert_eq!(delivered(&said).len(), 1);
+    bench.hears(Input::Answered(second, Answer::Http(Box::new(answer(vec![1; 5])))));
+    let (honest, said) = bench.meets_seed(1);
+    assert_eq!(requests(honest, &said).len(), 2);
+    bench.gives_all(honest, &said);
+    let said = bench.judged(0, Verdict::Bad);
+    assert_eq!((notes(Level::Ban, &said), closed(honest, &said)), (vec![], None));
+    assert_eq!(requests(honest, &said).len(), 2, "all of it once more");
+    bench.gives_all(honest, &said);
+    let said = bench.judged(0, Verdict::Bad);
+    assert_eq!(notes(Level::Ban, &said), ["wrong_data"], "now it was all his");
 }
 
 #[test]

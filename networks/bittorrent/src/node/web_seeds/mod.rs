@@ -10,8 +10,8 @@
 //! 3. What comes is pushed as `Output::Deliver` under the lease. When all of a run is there nothing is said but `Ready`: the verdicts tell.
 //! 4. What does not come is [`WebSeedNews::GaveBack`], in whole pieces: these may be asked for again, from peers or here. Blocks of them may have been
 //!    delivered, or be on their way still; that does no harm.
-//! 5. The swarm hands every verdict to [`WebSeeds::judged`]; a seed whose piece is bad is dropped. Pieces that were given back are judged by
-//!    whoever delivered them last.
+//! 5. The swarm hands every verdict to [`WebSeeds::judged`]; a seed whose piece is bad is dropped. Of a piece that was given back, a part may have come
+//!    from here all the same: as long as [`WebSeeds::has_given`] says so, whoever gave the rest is not to blame.
 
 mod seed;
 mod urls;
@@ -195,6 +195,11 @@ impl WebSeeds {
         taken
     }
 
+    /// Whether something of `range` has come from a web seed and has not been judged yet.
+    pub fn has_given(&self, swarm: &[u8; 20], range: &Range<u64>) -> bool {
+        self.clients.get(swarm).is_some_and(|client| client.seeds.iter().any(|seed| seed.has_given(range)))
+    }
+
     /// A verdict on a range of the torrent's lease has come.
     pub fn judged(&mut self, swarm: [u8; 20], range: Range<u64>, verdict: Verdict, out: &mut Outbox<Node>) -> Vec<([u8; 20], WebSeedNews)> {
         let mut news = Vec::new();
@@ -203,7 +208,8 @@ impl WebSeeds {
             return news;
         }
         for index in 0..client.seeds.len() {
-            if client.seeds[index].judged(range.clone()) && verdict == Verdict::Bad {
+            let all = client.seeds[index].judged(range.clone());
+            if all && verdict == Verdict::Bad && !client.seeds[index].dropped {
                 client.drop_seed(swarm, index, "its data is not the torrent's", out, &mut news);
             }
         }

@@ -196,6 +196,11 @@ impl Seed {
         self.lacks.span_count() < SPANS_MAX
     }
 
+    /// Whether something of `range` came from here and has not been judged.
+    pub fn has_given(&self, range: &Range<u64>) -> bool {
+        !self.unjudged.within(range.clone()).is_empty()
+    }
+
     /// A verdict has come on a range. True when all of it came from this seed, and nothing of it may have come from others before.
     pub fn judged(&mut self, range: Range<u64>) -> bool {
         let all = self.unjudged.covers(range.clone());

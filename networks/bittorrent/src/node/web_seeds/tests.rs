@@ -261,7 +261,9 @@ fn a_seed_whose_data_is_bad_is_dropped_and_another_takes_over() {
     bench.does(|seeds, _, out| seeds.judged(SWARM, 0..PIECE, Verdict::Good, out));
     assert!(!bench.seeds.status(&SWARM)[0].dropped);
     bench.does(|seeds, _, out| seeds.judged(SWARM, PIECE..2 * PIECE, Verdict::Bad, out));
+    bench.does(|seeds, _, out| seeds.judged(SWARM, 2 * PIECE..3 * PIECE, Verdict::Bad, out));
     assert!(bench.seeds.status(&SWARM)[0].dropped);
+    assert_eq!(bench.notes, ["web_seed_dropped"], "said once");
     bench.asked.retain(|_, request| request.url.starts_with("http://w.example/"));
     bench.free.insert(0..4 * PIECE);
     bench.runs_to_its_end();
