@@ -14,6 +14,7 @@ mod fetch;
 mod gateway;
 mod http;
 mod kept;
+mod key_file;
 mod known;
 mod laboratory;
 mod listener;

@@ -1,20 +1,20 @@
 //! The key under which what this machine publishes can be changed later (BEP 44, 46): one for all of it, told apart by names.
 
-use std::fs::{self, DirBuilder};
-use std::io::{ErrorKind, Write as _};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::HEXLOWER;
 use hexad_api::{MutableItem, Problem};
 use hexad_bittorrent::StoredItem;
+use hexad_bittorrent::wire::metainfo::short;
 use hexad_bittorrent::wire::stored::{SALT_BYTES_MAX, Signed, torrent_value};
 use hexad_content::{Digest, Digests};
-use hexad_driver::host::NodeKey;
 use hexad_driver::wall::Wall;
 
+use crate::key_file::key_in;
 use crate::networks::mutable_item;
 use crate::source::plain;
 
@@ -35,37 +35,12 @@ impl Owner {
         let state_dir =
             state_dir.ok_or_else(|| Problem::new("there is nowhere to keep the key of a link that can be changed").hint(hint))?;
         let folder = state_dir.join(FOLDER);
-        let path = folder.join(FILE);
-        let trouble = |what: &str, wrong: &dyn std::fmt::Display| Problem::new(format!("{}: {what}: {wrong}", path.display())).hint(hint);
-        let read = || match fs::read_to_string(&path) {
-            Ok(text) => {
-                let seed = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok().and_then(|seed| seed.try_into().ok());
-                let wrong = || {
-                    Problem::new(format!("{}: expected a key of 64 hex digits, came something else", path.display()))
-                        .hint("put the file aside, and links get another key")
-                };
-                seed.map(|seed| Some(Self(seed))).ok_or_else(wrong)
-            }
-            Err(wrong) if wrong.kind() == ErrorKind::NotFound => Ok(None),
-            Err(wrong) => Err(trouble("the key cannot be read", &plain(&wrong))),
-        };
-        if let Some(owner) = read()? {
-            return Ok(owner);
-        }
-        let key = NodeKey::generate().map_err(|wrong| trouble("no key can be made", &plain(&wrong)))?;
-        let keep = || {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-            let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder)?;
-            writeln!(file, "{}", HEXLOWER.encode(&key.seed()))?;
-            file.as_file().sync_all()?;
-            match file.persist_noclobber(&path) {
-                // Somebody else was quicker, and has the key.
-                Err(wrong) if wrong.error.kind() != ErrorKind::AlreadyExists => Err(wrong.error),
-                _ => Ok(()),
-            }
-        };
-        keep().map_err(|wrong| trouble("the key cannot be kept", &plain(&wrong)))?;
-        read()?.ok_or_else(|| trouble("the key cannot be kept", &"it is gone"))
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|wrong| {
+            Problem::new(format!("the key of links cannot be kept in {}: {}", folder.display(), plain(&wrong))).hint(hint)
+        })?;
+        let key = key_in(&folder, FILE, "the key of links", "links get another key");
+        key.map(|key| Self(key.seed())).map_err(|problem| if problem.hint.is_none() { problem.hint(hint) } else { problem })
     }
 
     /// His word that the link of that name leads to that torrent; `None` where nothing is a torrent's name.
@@ -82,19 +57,21 @@ pub(crate) fn seq_now(wall: &Wall) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The info hash that a mutable link names: that of version 1, else the first 20 bytes of that of version 2.
-pub(crate) fn info_hash(digests: &Digests) -> Option<[u8; 20]> {
+/// The names of 20 bytes that a torrent has in swarms: that of version 1, then the first bytes of that of version 2.
+fn names(digests: &Digests) -> impl Iterator<Item = [u8; 20]> {
     let v1 = digests.iter().find_map(|digest| if let Digest::TorrentV1(hash) = digest { Some(hash.0) } else { None });
-    v1.or_else(|| digests.iter().find_map(|digest| if let Digest::TorrentV2(hash) = digest { hash.0.first_chunk().copied() } else { None }))
+    let v2 = digests.iter().find_map(|digest| if let Digest::TorrentV2(hash) = digest { Some(short(hash)) } else { None });
+    v1.into_iter().chain(v2)
+}
+
+/// The info hash that a mutable link names.
+pub(crate) fn info_hash(digests: &Digests) -> Option<[u8; 20]> {
+    names(digests).next()
 }
 
 /// Whether a torrent is the one that is named so.
 pub(crate) fn is_named(digests: &Digests, info_hash: &str) -> bool {
-    digests.iter().any(|digest| match digest {
-        Digest::TorrentV1(hash) => HEXLOWER.encode(&hash.0) == info_hash,
-        Digest::TorrentV2(hash) => hash.0.first_chunk::<20>().is_some_and(|short| HEXLOWER.encode(short) == info_hash),
-        _ => false,
-    })
+    names(digests).any(|name| HEXLOWER.encode(&name) == info_hash)
 }
 
 /// What is wrong with the name of a link.
@@ -110,6 +87,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
 mod tests {
     use super::*;
     use hexad_content::Sha1Digest;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]

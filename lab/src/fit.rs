@@ -1,4 +1,16 @@
-//! A straight line through points.
+//! What some figures come to: their middle, a straight line through points.
+
+/// The middle of some figures: the mean of the two in the middle where their number is even, 0 where there are none.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    match figures.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => figures[middle],
+        _ => f64::midpoint(figures[middle - 1], figures[middle]),
+    }
+}
 
 /// The line of least squares.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +55,11 @@ mod tests {
         let straight = Fit::of(&[(1.0, 5.0), (2.0, 7.0), (4.0, 11.0)]);
         assert!((straight.slope - 2.0).abs() < 1e-12 && straight.explained.is_some_and(|share| (share - 1.0).abs() < 1e-12));
         assert!(Fit::of(&[(1.0, 0.0), (2.0, 9.0), (3.0, 0.0)]).explained.is_some_and(|share| share < 0.01));
+    }
+
+    #[test]
+    fn half_of_all_figures_are_below_the_median() {
+        assert_eq!([&[][..], &[3.0], &[4.0, 1.0], &[9.0, 1.0, 2.0]].map(median), [0.0, 3.0, 2.5, 2.0]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::claims;
+use crate::fit::median;
 use crate::gauge::Progress;
 use crate::outcome::{Expected, Finding, OverSeeds};
 use crate::outputs::{self, Stored};
@@ -120,7 +121,7 @@ pub fn judge(scenario: &Scenario, runs: &[Stored]) -> Result<ClaimReport, String
     }
     let said = |claim: &&Claim| rows.iter().any(|row| row.0 == claim.id);
     let silent = scenario.claims.iter().filter(|claim| !said(claim)).map(|claim| claim.id).collect();
-    let verdicts = rows.into_iter().map(|(claim, finding, values)| verdict(claim, finding, values)).collect();
+    let verdicts = rows.into_iter().map(|(claim, finding, values)| verdict(claim, finding, &values)).collect();
     Ok(ClaimReport { scenario: scenario.name, verdicts, silent, remarks, lines: runs.iter().map(|run| run.run.line.clone()).collect() })
 }
 
@@ -144,8 +145,7 @@ pub fn test_claims(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of seeds")]
-fn verdict(claim: &'static str, finding: &Finding, mut values: Vec<f64>) -> Verdict {
-    values.sort_by(f64::total_cmp);
+fn verdict(claim: &'static str, finding: &Finding, values: &[f64]) -> Verdict {
     let count = values.len() as f64;
     let (measured, interval) = match finding.over {
         OverSeeds::Mean => {
@@ -153,15 +153,15 @@ fn verdict(claim: &'static str, finding: &Finding, mut values: Vec<f64>) -> Verd
             let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
             (mean, student(values.len()) * (variance / count).sqrt())
         }
-        OverSeeds::Median => (f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]), 0.0),
+        OverSeeds::Median => (median(values), 0.0),
     };
     Verdict {
         claim,
         row: finding.row.clone(),
         expected: finding.expected,
         measured,
-        least: values[0],
-        most: values[values.len() - 1],
+        least: values.iter().copied().fold(f64::INFINITY, f64::min),
+        most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         interval,
         seeds: values.len(),
         holds: finding.expected.admits(measured),

@@ -12,6 +12,7 @@ use hexad_core::Endpoint;
 use hexad_driver::Locked;
 use hexad_driver::host::NodeKey;
 
+use crate::key_file::key_in;
 use crate::source::{endpoint, plain};
 
 /// Peers that are kept.
@@ -58,25 +59,7 @@ impl Home {
     /// # Errors
     /// When it cannot be read, or made and kept.
     pub(crate) fn key(&self) -> Result<NodeKey, Problem> {
-        let path = self.folder.join("node-key");
-        let trouble = |what: &str, wrong: &dyn std::fmt::Display| Problem::new(format!("{}: {what}: {wrong}", path.display()));
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let seed = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok().and_then(|seed| seed.try_into().ok());
-                let key = seed.and_then(|seed| NodeKey::from_seed(seed).ok());
-                key.ok_or_else(|| {
-                    Problem::new(format!("{}: expected a key of 64 hex digits, came something else", path.display()))
-                        .hint("put the file aside, and the node gets another key and another place")
-                })
-            }
-            Err(wrong) if wrong.kind() == std::io::ErrorKind::NotFound => {
-                let key = NodeKey::generate().map_err(|wrong| trouble("no key can be made", &plain(&wrong)))?;
-                self.replace("node-key", &format!("{}\n", data_encoding::HEXLOWER.encode(&key.seed())))
-                    .map_err(|wrong| trouble("the node's key cannot be kept", &plain(&wrong)))?;
-                Ok(key)
-            }
-            Err(wrong) => Err(trouble("the node's key cannot be read", &plain(&wrong))),
-        }
+        key_in(&self.folder, "node-key", "the node's key", "the node gets another key and another place")
     }
 
     /// Peers of the run before.

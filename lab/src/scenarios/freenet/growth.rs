@@ -2,7 +2,7 @@
 
 use hexad_freenet::Settings;
 
-use super::world::{GREETING, Net, SHIPPING_HTL, mean, median, shipping};
+use super::world::{GREETING, Net, SHIPPING_HTL, shipping};
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -30,7 +30,6 @@ pub static GROWTH: Scenario = Scenario {
     run,
 };
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     let (nodes, seed, probes) = (params.nodes(), params.seed(), params.count("probes"));
     let paper = params.choice("node") == "paper";
@@ -51,11 +50,9 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
             if !paper {
                 net.lab.run_for(GREETING);
             }
-            let hops = net.probe(probes, far, &|_| true);
-            let lost = hops.iter().filter(|hops| **hops >= f64::from(far)).count() as f64 / probes as f64;
-            let middle = median(hops.clone());
-            table.row([net.nodes.into(), middle.into(), mean(&hops).into(), lost.into(), net.lab.tally().events.into()]);
-            curve.push((f64::from(net.nodes), middle));
+            let ways = net.ways(probes, far);
+            table.row([net.nodes.into(), ways.median.into(), ways.mean.into(), ways.lost.into(), net.lab.tally().events.into()]);
+            curve.push((f64::from(net.nodes), ways.median));
             gauge.step(f64::from(net.nodes) / f64::from(nodes), net.lab.tally().events);
         }
     }

@@ -3,7 +3,8 @@
 use hexad_core::Set;
 use hexad_freenet::Settings;
 
-use super::world::{GREETING, Net, SHIPPING_HTL, clustering, mean, median, shipping};
+use super::world::{GREETING, Net, SHIPPING_HTL, clustering, mean, shipping, stretches};
+use crate::fit::median;
 use crate::gauge::Gauge;
 use crate::outcome::{Axis, Cell, Expected, Outcome, Plot, Style, Table};
 use crate::scenario::{Claim, Parameter, Params, Scenario};
@@ -80,25 +81,22 @@ fn run(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
     );
     let mut curve = Vec::new();
     let mut spreads = Vec::new();
-    let mut done = 0;
     let mut last = 0.0;
     let mut learnt = f64::NAN;
     gauge.end();
     gauge.phase("learning");
-    while done < steps {
-        let next = if done == 0 { 100.min(steps) } else { (done / every * every + every).min(steps) };
-        net.live(next - done, htl);
-        done = next;
-        let hops = net.probe(probes, far, &|_| true);
-        let lost = hops.iter().filter(|hops| **hops >= f64::from(far)).count() as f64 / probes as f64;
-        let (middle, entries, spread) = (median(hops.clone()), entries(&net), spread(&net));
+    for stretch in stretches(steps, every) {
+        let done = stretch.end;
+        net.live(done - stretch.start, htl);
+        let ways = net.ways(probes, far);
+        let (middle, entries, spread) = (ways.median, entries(&net), spread(&net));
         let knots = Knots::of(&net.neighbours());
         table.row([
             done.into(),
             net.keys.len().into(),
             middle.into(),
-            mean(&hops).into(),
-            lost.into(),
+            ways.mean.into(),
+            ways.lost.into(),
             entries.into(),
             knots.known.into(),
             (knots.clustering / knots.random).into(),
@@ -163,18 +161,15 @@ fn beside(params: &Params, gauge: &mut Gauge<'_>, outcome: &mut Outcome) -> Vec<
     (0..nodes).for_each(|_| net.arrive());
     let columns = [("steps", ""), ("keys", ""), ("median", "hops"), ("mean", "hops"), ("not met", "share"), ("known", "others")];
     let mut table = Table::new("shipping", "The same with the shipping node: at most 18 hops-to-live", &columns);
-    let (mut curve, mut done) = (Vec::new(), 0);
-    while done < steps {
-        let next = if done == 0 { 100.min(steps) } else { (done / every * every + every).min(steps) };
-        net.live(next - done, SHIPPING_HTL);
+    let mut curve = Vec::new();
+    for stretch in stretches(steps, every) {
+        let done = stretch.end;
+        net.live(done - stretch.start, SHIPPING_HTL);
         net.lab.run_for(GREETING);
-        done = next;
-        let hops = net.probe(probes, SHIPPING_HTL, &|_| true);
-        let lost = hops.iter().filter(|hops| **hops >= f64::from(SHIPPING_HTL)).count() as f64 / probes as f64;
-        let middle = median(hops.clone());
+        let ways = net.ways(probes, SHIPPING_HTL);
         let known = mean(&net.neighbours().iter().map(|others| others.len() as f64).collect::<Vec<_>>());
-        table.row([done.into(), net.keys.len().into(), middle.into(), mean(&hops).into(), lost.into(), known.into()]);
-        curve.push((done as f64, middle));
+        table.row([done.into(), net.keys.len().into(), ways.median.into(), ways.mean.into(), ways.lost.into(), known.into()]);
+        curve.push((done as f64, ways.median));
         gauge.step(done as f64 / steps as f64, net.lab.tally().events);
     }
     gauge.end();
@@ -321,7 +316,7 @@ fn failures(net: &mut Net, probes: u64, far: u16, before: f64, outcome: &mut Out
                 net.lab.kill(NodeIndex(node), Death::Crash);
             }
         }
-        let middle = median(net.probe(probes, far, &|node| !dead.contains(&node)));
+        let middle = median(&net.probe(probes, far, &|node| !dead.contains(&node)));
         table.row([Cell::from(f64::from(u32::try_from(percent).unwrap_or(0)) / 100.0), "at random".into(), middle.into()]);
         if percent == 30 {
             outcome.find("FR3", "median hops with 30 % failed at random", Expected::AtMost(20.0), middle);
@@ -370,7 +365,7 @@ fn targets(params: &Params, gauge: &mut Gauge<'_>) -> Result<Outcome, String> {
         let dead: Set<u32> = order[..order.len() / 2].iter().copied().collect();
         dead.iter().for_each(|&node| net.lab.kill(NodeIndex(node), Death::Crash));
         let hops = net.probe(probes, 500, &|node| !dead.contains(&node));
-        let (middle, average) = (median(hops.clone()), mean(&hops));
+        let (middle, average) = (median(&hops), mean(&hops));
         table.row([if targeted { "best known" } else { "at random" }.into(), middle.into(), average.into()]);
         middles.push(middle);
         outcome.absorb(&net.lab);

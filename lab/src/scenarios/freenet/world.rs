@@ -1,5 +1,6 @@
 //! Worlds in which somebody inserts or asks for something at random, step by step, and what can be seen of them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use hexad_core::{Bind, OpId, Operation, Output, Payload, Progress, Set, Span, To
 use hexad_freenet::keys::{Block, Location, NodeKey};
 use hexad_freenet::{Config, Freenet, Reply, Request, Settings, doors};
 
+use crate::fit::median;
 use crate::{Lab, LabConfig, Latency, NodeIndex, Purpose, dice};
 
 pub(super) type FreenetLab = Lab<Freenet<u32>>;
@@ -26,6 +28,25 @@ pub(super) fn shipping() -> Settings {
 
 /// Neighbours of the shipping node that were met have to be greeted.
 pub(super) const GREETING: Span = Span::from_secs(5);
+
+/// How far it was to keys, by some probes.
+pub(super) struct Ways {
+    /// In hops, of the median probe.
+    pub(super) median: f64,
+    /// The same, on average.
+    pub(super) mean: f64,
+    /// The share of probes that met nothing.
+    pub(super) lost: f64,
+}
+
+/// Steps from one measurement to the next: the first comes after a hundred, the others after multiples of `every`, the last at the end.
+pub(super) fn stretches(steps: u64, every: u64) -> impl Iterator<Item = Range<u64>> {
+    let next = move |before: &Range<u64>| {
+        let done = before.end;
+        (done < steps).then(|| done..(done / every * every + every).min(steps))
+    };
+    std::iter::successors((steps > 0).then(|| 0..steps.min(100)), next)
+}
 
 /// A network, and what has been inserted into it.
 pub(super) struct Net {
@@ -195,6 +216,14 @@ impl Net {
         self.perform(&operations).iter().map(hops).collect()
     }
 
+    /// How far it is to keys from anywhere, by so many probes.
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(super) fn ways(&mut self, probes: u64, htl: u16) -> Ways {
+        let hops = self.probe(probes, htl, &|_| true);
+        let lost = hops.iter().filter(|hops| **hops >= f64::from(htl)).count() as f64 / probes as f64;
+        Ways { median: median(&hops), mean: mean(&hops), lost }
+    }
+
     /// How many live nodes hold a key.
     pub(super) fn copies(&self, key: &NodeKey) -> u32 {
         let holds = |node: &u32| self.lab.node(NodeIndex(*node)).is_some_and(|node| node.store().holds(key));
@@ -211,18 +240,7 @@ impl Net {
     }
 }
 
-/// The middle of some figures.
-pub(super) fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    let middle = figures.len() / 2;
-    match figures.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => figures[middle],
-        _ => f64::midpoint(figures[middle - 1], figures[middle]),
-    }
-}
-
-/// Their mean.
+/// The mean of some figures.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 pub(super) fn mean(figures: &[f64]) -> f64 {
     if figures.is_empty() { 0.0 } else { figures.iter().sum::<f64>() / figures.len() as f64 }
