@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, Semaphore, oneshot};
 use super::config::HostConfig;
 use super::reach::Names;
 use super::stage::{OWN_BUCKET, Stage};
+use super::state::Tell;
 use super::store::{Deed, Store};
 use super::work;
 use crate::http::Http;
@@ -42,13 +43,13 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    pub(super) fn new(config: &HostConfig, name: &str) -> Self {
+    pub(super) fn new(config: &HostConfig, name: &str, tell: Tell) -> Self {
         let third = (config.blocking_threads_max / 3).max(1);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Self {
             under_way: Rc::default(),
             max: config.asks_max,
-            store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)))),
+            store: RefCell::new(Store::new(config.state_dir.as_ref().map(|folder| folder.join(name)), tell)),
             http: OnceCell::new(),
             http_turns: Semaphore::new(config.http_exchanges_max.clamp(1, Semaphore::MAX_PERMITS)),
             names: if config.proxy.is_some() { Names::by_proxy() } else { Names::new(third, config.interface.as_deref()) },

@@ -239,6 +239,12 @@ pub(super) struct Teller<N: Network> {
     tally: Arc<Tally>,
 }
 
+impl<N: Network> Clone for Teller<N> {
+    fn clone(&self) -> Self {
+        Self { events: self.events.clone(), tally: self.tally.clone() }
+    }
+}
+
 impl<N: Network> Teller<N> {
     pub(super) fn new(events: UnboundedSender<HostEvent<N>>, tally: Arc<Tally>) -> Self {
         Self { events, tally }

@@ -21,6 +21,7 @@ mod post;
 mod quic;
 pub(crate) mod reach;
 mod stage;
+mod state;
 mod store;
 mod stream;
 mod utp;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use hexad_core::{Dice, Input, Network};
+use hexad_core::{Dice, Input, Level, Network, Note};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -121,7 +122,10 @@ fn run<N: Network>(
     let tasks = LocalSet::new();
     let hurry = tasks.block_on(&runtime, async {
         let node = N::node(node, &mut dice);
-        let asks = Asks::new(&config, N::NAME);
+        let of_state = teller.clone();
+        let tell =
+            move |detail: String| of_state.note(Note { level: Level::Warn, code: "state_broken", peer: None, detail: detail.into() });
+        let asks = Asks::new(&config, N::NAME, Box::new(tell));
         let stage = Rc::new(Stage::new(node, dice, config, asks, teller, deliveries, read_share));
         let hurry = attend(&stage, commands).await;
         stage.doors.borrow_mut().close_all();

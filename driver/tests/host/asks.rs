@@ -83,6 +83,69 @@ fn what_is_stored_is_found_again_after_a_restart() {
 }
 
 #[test]
+fn a_state_that_is_broken_is_put_aside_said_and_made_anew() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join(Puppets::NAME);
+    let file = folder.join("state.redb");
+    let rubbish = |length: usize| noise(3, length);
+    for (name, number) in [("state.redb.broken", 0), ("state.redb.broken.2", 1)] {
+        let mut alice = at_home(home.path());
+        assert_eq!(load(&mut alice, b"a"), Answer::Loaded(None));
+        assert_eq!(store(&mut alice, b"a", b"first"), Answer::Stored);
+        alice.handle.shutdown();
+        drop(alice);
+        let broken = rubbish(5000 + number);
+        std::fs::write(&file, &broken).expect("written");
+        let mut alice = at_home(home.path());
+        assert_eq!(load(&mut alice, b"a"), Answer::Loaded(None));
+        let note = alice.notes("state_broken");
+        assert!(note.detail.contains(name) && note.detail.contains("nothing of it could be read"), "{}", note.detail);
+        assert_eq!(std::fs::read(folder.join(name)).expect("it is there"), broken);
+        assert_eq!(store(&mut alice, b"b", b"again"), Answer::Stored);
+        assert_eq!(load(&mut alice, b"b"), Answer::Loaded(Some(bytes(b"again"))));
+        assert_eq!(alice.answer(Ask::Forget("things", b"b".to_vec())), Answer::Stored);
+        alice.handle.shutdown();
+    }
+}
+
+#[test]
+fn what_can_be_read_of_a_state_with_broken_pages_is_kept() {
+    const RECORDS: u32 = 2000;
+    let value_of = |key: &[u8]| noise(u64::from_be_bytes([0, 0, 0, 0, key[0], key[1], key[2], key[3]]), 200);
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join(Puppets::NAME).join("state.redb");
+    let keys: Vec<Vec<u8>> = (0..RECORDS).map(|number| number.to_be_bytes().to_vec()).collect();
+    let mut alice = at_home(home.path());
+    // No more at a time than a host answers.
+    for some in keys.chunks(50) {
+        for key in some {
+            let value = Payload::Bytes(Bytes::from(value_of(key)));
+            alice.say(Output::Ask(Ticket(u64::MAX), Ask::Store("things", key.clone(), value)));
+        }
+        assert!(matches!(load(&mut alice, &some[some.len() - 1]), Answer::Loaded(Some(_))));
+    }
+    alice.handle.shutdown();
+    drop(alice);
+    // Every page on which one record lies, or lay.
+    let mut whole = std::fs::read(&file).expect("it is there");
+    let value = value_of(&keys[1000]);
+    for page in whole.chunks_mut(4096) {
+        if page.windows(value.len()).any(|window| window == value) {
+            page.fill(0xff);
+        }
+    }
+    std::fs::write(&file, &whole).expect("written");
+    let mut alice = at_home(home.path());
+    let answers: Vec<Answer> = keys.iter().map(|key| load(&mut alice, key)).collect();
+    let note = alice.notes("state_broken");
+    let kept = answers.iter().filter(|answer| matches!(answer, Answer::Loaded(Some(_)))).count();
+    let gone = answers.iter().filter(|answer| matches!(answer, Answer::Loaded(None))).count();
+    assert!(kept > 0 && gone > 0 && kept + gone == keys.len(), "{kept} kept, {gone} gone: {}", note.detail);
+    assert!(note.detail.contains("records of it could be read and are kept"), "{}", note.detail);
+    assert_eq!(store(&mut alice, b"b", b"again"), Answer::Stored);
+}
+
+#[test]
 fn questions_to_the_state_are_answered_in_their_order() {
     let home = tempfile::tempdir().expect("a folder");
     let mut alice = at_home(home.path());
