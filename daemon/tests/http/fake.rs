@@ -137,6 +137,11 @@ impl Daemon for Fake {
             Own::FreenetInvitations => Ok(vec![Event::Invitation(invitation)]),
             Own::FreenetRevoke { id: 1 } | Own::FreenetUnfriend { .. } => Ok(Vec::new()),
             Own::FreenetFriends | Own::FreenetAccept { .. } => Ok(vec![Event::Friend(friend)]),
+            Own::BittorrentScrape { torrent } => Ok(vec![Event::Scraped { info_hash: torrent, seeds: 3, leechers: 2, nodes: 8 }]),
+            Own::BittorrentSample { count } => {
+                let one = |number: usize| Event::Sampled { info_hash: format!("{number:040x}"), link: "magnet:?xt=urn:btih:".into() };
+                Ok((0..count).map(one).collect())
+            }
             _ => Err(missing("such thing", "here")),
         }
     }
