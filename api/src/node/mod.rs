@@ -24,7 +24,7 @@ pub use download::{
     NewDownload, RateAt,
 };
 pub use friends::{FreenetFriend, FreenetInvitation, NewInvitation, UsedInvitation};
-pub use library::{Folder, LibraryQuery, Share, ShareChange, ShareDetail, ShareState, ShareWay};
+pub use library::{Folder, LibraryQuery, LinkVersion, MutableLink, Share, ShareChange, ShareDetail, ShareState, ShareWay};
 pub use search::{MediaKind, NewSearch, Search, SearchDetail, SearchResult, SearchState};
 pub use settings::UpSettings;
 pub use status::{

@@ -377,9 +377,11 @@ impl Daemon for Node {
     }
 
     fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
+        let link;
         let (share, given) = {
             let library = &self.house.state().library;
             let share = library.view(id)?;
+            link = library.item(id).and_then(super::library::Item::link);
             let given: Vec<Option<String>> = share.networks.iter().map(|on| library.name_on(id, on).map(str::to_owned)).collect();
             (share, given)
         };
@@ -388,19 +390,27 @@ impl Daemon for Node {
             let content = content.as_ref()?;
             way_of(&content.torrent, &content.shape.layout, &content.shape.digests, network, given)
         };
-        Ok(ShareDetail { how: share.networks.iter().zip(given).filter_map(way).collect(), share })
+        Ok(ShareDetail { how: share.networks.iter().zip(given).filter_map(way).collect(), share, mutable: link })
     }
 
     fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
-        self.house.change_share(id, change)
+        let ShareChange { mutable, into } = change;
+        let mut view = None;
+        if let Some(name) = mutable {
+            view = Some(self.house.name_share(id, name)?);
+        }
+        if let Some(into) = into {
+            view = Some(self.house.begin_moving_share(id, &into)?);
+        }
+        view.map_or_else(|| self.house.state().library.view(id), Ok)
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {
         let house = &self.house;
         let mut state = house.state();
-        let share = state.library.view(id)?;
-        if state.library.item(id).is_some_and(|item| item.watched) {
-            return Err(Problem::new(format!("{} stands in a watched folder, and would come back", share.path))
+        let item = state.library.still(id)?;
+        if item.watched {
+            return Err(Problem::new(format!("{} stands in a watched folder, and would come back", item.path.display()))
                 .hint("watch the folder no longer, or move the file")
                 .kind(ProblemKind::Conflict));
         }

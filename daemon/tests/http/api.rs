@@ -97,6 +97,8 @@ fn files_and_folders_are_offered_and_taken_back() {
     assert_eq!(get(at, "/api/library?q=a&limit=1").json()["items"][0]["id"], id);
     let detail = get(at, &format!("/api/library/{id}")).json();
     assert!(detail["id"] == id && detail["how"].is_array(), "{detail}");
+    let moved = change(at, "PATCH", &format!("/api/library/{id}"), r#"{"into":"/mnt/films"}"#);
+    assert_eq!((moved.status, &moved.json()["moving_to"]), (200, &json!("/mnt/films")));
     assert_eq!(change(at, "DELETE", &format!("/api/library/{id}"), "").status, 204);
     assert!(file.exists(), "no file is deleted");
     let folder = json!({ "path": scene.folder.path() }).to_string();

@@ -318,6 +318,8 @@ impl Daemon for Fake {
             link: None,
             mutable_link: None,
             networks: Vec::new(),
+            moving_to: None,
+            moved_bytes: 0,
             problem: None,
         };
         kept.shares.insert(share.id, share.clone());
@@ -326,12 +328,13 @@ impl Daemon for Fake {
 
     fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
         let share = self.kept().shares.get(&id).cloned().ok_or_else(|| missing("share", id))?;
-        Ok(ShareDetail { share, how: Vec::new() })
+        Ok(ShareDetail { share, how: Vec::new(), mutable: None })
     }
 
     fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
         let mut kept = self.kept();
         let share = kept.shares.get_mut(&id).ok_or_else(|| missing("share", id))?;
+        share.moving_to = change.into;
         share.mutable_link = change.mutable.or(share.mutable_link.take());
         Ok(share.clone())
     }
