@@ -80,7 +80,6 @@ fn what_is_offered_is_offered_from_the_other_folder_and_not_hashed_again() {
     let (home, carol_home) = (Home::new(), Home::new());
     let from = home.folder("music");
     write(&from.join("album"));
-    fs::write(from.join("album/.mine"), "hidden").expect("written");
     let alice = node(&home);
     let share = offer(&*alice, &from.join("album"));
     let other_disk = elsewhere(&from);
@@ -100,8 +99,7 @@ fn what_is_offered_is_offered_from_the_other_folder_and_not_hashed_again() {
         assert_eq!((moved.link, moved.problem, hashed), (share.link.clone(), None, false));
         assert!(is_whole(&folder.join("album")));
     }
-    assert_eq!(names(&from.join("album")), [".mine"], "what was not offered is not moved");
-    assert!(!there.join("album").exists());
+    assert_eq!((names(&from), names(&there)), (vec![], vec![]));
 
     // Over a restart too, and others can fetch it.
     alice.close();
@@ -170,4 +168,34 @@ fn where_it_cannot_be_moved_it_stays_and_is_offered_and_says_why() {
     assert_eq!((kind, message.contains("into itself")), (ProblemKind::BadRequest, true));
     assert!(!from.join("album/in").exists());
     assert_eq!(alice.change_share(99, change(&other)).expect_err("there is none").kind, ProblemKind::NotFound);
+}
+
+#[test]
+fn a_node_that_starts_again_goes_on_with_a_move() {
+    let home = Home::new();
+    let from = home.folder("films");
+    let film = common::bytes(32 << 20, 7);
+    fs::write(from.join("film.bin"), &film).expect("written");
+    let other_disk = elsewhere(&from);
+    let there = other_disk.as_ref().map_or_else(|| home.folder("there"), |folder| folder.path().to_owned());
+    let alice = node(&home);
+    let share = offer(&*alice, &from.join("film.bin"));
+    for (folder, before) in [(&there, &from), (&from, &there)] {
+        let alice = node_again(&home, &alice);
+        await_offered(&*alice, share.id);
+        alice.change_share(share.id, change(folder)).expect("it can be moved");
+        let alice = node_again(&home, &alice);
+        await_that("it to be moved", || view(&*alice, share.id).moving_to.is_none());
+        let moved = await_offered(&*alice, share.id);
+        assert_eq!((&moved.path, &moved.link), (&folder.join("film.bin").display().to_string(), &share.link));
+        assert!(fs::read(folder.join("film.bin")).is_ok_and(|bytes| bytes == film));
+        assert_eq!(names(before), [""; 0]);
+        alice.close();
+    }
+}
+
+/// The same node once more.
+fn node_again(home: &Home, before: &Arc<dyn Daemon>) -> Arc<dyn Daemon> {
+    before.close();
+    node(home)
 }
