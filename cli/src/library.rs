@@ -26,8 +26,8 @@ Examples:
 
 /// Examples for the help of `hexad library move`.
 const MOVE_EXAMPLES: &str = "\
-It is offered meanwhile, and from there afterwards; nothing is hashed again, and links stay. What was
-downloaded is moved by hexad downloads move.
+It is offered meanwhile, and from there afterwards; nothing is hashed again, and links stay.
+What was downloaded is moved by hexad downloads move.
 
 Examples:
   hexad library move 7 /mnt/films
