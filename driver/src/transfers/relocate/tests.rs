@@ -103,7 +103,13 @@ fn it_is_told_how_much_is_copied_and_compared_and_copies_are_as_old_as_what_they
     let file = scene.target.folder.join("album/a.bin");
     let then = fs::metadata(&file).unwrap().modified().unwrap() - Duration::from_secs(1_000);
     fs::File::options().write(true).open(&file).unwrap().set_modified(then).unwrap();
-    let bytes: u64 = scene.relocation(true).files.iter().filter_map(|file| scene.target.folder.join(file).metadata().ok()).map(|found| found.len()).sum();
+    let bytes: u64 = scene
+        .relocation(true)
+        .files
+        .iter()
+        .filter_map(|file| scene.target.folder.join(file).metadata().ok())
+        .map(|found| found.len())
+        .sum();
     let relocation = scene.relocation(true);
     let done = AtomicUsize::new(0);
     let count = |bytes: u64| {
