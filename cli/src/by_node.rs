@@ -17,6 +17,7 @@ use hexad_daemon::remote::{Remote, RemoteChanges};
 
 use crate::node::absolute;
 use crate::out::{self, tame};
+use crate::torrent::bar;
 
 /// How often somebody looks whether he is to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -311,7 +312,7 @@ pub fn publish(
     for path in paths {
         let mut share = node.share(&absolute(path)?, version)?;
         if mutable.is_some() {
-            share = node.change_share(share.id, &ShareChange { mutable: mutable.clone() })?;
+            share = node.change_share(share.id, &ShareChange { mutable: mutable.clone(), into: None })?;
         }
         let mut heard = Instant::now();
         while share.state == ShareState::Hashing {
@@ -345,6 +346,45 @@ pub fn publish(
         }
     }
     Ok(())
+}
+
+/// Lets a node move a share to another folder, and shows how far it is. The node goes on with it whoever looks.
+///
+/// # Errors
+/// When it does not begin, or the share stays where it was.
+pub fn move_share(node: &Remote, id: u64, into: &Path, json: bool) -> Result<Share, Problem> {
+    let changes = node.changes()?;
+    let into = absolute(into)?.display().to_string();
+    let mut share = node.change_share(id, &ShareChange { into: Some(into.clone()), mutable: None })?;
+    let bar = bar();
+    bar.set_length(share.bytes);
+    let mut heard = Instant::now();
+    while share.moving_to.is_some() {
+        bar.set_position(share.moved_bytes);
+        if json {
+            out::line(&json_line(&share)?)?;
+        }
+        let before = share.clone();
+        while share == before && share.moving_to.is_some() {
+            share = match changes.next(PATIENCE)? {
+                Some(Change::Share { share: said }) if said.id == id => said,
+                Some(Change::ShareRemoved { id: gone }) if gone == id => {
+                    return Err(
+                        Problem::new(format!("share {id} was taken out of the node's library")).hint("`hexad library` lists what is there")
+                    );
+                }
+                Some(Change::Hello { .. }) => node.shared(id)?.share,
+                None if heard.elapsed() > SILENCE_MAX => node.shared(id)?.share,
+                _ => continue,
+            };
+            heard = Instant::now();
+        }
+    }
+    bar.finish_and_clear();
+    match share.problem.take() {
+        Some(problem) => Err(problem),
+        None => Ok(share),
+    }
 }
 
 /// How a share stands.

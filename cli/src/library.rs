@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use hexad_api::node::{LibraryQuery, PAGE_MAX, Share, ShareDetail, ShareState};
+use hexad_api::node::{LibraryQuery, MutableLink, PAGE_MAX, Share, ShareDetail, ShareState};
 use hexad_api::{Problem, json_line};
 use hexad_daemon::remote::Remote;
 use indicatif::HumanBytes;
 
+use crate::by_node::move_share;
 use crate::lab::lines;
 use crate::node::{NodeArgs, absolute, all};
 use crate::out::{self, tame};
@@ -19,8 +20,18 @@ Examples:
   hexad library list --matching blue --json
   hexad library show 7                  # and how others reach it on each network
   hexad library add film.mkv
+  hexad library move 7 /mnt/films       # and it is offered from there, without being hashed again
   hexad library watch ~/Music
   hexad library remove 7";
+
+/// Examples for the help of `hexad library move`.
+const MOVE_EXAMPLES: &str = "\
+It is offered meanwhile, and from there afterwards; nothing is hashed again, and links stay.
+What was downloaded is moved by hexad downloads move.
+
+Examples:
+  hexad library move 7 /mnt/films
+  hexad library move 7 /mnt/films --json   # how it stands, whenever that changes";
 
 /// `hexad library`.
 #[derive(Debug, Args)]
@@ -52,6 +63,14 @@ pub enum LibraryCommand {
         /// Which
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Move one to another folder: renamed, or copied, compared, and then taken away from where it was
+    #[command(after_help = MOVE_EXAMPLES)]
+    Move {
+        /// Its number in the list
+        id: u64,
+        /// The folder, on the node's machine; made when it is not there
+        into: PathBuf,
     },
     /// Offer it no longer; no file is deleted
     Remove {
@@ -90,6 +109,10 @@ pub fn run(given: &LibraryArgs) -> Result<(), Problem> {
             let share = node.share(&absolute(path)?, None)?;
             if json { out::line(&json_line(&share)?) } else { table(&[share]) }
         }),
+        Some(LibraryCommand::Move { id, into }) => {
+            let share = move_share(&node, *id, into, json)?;
+            out::line(&if json { json_line(&share)? } else { tame(&share.path) })
+        }
         Some(LibraryCommand::Remove { id }) => node.unshare(*id),
         Some(LibraryCommand::Folders) => {
             let folders = node.folders()?;
@@ -119,8 +142,19 @@ fn list(node: &Remote, matching: Option<&str>, json: bool) -> Result<(), Problem
 fn show(detail: &ShareDetail) -> Result<(), Problem> {
     table(std::slice::from_ref(&detail.share))?;
     out::line(&format!("at {}", tame(&detail.share.path)))?;
-    if let Some(link) = &detail.share.mutable_link {
+    if let Some(folder) = &detail.share.moving_to {
+        out::line(&format!("is being moved to {}", tame(folder)))?;
+    }
+    if let (ShareState::Offered, Some(problem)) = (detail.share.state, &detail.share.problem) {
+        out::line(&tame(&problem.message))?;
+    }
+    if let Some(MutableLink { link, now, newer }) = &detail.mutable {
         out::line(&format!("this link leads to it, and later to what is published in its place:\n  {}", tame(link)))?;
+        out::line(&format!("  version {}", now.seq))?;
+        if let Some(newer) = newer {
+            let to = format!("  somebody else has its key: version {} leads to {}", newer.seq, tame(&newer.info_hash));
+            out::line(&to)?;
+        }
     }
     for way in &detail.how {
         let words = if way.by_words { ", found by words of its name" } else { "" };

@@ -128,7 +128,8 @@ fn show_report(report: &CheckReport) -> Result<(), Problem> {
     out::line(&lines.join("\n"))
 }
 
-fn bar() -> ProgressBar {
+/// One of bytes, for whoever looks at a terminal.
+pub fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

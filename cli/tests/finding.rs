@@ -121,6 +121,28 @@ fn the_dht_says_how_many_are_in_a_swarm_and_which_there_are() {
     assert!(magnet.contains(text(&scraped, "info_hash")), "{scraped}");
     let sampled = ask(&["bittorrent", "sample"]);
     assert!(sampled.lines().any(|line| line.contains("\"sampled\"") && line.contains(text(&scraped, "info_hash"))), "{sampled}");
+    // A node that is in the DHT is asked in place of one for the moment.
+    let set = ["join=bittorrent", "bittorrent.listen=127.0.0.1:0", "bittorrent.lsd=false", &format!("bittorrent.dht_bootstrap={address}")]
+        .map(|set| format!("--set=networks.{set}"));
+    let own = ["up", "--json", "--http", "127.0.0.1:0"].map(str::to_owned);
+    let mut node = start(scene.path(), own.iter().chain(&set));
+    let by = format!("--daemon={}", text(&node.await_event("listening"), "address"));
+    let until = std::time::Instant::now() + DEADLINE;
+    let by_node = loop {
+        let said = common::run(scene.path(), ["bittorrent", "scrape", &magnet, &by, "--json"]);
+        let line = said.out.lines().find(|line| line.contains("\"scraped\"")).map(str::to_owned);
+        if line.is_some() || std::time::Instant::now() > until {
+            break line.unwrap_or_else(|| panic!("{}{}", said.out, said.err));
+        }
+    };
+    assert_eq!((number(&by_node, "seeds"), number(&by_node, "leechers")), (1, 0), "{by_node}");
+    let sampled = common::run(scene.path(), ["bittorrent", "sample", "--count", "5", &by]);
+    assert!(sampled.ok && sampled.out.contains(text(&scraped, "info_hash")), "{}{}", sampled.out, sampled.err);
+    let left = common::run(scene.path(), ["networks", "leave", "bittorrent", "--daemon", &by["--daemon=".len()..]]);
+    assert!(left.ok, "{}", left.err);
+    let refused = common::run(scene.path(), ["bittorrent", "scrape", &magnet, &by]);
+    assert!(!refused.ok && refused.err.contains("is not in bittorrent"), "{}", refused.err);
+
     let wrong = common::run(scene.path(), ["bittorrent", "scrape", "blue"]);
     assert!(!wrong.ok && wrong.err.contains("40 hex digits"), "{}", wrong.err);
 }

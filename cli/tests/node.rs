@@ -82,6 +82,36 @@ fn what_is_shared_is_still_offered_after_a_restart() {
 }
 
 #[test]
+fn a_share_is_moved_and_its_link_stays() {
+    let home = TempDir::new().expect("a temporary folder");
+    let root = fs::canonicalize(home.path()).expect("a folder");
+    write_file(&root.join("film.bin"), 1, 3_000_000);
+    let (_node, url) = up(&home, &[]);
+    let published = run(home.path(), ["publish", "film.bin", &format!("--daemon={url}")]);
+    assert!(published.ok, "{}", published.err);
+    let line = ask(&home, &url, &["library", "list", "--json"]).out;
+    let id = common::number(&line, "id").to_string();
+
+    let moved = ask(&home, &url, &["library", "move", &id, "films/new"]);
+    assert!(moved.ok, "{}", moved.err);
+    assert_eq!(moved.out.trim(), root.join("films/new/film.bin").display().to_string());
+    assert!(root.join("films/new/film.bin").exists() && !root.join("film.bin").exists());
+    let shown = ask(&home, &url, &["library", "show", &id, "--json"]).out;
+    assert_eq!((text(&shown, "link"), text(&shown, "state")), (published.out.trim(), "offered"));
+
+    let lines = ask(&home, &url, &["library", "move", &id, ".", "--json"]);
+    let last = lines.out.lines().last().expect("how it stands");
+    assert_eq!(text(last, "path"), root.join("film.bin").display().to_string());
+
+    fs::write(root.join("films/new/film.bin"), "mine").expect("written");
+    let refused = ask(&home, &url, &["library", "move", &id, "films/new"]);
+    assert!(!refused.ok && refused.err.contains("in the way"), "{}", refused.err);
+    assert!(ask(&home, &url, &["library", "show", &id]).out.contains("could not be moved"));
+    let nothing = ask(&home, &url, &["library", "move", "99", "films"]);
+    assert!(!nothing.ok && nothing.err.contains("99"), "{}", nothing.err);
+}
+
+#[test]
 fn a_node_fetches_what_a_command_tells_it_to() {
     let home = TempDir::new().expect("a temporary folder");
     write_file(&home.path().join("film.bin"), 2, 700_000);

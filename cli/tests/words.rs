@@ -19,6 +19,7 @@ fn every_help_text_is_as_reviewed() {
         "networks join",
         "library",
         "library list",
+        "library move",
         "downloads",
         "downloads list",
         "downloads files",

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use hexad_api::node::{
     Change, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, FileQuery, Folder, FreenetFriend, FreenetInvitation,
-    LibraryQuery, NetworkStatus, NewDownload, NewInvitation, NewSearch, Page, Search, SearchDetail, Share, ShareChange, ShareDetail,
-    Status, UpSettings, UsedInvitation,
+    LibraryQuery, NetworkStatus, NewDownload, NewInvitation, NewSearch, Page, Sample, Scrape, Search, SearchDetail, Share, ShareChange,
+    ShareDetail, Status, UpSettings, UsedInvitation,
 };
 use hexad_api::{LabRun, LabScenario, NewLabRun, Problem, ProblemKind, TorrentVersion};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -205,6 +205,16 @@ impl Remote {
     /// Invitations that were given on Freenet.
     pub fn invitations(&self) -> Result<Vec<FreenetInvitation>, Problem> {
         self.get("api/freenet/invitations", &[])
+    }
+
+    /// How many are in a swarm of BitTorrent, about.
+    pub fn scrape(&self, torrent: &str) -> Result<Scrape, Problem> {
+        self.get("api/bittorrent/scrape", &[("torrent", torrent.to_owned())])
+    }
+
+    /// Torrents that nodes of BitTorrent's DHT know, so many of them.
+    pub fn sample(&self, count: usize) -> Result<Vec<Sample>, Problem> {
+        self.get("api/bittorrent/sample", &[("count", count.to_string())])
     }
 
     /// Invites somebody on Freenet.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{Home, await_that, bytes, loopback};
-use hexad_api::node::{Daemon, Download, DownloadQuery, DownloadState, NewDownload, ShareChange, ShareState};
+use hexad_api::node::{Daemon, Download, DownloadQuery, DownloadState, LibraryQuery, NewDownload, ShareChange, ShareState};
 use hexad_api::{BittorrentSettings, NetworkSettings};
 use hexad_daemon::open_node;
 
@@ -39,7 +39,7 @@ fn version(home: &Home, folder: &str, notes: u64) -> PathBuf {
 /// Has the link `show` lead to that; the link.
 fn publish(node: &dyn Daemon, path: &Path) -> String {
     let share = node.share(path, None).expect("a share");
-    let named = node.change_share(share.id, ShareChange { mutable: Some("show".into()) }).expect("a name");
+    let named = node.change_share(share.id, ShareChange { mutable: Some("show".into()), into: None }).expect("a name");
     await_offered(node, named.id)
 }
 
@@ -99,7 +99,7 @@ fn a_link_is_followed_from_version_to_version_and_kept_alive_over_restarts() {
 
     // What is shared has changed where it stands.
     fs::write(other.join("notes.txt"), bytes(50_000, 3)).expect("written over");
-    let shared = alice.library(&hexad_api::node::LibraryQuery::default()).items;
+    let shared = alice.library(&LibraryQuery::default()).items;
     let [_, share] = &shared[..] else { panic!("{shared:?}") };
     let seq_before = two.seq;
     await_that("it to be hashed anew", || alice.shared(share.id).is_ok_and(|now| now.share.link.is_some() && now.share.link != share.link));
@@ -108,6 +108,8 @@ fn a_link_is_followed_from_version_to_version_and_kept_alive_over_restarts() {
     assert!(bob.resume(two.id).is_ok());
     let three = await_newest(&*bob, 3);
     assert!(three.seq > seq_before && notes(&three) == bytes(50_000, 3));
+    let stands = alice.shared(share.id).expect("it stays").mutable.expect("a link");
+    assert_eq!((&stands.link, Some(stands.now.seq), stands.newer), (&link, three.seq, None));
 
     // Nobody of those who have stored it is left but its owner, who has it stored again.
     drop((alice, bob, _carol));
@@ -119,4 +121,32 @@ fn a_link_is_followed_from_version_to_version_and_kept_alive_over_restarts() {
     let came = await_newest(&*dave, 1);
     assert_eq!(notes(&came), bytes(50_000, 3));
     await_that("its version to be known", || dave.download(came.id).is_ok_and(|detail| detail.download.seq == three.seq));
+}
+
+#[test]
+fn an_owner_is_told_that_somebody_else_has_his_key_and_has_named_something_newer() {
+    let (carol_home, alice_home, mallory_home) = (Home::new(), Home::new(), Home::new());
+    let (_carol, carol) = node(&carol_home, &[]);
+    let (alice, _) = node(&alice_home, std::slice::from_ref(&carol));
+    let link = publish(&*alice, &version(&alice_home, "one", 1));
+    let id = alice.library(&LibraryQuery::default()).items[0].id;
+    let mutable = |node: &dyn Daemon| node.shared(id).expect("it stays").mutable.expect("a link");
+    let ours = mutable(&*alice);
+    assert_eq!((&ours.link, &ours.newer), (&link, &None));
+    alice.close();
+    drop(alice);
+
+    let stolen = mallory_home.folder("state").join("bittorrent");
+    fs::create_dir_all(&stolen).expect("a folder");
+    fs::copy(alice_home.folder("state").join("bittorrent/owner-key"), stolen.join("owner-key")).expect("the key");
+    let (mallory, _) = node(&mallory_home, std::slice::from_ref(&carol));
+    assert_eq!(publish(&*mallory, &version(&mallory_home, "other", 2)), link);
+    let theirs = mallory.library(&LibraryQuery::default()).items[0].id;
+    let theirs = mallory.shared(theirs).expect("it stays").mutable.expect("a link").now;
+
+    let (alice, _) = node(&alice_home, &[carol]);
+    await_that("the newer one to be heard of", || mutable(&*alice).newer.is_some());
+    let stands = mutable(&*alice);
+    assert_eq!((stands.now, stands.newer), (ours.now.clone(), Some(theirs.clone())));
+    assert!(theirs.seq > ours.now.seq && theirs.info_hash != ours.now.info_hash);
 }

@@ -313,6 +313,26 @@ fn pieces_too_big_for_memory_are_read_back() {
 }
 
 #[test]
+fn of_pieces_too_big_for_memory_the_wrong_blocks_are_named_too() {
+    const BLOCK: u64 = 16 << 10;
+    const PIECE: u64 = 4 << 20;
+    let bench = Bench::new(vec![("it.bin", 2 * PIECE)], true, PIECE);
+    let run = bench.start();
+    run.open(&bench.all()).unwrap();
+    run.lend();
+    let wrong = PIECE + 7 * BLOCK..PIECE + 9 * BLOCK;
+    run.deliver(PIECE..wrong.start);
+    run.deliver_wrong(wrong.clone());
+    run.deliver(wrong.end..2 * PIECE);
+    run.settle();
+    assert_eq!((run.judged(Verdict::Bad), run.judged(Verdict::Lie)), (Ranges::of(PIECE..2 * PIECE), Ranges::new()));
+    run.deliver(0..2 * PIECE);
+    run.await_complete();
+    assert_eq!(run.judged(Verdict::Lie), Ranges::of(wrong));
+    bench.assert_arrived(&bench.all());
+}
+
+#[test]
 fn every_kind_of_proof_tells_right_from_wrong_and_resumes() {
     let file = || Bench::new(vec![("it.bin", 10_000_000)], true, 256 << 10);
     for bench in [file(), file().proven_by_tree(), file().proven_as_a_whole()] {

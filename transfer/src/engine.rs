@@ -8,12 +8,12 @@ mod traces;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hexad_content::{Layout, Proof, Ranges};
+use hexad_content::{Layout, Proof, Ranges, Sha1Digest};
 use hexad_core::{LeaseId, Map, Payload, ShareId, Verdict};
 use thiserror::Error;
 
 use crate::download::{Alone, Download, OpenPart, Stage};
-use crate::job::{Action, Finding, Job, JobId, Run};
+use crate::job::{Action, Finding, Job, JobId, Run, block_digests};
 use crate::pool::Pool;
 
 use self::traces::Traces;
@@ -76,6 +76,25 @@ pub struct Counters {
     pub bad_bytes: u64,
     /// No room was left, though the engine was congested and said so.
     pub dropped_bytes: u64,
+}
+
+/// What is at hand of a part that was judged.
+enum Seen<'a> {
+    /// All of it.
+    Bytes(&'a [u8]),
+    /// What its blocks look like.
+    Blocks(Vec<Sha1Digest>),
+    Nothing,
+}
+
+impl Seen<'_> {
+    fn blocks(self) -> Option<Vec<Sha1Digest>> {
+        match self {
+            Self::Bytes(bytes) => Some(block_digests(bytes)),
+            Self::Blocks(blocks) => Some(blocks),
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// Bytes on their way to the disk without proof.
@@ -299,13 +318,17 @@ impl Engine {
         match job {
             Job::VerifyAndWrite { parts, .. } => {
                 for whole in parts {
-                    trouble = trouble.or(self.conclude(share, whole.part, Some(&whole.bytes), next()));
+                    trouble = trouble.or(self.conclude(share, whole.part, Seen::Bytes(&whole.bytes), next()));
                     self.pool.give(whole.bytes);
                 }
             }
             Job::ReadBack { parts, .. } => {
                 for part in parts {
-                    trouble = trouble.or(self.conclude(share, part, None, next()));
+                    let (seen, finding) = match next() {
+                        Finding::Looked { right, blocks } => (Seen::Blocks(blocks), if right { Finding::Good } else { Finding::Bad }),
+                        finding => (Seen::Nothing, finding),
+                    };
+                    trouble = trouble.or(self.conclude(share, part, seen, finding));
                 }
             }
             Job::Spill { runs, .. } => {
@@ -313,7 +336,7 @@ impl Engine {
                     self.pool.give(run.bytes);
                     match next() {
                         Finding::Unwritten(why) => trouble = trouble.or(Some(why)),
-                        Finding::Good | Finding::Bad => self.spill_done(share, run.part),
+                        _ => self.spill_done(share, run.part),
                     }
                 }
             }
@@ -395,14 +418,16 @@ impl Engine {
     }
 
     /// Takes the finding about a part, whose bytes are in memory or not. Returns why it could not be written.
-    fn conclude(&mut self, share: ShareId, part: u32, bytes: Option<&[u8]>, finding: Finding) -> Option<String> {
+    fn conclude(&mut self, share: ShareId, part: u32, seen: Seen<'_>, finding: Finding) -> Option<String> {
         let download = self.downloads.get_mut(&share)?;
         let range = download.part_range(part);
         match finding {
             Finding::Unwritten(why) => return Some(why),
+            // Only who reads back looks.
+            Finding::Looked { .. } => {}
             Finding::Good if !download.good.contains(part) => {
                 self.close(share, part);
-                let lies = self.traces.resolve(share, part, &range, bytes);
+                let lies = self.traces.resolve(share, part, &range, || seen.blocks());
                 let download = self.downloads.get_mut(&share)?;
                 if let Some((lease, wrong)) = lies.filter(|(lease, _)| download.leases.contains(lease)) {
                     self.actions.extend(wrong.into_iter().map(|block| Action::Judged(lease, block, Verdict::Lie)));
@@ -430,9 +455,9 @@ impl Engine {
                 let open = self.close(share, part);
                 let told = open.as_ref().and_then(|open| open.tokens.map(|_| open.wrong.clone()));
                 let givers = open.map(|open| open.givers).unwrap_or_default();
-                match (givers.as_slice(), told, bytes) {
-                    (&[lease], Some(wrong), _) => self.traces.keep_told(share, part, lease, wrong),
-                    (&[lease], None, Some(bytes)) => self.traces.keep(share, part, lease, bytes),
+                match (givers.as_slice(), told) {
+                    (&[lease], Some(wrong)) => self.traces.keep_told(share, part, lease, wrong),
+                    (&[lease], None) if let Some(blocks) = seen.blocks() => self.traces.keep(share, part, lease, blocks),
                     _ => self.traces.forget(share, part),
                 }
                 let download = self.downloads.get_mut(&share)?;

@@ -2,10 +2,20 @@
 
 use std::ops::Range;
 
-use hexad_content::Ranges;
+use hexad_content::sha1_lanes::sha1_many;
+use hexad_content::{Ranges, Sha1Digest};
 use hexad_core::{LeaseId, ShareId, Verdict};
 
 use crate::Buffer;
+
+/// Blocks in which wrong parts are compared with right ones, as swarms ask for them.
+pub const BLOCK_BYTES: usize = 16 << 10;
+
+/// Digests of the blocks of a part, or of a stretch of it that begins where a block does.
+#[must_use]
+pub fn block_digests(bytes: &[u8]) -> Vec<Sha1Digest> {
+    sha1_many(&bytes.chunks(BLOCK_BYTES).collect::<Vec<_>>())
+}
 
 /// One job. Made by the engine, never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,12 +58,15 @@ pub enum Job {
         /// What, at least one.
         runs: Vec<Run>,
     },
-    /// Read each part back from disk, hash it and compare it with the proof. One [`Finding`] per part.
+    /// Read each part back from disk, hash it and compare it with the proof. One [`Finding`] per part: [`Finding::Looked`] of those that are wrong, and of
+    /// those in `looked`.
     ReadBack {
         /// Whose.
         share: ShareId,
         /// Indices into the proof, at least one.
         parts: Vec<u32>,
+        /// Those of them that were wrong before: of these it is to be seen which blocks differ.
+        looked: Vec<u32>,
     },
 }
 
@@ -108,6 +121,13 @@ pub enum Finding {
     Good,
     /// Not what the proof says. Nothing of it was written by [`Job::VerifyAndWrite`].
     Bad,
+    /// The same of a part that was read back, with what its blocks look like.
+    Looked {
+        /// [`Self::Good`] or [`Self::Bad`].
+        right: bool,
+        /// [`block_digests`] of all of it.
+        blocks: Vec<Sha1Digest>,
+    },
     /// Could not be written or read back, and why.
     Unwritten(String),
 }

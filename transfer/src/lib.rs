@@ -13,5 +13,5 @@ pub mod journal;
 mod pool;
 
 pub use engine::{Config, Counters, Engine, Misfit, Progress};
-pub use job::{Action, Finding, Job, JobId, Run, WholePart};
+pub use job::{Action, BLOCK_BYTES, Finding, Job, JobId, Run, WholePart, block_digests};
 pub use pool::Buffer;

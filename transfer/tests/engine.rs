@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hexad_content::sha1_lanes::sha1_one;
 use hexad_content::{Layout, Proof, Ranges};
 use hexad_core::{Dice, LeaseId, Map, Payload, ShareId, Token, Verdict};
-use hexad_transfer::{Action, Config, Engine, Finding, Job, JobId, Misfit, Progress};
+use hexad_transfer::{Action, Config, Engine, Finding, Job, JobId, Misfit, Progress, block_digests};
 
 const SHARE: ShareId = ShareId(7);
 
@@ -127,11 +127,16 @@ impl World {
                     Finding::Good
                 })
                 .collect(),
-            Job::ReadBack { parts, .. } => parts
+            Job::ReadBack { parts, looked, .. } => parts
                 .iter()
-                .map(|&part| {
-                    let (start, right) = self.bytes_of(part);
-                    if &self.disk[start..start + right.len()] == right { Finding::Good } else { Finding::Bad }
+                .map(|part| {
+                    let (start, right) = self.bytes_of(*part);
+                    let there = &self.disk[start..start + right.len()];
+                    let is_right = there == right;
+                    if is_right && !looked.contains(part) {
+                        return Finding::Good;
+                    }
+                    Finding::Looked { right: is_right, blocks: block_digests(there) }
                 })
                 .collect(),
         };
@@ -273,9 +278,18 @@ fn a_wrong_part_is_missing_again_and_only_who_gave_all_of_it_is_blamed() {
 
 #[test]
 fn once_a_part_is_right_the_blocks_that_were_wrong_are_named() {
-    const BLOCK: u64 = 16 << 10;
+    // In memory, and on disk where it is too big for that.
+    for big_part_bytes in [Config::default().big_part_bytes, BLOCK] {
+        let segment_bytes = if big_part_bytes == BLOCK { 3 * BLOCK / 2 } else { Config::default().segment_bytes };
+        check_blocks(Config { big_part_bytes, segment_bytes, ..Config::default() });
+    }
+}
+
+const BLOCK: u64 = 16 << 10;
+
+fn check_blocks(config: Config) {
     let piece = 3 * BLOCK + 100;
-    let mut world = World::new(Config::default(), 2 * piece, piece).begin(Ranges::of(0..2 * piece), &Ranges::new());
+    let mut world = World::new(config, 2 * piece, piece).begin(Ranges::of(0..2 * piece), &Ranges::new());
     (1..=2).for_each(|lease| world.lend(lease));
     for (block, honest) in [(0, true), (1, false), (2, true), (3, false)] {
         world.deliver(1, block * BLOCK..((block + 1) * BLOCK).min(piece), honest);

@@ -312,6 +312,50 @@ visit('the next words can be typed while results stream in', {}, async ({ page }
   assert.equal(await page.inputValue('#words'), 'night');
 });
 
+visit('a link that can be changed says which version it leads to, and whether there is a newer one', { world: { downloads: 3, shares: 8 } }, async ({ page, go, world }) => {
+  const share = [...world.shares.values()].find((one) => one.state === 'offered');
+  const link = 'magnet:?xs=urn:btpk:5f0c&s=61';
+  const seq = new Date(2025, 10, 27, 18, 5).getTime();
+  share.mutable = { link, now: { seq, info_hash: '01'.repeat(20) } };
+  await go('library');
+  const ask = async () => {
+    await page.getByRole('button', { name: `How others reach ${share.name}` }).click();
+    return page.getByRole('dialog', { name: `How others reach ${share.name}` });
+  };
+  let dialog = await ask();
+  await dialog.getByText(link).waitFor();
+  assert.match(await dialog.innerText(), /Version 2025-11-27 18:05/);
+  assert.doesNotMatch(await dialog.innerText(), /Somebody else/);
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  share.mutable.newer = { seq: seq + 60_000, info_hash: '02'.repeat(20) };
+  dialog = await ask();
+  await dialog.getByText(/Somebody else has its key.*version 2025-11-27 18:06 is (02){20}/).waitFor();
+  await shot(page, 'mutable');
+  await dialog.getByRole('button', { name: 'Close' }).click();
+
+  const [older, newer] = [...world.downloads.values()];
+  Object.assign(older, { seq: 7, newer: newer.id });
+  world.tell({ kind: 'download', download: { ...older } });
+  await go(`downloads/${older.id}`);
+  await page.getByText('Version', { exact: true }).waitFor();
+  await page.getByRole('link', { name: 'a newer one has come' }).click();
+  await page.waitForURL(new RegExp(`downloads/${newer.id}$`));
+  assert.equal(await page.getByText('Version', { exact: true }).count(), 0);
+});
+
+visit('a share that is moved says how far it is, and why where it cannot be', { world: { shares: 8 } }, async ({ page, go, world }) => {
+  const share = [...world.shares.values()].find((one) => one.state === 'offered');
+  await go('library');
+  await page.getByLabel('Words in the name').fill(share.name);
+  Object.assign(share, { moving_to: '/mnt/films', moved_bytes: share.bytes * 0.4 });
+  world.tell({ kind: 'share', share: { ...share } });
+  await rows(page, 'Shares').getByText('moving 40 %').waitFor();
+  delete share.moving_to;
+  share.problem = { message: 'it could not be moved to /mnt/films' };
+  world.tell({ kind: 'share', share: { ...share } });
+  await rows(page, 'Shares').getByText('it could not be moved to /mnt/films').waitFor();
+});
+
 visit('what the node refuses is said in its words', {}, async ({ page, go, world }) => {
   await go('library');
   await page.getByLabel(/Add by path/).fill('/nowhere/film.mkv');

@@ -122,7 +122,7 @@ async function handle(world, request, response, path, params) {
     case 'GET library': if (parts[1] !== undefined && parts[1] !== 'folders') {
       const share = world.shares.get(id);
       const how = (share?.networks ?? []).map((network) => ({ network, names: ['urn:hexad:…'], link: share.link, by_words: !['bittorrent', 'freenet'].includes(network) }));
-      return share ? send(response, 200, { ...share, how }) : missing('such share');
+      return share ? send(response, 200, { ...share, how, ...(share.mutable ? { mutable: share.mutable } : {}) }) : missing('such share');
     }
     return send(response, 200, parts[1] === 'folders' ? world.folders() : paged([...world.shares.values()], params));
     case 'POST library': {

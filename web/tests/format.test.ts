@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, count, day, figure, moment, named, paced, percent, playing, plural, rate, sentence, span } from '../src/model/format';
+import { bytes, count, day, figure, moment, named, paced, percent, playing, plural, rate, sentence, span, version } from '../src/model/format';
 
 const plain = (text: string) => text.replaceAll('\u202f', ' ');
 
@@ -32,6 +32,11 @@ test('today has a time, this year a day, before that a month', () => {
   expect(plain(day(at(new Date(2026, 1, 3)), now))).toBe('3 Feb');
   expect(day(at(new Date(2025, 10, 27)), now)).toBe('Nov 2025');
   expect(moment(at(new Date(2025, 10, 7, 9, 5)), now)).toBe('2025-11-07 09:05');
+});
+
+test('a version is a time where it is one, and a number elsewhere', () => {
+  const seq = new Date(2025, 10, 27, 18, 5).getTime();
+  expect([version(seq), plain(version(1234)), version(0), version(-1)]).toEqual(['2025-11-27 18:05', '1 234', '0', '-1']);
 });
 
 test('a figure of a network has its unit', () => {

@@ -44,7 +44,13 @@ pub struct Share {
     pub mutable_link: Option<String>,
     /// On which networks it is offered.
     pub networks: Vec<String>,
-    /// Why it is not offered.
+    /// The folder to which it is being moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<String>,
+    /// Bytes of it that are there already, where it has to be copied; 0 while it is not moved.
+    #[serde(default)]
+    pub moved_bytes: u64,
+    /// Why it is not offered; or, of one that is, why it could not be moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
@@ -56,6 +62,31 @@ pub struct ShareChange {
     /// A name of the node's own, of 64 bytes at most, under which a mutable link (BEP 46) leads to it, in place of what it led to before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutable: Option<String>,
+    /// The folder it is moved to, by its full path on the node's machine; made when it is not there. It is renamed, or copied, compared and then taken away from where
+    /// it was, and is offered meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+}
+
+/// What a mutable link leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LinkVersion {
+    /// Its sequence number: milliseconds since 1970 when it was named, where Hexad has named it.
+    pub seq: i64,
+    /// The torrent: its info hash (of v2 the first 20 bytes), hex.
+    pub info_hash: String,
+}
+
+/// Where the mutable link (BEP 46) of a share stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MutableLink {
+    /// The link: `magnet:?xs=urn:btpk:` and the owner's key.
+    pub link: String,
+    /// What this node has it lead to: the share.
+    pub now: LinkVersion,
+    /// What the DHT has it lead to instead, since somebody else has the same key and has named it later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<LinkVersion>,
 }
 
 /// How others reach a share on one network.
@@ -80,6 +111,9 @@ pub struct ShareDetail {
     pub share: Share,
     /// How others reach it, for each network on which it is offered.
     pub how: Vec<ShareWay>,
+    /// Where its mutable link stands, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutable: Option<MutableLink>,
 }
 
 /// A watched folder.

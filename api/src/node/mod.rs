@@ -4,6 +4,7 @@
 //! numbers, times are seconds since 1970, and what is not known is left out.
 
 mod change;
+mod dht;
 mod download;
 mod friends;
 mod library;
@@ -17,12 +18,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use change::{Change, Changes, Feed};
+pub use dht::{Sample, SampleQuery, Scrape, ScrapeQuery};
 pub use download::{
     ByNetwork, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn,
     NewDownload, RateAt,
 };
 pub use friends::{FreenetFriend, FreenetInvitation, NewInvitation, UsedInvitation};
-pub use library::{Folder, LibraryQuery, Share, ShareChange, ShareDetail, ShareState, ShareWay};
+pub use library::{Folder, LibraryQuery, LinkVersion, MutableLink, Share, ShareChange, ShareDetail, ShareState, ShareWay};
 pub use search::{MediaKind, NewSearch, Search, SearchDetail, SearchResult, SearchState};
 pub use settings::UpSettings;
 pub use status::{

@@ -3,6 +3,7 @@
 //! Everything goes through [`Daemon`]; what a face of HTTP knows beside it is who may come in (`door.rs`) and which runs of the lab it has begun.
 
 mod answer;
+mod dht;
 mod door;
 mod downloads;
 mod events;

@@ -10,7 +10,7 @@ use utoipa::openapi::server::ServerBuilder;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Face, downloads, events, friends, lab, library, networks, searches, settings, status};
+use super::{Face, dht, downloads, events, friends, lab, library, networks, searches, settings, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,6 +33,8 @@ pub(super) fn described(base: &str) -> (axum::Router<Arc<Face>>, utoipa::openapi
         .routes(routes!(networks::network))
         .routes(routes!(networks::join))
         .routes(routes!(networks::leave))
+        .routes(routes!(dht::scrape))
+        .routes(routes!(dht::sample))
         .routes(routes!(friends::invitations, friends::invite))
         .routes(routes!(friends::revoke))
         .routes(routes!(friends::friends, friends::accept))

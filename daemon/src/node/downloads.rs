@@ -1,7 +1,7 @@
 //! Downloads that stay: what was asked for, how far it is, and what came from where, over all runs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hexad_api::node::{
     ByNetwork, Download, DownloadCounts, DownloadDetail, DownloadQuery, DownloadSort, DownloadState, NewDownload, Page, RateAt,
@@ -311,6 +311,15 @@ impl Downloads {
                 Err(problem.kind(ProblemKind::Conflict))
             }
         }
+    }
+
+    /// One whose files stand at that path, or around or below it.
+    pub(super) fn standing_at(&self, path: &Path) -> Option<u64> {
+        let is_one = |item: &Item| {
+            let target = item.kept.path.as_ref().map_or_else(|| item.target(), PathBuf::from);
+            target.starts_with(path) || path.starts_with(&target)
+        };
+        self.items.iter().find(|(_, item)| is_one(item)).map(|(id, _)| *id)
     }
 
     /// Those that are complete and proven, except that one.

@@ -146,6 +146,13 @@ impl Daemon for Node {
     fn own(&self, request: Own) -> Result<Vec<Event>, Problem> {
         check_own(&request)?;
         let network = self.house.number_of(request.network())?;
+        // What has come of these by then is as good as all of it.
+        let may_be_fewer = matches!(request, Own::BittorrentSample { .. });
+        if !self.house.state().networks[network].wanted {
+            return Err(Problem::new(format!("the node is not in {}", request.network()))
+                .hint(format!("hexad networks join {}", request.network()))
+                .kind(ProblemKind::Unavailable));
+        }
         let (to, heard) = mpsc::channel();
         let op = self.house.with(|session| session.begin_heard(Begin::Own(request, network), to.into())).and_then(|begun| begun)?;
         let until = Instant::now() + OWN_DEADLINE;
@@ -162,6 +169,7 @@ impl Daemon for Node {
                     | Event::Warning { .. },
                 ) => {}
                 Ok(answer) => answers.push(answer),
+                Err(_) if may_be_fewer && !answers.is_empty() => break Ok(()),
                 Err(_) => {
                     let problem = Problem::new(format!("no answer within {} s", OWN_DEADLINE.as_secs()));
                     break Err(problem.hint("is the network joined? hexad networks says it").kind(ProblemKind::Unavailable));
@@ -369,9 +377,11 @@ impl Daemon for Node {
     }
 
     fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
+        let link;
         let (share, given) = {
             let library = &self.house.state().library;
             let share = library.view(id)?;
+            link = library.item(id).and_then(super::library::Item::link);
             let given: Vec<Option<String>> = share.networks.iter().map(|on| library.name_on(id, on).map(str::to_owned)).collect();
             (share, given)
         };
@@ -380,19 +390,27 @@ impl Daemon for Node {
             let content = content.as_ref()?;
             way_of(&content.torrent, &content.shape.layout, &content.shape.digests, network, given)
         };
-        Ok(ShareDetail { how: share.networks.iter().zip(given).filter_map(way).collect(), share })
+        Ok(ShareDetail { how: share.networks.iter().zip(given).filter_map(way).collect(), share, mutable: link })
     }
 
     fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
-        self.house.change_share(id, change)
+        let ShareChange { mutable, into } = change;
+        let mut view = None;
+        if let Some(name) = mutable {
+            view = Some(self.house.name_share(id, name)?);
+        }
+        if let Some(into) = into {
+            view = Some(self.house.begin_moving_share(id, &into)?);
+        }
+        view.map_or_else(|| self.house.state().library.view(id), Ok)
     }
 
     fn unshare(&self, id: u64) -> Result<(), Problem> {
         let house = &self.house;
         let mut state = house.state();
-        let share = state.library.view(id)?;
-        if state.library.item(id).is_some_and(|item| item.watched) {
-            return Err(Problem::new(format!("{} stands in a watched folder, and would come back", share.path))
+        let item = state.library.still(id)?;
+        if item.watched {
+            return Err(Problem::new(format!("{} stands in a watched folder, and would come back", item.path.display()))
                 .hint("watch the folder no longer, or move the file")
                 .kind(ProblemKind::Conflict));
         }

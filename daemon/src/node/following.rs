@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hexad_api::node::{NetworkState, Share, ShareChange};
+use hexad_api::node::{NetworkState, Share};
 use hexad_api::{Event, MutableItem, Own, Problem, ProblemKind};
 use hexad_content::{Digest, Digests, Magnet, Sha1Digest};
 use hexad_core::OpId;
@@ -141,10 +141,13 @@ impl House {
                 drop(state);
                 self.flush();
             }
-            (Word::Event(Event::Newer(item)), Key::Share(_)) => state.warn(format!(
-                "somebody else has the key of {} and has it lead to {} (version {}): it does not lead to what this node offers",
-                item.link, item.info_hash, item.seq
-            )),
+            (Word::Event(Event::Newer(item)), Key::Share(id)) => {
+                state.warn(format!(
+                    "somebody else has the key of {} and has it lead to {} (version {}): it does not lead to what this node offers",
+                    item.link, item.info_hash, item.seq
+                ));
+                state.library.on_newer(id, item);
+            }
             (Word::Event(Event::Failed { message, .. }), _) => {
                 tracing::debug!(link = follower.link, message, "a link is not followed for a while");
                 let op = follower.op.take();
@@ -232,8 +235,7 @@ impl House {
     }
 
     /// Gives a share a link that leads to it, in place of what it led to before.
-    pub(super) fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
-        let Some(name) = change.mutable else { return self.state().library.view(id) };
+    pub(super) fn name_share(&self, id: u64, name: String) -> Result<Share, Problem> {
         check_name(&name)?;
         // Whoever is told that it has a link can rely on the key.
         Owner::of(self.given.session.state_dir.as_deref()).map_err(|problem| problem.kind(ProblemKind::Unavailable))?;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use hexad_api::node::{Folder, LibraryCounts, LibraryQuery, Page, Share, ShareState};
+use hexad_api::node::{Folder, LibraryCounts, LibraryQuery, LinkVersion, MutableLink, Page, Share, ShareState};
 use hexad_api::{MutableItem, Problem, ProblemKind, TorrentVersion};
 use hexad_library::Sound;
 use serde::{Deserialize, Serialize};
 
 use super::following::Mutable;
+use super::moving_shares::Moving;
 use super::scan::{Scan, Stamp};
 use super::{cut, not_found};
 use crate::networks::NAMES;
@@ -34,6 +35,9 @@ pub(super) struct Kept {
     /// The link that leads to it and can be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mutable: Option<Box<Mutable>>,
+    /// Where it is being moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) moving: Option<Box<Moving>>,
 }
 
 /// How one of the files of a share sounds.
@@ -83,6 +87,11 @@ pub(super) struct Item {
     problem: Option<Problem>,
     /// The link that leads to it and can be changed.
     pub(super) mutable: Option<Box<Mutable>>,
+    /// What somebody else has the link lead to, who has the same key.
+    pub(super) newer: Option<Box<MutableItem>>,
+    /// Where it is being moved, and how many of its bytes are there.
+    pub(super) moving: Option<Box<Moving>>,
+    moved_bytes: u64,
 }
 
 /// What follows from looking at the disk.
@@ -112,6 +121,8 @@ pub(super) struct Library {
     removed: Vec<u64>,
     /// Those that have a link which can be changed.
     mutable: BTreeSet<u64>,
+    /// Grows when a move begins, is noted, and ends: what was seen on the disk before then is of no use.
+    pub(super) moves: u64,
 }
 
 impl Item {
@@ -132,8 +143,22 @@ impl Item {
                 .filter(|(place, _)| self.networks & 1 << place != 0)
                 .map(|(_, name)| (*name).into())
                 .collect(),
+            moving_to: self.moving.as_ref().map(|moving| moving.to.display().to_string()),
+            moved_bytes: self.moved_bytes,
             problem: self.problem.clone(),
         }
+    }
+
+    /// Where its link stands that can be changed.
+    pub(super) fn link(&self) -> Option<MutableLink> {
+        let MutableItem { link, seq, info_hash, .. } = self.mutable.as_ref()?.item.clone()?;
+        let newer = self.newer.as_ref().map(|newer| LinkVersion { seq: newer.seq, info_hash: newer.info_hash.clone() });
+        Some(MutableLink { link, now: LinkVersion { seq, info_hash }, newer })
+    }
+
+    /// Others can fetch it.
+    pub(super) fn is_offered(&self) -> bool {
+        self.hashed && self.state == ShareState::Offered
     }
 }
 
@@ -154,6 +179,9 @@ impl Library {
             names: Vec::new(),
             problem: None,
             mutable: kept.mutable.clone(),
+            newer: None,
+            moving: kept.moving.clone(),
+            moved_bytes: 0,
         };
         if item.mutable.is_some() {
             self.mutable.insert(id);
@@ -166,6 +194,58 @@ impl Library {
 
     pub(super) fn item(&self, id: u64) -> Option<&Item> {
         self.items.get(&id)
+    }
+
+    /// One that is not on its way to another folder.
+    pub(super) fn still(&self, id: u64) -> Result<&Item, Problem> {
+        let item = self.items.get(&id).ok_or_else(|| not_found("share", id))?;
+        match &item.moving {
+            None => Ok(item),
+            Some(moving) => Err(Problem::new(format!("share {id} is being moved to {}", moving.to.display()))
+                .hint("wait until it is there")
+                .kind(ProblemKind::Conflict)),
+        }
+    }
+
+    /// Those that are on their way to another folder.
+    pub(super) fn moving(&self) -> Vec<u64> {
+        self.items.iter().filter(|(_, item)| item.moving.is_some()).map(|(id, _)| *id).collect()
+    }
+
+    /// It is on its way to another folder, or no longer; where it was on its way to.
+    pub(super) fn set_moving(&mut self, id: u64, moving: Option<Moving>) -> Option<Moving> {
+        let item = self.items.get_mut(&id)?;
+        self.moves += 1;
+        self.changed.insert(id);
+        (item.problem, item.moved_bytes) = (None, 0);
+        std::mem::replace(&mut item.moving, moving.map(Box::new)).map(|moving| *moving)
+    }
+
+    /// How far its move is.
+    pub(super) fn on_moved(&mut self, id: u64, moved_bytes: u64) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.moved_bytes = moved_bytes.min(item.stamp.bytes);
+            self.changed.insert(id);
+        }
+    }
+
+    /// It stands elsewhere, with the same bytes; where it stood.
+    pub(super) fn relocate(&mut self, id: u64, path: &Path, stamp: Stamp, watched: bool) -> Option<(PathBuf, Stamp, bool)> {
+        let stood = self.items.get(&id)?.path.clone();
+        self.rename(id, path);
+        self.moves += 1;
+        let item = self.items.get_mut(&id)?;
+        let before = (stood, item.stamp, item.watched);
+        (item.stamp, item.watched) = (stamp, watched);
+        Some(before)
+    }
+
+    /// Something about it did not work; it is offered as before.
+    pub(super) fn set_problem(&mut self, id: u64, problem: Problem) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.problem = Some(problem);
+            self.changed.insert(id);
+        }
     }
 
     /// What a share is called on a network that has given it a name.
@@ -266,6 +346,9 @@ impl Library {
             names: Vec::new(),
             problem: None,
             mutable: None,
+            newer: None,
+            moving: None,
+            moved_bytes: 0,
         };
         self.bytes += stamp.bytes;
         self.by_path.insert(path, self.last);
@@ -318,8 +401,8 @@ impl Library {
 
     /// A share as it is to be kept.
     pub(super) fn kept(&self, id: u64, music: Vec<Music>) -> Option<Kept> {
-        let Item { path, stamp, watched, version, files, link, mutable, .. } = self.items.get(&id)?.clone();
-        Some(Kept { path, stamp, watched, version, files, link: link.unwrap_or_default(), music, mutable })
+        let Item { path, stamp, watched, version, files, link, mutable, moving, .. } = self.items.get(&id)?.clone();
+        Some(Kept { path, stamp, watched, version, files, link: link.unwrap_or_default(), music, mutable, moving })
     }
 
     /// What links that can be changed lead to, and by which share.
@@ -337,8 +420,19 @@ impl Library {
     /// A link leads to it that can be changed.
     pub(super) fn set_mutable(&mut self, id: u64, mutable: Mutable) {
         if let Some(item) = self.items.get_mut(&id) {
+            if item.mutable.as_deref() != Some(&mutable) {
+                item.newer = None;
+            }
             item.mutable = Some(Box::new(mutable));
             self.mutable.insert(id);
+            self.changed.insert(id);
+        }
+    }
+
+    /// Somebody else has the key of its link.
+    pub(super) fn on_newer(&mut self, id: u64, newer: MutableItem) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.newer = Some(Box::new(newer));
             self.changed.insert(id);
         }
     }
@@ -352,7 +446,7 @@ impl Library {
 
     /// It cannot be offered.
     pub(super) fn on_failed(&mut self, id: u64, problem: Problem) {
-        if let Some(item) = self.items.get_mut(&id) {
+        if let Some(item) = self.items.get_mut(&id).filter(|item| item.moving.is_none()) {
             (item.state, item.problem) = (ShareState::Failed, Some(problem));
             self.changed.insert(id);
         }
@@ -406,6 +500,10 @@ impl Library {
     /// The disk was looked at.
     pub(super) fn on_scan(&mut self, scan: &Scan) -> Follows {
         let mut follows = Follows::default();
+        // What is on its way is nowhere for certain.
+        let is_still = |item: &Item| item.moving.is_none();
+        let coming: Vec<PathBuf> =
+            self.items.values().filter_map(|item| Some(item.moving.as_ref()?.to.join(item.path.file_name()?))).collect();
         let mut broken: BTreeSet<&Path> = BTreeSet::new();
         for (folder, problem) in &scan.folders {
             if let Some(known) = self.folders.get_mut(folder) {
@@ -419,11 +517,11 @@ impl Library {
         let gone: BTreeMap<Stamp, u64> = self
             .items
             .iter()
-            .filter(|(_, item)| item.watched && item.hashed && !scan.files.contains_key(&item.path))
+            .filter(|(_, item)| item.watched && item.hashed && is_still(item) && !scan.files.contains_key(&item.path))
             .map(|(id, item)| (item.stamp, *id))
             .collect();
         let mut moved = BTreeSet::new();
-        for (path, stamp) in &scan.files {
+        for (path, stamp) in scan.files.iter().filter(|(path, _)| !coming.iter().any(|coming| path.starts_with(coming))) {
             match self.by_path.get(path).copied() {
                 Some(id) => self.look(id, Some(*stamp), &mut follows),
                 None => match gone.get(stamp).filter(|id| !moved.contains(*id)) {
@@ -444,7 +542,7 @@ impl Library {
         let vanished: Vec<u64> = self
             .items
             .iter()
-            .filter(|(_, item)| item.watched && !scan.files.contains_key(&item.path))
+            .filter(|(_, item)| item.watched && is_still(item) && !scan.files.contains_key(&item.path))
             // What was named while folders were looked at, or is too fresh, is there all the same.
             .filter(|(_, item)| !(self.is_watched(&item.path) && super::scan::stamp_of(&item.path).is_some()))
             .map(|(id, _)| *id)
@@ -465,7 +563,7 @@ impl Library {
     }
 
     fn look(&mut self, id: u64, stamp: Option<Stamp>, follows: &mut Follows) {
-        let Some(item) = self.items.get(&id) else { return };
+        let Some(item) = self.items.get(&id).filter(|item| item.moving.is_none()) else { return };
         match stamp {
             None if item.state != ShareState::Missing => {
                 follows.withdraw.push(id);

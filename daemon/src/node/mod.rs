@@ -13,6 +13,7 @@ mod inbox;
 mod known;
 mod library;
 mod moving;
+mod moving_shares;
 mod ranking;
 mod scan;
 mod schedule;
@@ -169,7 +170,7 @@ struct House {
     outside: Outside,
     since: Instant,
     ending: AtomicBool,
-    /// Threads that move downloads to other folders, or look for takers of what is complete.
+    /// Threads that move downloads and shares to other folders, or look for takers of what is complete.
     movers: Mutex<Vec<JoinHandle<()>>>,
 }
 

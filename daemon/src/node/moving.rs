@@ -20,7 +20,7 @@ use crate::description::identity_in_folder;
 use crate::fetch::folder::UNPROVEN;
 
 /// How long the end of a task is waited for: it lets peers go, and verifies what is whole.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a download comes from and goes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub(super) struct Moving {
 }
 
 /// Why a move has ended early.
-enum Trouble {
+pub(super) enum Trouble {
     Store(StoreError),
     Other(Problem),
 }
@@ -58,12 +58,19 @@ impl From<Trouble> for Problem {
     }
 }
 
+/// A path as the node's machine has it, whatever folder the node runs in.
+pub(super) fn full_path(given: &str) -> Result<&Path, Problem> {
+    let path = Path::new(given);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(Problem::new(format!("expected a full path, came '{given}'")).hint("begin it with /"))
+}
+
 impl House {
     /// Has a download moved to another folder.
     pub(super) fn begin_moving(self: &Arc<Self>, id: u64, into: &str) -> Result<Download, Problem> {
-        if !Path::new(into).is_absolute() {
-            return Err(Problem::new(format!("expected a full path, came '{into}'")).hint("begin it with /"));
-        }
+        full_path(into)?;
         let mut state = self.state();
         let known = self.store.content_of_download(id).is_some();
         let item = state.downloads.find_still(id)?;
@@ -85,20 +92,25 @@ impl House {
         let view = state.downloads.view(id);
         drop(state);
         self.flush();
-        self.spawn_mover(id, false)?;
+        self.spawn_download_mover(id, false)?;
         view
     }
 
     /// Goes on with a move that an earlier run of the node has begun.
     pub(super) fn go_on_moving(self: &Arc<Self>, id: u64) {
-        if let Err(problem) = self.spawn_mover(id, true) {
+        if let Err(problem) = self.spawn_download_mover(id, true) {
             tracing::warn!(%problem, id, "a download cannot be moved on");
         }
     }
 
-    fn spawn_mover(self: &Arc<Self>, id: u64, resumes: bool) -> Result<(), Problem> {
+    fn spawn_download_mover(self: &Arc<Self>, id: u64, resumes: bool) -> Result<(), Problem> {
         let house = self.clone();
-        let spawned = thread::Builder::new().name("hexad-move".to_owned()).spawn(move || house.carry(id, resumes));
+        self.spawn_mover(move || house.carry(id, resumes))
+    }
+
+    /// Begins a thread that moves something.
+    pub(super) fn spawn_mover(&self, run: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
+        let spawned = thread::Builder::new().name("hexad-move".to_owned()).spawn(run);
         let thread = spawned.map_err(|wrong| Problem::new(format!("a thread cannot be started: {wrong}")).kind(ProblemKind::Internal))?;
         let mut movers = self.movers.lock().unwrap_or_else(PoisonError::into_inner);
         movers.retain(|mover| !mover.is_finished());
@@ -161,7 +173,7 @@ impl House {
             return Ok(());
         }
         relocation.check(resumes)?;
-        let go_on = || !self.ending.load(Ordering::Acquire);
+        let go_on = |_| !self.ending.load(Ordering::Acquire);
         // Others read and write what is there meanwhile.
         relocation.copy_ahead(&go_on)?;
         {

@@ -43,6 +43,8 @@ pub(super) struct Wanted {
     pub(super) except: Vec<PathBuf>,
     /// Files that were written to a shorter time ago wait for the next round.
     pub(super) quiet: Duration,
+    /// How many moves there had been.
+    pub(super) moves: u64,
 }
 
 /// What was found.
@@ -55,11 +57,13 @@ pub(super) struct Scan {
     pub(super) folders: Vec<(PathBuf, Option<Problem>)>,
     /// Some files were too fresh.
     pub(super) unsettled: bool,
+    /// As it was in [`Wanted`].
+    pub(super) moves: u64,
 }
 
 /// Looks, when the clock on the wall shows `wall`.
 pub(super) fn scan(wanted: &Wanted, fresh: &mut Fresh, wall: SystemTime) -> Scan {
-    let mut found = Scan::default();
+    let mut found = Scan { moves: wanted.moves, ..Scan::default() };
     let mut look = fresh.look(wanted.quiet, wall);
     for folder in &wanted.folders {
         let before = found.files.len();

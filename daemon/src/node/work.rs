@@ -158,6 +158,9 @@ impl Worker {
                 house.join(&mut state, network);
             }
         }
+        for id in state.library.moving() {
+            house.go_on_moving_share(id);
+        }
         for id in state.downloads.ids() {
             let Ok(item) = state.downloads.find(id) else { continue };
             if item.kept.moving.is_some() {
@@ -367,7 +370,7 @@ impl Worker {
                 except.push(item.target());
             }
         }
-        let wanted = Wanted { folders, named: state.library.named(), except, quiet: self.house.given.quiet };
+        let wanted = Wanted { folders, named: state.library.named(), except, quiet: self.house.given.quiet, moves: state.library.moves };
         drop(state);
         self.scanning = self.looks.send(wanted).is_ok();
         self.next_scan = Instant::now() + self.house.given.rescan;
@@ -379,7 +382,7 @@ impl Worker {
         let mut state = house.state();
         // Who looks elsewhere than is wanted looks again.
         let folders: Vec<PathBuf> = state.settings.shared_dirs.iter().map(PathBuf::from).collect();
-        if !scan.folders.iter().map(|(folder, _)| folder).eq(&folders) {
+        if !scan.folders.iter().map(|(folder, _)| folder).eq(&folders) || scan.moves != state.library.moves {
             drop(state);
             return self.look();
         }
@@ -530,7 +533,7 @@ fn on_search(state: &mut State, id: u64, word: Word) {
 
 impl House {
     /// A known share as it is put on the shelf.
-    fn offer_of(&self, state: &State, id: u64) -> Option<crate::publish::Prepared> {
+    pub(super) fn offer_of(&self, state: &State, id: u64) -> Option<crate::publish::Prepared> {
         let path = state.library.item(id)?.path.clone();
         let (kept, content) = self.store.share::<Kept>(id)?;
         let paths = paths_at(&content.shape.layout, &path);

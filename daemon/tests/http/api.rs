@@ -97,6 +97,8 @@ fn files_and_folders_are_offered_and_taken_back() {
     assert_eq!(get(at, "/api/library?q=a&limit=1").json()["items"][0]["id"], id);
     let detail = get(at, &format!("/api/library/{id}")).json();
     assert!(detail["id"] == id && detail["how"].is_array(), "{detail}");
+    let moved = change(at, "PATCH", &format!("/api/library/{id}"), r#"{"into":"/mnt/films"}"#);
+    assert_eq!((moved.status, &moved.json()["moving_to"]), (200, &json!("/mnt/films")));
     assert_eq!(change(at, "DELETE", &format!("/api/library/{id}"), "").status, 204);
     assert!(file.exists(), "no file is deleted");
     let folder = json!({ "path": scene.folder.path() }).to_string();
@@ -135,6 +137,21 @@ fn a_file_that_is_sent_stands_there_whole_or_not_at_all() {
         std::thread::yield_now();
     }
     assert_eq!(names(), ["big file.bin"]);
+}
+
+#[test]
+fn the_dht_is_asked_by_the_node() {
+    let scene = scene();
+    let at = scene.face.address();
+    let hash = "0a".repeat(20);
+    let scraped = get(at, &format!("/api/bittorrent/scrape?torrent={hash}"));
+    assert_eq!((scraped.status, scraped.json()), (200, json!({ "info_hash": hash, "seeds": 3, "leechers": 2, "nodes": 8 })));
+    assert_eq!(get(at, "/api/bittorrent/sample").json().as_array().map(Vec::len), Some(20));
+    assert_eq!(get(at, "/api/bittorrent/sample?count=3").json()[2]["info_hash"], json!(format!("{:040x}", 2)));
+    for wrong in ["scrape", "scrape?torrents=a", "sample?count=0", "sample?count=1001", "sample?count=many"] {
+        let refused = get(at, &format!("/api/bittorrent/{wrong}"));
+        assert!(refused.status == 400 && refused.is_problem(), "{wrong}: {}", refused.status);
+    }
 }
 
 #[test]

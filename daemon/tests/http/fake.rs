@@ -137,6 +137,11 @@ impl Daemon for Fake {
             Own::FreenetInvitations => Ok(vec![Event::Invitation(invitation)]),
             Own::FreenetRevoke { id: 1 } | Own::FreenetUnfriend { .. } => Ok(Vec::new()),
             Own::FreenetFriends | Own::FreenetAccept { .. } => Ok(vec![Event::Friend(friend)]),
+            Own::BittorrentScrape { torrent } => Ok(vec![Event::Scraped { info_hash: torrent, seeds: 3, leechers: 2, nodes: 8 }]),
+            Own::BittorrentSample { count } => {
+                let one = |number: usize| Event::Sampled { info_hash: format!("{number:040x}"), link: "magnet:?xt=urn:btih:".into() };
+                Ok((0..count).map(one).collect())
+            }
             _ => Err(missing("such thing", "here")),
         }
     }
@@ -313,6 +318,8 @@ impl Daemon for Fake {
             link: None,
             mutable_link: None,
             networks: Vec::new(),
+            moving_to: None,
+            moved_bytes: 0,
             problem: None,
         };
         kept.shares.insert(share.id, share.clone());
@@ -321,12 +328,13 @@ impl Daemon for Fake {
 
     fn shared(&self, id: u64) -> Result<ShareDetail, Problem> {
         let share = self.kept().shares.get(&id).cloned().ok_or_else(|| missing("share", id))?;
-        Ok(ShareDetail { share, how: Vec::new() })
+        Ok(ShareDetail { share, how: Vec::new(), mutable: None })
     }
 
     fn change_share(&self, id: u64, change: ShareChange) -> Result<Share, Problem> {
         let mut kept = self.kept();
         let share = kept.shares.get_mut(&id).ok_or_else(|| missing("share", id))?;
+        share.moving_to = change.into;
         share.mutable_link = change.mutable.or(share.mutable_link.take());
         Ok(share.clone())
     }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hexad_core::{Level, Name, Network};
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{SockRef, TcpKeepalive, Type};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UdpSocket};
@@ -86,6 +87,17 @@ impl Letters {
             Self::Own(socket) => SockRef::from(socket).send_to(bytes, &to.into()).map(drop),
             Self::Led { .. } => self.send_by_relay(bytes, proxy::letter_to(to)),
         }
+    }
+
+    /// The same of one that routers may fragment: to IPv4 the system forbids them to otherwise, and learns nothing where they are silent about it. Over IPv6 none
+    /// does, and the system fragments what it has heard to be too long.
+    pub(super) fn send_in_fragments(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        let socket = self.socket();
+        let Ok(usual) = sockopt::ip_mtu_discover(socket) else { return self.send_to(bytes, to) };
+        sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
+        let sent = self.send_to(bytes, to);
+        sockopt::set_ip_mtu_discover(socket, usual)?;
+        sent
     }
 
     /// Sends a datagram to whom only the proxy knows by name.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hexad_core::{Address as _, ConnId, Dial, Dice, Door, Endpoint, Level, Map, Network, Role, Time, Via, Why};
 use hexad_utp::wire::is_utp;
-use hexad_utp::{Config, End, Hub, Key};
+use hexad_utp::{Config, Datagram, End, Hub, Key};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -78,10 +78,10 @@ impl UtpDoor {
     /// Sends what is to leave, and wakes whoever waited for what has happened.
     fn pump(&self) {
         let now = self.now();
-        self.hub.borrow_mut().transmit(now, |to, bytes| {
+        self.hub.borrow_mut().transmit(now, |Datagram { to, bytes, may_fragment }| {
             if let Some(socket) = self.sockets.iter().find(|socket| socket.reaches(to)) {
                 // What the system does not take is lost, and sent again as everything that is.
-                let _ = socket.send_to(bytes, to);
+                let _ = if may_fragment { socket.send_in_fragments(bytes, to) } else { socket.send_to(bytes, to) };
             }
         });
         let changed = self.hub.borrow_mut().take_changed();

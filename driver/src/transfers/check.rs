@@ -7,11 +7,14 @@ use std::thread;
 
 use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
 use hexad_content::{PartVerdict, Proof, Ranges, Sha1Digest};
+use hexad_transfer::{BLOCK_BYTES, block_digests};
 
 use super::store::Store;
 
 /// How much of each of sixteen parts is read and hashed at a time; all of it stays in the second-level cache.
 const ROW_BYTES: usize = 64 << 10;
+// Rows of a part begin where its blocks do.
+const _: () = assert!(ROW_BYTES.is_multiple_of(BLOCK_BYTES));
 
 /// Memory for reading, used again.
 pub(crate) struct Rows(Vec<Vec<u8>>);
@@ -104,6 +107,20 @@ fn hash_in_lanes(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -
 }
 
 /// Whether one part is right.
+/// What the blocks of a part look like on the disk.
+pub(crate) fn blocks_of(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<Vec<Sha1Digest>> {
+    let range = proof.part_range(part as usize);
+    let (mut at, mut blocks) = (range.start, Vec::new());
+    while at < range.end {
+        let now = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ROW_BYTES);
+        let row = &mut rows.0[0][..now];
+        store.read(at, &mut [IoSliceMut::new(row)], false)?;
+        blocks.extend(block_digests(row));
+        at += now as u64;
+    }
+    Ok(blocks)
+}
+
 fn check_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<bool> {
     let range = proof.part_range(part as usize);
     let Some(mut check) = proof.check(part as usize) else { return Ok(false) };

@@ -102,11 +102,12 @@ impl Relocation {
         Ok(())
     }
 
-    /// Copies what is there, while others may read and write it; nothing where it can be renamed. `go_on` is asked after each block.
+    /// Copies what is there, while others may read and write it; nothing where it can be renamed. `go_on` is asked
+    /// again and again, and told how many bytes have been copied since the last time.
     ///
     /// # Errors
     /// When something cannot be copied, or is not to be gone on with. Copies are taken away then.
-    pub fn copy_ahead(&self, go_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
+    pub fn copy_ahead(&self, go_on: &dyn Fn(u64) -> bool) -> Result<(), StoreError> {
         if !self.by_copy {
             return Ok(());
         }
@@ -118,7 +119,8 @@ impl Relocation {
     }
 
     /// Puts everything in its place in the other folder, has `note` note that, and takes away what is left in the old one. To be called when nobody
-    /// writes there any more; who is just ending is waited for, as long as `patience`.
+    /// writes there any more; who is just ending is waited for, as long as `patience`. `go_on` is told how many bytes of copies have been compared since the last
+    /// time.
     ///
     /// # Errors
     /// When that does not work, or `note` fails: all is in the old folder as before then.
@@ -126,7 +128,7 @@ impl Relocation {
         &self,
         resumes: bool,
         patience: Duration,
-        go_on: &dyn Fn() -> bool,
+        go_on: &dyn Fn(u64) -> bool,
         note: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         let lock = self.lock(patience)?;
@@ -154,7 +156,7 @@ impl Relocation {
         self.drop_copies();
     }
 
-    fn bring_over(&self, resumes: bool, go_on: &dyn Fn() -> bool, placed: &mut Vec<usize>) -> Result<(), StoreError> {
+    fn bring_over(&self, resumes: bool, go_on: &dyn Fn(u64) -> bool, placed: &mut Vec<usize>) -> Result<(), StoreError> {
         self.check(resumes)?;
         let mut coming = Vec::new();
         for (number, file) in self.files.iter().enumerate() {
@@ -214,7 +216,7 @@ impl Relocation {
         self.books.part.with_extension(format!("{number}.coming"))
     }
 
-    fn copy(&self, number: usize, go_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
+    fn copy(&self, number: usize, go_on: &dyn Fn(u64) -> bool) -> Result<(), StoreError> {
         let file = &self.files[number];
         let Some(source) = self.source(file)? else { return Ok(()) };
         let place = self.copy_of(number);
@@ -222,6 +224,7 @@ impl Relocation {
         make_parent(&self.to, &place).map_err(trouble)?;
         let copy = self.to.create(&place).map_err(trouble)?.into_std();
         if ioctl_ficlone(&copy, &source).is_ok() {
+            go_on(source.metadata().map_err(trouble)?.len());
             return Ok(());
         }
         let bytes = source.metadata().map_err(trouble)?.len();
@@ -232,12 +235,13 @@ impl Relocation {
             // What was never written takes no room in the copy either.
             let (begin, end) = match data_from(&source, at) {
                 Ok(Some(range)) => range,
-                Ok(None) => break,
+                Ok(None) => (bytes, bytes),
                 Err(_) => (at, bytes),
             };
+            let mut done = begin - at;
             at = begin;
             while at < end {
-                if !go_on() {
+                if !go_on(std::mem::take(&mut done)) {
                     return Err(trouble(io::ErrorKind::Interrupted.into()));
                 }
                 let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(block.len());
@@ -248,13 +252,15 @@ impl Relocation {
                 }
                 copy.write_all_at(&block[..read], at).map_err(trouble)?;
                 at += read as u64;
+                done += read as u64;
             }
+            go_on(done);
         }
         Ok(())
     }
 
     /// Has a copy be what the file is, as the disk gives it back.
-    fn make_equal(&self, number: usize, go_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
+    fn make_equal(&self, number: usize, go_on: &dyn Fn(u64) -> bool) -> Result<(), StoreError> {
         let file = &self.files[number];
         let place = self.copy_of(number);
         let trouble = |error| StoreError::io(&self.to_path.join(&place), "written", error);
@@ -272,7 +278,8 @@ impl Relocation {
             copy.sync_all().map_err(trouble)?;
             let _ = fadvise(&copy, 0, None, Advice::DontNeed);
             if !mend(&source, &copy, go_on).map_err(trouble)? {
-                return Ok(());
+                // As old as what it is of.
+                return mode.modified().and_then(|then| copy.set_modified(then)).map_err(trouble);
             }
             tracing::debug!(path = %self.to_path.join(file).display(), round, "a copy was brought up to date");
         }
@@ -322,11 +329,11 @@ impl Relocation {
 }
 
 /// Writes blocks of `copy` that differ from `source` once more; true when there were any.
-fn mend(source: &File, copy: &File, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
+fn mend(source: &File, copy: &File, go_on: &dyn Fn(u64) -> bool) -> io::Result<bool> {
     let (mut right, mut there) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
-    let (mut at, mut mended) = (0, false);
+    let (mut at, mut mended, mut done) = (0, false, 0);
     loop {
-        if !go_on() {
+        if !go_on(done) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let read = source.read_at(&mut right, at)?;
@@ -339,6 +346,7 @@ fn mend(source: &File, copy: &File, go_on: &dyn Fn() -> bool) -> io::Result<bool
             mended = true;
         }
         at += read as u64;
+        done = read as u64;
     }
 }
 

@@ -48,7 +48,8 @@ impl Engine {
                 open.stage = Stage::InJob;
             }
         }
-        Some(Job::ReadBack { share, parts })
+        let looked = parts.iter().copied().filter(|part| self.traces.knows(share, *part)).collect();
+        Some(Job::ReadBack { share, parts, looked })
     }
 
     fn verify_job(&mut self, all: bool) -> Option<Job> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use hexad_content::Ranges;
 use hexad_core::{LeaseId, ShareId, Token, Verdict};
 
-use super::{Engine, Spill};
+use super::{Engine, Seen, Spill};
 use crate::download::{Alone, Download, OpenPart, Segment, Stage};
 use crate::job::{Action, Finding, Run};
 
@@ -139,7 +139,7 @@ impl Engine {
         if open.have.covers(whole) {
             // Real bytes among tokens prove nothing.
             let right = open.tokens == Some(true) && open.segments.is_empty() && !open.spilled;
-            self.conclude(share, part, None, if right { Finding::Good } else { Finding::Bad });
+            self.conclude(share, part, Seen::Nothing, if right { Finding::Good } else { Finding::Bad });
         }
         false
     }
@@ -153,7 +153,7 @@ impl Engine {
             return false;
         }
         if open.tokens.is_some() {
-            self.conclude(share, part, None, Finding::Bad);
+            self.conclude(share, part, Seen::Nothing, Finding::Bad);
             return false;
         }
         download.whole += 1;

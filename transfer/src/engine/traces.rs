@@ -1,15 +1,14 @@
 //! What wrong parts looked like, block by block: once a part is right, the blocks that differ name who lied.
 //!
-//! Only of parts that came under one lease, and were in memory when they were judged. The last wrong one of each part counts.
+//! Only of parts that came under one lease. The last wrong one of each part counts.
 
 use std::ops::Range;
 
-use hexad_content::sha1_lanes::sha1_many;
 use hexad_content::{Ranges, Sha1Digest};
 use hexad_core::{LeaseId, Map, ShareId};
 
-/// Blocks in which a part is compared, as swarms ask for them.
-const BLOCK_BYTES: u64 = 16 << 10;
+use crate::job::BLOCK_BYTES;
+
 /// Blocks of all parts that are remembered: about a megabyte. The part that was wrong longest ago leaves.
 const BLOCKS_MAX: usize = 1 << 15;
 
@@ -48,10 +47,14 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    /// Remembers what a wrong part looked like that came under this lease alone.
-    pub(super) fn keep(&mut self, share: ShareId, part: u32, lease: LeaseId, bytes: &[u8]) {
-        let blocks: Vec<&[u8]> = bytes.chunks(usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX)).collect();
-        self.put(share, part, lease, Looks::Blocks(sha1_many(&blocks)));
+    /// Remembers what the blocks of a wrong part looked like that came under this lease alone.
+    pub(super) fn keep(&mut self, share: ShareId, part: u32, lease: LeaseId, blocks: Vec<Sha1Digest>) {
+        self.put(share, part, lease, Looks::Blocks(blocks));
+    }
+
+    /// Whether a part was wrong, and it is known how.
+    pub(super) fn knows(&self, share: ShareId, part: u32) -> bool {
+        self.known.contains_key(&(share, part))
     }
 
     /// The same of the lab's tokens, of which these were wrong.
@@ -85,30 +88,24 @@ impl Traces {
         parts.into_iter().for_each(|part| self.forget(share, part));
     }
 
-    /// The part is right; `bytes` where it is in memory. Returns which of its blocks were wrong, and under which lease they had come.
+    /// The part is right; `right` says what its blocks look like, where that can be known. Returns which of them were wrong, and under which lease they had come.
     pub(super) fn resolve(
         &mut self,
         share: ShareId,
         part: u32,
         range: &Range<u64>,
-        bytes: Option<&[u8]>,
+        right: impl FnOnce() -> Option<Vec<Sha1Digest>>,
     ) -> Option<(LeaseId, Vec<Range<u64>>)> {
-        let key = (share, part);
-        if !self.known.contains_key(&key) {
-            return None;
-        }
-        let trace = self.known.remove(&key)?;
+        let trace = self.known.remove(&(share, part))?;
         self.blocks -= trace.blocks();
-        let blocks = (0..).map(|number| range.start + number * BLOCK_BYTES).take_while(|start| *start < range.end);
-        let blocks = blocks.map(|start| start..(start + BLOCK_BYTES).min(range.end));
-        let wrong = match (trace.looks, bytes) {
-            (Looks::Told(ranges), _) => blocks.filter(|block| ranges.within(block.clone()).total() > 0).collect(),
-            (Looks::Blocks(before), Some(bytes)) => {
-                let right: Vec<&[u8]> = bytes.chunks(usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX)).collect();
-                let differ = before.into_iter().zip(sha1_many(&right)).map(|(before, right)| before != right);
+        let blocks = (0..).map(|number| range.start + number * BLOCK_BYTES as u64).take_while(|start| *start < range.end);
+        let blocks = blocks.map(|start| start..(start + BLOCK_BYTES as u64).min(range.end));
+        let wrong = match trace.looks {
+            Looks::Told(ranges) => blocks.filter(|block| ranges.within(block.clone()).total() > 0).collect(),
+            Looks::Blocks(before) => {
+                let differ = before.into_iter().zip(right().unwrap_or_default()).map(|(before, right)| before != right);
                 blocks.zip(differ).filter(|(_, differs)| *differs).map(|(block, _)| block).collect()
             }
-            (Looks::Blocks(_), None) => Vec::new(),
         };
         Some((trace.lease, wrong))
     }
@@ -117,17 +114,19 @@ impl Traces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::block_digests;
 
     #[test]
     fn what_is_remembered_is_bounded_and_the_oldest_leaves() {
         let mut traces = Traces::default();
-        let bytes = vec![1; 64 * usize::try_from(BLOCK_BYTES).unwrap()];
+        let bytes = vec![1; 64 * BLOCK_BYTES];
+        let look = || Some(block_digests(&bytes));
         for part in 0..600 {
-            traces.keep(ShareId(1), part, LeaseId(1), &bytes);
+            traces.keep(ShareId(1), part, LeaseId(1), block_digests(&bytes));
         }
         assert!(traces.blocks <= BLOCKS_MAX && traces.known.len() == BLOCKS_MAX / 64);
-        assert!(traces.resolve(ShareId(1), 0, &(0..bytes.len() as u64), Some(&bytes)).is_none());
-        assert_eq!(traces.resolve(ShareId(1), 599, &(0..bytes.len() as u64), Some(&bytes)), Some((LeaseId(1), Vec::new())));
+        assert!(traces.resolve(ShareId(1), 0, &(0..bytes.len() as u64), look).is_none());
+        assert_eq!(traces.resolve(ShareId(1), 599, &(0..bytes.len() as u64), look), Some((LeaseId(1), Vec::new())));
         traces.forget_share(ShareId(1));
         assert_eq!((traces.blocks, traces.known.len()), (0, 0));
     }

@@ -8,7 +8,7 @@ use crate::pacer::Pacer;
 use crate::path_mtu::PathMtu;
 use crate::receiving::{Receiving, Taken};
 use crate::round_trip::RoundTrip;
-use crate::sending::Sending;
+use crate::sending::{Sending, Silence};
 use crate::window::Window;
 use crate::wire::{FILLER_BYTES, HEADER_BYTES, Header, Kind};
 use crate::{Config, Seq};
@@ -71,7 +71,7 @@ pub struct Connection {
 impl Connection {
     /// Opens one; the SYN leaves with the next [`Self::transmit`].
     pub(crate) fn connect(receives_as: u16, ipv6: bool, now: Time, config: &Config, dice: &mut Dice) -> Self {
-        let mut sending = Sending::new(random(dice));
+        let mut sending = Sending::new(random(dice), sure_payload_bytes(config));
         sending.open();
         Self::new(Stage::Dialling, [receives_as, receives_as.wrapping_add(1)], sending, Seq(0), ipv6, now, config)
     }
@@ -79,7 +79,8 @@ impl Connection {
     /// Answers a SYN.
     pub(crate) fn accept(syn: &Header, ipv6: bool, now: Time, config: &Config, dice: &mut Dice) -> Self {
         let ids = [syn.conn.wrapping_add(1), syn.conn];
-        let mut connection = Self::new(Stage::HalfOpen, ids, Sending::new(random(dice)), syn.seq, ipv6, now, config);
+        let mut connection =
+            Self::new(Stage::HalfOpen, ids, Sending::new(random(dice), sure_payload_bytes(config)), syn.seq, ipv6, now, config);
         connection.peer_window = u64::from(syn.window_bytes);
         connection.lag_us = stamp(now).wrapping_sub(syn.stamp_us);
         connection.ack_due = true;
@@ -250,7 +251,7 @@ impl Connection {
         self.peer_window = u64::from(header.window_bytes);
         if had_room < self.refused_bytes && self.peer_window >= self.refused_bytes {
             // It has room again: what asked for it was refused, and need not be waited for.
-            if self.sending.timed_out().1 {
+            if self.sending.timed_out().probe {
                 self.path_mtu.tried(false);
             }
             self.round_trip.settle();
@@ -272,6 +273,11 @@ impl Connection {
         if let Some(sent) = acks.lost {
             self.window.lost(sent, now);
         }
+        if acks.long_arrived {
+            self.path_mtu.long_arrived();
+        } else if acks.losses.only_long() {
+            self.path_mtu.long_lost();
+        }
         if let Some(arrived) = acks.probe {
             self.path_mtu.tried(arrived);
         }
@@ -289,8 +295,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands out what is to leave at this moment.
-    pub(crate) fn transmit(&mut self, now: Time, config: &Config, scratch: &mut BytesMut, leave: &mut impl FnMut(&[u8])) {
+    /// Hands out what is to leave at this moment, and whether it may be fragmented on its way.
+    pub(crate) fn transmit(&mut self, now: Time, config: &Config, scratch: &mut BytesMut, leave: &mut impl FnMut(&[u8], bool)) {
         if self.end.is_none() {
             self.look_at_the_clock(now, config);
         }
@@ -315,7 +321,10 @@ impl Connection {
                 // Only among others is a loss told from silence soon.
                 let may_try = packet.first && packet.payload.len() == payload_max && sack.is_empty() && self.round_trip.is_measured();
                 let filler = self.filler_for(HEADER_BYTES + packet.payload.len(), may_try, now);
-                self.say(packet.kind, conn, packet.seq, sack, filler, &packet.payload, now, scratch, leave);
+                // It cannot be cut anew, and may have been too long.
+                let may_fragment = !packet.first && HEADER_BYTES + packet.payload.len() > self.path_mtu.sure_bytes();
+                let mut leave = |bytes: &[u8]| leave(bytes, may_fragment);
+                self.say(packet.kind, conn, packet.seq, sack, filler, &packet.payload, now, scratch, &mut leave);
                 self.waits_since.get_or_insert(now);
             }
             if self.sending.has_more() && self.window.bytes() <= self.peer_window {
@@ -329,7 +338,7 @@ impl Connection {
         let silent = open && now.since(self.spoke) >= config.keep_alive;
         if self.ack_due || silent {
             let (conn, seq, sack) = (self.sends_as, self.sending.next(), self.receiving.sack());
-            self.say(Kind::State, conn, seq, sack, 0, &[], now, scratch, leave);
+            self.say(Kind::State, conn, seq, sack, 0, &[], now, scratch, &mut |bytes| leave(bytes, false));
         }
     }
 
@@ -364,9 +373,12 @@ impl Connection {
         if now < since + self.round_trip.timeout() {
             return;
         }
-        let (usual, probe) = self.sending.timed_out();
+        let Silence { usual, probe, losses } = self.sending.timed_out();
         if probe {
             self.path_mtu.tried(false);
+        }
+        if losses.only_long() {
+            self.path_mtu.long_lost();
         }
         self.waits_since = None;
         // Nothing is wrong where nothing but that was under way.
@@ -424,6 +436,11 @@ impl Connection {
         self.ack_due = false;
         self.spoke = now;
     }
+}
+
+/// Bytes that a packet may carry and be short enough for every way.
+fn sure_payload_bytes(config: &Config) -> usize {
+    config.packet_bytes.saturating_sub(HEADER_BYTES)
 }
 
 /// The low 32 bits of a clock in µs.

@@ -23,6 +23,18 @@ const RESETS_PER_SECOND: u32 = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(u64);
 
+/// A datagram that is to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// For whom.
+    pub to: SocketAddr,
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// It was sent before and has not arrived, perhaps for its length: whoever carries it may do so in fragments. Of others it is to be found out whether so long ones
+    /// arrive, which is seen only if nobody fragments them.
+    pub may_fragment: bool,
+}
+
 #[derive(Debug)]
 struct Seat {
     peer: SocketAddr,
@@ -198,11 +210,11 @@ impl Hub {
     }
 
     /// Hands out the datagrams that are to leave at this moment.
-    pub fn transmit(&mut self, now: Time, mut leave: impl FnMut(SocketAddr, &[u8])) {
+    pub fn transmit(&mut self, now: Time, mut leave: impl FnMut(Datagram<'_>)) {
         for (peer, reset) in std::mem::take(&mut self.resets) {
             self.scratch.clear();
             reset.encode(&mut self.scratch);
-            leave(peer, &self.scratch);
+            leave(Datagram { to: peer, bytes: &self.scratch, may_fragment: false });
         }
         while let Some(&(at, key)) = self.wakes.first()
             && at <= now
@@ -216,7 +228,9 @@ impl Hub {
         for key in std::mem::take(&mut self.touched) {
             let Some(seat) = self.seats.get_mut(&key) else { continue };
             let ended = seat.connection.end();
-            seat.connection.transmit(now, &self.config, &mut self.scratch, &mut |bytes| leave(seat.peer, bytes));
+            seat.connection.transmit(now, &self.config, &mut self.scratch, &mut |bytes, may_fragment| {
+                leave(Datagram { to: seat.peer, bytes, may_fragment });
+            });
             if seat.connection.end() != ended {
                 self.changed.insert(key);
             }

@@ -23,5 +23,5 @@ pub mod wire;
 
 pub use config::Config;
 pub use connection::{Connection, End};
-pub use hub::{Hub, Key};
+pub use hub::{Datagram, Hub, Key};
 pub use seq::Seq;

@@ -37,6 +37,15 @@ struct Packet {
     probe: bool,
 }
 
+impl Packet {
+    /// It is lost. One that was sent again may have been fragmented, and says nothing about lengths.
+    fn count(&self, losses: &mut Losses, sure_bytes: usize) {
+        let is_long = self.payload.len() > sure_bytes;
+        losses.long |= is_long && self.sends == 1;
+        losses.short |= !is_long;
+    }
+}
+
 /// What an acknowledgement told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acks {
@@ -50,6 +59,37 @@ pub struct Acks {
     pub lost: Option<Time>,
     /// Whether what was tried has arrived, or was lost.
     pub probe: Option<bool>,
+    /// What was longer than the sure length, and was sent once and as a whole, has arrived.
+    pub long_arrived: bool,
+    /// What was lost by its length, perhaps.
+    pub losses: Losses,
+}
+
+/// Of packets that were lost by their first try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Some were longer than the sure length.
+    long: bool,
+    /// Others were not.
+    short: bool,
+}
+
+impl Losses {
+    /// Whether only long ones were lost.
+    pub fn only_long(self) -> bool {
+        self.long && !self.short
+    }
+}
+
+/// What had not arrived when nothing was acknowledged in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// Some that were not too long by intent.
+    pub usual: bool,
+    /// One that was.
+    pub probe: bool,
+    /// What was lost by its length, perhaps.
+    pub losses: Losses,
 }
 
 /// One packet to be sent.
@@ -84,11 +124,13 @@ pub struct Sending {
     finishing: bool,
     fin_cut: bool,
     repeats: u32,
+    /// What carries more bytes may be too long for the way.
+    sure_bytes: usize,
 }
 
 impl Sending {
-    /// The first packet gets the number `first`.
-    pub fn new(first: Seq) -> Self {
+    /// The first packet gets the number `first`; one that carries no more than `sure_bytes` is never too long.
+    pub fn new(first: Seq, sure_bytes: usize) -> Self {
         Self {
             next: first,
             packets: VecDeque::new(),
@@ -102,6 +144,7 @@ impl Sending {
             finishing: false,
             fin_cut: false,
             repeats: 0,
+            sure_bytes,
         }
     }
 
@@ -263,23 +306,24 @@ impl Sending {
         Some(acks)
     }
 
-    /// Nothing was acknowledged in time: all that is under way is lost. Returns whether anything was but one that was too long by intent, and whether there was
-    /// such a one.
-    pub fn timed_out(&mut self) -> (bool, bool) {
-        let (mut usual, mut probe) = (false, false);
+    /// Nothing was acknowledged in time: all that is under way is lost.
+    pub fn timed_out(&mut self) -> Silence {
+        let mut silence = Silence::default();
         for packet in &mut self.packets {
             if packet.state == State::Flying {
                 packet.state = State::Lost;
                 self.lost += 1;
-                match std::mem::take(&mut packet.probe) {
-                    true => probe = true,
-                    false => usual = true,
+                if std::mem::take(&mut packet.probe) {
+                    silence.probe = true;
+                } else {
+                    silence.usual = true;
+                    packet.count(&mut silence.losses, self.sure_bytes);
                 }
             }
         }
         self.flying = 0;
         self.flying_bytes = 0;
-        (usual, probe)
+        silence
     }
 
     fn first(&self) -> Seq {
@@ -311,6 +355,7 @@ impl Sending {
         acks.bytes += packet.payload.len() as u64;
         if packet.sends == 1 {
             acks.sample = Some(now.since(packet.sent));
+            acks.long_arrived |= packet.payload.len() > self.sure_bytes;
         }
         // So soon after it was sent again, it may be the first try that has arrived.
         if packet.sends == 1 || now.since(packet.sent) >= mean / 2 {
@@ -343,6 +388,7 @@ impl Sending {
             acks.probe = Some(false);
         } else {
             acks.lost = acks.lost.max(Some(packet.sent));
+            packet.count(&mut acks.losses, self.sure_bytes);
         }
         packet.state = State::Lost;
         self.lost += 1;
@@ -366,7 +412,7 @@ mod tests {
     }
 
     fn full(first: u16) -> Sending {
-        let mut sending = Sending::new(Seq(first));
+        let mut sending = Sending::new(Seq(first), 10);
         sending.queue(&[7; 100]);
         sending
     }
@@ -424,7 +470,7 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_more_than_it_remembers_ahead_of_what_is_missing() {
-        let mut sending = Sending::new(Seq(1));
+        let mut sending = Sending::new(Seq(1), 10);
         sending.queue(&[7; 8_000]);
         assert_eq!(numbers(&mut sending, 6_000, at(0)).len(), 600, "as long as nothing is missing");
         sending.acked(Seq(200), &[0b0000_0111, 0, 0, 0], true, TRIP, at(100)).unwrap();
@@ -444,7 +490,23 @@ mod tests {
         assert_eq!((acks.lost, acks.probe), (None, None), "what arrives by the second try says nothing of the first");
         assert!(sending.leave(60, 10, true, at(200)).is_some());
         sending.mark_probe();
-        assert_eq!(sending.timed_out(), (false, true));
+        assert_eq!(sending.timed_out(), Silence { probe: true, ..Silence::default() });
+    }
+
+    #[test]
+    fn what_was_lost_by_its_length_is_told_from_what_was_not() {
+        let mut sending = Sending::new(Seq(1), 5);
+        sending.queue(&[7; 60]);
+        numbers(&mut sending, 60, at(0));
+        let acks = sending.acked(Seq(1), &[0b0000_0111, 0, 0, 0], true, TRIP, at(100)).unwrap();
+        assert!(acks.long_arrived && acks.losses.only_long());
+        assert_eq!(numbers(&mut sending, 20, at(100)), [2]);
+        assert!(!sending.timed_out().losses.only_long() || sending.flying() == 0);
+        sending.queue(&[7; 4]);
+        sending.acked(Seq(6), &[], true, TRIP, at(200)).unwrap();
+        assert_eq!(numbers(&mut sending, 60, at(200)), [7]);
+        let silence = sending.timed_out();
+        assert!(silence.usual && !silence.losses.only_long(), "it is short");
     }
 
     #[test]
@@ -460,7 +522,7 @@ mod tests {
 
     #[test]
     fn the_end_is_a_packet_of_its_own() {
-        let mut sending = Sending::new(Seq(1));
+        let mut sending = Sending::new(Seq(1), 10);
         sending.queue(b"last words");
         sending.finish();
         sending.queue(b"too late");
@@ -473,7 +535,7 @@ mod tests {
 
     #[test]
     fn before_a_connection_is_open_only_its_opening_leaves() {
-        let mut sending = Sending::new(Seq(9));
+        let mut sending = Sending::new(Seq(9), 10);
         sending.open();
         sending.queue(b"early");
         assert_eq!(sending.leave(100, 10, false, at(0)).unwrap().kind, Kind::Syn);

@@ -120,6 +120,10 @@ export type Download = {
   added_s: number;
   completed_s?: number;
   path?: string;
+  /** Which version of a link that its owner can change it is, once that is known. */
+  seq?: number;
+  /** The download of a newer version of the same link. */
+  newer?: number;
   unproven: boolean;
   problem?: Problem;
 };
@@ -157,11 +161,18 @@ export type Share = {
   hashed_bytes: number;
   link?: string;
   networks: string[];
+  /** The folder to which it is on its way, and how much of it is there. */
+  moving_to?: string;
+  moved_bytes?: number;
   problem?: Problem;
 };
+/** What a link that its owner can change leads to. */
+export type LinkVersion = { seq: number; info_hash: string };
+/** Where such a link stands: what this node has it lead to, and what the network says that somebody else has. */
+export type MutableLink = { link: string; now: LinkVersion; newer?: LinkVersion };
 /** How others reach a share on one network. */
 export type ShareWay = { network: string; names: string[]; link?: string; by_words: boolean };
-export type ShareDetail = Share & { how: ShareWay[] };
+export type ShareDetail = Share & { how: ShareWay[]; mutable?: MutableLink };
 export type Folder = { path: string; shares: number; problem?: Problem };
 
 export type UpSettings = {

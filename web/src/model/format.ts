@@ -55,6 +55,12 @@ export function playing(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** A version of a link that can be changed. Hexad counts them by the milliseconds since 1970, others as they like. */
+export function version(seq: number): string {
+  const isTime = seq >= 1.2e12 && seq < 4.2e12;
+  return isTime ? moment(seq / 1000) : count(seq);
+}
+
 /** Whole percents, and 100 only for the whole: what lacks one byte is not done. */
 export function percent(part: number, whole: number): number {
   if (whole <= 0) return 0;

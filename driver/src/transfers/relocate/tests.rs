@@ -66,7 +66,7 @@ fn a() -> Vec<u8> {
     (0..3_u32 << 20).map(|at| (at % 251) as u8).collect()
 }
 
-fn always() -> bool {
+fn always(_: u64) -> bool {
     true
 }
 
@@ -95,6 +95,32 @@ fn of_a_download_without_books_no_folder_for_them_is_left() {
     relocation.finish(false, PATIENCE, &always, noted).unwrap();
     let there: Vec<_> = fs::read_dir(scene.to()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(there, ["album"]);
+}
+
+#[test]
+fn it_is_told_how_much_is_copied_and_compared_and_copies_are_as_old_as_what_they_are_of() {
+    let scene = Scene::new();
+    let file = scene.target.folder.join("album/a.bin");
+    let then = fs::metadata(&file).unwrap().modified().unwrap() - Duration::from_secs(1_000);
+    fs::File::options().write(true).open(&file).unwrap().set_modified(then).unwrap();
+    let bytes: u64 = scene
+        .relocation(true)
+        .files
+        .iter()
+        .filter_map(|file| scene.target.folder.join(file).metadata().ok())
+        .map(|found| found.len())
+        .sum();
+    let relocation = scene.relocation(true);
+    let done = AtomicUsize::new(0);
+    let count = |bytes: u64| {
+        done.fetch_add(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
+        true
+    };
+    relocation.copy_ahead(&count).unwrap();
+    assert_eq!(done.load(Ordering::Relaxed) as u64, bytes);
+    relocation.finish(false, PATIENCE, &count, noted).unwrap();
+    assert_eq!(done.load(Ordering::Relaxed) as u64, 2 * bytes);
+    assert_eq!(fs::metadata(scene.to().join("album/a.bin")).unwrap().modified().unwrap(), then);
 }
 
 #[test]
@@ -146,7 +172,7 @@ fn a_copy_that_is_stopped_leaves_nothing_behind() {
     let scene = Scene::new();
     let relocation = scene.relocation(true);
     let asked = AtomicUsize::new(0);
-    let twice = || asked.fetch_add(1, Ordering::Relaxed) < 2;
+    let twice = |_| asked.fetch_add(1, Ordering::Relaxed) < 2;
     relocation.copy_ahead(&twice).unwrap_err();
     scene.is_all_in("from");
 }

@@ -17,6 +17,8 @@ use crate::{Config, Hub, Key};
 
 /// Bytes of IP and UDP around each datagram.
 const HEADERS_BYTES: u64 = 28;
+/// Those of IP alone, which each fragment has.
+const IP_BYTES: u64 = 20;
 /// When a line begins: shortly before the microseconds of uTP's 32 bits begin anew.
 const BEGAN: Time = Time::from_micros(4_294_900_000);
 /// How long it may take until a connection is open.
@@ -95,6 +97,8 @@ pub struct Line {
     pub queue: Queue,
     /// Packets that were lost.
     pub lost: u64,
+    /// Datagrams that were carried in fragments.
+    pub fragmented: u64,
 }
 
 /// Where the ends are.
@@ -122,6 +126,7 @@ impl Line {
             refused: Map::new(),
             queue: Queue::default(),
             lost: 0,
+            fragmented: 0,
         }
     }
 
@@ -154,6 +159,21 @@ impl Line {
         true
     }
 
+    /// Puts a datagram on the line, in fragments where it is too long and may be; of those all arrive or none.
+    fn send_datagram(&mut self, from: usize, datagram: Vec<u8>, may_fragment: bool) {
+        let bytes = datagram.len() as u64 + HEADERS_BYTES;
+        let room = self.mtu_bytes.saturating_sub(IP_BYTES);
+        if self.mtu_bytes == 0 || bytes <= self.mtu_bytes || !may_fragment || room == 0 {
+            self.send(from, bytes, Load::Utp(datagram));
+            return;
+        }
+        self.fragmented += 1;
+        let further = (bytes - IP_BYTES).div_ceil(room) - 1;
+        let mtu_bytes = std::mem::take(&mut self.mtu_bytes);
+        self.send(from, bytes + further * IP_BYTES, Load::Utp(datagram));
+        self.mtu_bytes = mtu_bytes;
+    }
+
     /// How long the line has been there.
     #[must_use]
     pub fn elapsed(&self) -> Span {
@@ -170,10 +190,10 @@ impl Line {
     pub fn flush(&mut self) {
         for end in 0..2 {
             let mut leaving = Vec::new();
-            self.hubs[end].transmit(self.now, |to, bytes| leaving.push((to, bytes.to_vec())));
-            for (to, bytes) in leaving {
+            self.hubs[end].transmit(self.now, |datagram| leaving.push((datagram.to, datagram.bytes.to_vec(), datagram.may_fragment)));
+            for (to, bytes, may_fragment) in leaving {
                 if to == address(1 - end) {
-                    self.send(end, bytes.len() as u64 + HEADERS_BYTES, Load::Utp(bytes));
+                    self.send_datagram(end, bytes, may_fragment);
                 }
             }
         }

@@ -21,7 +21,7 @@ fn packet(header: &Header, payload: &[u8]) -> Vec<u8> {
 
 fn answers(hub: &mut Hub, now: Time) -> Vec<Vec<u8>> {
     let mut leaving = Vec::new();
-    hub.transmit(now, |_, bytes| leaving.push(bytes.to_vec()));
+    hub.transmit(now, |datagram| leaving.push(datagram.bytes.to_vec()));
     leaving
 }
 

@@ -45,6 +45,55 @@ fn packets_become_as_long_as_the_line_carries_them_and_none_is_stuck() {
 }
 
 #[test]
+fn a_line_that_becomes_narrower_holds_nothing_up() {
+    for (mtu_bytes, loss) in [(1_400, 0), (1_280, 0), (1_400, 200), (1_280, 200)] {
+        let manner = Manner { loss, queue_bytes: 4 << 20, ..Manner::default() };
+        let mut line = Line::new(manner, &Config::default(), 22);
+        let pair = line.connect();
+        line.carry(pair, &bytes(10 << 20), Span::from_secs(200));
+        let long = |line: &Line| line.hubs[0].connection(pair.0).unwrap().packet_bytes();
+        assert!(long(&line) == 1_472 || loss > 0, "{}", long(&line));
+
+        // All that is under way is too long from now on.
+        let sent = bytes(3 << 20);
+        assert_eq!(line.hubs[0].write(pair.0, &sent), sent.len());
+        let until = line.after(Span::from_millis(60));
+        while line.step(until) {}
+        line.mtu_bytes = mtu_bytes;
+        let mut came = Vec::new();
+        let until = line.after(Span::from_secs(if loss == 0 { 20 } else { 100 }));
+        while came.len() < sent.len() {
+            assert!(line.step(until), "{mtu_bytes}, {loss}: {} of {} bytes", came.len(), sent.len());
+            line.drain(1, pair.1, &mut came);
+        }
+        assert!(came == sent);
+        assert!(line.fragmented > 0, "what had a number was sent again as it was");
+        line.carry(pair, &bytes(10 << 20), Span::from_secs(200));
+        let most = usize::try_from(mtu_bytes).unwrap() - 28;
+        assert!(long(&line) <= most, "{mtu_bytes}: {}", long(&line));
+        let (fragmented, lost) = (line.fragmented, line.lost);
+        line.carry(pair, &bytes(10 << 20), Span::from_secs(200));
+        assert_eq!(line.fragmented, fragmented, "new ones are as short as they have to be");
+        assert!(loss > 0 || line.lost - lost <= 20, "{} lost", line.lost - lost);
+    }
+}
+
+#[test]
+fn a_line_that_loses_some_is_not_taken_for_a_narrower_one() {
+    let manner = Manner { loss: 50, queue_bytes: 1 << 18, ..Manner::default() };
+    let mut line = Line::new(manner, &Config::default(), 23);
+    let pair = line.connect();
+    line.carry(pair, &bytes(2 << 20), Span::from_secs(400));
+    while line.hubs[0].connection(pair.0).unwrap().packet_bytes() < 1_472 {
+        line.carry(pair, &bytes(1 << 20), Span::from_secs(400));
+    }
+    for _ in 0..10 {
+        line.carry(pair, &bytes(1 << 20), Span::from_secs(400));
+        assert_eq!(line.hubs[0].connection(pair.0).unwrap().packet_bytes(), 1_472);
+    }
+}
+
+#[test]
 fn a_window_does_not_leave_at_once() {
     // Half a megabyte is under way, and a tenth of that finds room where the line begins.
     let manner = Manner { rate: 20_000_000, delay: Span::from_millis(12), queue_bytes: 70_000, ..Manner::default() };

@@ -2,7 +2,7 @@
 //!
 //! A v1 piece that fails tells that one of those who gave its blocks lied, not which one. Whoever gave all of it is to blame. Otherwise all of them get
 //! pieces of their own from then on, and who gave which block is remembered: once the piece is right, the engine names the blocks that were not
-//! ([`hexad_core::Verdict::Lie`]), and those who gave them are banned. Where it cannot, because the piece was too big to be kept, suspicion adds up
+//! ([`hexad_core::Verdict::Lie`]), and those who gave them are banned. Where it cannot, because other networks gave to the piece as well, suspicion adds up
 //! until it is enough.
 
 use hexad_core::Map;
