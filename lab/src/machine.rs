@@ -98,10 +98,18 @@ impl<N: Network> Machine<N> {
     /// Reads what the next event will read, see [`Node::warm`].
     pub(crate) fn warm(&self, depth: u8) -> usize {
         let node = self.node.as_ref().map_or(0, |node| node.warm(depth));
-        if depth > 0 {
-            return node;
-        }
-        let own = self.heard as usize ^ self.mouth.warm() ^ self.doors.warm() ^ usize::from(self.desk.is_some());
+        let wires = self.wires.as_ref();
+        let own = match depth {
+            0 => {
+                self.heard as usize
+                    ^ self.mouth.warm()
+                    ^ self.doors.warm()
+                    ^ usize::from(self.desk.is_some())
+                    ^ usize::from(wires.is_some())
+            }
+            1 => wires.map_or(0, |wires| wires.len()),
+            _ => wires.map_or(0, |wires| wires.warm()),
+        };
         node.wrapping_add(own)
     }
 

@@ -13,6 +13,8 @@ use crate::dice::{Purpose, dice};
 use crate::event::{Addr, Coded, Event, In, Mouth, Msg, Parcel, Step, Wire};
 use crate::pipe::Pipe;
 
+/// Ends that are read ahead.
+const WARMED: usize = 8;
 /// What an end sends when it is its turn: frames until at least so many bytes.
 const TURN_BYTES: u64 = 16 << 10;
 
@@ -138,6 +140,16 @@ impl<N: Network> Wires<N> {
 
     pub(crate) fn knows(&self, conn: ConnId) -> bool {
         self.ends.contains_key(&conn)
+    }
+
+    /// How many ends there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Reads the first ends; most machines have no more.
+    pub(crate) fn warm(&self) -> usize {
+        self.ends.values().take(WARMED).map(|end| end.peer as usize).fold(0, usize::wrapping_add)
     }
 
     /// How many connections are open.

@@ -242,9 +242,11 @@ impl<'a, N: Settled> Life<'a, N> {
     /// Users go and come, for ever shorter whiles.
     fn churn(&mut self, gauge: &mut Gauge<'_>, sessions: &[f64], figures: &mut Figures<'_>) {
         for (rung, &mean) in (0_u64..).zip(sessions) {
-            let span = self.society.window * 2;
+            // Where sessions are short, half as many of them again are enough: who is there settles within one absence.
+            let (window, mean) = (self.society.window, mean.max(1.0));
+            let span = (window * 2).min(Span::from_secs_f64(mean * 1.5)).max(window);
             let gone = self.gone.clone();
-            let comings = self.society.comings(rung, Span::from_secs_f64(mean.max(1.0)), span, &|user| !gone[user as usize]);
+            let comings = self.society.comings(rung, Span::from_secs_f64(mean), span, &|user| !gone[user as usize]);
             let before = self.count();
             let name = format!("churn {mean:.0} s");
             let asked = self.ask_for(gauge, &name, 10 + rung, self.society.queries / 2, span, comings);

@@ -45,12 +45,12 @@ const PARAMETERS: &[Parameter] = &[
     Parameter { name: "whole", default: Preset::Switch(true), help: "churn, failures and attacks as well" },
     Parameter {
         name: "sessions",
-        default: Preset::Numbers(&[28_800.0, 3600.0, 900.0, 300.0, 60.0]),
+        default: Preset::Numbers(&[28_800.0, 3600.0, 300.0, 60.0]),
         help: "mean sessions under churn, seconds, one after the other; a quarter of it lies between two",
     },
     Parameter {
         name: "failed",
-        default: Preset::Numbers(&[0.1, 0.2, 0.3, 0.5, 0.7, 0.9]),
+        default: Preset::Numbers(&[0.1, 0.3, 0.5, 0.7, 0.9]),
         help: "shares of users that have vanished, in growing order",
     },
     Parameter { name: "codec", default: Preset::Switch(false), help: "every message becomes bytes on its way" },

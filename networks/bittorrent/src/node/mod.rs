@@ -124,4 +124,9 @@ impl hexad_core::Node for Node {
         }
         affairs.take_news(t);
     }
+
+    fn warm(&self, depth: u8) -> usize {
+        let own = if depth == 0 { self.home.news.len() ^ self.home.places.len() ^ self.affairs.swarms.len() } else { 0 };
+        own ^ self.affairs.dht.as_ref().map_or(0, |dht| dht.warm(depth))
+    }
 }

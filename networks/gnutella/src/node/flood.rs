@@ -135,10 +135,10 @@ impl Node {
             return;
         }
         let mut copies = 0;
-        let conns: Vec<ConnId> = self.links.of(Kind::Flat).map(|(conn, _)| conn).filter(|conn| *conn != from).collect();
-        for conn in conns {
+        let bytes_max = self.config.backlog_bytes_max;
+        for (conn, neighbour) in self.links.of_mut(Kind::Flat).filter(|(conn, _)| *conn != from) {
             copies += 1;
-            self.say(conn, Packet { muid, ttl: ttl - 1, hops: hops + 1, body: Body::Query(query.clone()) }, cx, out);
+            neighbour.say(conn, Packet { muid, ttl: ttl - 1, hops: hops + 1, body: Body::Query(query.clone()) }, bytes_max, cx, out);
         }
         self.counts.forwarded += copies;
     }

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use hexad_core::{ConnId, Endpoint, Map, Span, Time};
+use hexad_core::{ConnId, Context, Endpoint, Level, Map, Span, Time};
 
+use super::Out;
 use super::settings::Kind;
 use crate::wire::qrp::{Receiver, Table};
-use crate::wire::{Body, Guid, Packet};
+use crate::wire::{Body, Guid, Message, Packet};
 
 /// A ping without an answer is repeated after so long.
 const PING_AGAIN: Span = Span::from_secs(10);
@@ -115,6 +116,18 @@ impl Neighbour {
         self.stage == Stage::Up
     }
 
+    /// Sends it a message, or lets that wait.
+    pub(crate) fn say(&mut self, conn: ConnId, packet: Packet, backlog_bytes_max: usize, cx: &Context<'_>, out: &mut Out) {
+        if self.backlog.is_none() && cx.room(conn) > 0 {
+            return out.send_to(conn, Message::Packet(packet));
+        }
+        let backlog = self.backlog.get_or_insert_with(|| Box::new(Backlog::new(cx.now)));
+        for dropped in backlog.push(packet, backlog_bytes_max) {
+            let code = if matches!(dropped.body, Body::Query(_)) { "query_for_slow_link" } else { "message_for_slow_link" };
+            out.note(Level::Drop, code, None, "");
+        }
+    }
+
     /// When it is asked whether it lives: once it has said nothing for so long, and again while it does not answer. Whoever has dialled asks first, so
     /// that one ping serves both ends.
     pub(crate) fn ping_due(&self, quiet: Span) -> Time {
@@ -172,6 +185,12 @@ impl Links {
     /// Links over which messages flow.
     pub(crate) fn up(&self) -> impl Iterator<Item = (ConnId, &Neighbour)> {
         self.iter().filter(|(_, neighbour)| neighbour.is_up())
+    }
+
+    /// As [`Self::of`], to send to them.
+    pub(crate) fn of_mut(&mut self, kind: Kind) -> impl Iterator<Item = (ConnId, &mut Neighbour)> {
+        let links = self.0.iter_mut().filter(move |(_, neighbour)| neighbour.is_up() && neighbour.kind == kind);
+        links.map(|(&conn, neighbour)| (conn, neighbour))
     }
 
     /// As [`Self::up`], of one kind.

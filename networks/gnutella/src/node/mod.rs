@@ -53,7 +53,7 @@ use fetching::Fetch;
 use hosts::Hosts;
 use joining::Member;
 use known::Known;
-use links::{Backlog, Links};
+use links::Links;
 use offers::Offers;
 use peers::Peering;
 use pings::Pongs;
@@ -348,14 +348,8 @@ impl Node {
     /// Sends a message to a neighbour, or lets it wait.
     pub(crate) fn say(&mut self, conn: ConnId, packet: Packet, cx: &Context<'_>, out: &mut Out) {
         let bytes_max = self.config.backlog_bytes_max;
-        let Some(neighbour) = self.links.get_mut(conn) else { return };
-        if neighbour.backlog.is_none() && cx.room(conn) > 0 {
-            return out.send_to(conn, Message::Packet(packet));
-        }
-        let backlog = neighbour.backlog.get_or_insert_with(|| Box::new(Backlog::new(cx.now)));
-        for dropped in backlog.push(packet, bytes_max) {
-            let code = if matches!(dropped.body, Body::Query(_)) { "query_for_slow_link" } else { "message_for_slow_link" };
-            out.note(Level::Drop, code, None, "");
+        if let Some(neighbour) = self.links.get_mut(conn) {
+            neighbour.say(conn, packet, bytes_max, cx, out);
         }
     }
 

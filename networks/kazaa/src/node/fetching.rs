@@ -244,9 +244,7 @@ impl<A: Place> Node<A> {
         };
         let Some((candidate, _)) = fetch.awaited.remove(&token) else { return };
         fetch.suppliers.insert(conn, Supplier::new(candidate, cx.now));
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Source;
-        }
+        self.lines.turn(conn, Kind::Source);
         self.on_source_opened(conn, cx, out);
     }
 

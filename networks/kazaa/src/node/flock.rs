@@ -51,9 +51,8 @@ impl<A: Place> Node<A> {
             promote_at: Time::ZERO,
             bucket: Bucket::full(self.config.0.queries_burst, cx.now),
         };
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Leaf(Box::new(leaf));
-            line.since = cx.now;
+        if let Some(since) = self.lines.turn(conn, Kind::Leaf(Box::new(leaf))) {
+            *since = cx.now;
         }
         let others = self.known.list(NAMED, true, cx.now, cx);
         let status = self.status(cx.now);

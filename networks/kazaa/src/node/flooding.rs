@@ -84,11 +84,7 @@ impl<A: Place> Node<A> {
     pub(super) fn on_query(&mut self, conn: ConnId, peer: &A, flood: Flood, leaf: bool, cx: &mut Context<'_>, out: &mut Out<A>) {
         let (per_s, burst) = (self.config.0.queries_per_s, self.config.0.queries_burst);
         let many = if leaf { 1 } else { 4 };
-        let bucket = match self.lines.get_mut(conn).map(|line| &mut line.kind) {
-            Some(Kind::Leaf(leaf)) => &mut leaf.bucket,
-            Some(Kind::Peer(link)) => &mut link.bucket,
-            _ => return,
-        };
+        let Some(bucket) = self.lines.bucket_mut(conn) else { return };
         if !bucket.take(per_s * many, burst * many, cx.now) {
             out.note(Level::Drop, "query_flood", Some(peer.clone()), "");
             return out.send_to(conn, Message::QueryEnd(flood.id, Vec::new()));

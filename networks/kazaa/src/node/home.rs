@@ -411,9 +411,8 @@ impl<A: Place> Node<A> {
         self.home.refused = 0;
         self.home.orphan_since = None;
         self.home.meet(peer);
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Parent(Box::new(Parent { status, pinged: None, moving: false, heir_after: None, sync: Sync::default() }));
-        }
+        let parent = Parent { status, pinged: None, moving: false, heir_after: None, sync: Sync::default() };
+        self.lines.turn(conn, Kind::Parent(Box::new(parent)));
         self.joined(out);
         match self.role {
             Role::Supernode => self.become_leaf(cx, out),

@@ -1,7 +1,5 @@
 //! Connections, and what each of them is for.
 
-use std::cell::Cell;
-
 use bytes::Bytes;
 use hexad_core::{ConnId, Context, Dial, Level, Map, Output, Span, Time, Transport};
 
@@ -64,10 +62,37 @@ pub(super) enum Kind<A> {
     Relay(ConnId),
 }
 
-impl<A> Kind<A> {
-    /// Whether it is a leaf or a link.
-    fn is_counted(&self) -> bool {
-        matches!(self, Self::Leaf(_) | Self::Peer(_))
+/// How many there are of the kinds that are looked at whenever somebody comes.
+#[derive(Debug, Default)]
+struct Counts {
+    leaves: usize,
+    peers: usize,
+    parents: usize,
+    /// Those who have said nothing of themselves yet, or only come to be looked at.
+    strangers: usize,
+}
+
+impl Counts {
+    fn of<A>(&mut self, kind: &Kind<A>) -> Option<&mut usize> {
+        match kind {
+            Kind::Leaf(_) => Some(&mut self.leaves),
+            Kind::Peer(_) => Some(&mut self.peers),
+            Kind::Parent(_) => Some(&mut self.parents),
+            Kind::Stranger | Kind::Called => Some(&mut self.strangers),
+            _ => None,
+        }
+    }
+
+    fn more<A>(&mut self, kind: &Kind<A>) {
+        if let Some(count) = self.of(kind) {
+            *count += 1;
+        }
+    }
+
+    fn less<A>(&mut self, kind: &Kind<A>) {
+        if let Some(count) = self.of(kind) {
+            *count -= 1;
+        }
     }
 }
 
@@ -109,13 +134,12 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Lines<A: Place> {
     all: Map<ConnId, Line<A>>,
-    /// How many leaves and links there are; `None` where something may have changed since they were counted.
-    counts: Cell<Option<(usize, usize)>>,
+    counts: Counts,
 }
 
 impl<A: Place> Default for Lines<A> {
     fn default() -> Self {
-        Self { all: Map::new(), counts: Cell::new(None) }
+        Self { all: Map::new(), counts: Counts::default() }
     }
 }
 
@@ -128,10 +152,13 @@ impl<A: Place> Lines<A> {
         self.all.get(&conn)
     }
 
-    /// To change what it is for; [`Self::hear`] is for those that stay what they are.
-    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Line<A>> {
-        self.counts.set(None);
-        self.all.get_mut(&conn)
+    /// Changes what it is for; returns since when it is there, to be changed where it begins anew.
+    pub(super) fn turn(&mut self, conn: ConnId, kind: Kind<A>) -> Option<&mut Time> {
+        let line = self.all.get_mut(&conn)?;
+        self.counts.less(&line.kind);
+        self.counts.more(&kind);
+        line.kind = kind;
+        Some(&mut line.since)
     }
 
     /// Something has come.
@@ -143,16 +170,14 @@ impl<A: Place> Lines<A> {
 
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Line<A>> {
         let line = self.all.remove(&conn)?;
-        if line.kind.is_counted() {
-            self.counts.set(None);
-        }
+        self.counts.less(&line.kind);
         Some(line)
     }
 
     pub(super) fn insert(&mut self, conn: ConnId, peer: A, kind: Kind<A>, now: Time) {
-        let counted = kind.is_counted();
-        if self.all.insert(conn, Line { peer, since: now, heard: now, kind }).is_some() || counted {
-            self.counts.set(None);
+        self.counts.more(&kind);
+        if let Some(before) = self.all.insert(conn, Line { peer, since: now, heard: now, kind }) {
+            self.counts.less(&before.kind);
         }
     }
 
@@ -161,8 +186,7 @@ impl<A: Place> Lines<A> {
     }
 
     pub(super) fn take_all(&mut self) -> Vec<ConnId> {
-        self.counts.set(None);
-        std::mem::take(&mut self.all).into_keys().collect()
+        std::mem::take(self).all.into_keys().collect()
     }
 
     pub(super) fn count(&self, is: impl Fn(&Kind<A>) -> bool) -> usize {
@@ -170,28 +194,15 @@ impl<A: Place> Lines<A> {
     }
 
     pub(super) fn leaves(&self) -> usize {
-        self.counts().0
+        self.counts.leaves
     }
 
     pub(super) fn peers(&self) -> usize {
-        self.counts().1
-    }
-
-    /// Leaves and links: said in every answer, and looked at whenever somebody comes.
-    fn counts(&self) -> (usize, usize) {
-        self.counts.get().unwrap_or_else(|| {
-            let counts = self.all.values().fold((0, 0), |(leaves, peers), line| match line.kind {
-                Kind::Leaf(_) => (leaves + 1, peers),
-                Kind::Peer(_) => (leaves, peers + 1),
-                _ => (leaves, peers),
-            });
-            self.counts.set(Some(counts));
-            counts
-        })
+        self.counts.peers
     }
 
     pub(super) fn parents(&self) -> usize {
-        self.count(|kind| matches!(kind, Kind::Parent(_)))
+        self.counts.parents
     }
 
     pub(super) fn relays(&self) -> usize {
@@ -231,6 +242,15 @@ impl<A: Place> Lines<A> {
     pub(super) fn peer_mut(&mut self, conn: ConnId) -> Option<&mut Peer> {
         match &mut self.all.get_mut(&conn)?.kind {
             Kind::Peer(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// What a leaf or a link may still ask.
+    pub(super) fn bucket_mut(&mut self, conn: ConnId) -> Option<&mut Bucket> {
+        match &mut self.all.get_mut(&conn)?.kind {
+            Kind::Leaf(leaf) => Some(&mut leaf.bucket),
+            Kind::Peer(link) => Some(&mut link.bucket),
             _ => None,
         }
     }
@@ -280,26 +300,25 @@ impl<A: Place> Node<A> {
                 out.note(Level::Drop, "stranger_refused", Some(peer), "");
                 return close(conn, "not a member", out);
             }
-            if self.lines.count(|kind| matches!(kind, Kind::Stranger | Kind::Called)) >= self.config.0.strangers_max {
+            if self.lines.counts.strangers >= self.config.0.strangers_max {
                 out.note(Level::Drop, "too_many_strangers", Some(peer), "");
                 return close(conn, "too many connections", out);
             }
             return self.lines.insert(conn, peer, Kind::Stranger, cx.now);
         }
-        let Some(line) = self.lines.get_mut(conn) else { return close(conn, "no longer wanted", out) };
-        line.heard = cx.now;
+        let Some(line) = self.lines.hear(conn, cx.now) else { return close(conn, "no longer wanted", out) };
         let Kind::Opening(purpose) = &line.kind else { return };
-        let purpose = purpose.clone();
-        line.kind = match purpose {
+        // By what was dialled the other end learns what its address is.
+        let (dialled, purpose) = (line.peer.clone(), purpose.clone());
+        let kind = match purpose {
             Purpose::Leaf(_) => Kind::AskedLeaf,
             Purpose::Supernode(_) => Kind::AskedPeer,
             Purpose::Fetch | Purpose::Relay(_) => Kind::Source,
             Purpose::CallBack(nonce) => Kind::Calling(nonce, self.pushing.asked_by(nonce)),
             Purpose::Give(_) | Purpose::RelayGive(_) => Kind::Client,
         };
+        self.lines.turn(conn, kind);
         let fetches = matches!(purpose, Purpose::Fetch | Purpose::Relay(_));
-        // By what was dialled the other end learns what its address is.
-        let dialled = line.peer.clone();
         out.send_to(conn, Message::Hello(dialled, purpose));
         if fetches {
             self.on_source_opened(conn, cx, out);
@@ -341,9 +360,7 @@ impl<A: Place> Node<A> {
                 // Whoever comes through a hole that we have made ourselves proves nothing.
                 let fresh =
                     !self.lines.has(&peer.name(), |kind| !matches!(kind, Kind::Stranger)) && !self.home.has_asked(&peer.name(), cx.now);
-                if let Some(line) = self.lines.get_mut(conn) {
-                    line.kind = Kind::Called;
-                }
+                self.lines.turn(conn, Kind::Called);
                 out.send_to(conn, Message::Heard(nonce, fresh));
             }
             Purpose::Give(token) => self.on_given(conn, peer, token, cx, out),
@@ -364,9 +381,7 @@ impl<A: Place> Node<A> {
         let others = self.known.list(16, true, cx.now, cx);
         out.send_to(conn, Message::Refused(reason, others));
         // It reads the answer, and closes.
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Called;
-        }
+        self.lines.turn(conn, Kind::Called);
     }
 
     pub(super) fn on_closed(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {

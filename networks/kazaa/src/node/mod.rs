@@ -64,6 +64,8 @@ pub enum Timer {
     Probe(u32),
     /// Supernodes that were asked at the same time have had time to answer: which question, which wave.
     Wave([u8; 16], u16),
+    /// A supernode that was asked has had time to say something.
+    Silence([u8; 16]),
     /// A search has lasted too long.
     Search([u8; 16]),
     /// What was published since is signed.
@@ -235,6 +237,7 @@ impl<A: Place> Node<A> {
             Timer::Tick => self.on_tick(cx, out),
             Timer::Probe(number) => self.on_probe_over(number, cx, out),
             Timer::Wave(id, wave) => self.on_wave_over(&id, wave, cx, out),
+            Timer::Silence(id) => self.on_search_silence(&id, cx, out),
             Timer::Search(id) => self.on_search_late(&id, out),
             Timer::Sign => self.sign_more(cx, out),
             Timer::Publish(op) => self.on_publish_late(op, out),

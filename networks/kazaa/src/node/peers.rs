@@ -1,6 +1,6 @@
 //! Links to other supernodes: enough of them, near ones and others, and other ones after a while.
 
-use hexad_core::{ConnId, Context, Level, Span, Time};
+use hexad_core::{ConnId, Context, Level, Set, Span, Time};
 
 use super::bucket::Bucket;
 use super::known::Candidate;
@@ -59,9 +59,8 @@ impl<A: Place> Node<A> {
 
     fn link(&mut self, conn: ConnId, status: Status, now: Time) {
         let bucket = Bucket::full(self.config.0.queries_burst * 4, now);
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Peer(Box::new(Peer { status, bucket }));
-            line.since = now;
+        if let Some(since) = self.lines.turn(conn, Kind::Peer(Box::new(Peer { status, bucket }))) {
+            *since = now;
         }
     }
 
@@ -190,12 +189,11 @@ impl<A: Place> Node<A> {
 
     /// Opens a link to a supernode that we know: in half of all cases to the nearest, in the others to anybody.
     fn open_link(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) -> bool {
-        let linked = |candidate: &&Candidate<A>| {
-            let together =
-                |kind: &Kind<A>| matches!(kind, Kind::Peer(_) | Kind::AskedPeer | Kind::Leaf(_) | Kind::Opening(Purpose::Supernode(_)));
-            !candidate.heir && !self.lines.has(&candidate.addr.name(), together)
-        };
-        let free: Vec<&Candidate<A>> = self.known.usable(cx.now).filter(linked).collect();
+        let together =
+            |kind: &Kind<A>| matches!(kind, Kind::Peer(_) | Kind::AskedPeer | Kind::Leaf(_) | Kind::Opening(Purpose::Supernode(_)));
+        let linked: Set<A::Name> = self.lines.iter().filter(|(_, line)| together(&line.kind)).map(|(_, line)| line.peer.name()).collect();
+        let free = self.known.usable(cx.now).filter(|candidate| !candidate.heir && !linked.contains(&candidate.addr.name()));
+        let free: Vec<&Candidate<A>> = free.collect();
         let near = cx.dice.chance(1, 2);
         let nearest = || free.iter().filter(|candidate| candidate.rtt_us.is_some()).min_by_key(|candidate| candidate.rtt_us).copied();
         let chosen = nearest().filter(|_| near).or_else(|| cx.dice.index(free.len()).map(|at| free[at]));

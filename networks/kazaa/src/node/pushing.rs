@@ -151,9 +151,7 @@ impl<A: Place> Node<A> {
         let Some(leaf) = self.lines.leaf_named(&target.name()) else { return self.refuse(conn, Reason::Unknown, cx, out) };
         let token = cx.dice.bits();
         self.pushing.halves.insert(token, Half { conn, target: target.name(), at: cx.now, early: Vec::new() });
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::RelayWaiting;
-        }
+        self.lines.turn(conn, Kind::RelayWaiting);
         out.send_to(leaf, Message::RelayOrder(token));
     }
 
@@ -165,9 +163,7 @@ impl<A: Place> Node<A> {
             return self.drop_line(conn, "not asked to come", cx, out);
         };
         for (end, other) in [(conn, half.conn), (half.conn, conn)] {
-            if let Some(line) = self.lines.get_mut(end) {
-                line.kind = Kind::Relay(other);
-            }
+            self.lines.turn(end, Kind::Relay(other));
         }
         for message in half.early {
             out.send_to(conn, message);

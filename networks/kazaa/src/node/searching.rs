@@ -11,6 +11,8 @@ use crate::wire::{Flood, Group, Looked, Message, SHORTS_MAX, Sourced, WORD_BYTES
 
 /// A search ends so much after its question may, at the latest.
 const GRACE: Span = Span::from_secs(2);
+/// A supernode that has said nothing for so long may be gone: another one is asked as well.
+const SILENCE: Span = Span::from_secs(2);
 /// Questions whose ways are remembered, for those who want more.
 const TRAILS_MAX: usize = 64;
 /// How long they are.
@@ -39,6 +41,8 @@ struct Search<A: Place> {
     deadline: Time,
     /// The supernode that was asked; `None` while there is none, or it is ourselves.
     asked: Option<ConnId>,
+    /// Those that were asked before it and have said nothing yet, and under which name.
+    silent: Vec<(ConnId, [u8; 16])>,
     /// Supernodes of ours that have been asked.
     tried: Set<A::Name>,
     flooding: bool,
@@ -112,6 +116,7 @@ impl<A: Place> Node<A> {
             skip,
             deadline,
             asked: None,
+            silent: Vec::new(),
             tried: Set::new(),
             flooding: false,
             found: Map::new(),
@@ -173,7 +178,21 @@ impl<A: Place> Node<A> {
             self.searches.under.insert(fresh, search);
         }
         out.send_to(conn, Message::Query(Box::new(flood)));
+        out.wake(cx.now + SILENCE, Timer::Silence(fresh));
         true
+    }
+
+    /// Whoever was asked had time to say something. It may be gone, which we are told much later, or wait for others that are: another supernode of ours
+    /// is asked too, and what either finds counts.
+    pub(super) fn on_search_silence(&mut self, id: &[u8; 16], cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(search) = self.searches.under.get_mut(id) else { return };
+        let Some(asked) = search.asked.filter(|_| search.found.is_empty()) else { return };
+        search.silent.push((asked, *id));
+        if !self.ask_somebody(id, cx, out)
+            && let Some(search) = self.searches.under.get_mut(id)
+        {
+            search.silent.pop();
+        }
     }
 
     /// There is a supernode: what waited for one is asked.
@@ -187,6 +206,7 @@ impl<A: Place> Node<A> {
 
     /// A supernode that we have asked is gone: another one is asked.
     pub(super) fn on_asked_lost(&mut self, conn: ConnId, cx: &mut Context<'_>, out: &mut Out<A>) {
+        self.searches.under.values_mut().for_each(|search| search.silent.retain(|(silent, _)| *silent != conn));
         let asked: Vec<[u8; 16]> = self.searches.under.iter().filter(|(_, search)| search.asked == Some(conn)).map(|(id, _)| *id).collect();
         for id in asked {
             if let Some(search) = self.searches.under.get_mut(&id) {
@@ -208,13 +228,23 @@ impl<A: Place> Node<A> {
 
     pub(super) fn on_search_results(&mut self, conn: ConnId, id: &[u8; 16], groups: Vec<Group<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
         if self.searches.under.get(id).is_some_and(|search| search.asked == Some(conn)) {
-            self.on_own_results(id, groups, cx, out);
+            return self.on_own_results(id, groups, cx, out);
+        }
+        let late = self.searches.under.iter().find(|(_, search)| search.silent.contains(&(conn, *id))).map(|(id, _)| *id);
+        if let Some(id) = late {
+            self.on_own_results(&id, groups, cx, out);
         }
     }
 
     pub(super) fn on_search_end(&mut self, conn: ConnId, id: &[u8; 16], reached: &[u32], cx: &mut Context<'_>, out: &mut Out<A>) {
         if self.searches.under.get(id).is_some_and(|search| search.asked == Some(conn)) {
-            self.on_own_end(id, reached, cx, out);
+            return self.on_own_end(id, reached, cx, out);
+        }
+        for search in self.searches.under.values_mut() {
+            if let Some(at) = search.silent.iter().position(|silent| *silent == (conn, *id)) {
+                search.silent.remove(at);
+                search.reached.extend(reached.iter().take(SHORTS_MAX));
+            }
         }
     }
 
@@ -270,6 +300,9 @@ impl<A: Place> Node<A> {
 
     fn end_search(&mut self, id: &[u8; 16], cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(search) = self.searches.under.remove(id) else { return };
+        for &(conn, id) in &search.silent {
+            out.send_to(conn, Message::QueryStop(id));
+        }
         self.remember_trail(&search, cx.now);
         match search.whose {
             For::User(op) => out.report(op, Progress::Done),
@@ -306,8 +339,8 @@ impl<A: Place> Node<A> {
     }
 
     fn stop_asking(&mut self, id: &[u8; 16], search: &Search<A>, out: &mut Out<A>) {
-        if let Some(conn) = search.asked {
-            out.send_to(conn, Message::QueryStop(*id));
+        for (conn, id) in search.asked.map(|conn| (conn, *id)).into_iter().chain(search.silent.iter().copied()) {
+            out.send_to(conn, Message::QueryStop(id));
         }
         if search.flooding {
             self.stop_own_flood(id, out);

@@ -46,9 +46,7 @@ impl<A: Place> Node<A> {
             out.note(Level::Drop, "too_many_clients", self.lines.get(conn).map(|line| line.peer.clone()), "");
             return self.refuse(conn, Reason::TooMany, cx, out);
         }
-        if let Some(line) = self.lines.get_mut(conn) {
-            line.kind = Kind::Client;
-        }
+        self.lines.turn(conn, Kind::Client);
     }
 
     /// What somebody wants who fetches from us.

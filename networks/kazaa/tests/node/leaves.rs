@@ -175,6 +175,36 @@ fn a_publication_that_no_supernode_takes_has_failed() {
 }
 
 #[test]
+fn a_supernode_that_says_nothing_is_not_the_only_one_that_is_asked() {
+    use hexad_core::{Operation, Query};
+    use hexad_kazaa::wire::{Group, Sourced};
+    let (mut stage, parents) = Stage::leaf(Settings::default(), &[10, 11]);
+    let query = Query::Words { words: vec!["blue".into()], wanted: 10 };
+    let (op, said) = stage.start(Operation::Search { query });
+    let question = |said: &crate::stage::Said, over| {
+        sent(said, over).into_iter().find_map(|message| match message {
+            Message::Query(flood) => Some(flood.id),
+            _ => None,
+        })
+    };
+    let asked: Vec<_> = parents.iter().filter_map(|&parent| Some((parent, question(&said, parent)?))).collect();
+    let [(first, id)] = asked[..] else { panic!("{said:?}") };
+    let second = *parents.iter().find(|&&parent| parent != first).unwrap();
+    assert_eq!(question(&stage.pass(1900), second), None, "there is time");
+    let again = question(&stage.pass(200), second).expect("the other is asked too");
+    assert_ne!(again, id, "each supernode hears of it under a name of its own");
+    // The first one has only been slow.
+    let of = record(0, "blue.ogg");
+    let sources = vec![Sourced { addr: 5, via: 10, reachable: true }];
+    let group = Group { digest: of.digest, others: Vec::new(), size_bytes: 1000, name: "blue.ogg".into(), sources };
+    let said = stage.says(first, Message::Results(id, vec![group]));
+    assert!(matches!(reported(&said, op)[..], [Progress::Hit(_)]), "{said:?}");
+    let said = stage.says(second, Message::QueryEnd(again, vec![11]));
+    assert_eq!(reported(&said, op), [&Progress::Done]);
+    assert_eq!(sent(&said, first), [&Message::QueryStop(id)]);
+}
+
+#[test]
 fn a_leaf_goes_to_the_nearest_of_the_supernodes_that_answer() {
     use hexad_core::{Address as _, Endpoint, Link, Operation, Output};
     for (near, far) in [(10, 11), (11, 10)] {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{BoundedMap, Span, Time};
+use hexad_core::{Map, Span, Time};
 
 use super::id::is_local;
 
@@ -27,9 +27,19 @@ struct Watched {
 }
 
 /// Counts packets per address, and answers altogether.
+impl Watched {
+    /// Whether it differs from a stranger: who is silent for long, or was never loud, does not.
+    fn counts(&self, now: Time) -> bool {
+        now.since(self.last) < if self.blocked { SILENCE } else { WINDOW }
+    }
+}
+
+/// Counts packets per address, and answers altogether.
 #[derive(Debug)]
 pub(super) struct Flood {
-    watched: BoundedMap<SocketAddr, Watched>,
+    watched: Map<SocketAddr, Watched>,
+    /// When those who no longer count were last forgotten.
+    swept: Time,
     /// Answers saved up, in millionths.
     credit: u64,
     credited: Time,
@@ -37,28 +47,24 @@ pub(super) struct Flood {
 
 impl Flood {
     pub fn new() -> Self {
-        Self { watched: BoundedMap::new(WATCHED_MAX), credit: ANSWERS_AT_ONCE * 1_000_000, credited: Time::ZERO }
+        Self { watched: Map::new(), swept: Time::ZERO, credit: ANSWERS_AT_ONCE * 1_000_000, credited: Time::ZERO }
     }
 
     /// Counts a packet from `from`. False when it is one too many and should be dropped. An address is a host, save for local ones, behind
     /// which many may sit.
     pub fn admits(&mut self, from: SocketAddr, now: Time) -> bool {
+        if now.since(self.swept) >= WINDOW {
+            self.swept = now;
+            self.watched.retain(|_, watched| watched.counts(now));
+        }
         let key = if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) };
         let Some(watched) = self.watched.get_mut(&key) else {
-            if self.watched.is_full() {
-                // Who is silent for long, or was never loud, is as good as a stranger.
-                let counts = |watched: &Watched| now.since(watched.last) < if watched.blocked { SILENCE } else { WINDOW };
-                let forgotten: Vec<SocketAddr> = self.watched.iter().filter(|(_, watched)| !counts(watched)).map(|(key, _)| *key).collect();
-                for key in forgotten {
-                    self.watched.remove(&key);
-                }
-            }
-            if self.watched.is_full()
+            if self.watched.len() >= WATCHED_MAX
                 && let Some(oldest) = self.watched.iter().min_by_key(|(_, watched)| watched.last).map(|(key, _)| *key)
             {
                 self.watched.remove(&oldest);
             }
-            let _ = self.watched.insert(key, Watched { since: now, last: now, packets: 1, blocked: false });
+            self.watched.insert(key, Watched { since: now, last: now, packets: 1, blocked: false });
             return true;
         };
         let silence = now.since(watched.last);
@@ -72,6 +78,11 @@ impl Flood {
         watched.packets += 1;
         watched.blocked = watched.packets > PACKETS_MAX;
         !watched.blocked
+    }
+
+    /// Reads it, see [`super::Dht::warm`].
+    pub fn warm(&self, depth: u8) -> usize {
+        if depth == 0 { self.watched.len() } else { self.watched.values().next().map_or(0, |watched| watched.packets as usize) }
     }
 
     /// Whether one more answer may leave.

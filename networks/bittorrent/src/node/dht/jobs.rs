@@ -135,6 +135,11 @@ impl Jobs {
         self.running.iter_mut().map(|(&number, job)| (number, job))
     }
 
+    /// Reads it, see [`super::Dht::warm`].
+    pub fn warm(&self) -> usize {
+        self.running.len()
+    }
+
     /// Takes one that is over.
     pub fn take_done(&mut self, now: Time) -> Option<Job> {
         let number = self.running.iter().find(|(_, job)| job.is_done(now)).map(|(&number, _)| number)?;

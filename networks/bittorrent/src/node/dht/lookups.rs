@@ -67,6 +67,10 @@ pub(super) struct Lookup {
     one_per_site: bool,
     /// By distance; those without an id first.
     candidates: Vec<Candidate>,
+    /// How many of them are [`State::Asked`].
+    busy: usize,
+    /// None of these was asked before this.
+    asked_since: Time,
     /// Those who have named candidates; never more than have answered.
     informants: Map<SocketAddr, Informant>,
 }
@@ -74,7 +78,7 @@ pub(super) struct Lookup {
 impl Lookup {
     /// `one_per_site`: of each /24 (IPv6: /64) only one node is asked.
     pub fn new(target: NodeId, one_per_site: bool) -> Self {
-        Self { target, one_per_site, candidates: Vec::new(), informants: Map::new() }
+        Self { target, one_per_site, candidates: Vec::new(), busy: 0, asked_since: Time::ZERO, informants: Map::new() }
     }
 
     /// What is looked for.
@@ -85,16 +89,18 @@ impl Lookup {
     /// Somebody may know more: `told_by` says so, or our own table. Of one public address only one node is asked, and of one public site: a liar
     /// would offer many.
     pub fn add(&mut self, id: Option<NodeId>, address: SocketAddr, told_by: Option<SocketAddr>) {
+        let distance = self.distance(id);
+        let at = self.place_of(distance);
+        if id.is_some() && self.is_before(at, id) {
+            return;
+        }
         let ip = address.ip();
-        let near = |other: IpAddr| !is_local(ip) && (other == ip || (self.one_per_site && network(other) == network(ip)));
-        let same = |other: &Candidate| {
-            other.address == address || (id.is_some() && other.id == id) || (other.state != State::Failed && near(other.address.ip()))
-        };
+        let local = is_local(ip);
+        let near = |other: IpAddr| other == ip || (self.one_per_site && network(other) == network(ip));
+        let same = |other: &Candidate| other.address == address || (!local && other.state != State::Failed && near(other.address.ip()));
         if self.candidates.iter().any(same) {
             return;
         }
-        let distance = self.distance(id);
-        let at = self.candidates.partition_point(|other| self.distance(other.id) <= distance);
         if at >= CANDIDATES_MAX {
             return;
         }
@@ -110,14 +116,15 @@ impl Lookup {
             let useless = |other: &Candidate| matches!(other.state, State::Silent | State::Failed);
             let worst = self.candidates.iter().rposition(useless);
             let worst = worst.or_else(|| self.candidates.iter().rposition(|other| other.state == State::Fresh));
-            self.candidates.remove(worst.unwrap_or(CANDIDATES_MAX));
+            let left = self.candidates.remove(worst.unwrap_or(CANDIDATES_MAX));
+            self.busy -= usize::from(left.is_asked());
         }
     }
 
     /// Whom to ask now; they count as asked.
     pub fn next(&mut self, now: Time) -> Vec<SocketAddr> {
         self.give_up_the_silent(now);
-        let mut busy = self.candidates.iter().filter(|candidate| matches!(candidate.state, State::Asked(_))).count();
+        let (mut busy, before) = (self.busy, self.busy);
         let mut near = 0;
         let mut asked = Vec::new();
         for candidate in &mut self.candidates {
@@ -135,6 +142,10 @@ impl Lookup {
                 State::Silent | State::Failed => {}
             }
         }
+        if before == 0 {
+            self.asked_since = now;
+        }
+        self.busy = busy;
         asked
     }
 
@@ -142,6 +153,7 @@ impl Lookup {
     pub fn answered(&mut self, id: NodeId, address: SocketAddr, token: Option<Vec<u8>>) {
         let Some(at) = self.candidates.iter().position(|candidate| candidate.address == address) else { return };
         let mut candidate = self.candidates.remove(at);
+        self.busy -= usize::from(candidate.is_asked());
         if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
             informant.answered += 1;
             informant.silent -= usize::from(candidate.state == State::Silent).min(informant.silent);
@@ -149,17 +161,17 @@ impl Lookup {
         candidate.state = State::Answered(token);
         // An address without an id, or one under another id than we were told, takes its place by the one it says.
         candidate.id = Some(id);
-        if self.candidates.iter().any(|other| other.id == Some(id)) {
+        let place = self.place_of(self.distance(Some(id)));
+        if self.is_before(place, Some(id)) {
             return;
         }
-        let distance = self.distance(Some(id));
-        let place = self.candidates.partition_point(|other| self.distance(other.id) <= distance);
         self.candidates.insert(place, candidate);
     }
 
     /// A node has not answered, or not well.
     pub fn failed(&mut self, address: SocketAddr) {
         if let Some(candidate) = self.candidates.iter_mut().find(|candidate| candidate.address == address) {
+            self.busy -= usize::from(candidate.is_asked());
             candidate.state = State::Failed;
         }
     }
@@ -179,16 +191,17 @@ impl Lookup {
             }
         }
         // With hardly an answer yet, the slow ones are all we have.
-        near > 0 || !self.candidates.iter().any(|candidate| matches!(candidate.state, State::Asked(_) | State::Silent))
+        near > 0 || (self.busy == 0 && !self.candidates.iter().any(|candidate| candidate.state == State::Silent))
     }
 
     /// When [`Self::next`] or [`Self::is_done`] will say something else without anything being heard.
     pub fn next_look(&self, now: Time) -> Option<Time> {
-        let short = |candidate: &Candidate| match candidate.state {
-            State::Asked(at) if now.since(at) < SHORT_TIMEOUT => Some(at + SHORT_TIMEOUT),
+        let asked = |candidate: &Candidate| match candidate.state {
+            State::Asked(at) => Some(at),
             _ => None,
         };
-        self.candidates.iter().filter_map(short).min()
+        let asked = self.candidates.iter().filter_map(asked).take(self.busy);
+        asked.filter(|at| now.since(*at) < SHORT_TIMEOUT).min().map(|at| at + SHORT_TIMEOUT)
     }
 
     /// The closest eight nodes that have answered, and the closest eight of those whose ids fit their addresses, with their tokens.
@@ -206,10 +219,18 @@ impl Lookup {
 
     /// Those that have been silent for long free their places, and with them goes what a liar has named.
     fn give_up_the_silent(&mut self, now: Time) {
+        if self.busy == 0 || now.since(self.asked_since) < SHORT_TIMEOUT {
+            return;
+        }
         let mut liars = false;
+        self.asked_since = now;
         for candidate in &mut self.candidates {
-            if matches!(candidate.state, State::Asked(at) if now.since(at) >= SHORT_TIMEOUT) {
+            let State::Asked(at) = candidate.state else { continue };
+            if now.since(at) < SHORT_TIMEOUT {
+                self.asked_since = self.asked_since.min(at);
+            } else {
                 candidate.state = State::Silent;
+                self.busy -= 1;
                 if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
                     informant.silent += 1;
                     liars |= !informant.is_believed();
@@ -226,9 +247,23 @@ impl Lookup {
     fn distance(&self, id: Option<NodeId>) -> Option<[u8; 20]> {
         id.map(|id| id.distance(self.target))
     }
+
+    /// Where somebody so far away belongs: behind all that are not farther.
+    fn place_of(&self, distance: Option<[u8; 20]>) -> usize {
+        self.candidates.partition_point(|other| self.distance(other.id) <= distance)
+    }
+
+    /// Whether the candidate before that place has that id. Equal ids are equally far.
+    fn is_before(&self, place: usize, id: Option<NodeId>) -> bool {
+        place.checked_sub(1).and_then(|before| self.candidates.get(before)).is_some_and(|other| other.id == id)
+    }
 }
 
 impl Candidate {
+    fn is_asked(&self) -> bool {
+        matches!(self.state, State::Asked(_))
+    }
+
     /// How much it counts towards [`ENOUGH`]: an address to begin at says nothing of the target, and any id can be invented that need not fit
     /// an address.
     fn weight(&self) -> usize {

@@ -378,6 +378,23 @@ impl Dht {
         self.store.torrents()
     }
 
+    /// Reads what the next datagram will need, see [`hexad_core::Node::warm`].
+    pub fn warm(&self, depth: u8) -> usize {
+        let tables = self.sides.iter().flatten().map(|side| side.table.warm(depth)).fold(0, usize::wrapping_add);
+        match depth {
+            0 => {
+                self.store.torrents()
+                    ^ self.flood.warm(0)
+                    ^ self.queries.warm(0)
+                    ^ self.jobs.warm()
+                    ^ usize::from(self.wake.is_some())
+                    ^ tables
+            }
+            1 => self.flood.warm(1) ^ self.queries.warm(1) ^ tables,
+            _ => tables,
+        }
+    }
+
     /// A wake that was asked for has come.
     pub fn on_timer(&mut self, _: DhtTimer, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<DhtNews> {
         if self.wake.is_some_and(|at| at <= now) {
@@ -477,9 +494,9 @@ impl Dht {
     }
 
     fn wake_for_next(&mut self, now: Time, out: &mut Outbox<Node>) {
-        let tables = self.sides.iter().flatten().filter(|side| side.table.len() > 0).filter_map(|side| {
-            let sparse = side.joined.filter(|_| side.table.len() < K).map(|at| at + SPARSE_INTERVAL);
-            [sparse, side.table.next_stale()].into_iter().flatten().min()
+        let tables = self.sides.iter().flatten().filter(|side| side.table.len() > 0).map(|side| {
+            let (sparse, stale) = (side.joined.filter(|_| side.table.len() < K), side.table.next_stale());
+            sparse.map_or(stale, |at| stale.min(at + SPARSE_INTERVAL))
         });
         // What is due but waits for room goes on when a job ends, which is waited for anyway.
         let room = self.jobs.has_room_for(Goal::Search(0));

@@ -98,6 +98,15 @@ impl Queries {
         self.deadlines.first().map(|&(at, _)| at)
     }
 
+    /// Reads it, see [`super::Dht::warm`].
+    pub fn warm(&self, depth: u8) -> usize {
+        if depth == 0 {
+            self.open.len() ^ self.counted.len()
+        } else {
+            usize::from(self.open.values().next().is_some_and(|(asked, _)| asked.to.port() > 0))
+        }
+    }
+
     fn may_ask(&mut self, asked: Asked, now: Time) -> bool {
         if now.since(self.swept) >= WINDOW || self.counted.len() >= COUNTED_MAX {
             self.swept = now;

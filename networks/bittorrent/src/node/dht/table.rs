@@ -64,12 +64,16 @@ pub(super) struct Table {
     own: NodeId,
     one_per_site: bool,
     buckets: Vec<Bucket>,
+    /// Nodes in all buckets.
+    len: usize,
+    /// No bucket is stale before this.
+    stale_at: Time,
 }
 
 impl Table {
     /// `one_per_site`: a bucket takes one node of each /24 (IPv6: /64).
     pub fn new(own: NodeId, one_per_site: bool, now: Time) -> Self {
-        Self { own, one_per_site, buckets: vec![Bucket::new(now)] }
+        Self { own, one_per_site, buckets: vec![Bucket::new(now)], len: 0, stale_at: now + FRESH }
     }
 
     /// Our own id.
@@ -79,7 +83,16 @@ impl Table {
 
     /// How many nodes it holds, the waiting ones not counted.
     pub fn len(&self) -> usize {
-        self.buckets.iter().map(|bucket| bucket.nodes.len()).sum()
+        self.len
+    }
+
+    /// Reads it, see [`super::Dht::warm`]: half of all ids belong into the first bucket, a quarter into the second.
+    pub fn warm(&self, depth: u8) -> usize {
+        match depth {
+            0 => self.buckets.len(),
+            1 => self.buckets.iter().map(|bucket| bucket.nodes.len()).sum(),
+            _ => self.buckets.iter().take(2).flat_map(|bucket| &bucket.nodes).map(|node| usize::from(node.fails)).sum(),
+        }
     }
 
     /// All nodes.
@@ -102,15 +115,18 @@ impl Table {
         if id == self.own {
             return None;
         }
-        self.forget_other_ids_of(id, address);
         let at = self.bucket_of(id);
+        if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id && known.address == address) {
+            // No other id has that address: it would have been forgotten when this one came.
+            known.heard = known.heard.max(now);
+            known.fails = 0;
+            known.probed = None;
+            self.buckets[at].touched = now;
+            return None;
+        }
+        self.forget_other_ids_of(id, address);
         if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id) {
-            if known.address == address {
-                known.heard = known.heard.max(now);
-                known.fails = 0;
-                known.probed = None;
-                self.buckets[at].touched = now;
-            } else if known.fails >= FAILS_BAD {
+            if known.fails >= FAILS_BAD {
                 // It has moved. One that still answers where it was is not given up to whoever claims its id.
                 *known = Contact { id, address, heard: now, fails: 0, probed: None };
             }
@@ -143,8 +159,9 @@ impl Table {
             node.fails = node.fails.saturating_add(1);
             if node.fails >= FAILS_MAX || (node.fails >= FAILS_BAD && !bucket.waiting.is_empty()) {
                 bucket.nodes.remove(at);
-                if let Some(next) = bucket.waiting.pop() {
-                    bucket.nodes.push(next);
+                match bucket.waiting.pop() {
+                    Some(next) => bucket.nodes.push(next),
+                    None => self.len -= 1,
                 }
             }
         }
@@ -178,9 +195,12 @@ impl Table {
     /// were not heard for as long are still there, as libtorrent does. Where there is room, others are looked for: at a random id in the bucket, and
     /// near ourselves for all those behind which no bucket is full.
     pub fn stale(&mut self, now: Time, dice: &mut Dice) -> Stale {
+        if now < self.stale_at {
+            return Stale::default();
+        }
         let own = self.own;
         let tail = self.buckets.iter().rposition(|bucket| bucket.nodes.len() >= K).map_or(0, |at| at + 1);
-        let mut stale = Stale { questionable: Vec::new(), targets: Vec::new() };
+        let mut stale = Stale::default();
         for (bits, bucket) in self.buckets.iter_mut().enumerate().filter(|(_, bucket)| now.since(bucket.touched) >= FRESH) {
             bucket.touched = now;
             if bucket.nodes.len() >= K {
@@ -192,19 +212,20 @@ impl Table {
                 stale.targets.push(own);
             }
         }
+        self.stale_at = self.buckets.iter().map(|bucket| bucket.touched + FRESH).min().unwrap_or(now + FRESH);
         stale
     }
 
-    /// A random id in each bucket but the one we are in that has room.
+    /// A random id in each bucket but the one we are in that is not even half full: the others fill by themselves, with those who ask us.
     pub fn with_room(&self, dice: &mut Dice) -> Vec<NodeId> {
         let others = self.buckets.split_last().map_or(&[][..], |(_, others)| others);
-        let roomy = others.iter().enumerate().filter(|(_, bucket)| bucket.nodes.len() < K);
+        let roomy = others.iter().enumerate().filter(|(_, bucket)| bucket.nodes.len() < K / 2);
         roomy.map(|(bits, _)| self.own.random_near(bits, dice)).collect()
     }
 
-    /// When the first bucket will be stale.
-    pub fn next_stale(&self) -> Option<Time> {
-        self.buckets.iter().map(|bucket| bucket.touched + FRESH).min()
+    /// When it is to be seen next whether a bucket is stale; none is before.
+    pub fn next_stale(&self) -> Time {
+        self.stale_at
     }
 
     /// Whether a node of that id would find a place at once.
@@ -225,6 +246,7 @@ impl Table {
             if bucket.nodes.len() < K {
                 bucket.nodes.push(node);
                 bucket.touched = now;
+                self.len += 1;
                 return None;
             }
             // A node whose id does not follow from its address (BEP 42) gives way to one whose id does: invented ids are how a table is captured.
@@ -268,7 +290,9 @@ impl Table {
     /// An address has one node: whoever answers there under another id than before has begun anew.
     fn forget_other_ids_of(&mut self, id: NodeId, address: SocketAddr) {
         for bucket in &mut self.buckets {
+            let before = bucket.nodes.len();
             bucket.nodes.retain(|node| node.id == id || node.address != address);
+            self.len -= before - bucket.nodes.len();
             bucket.waiting.retain(|node| node.id == id || node.address != address);
         }
     }
@@ -403,7 +427,7 @@ mod tests {
         assert_eq!(stale.questionable, [1, 2, 3, 4, 5, 6, 7, 8].map(local), "of the full one");
         assert_eq!(stale.targets, [OWN], "for all that lie behind");
         assert_eq!(table.stale(at(901), &mut dice), Stale::default());
-        assert_eq!(table.next_stale(), Some(at(1800)));
+        assert_eq!(table.next_stale(), at(1800));
     }
 
     #[test]
