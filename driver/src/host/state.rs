@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use hexad_core::Bucket;
 use redb::backends::InMemoryBackend;
-use redb::{
-    Builder, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
-    TableHandle as _,
-};
+use redb::{Builder, Database, ReadOnlyDatabase, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError, TableHandle as _};
 
 use super::store::Deed;
 
@@ -158,33 +155,20 @@ fn write(database: &Database, deeds: &[Deed]) -> Result<(), redb::Error> {
 /// Copies what can be read of a broken database into a new one: of each table the records before the first that cannot be read, and those behind the last.
 fn salvage(broken: &ReadOnlyDatabase, fresh: &Path) -> Result<u64, redb::Error> {
     let fresh = builder().create(fresh)?;
-    let reads = guarded(|| Ok(broken.begin_read()?));
-    let names = |reads: &ReadTransaction| guarded(|| Ok(reads.list_tables()?.map(|table| table.name().to_owned()).collect::<Vec<_>>()));
-    let Some((reads, names)) = reads.ok().and_then(|reads| names(&reads).ok().map(|names| (reads, names))) else { return Ok(0) };
+    let Ok(reads) = guarded(|| Ok(broken.begin_read()?)) else { return Ok(0) };
+    let names = guarded(|| Ok(reads.list_tables()?.map(|table| table.name().to_owned()).collect::<Vec<_>>())).unwrap_or_default();
     let change = fresh.begin_write()?;
     let mut kept = 0;
     for name in &names {
         let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(name);
         let mut into = change.open_table(definition)?;
+        let Ok(table) = guarded(|| Ok(reads.open_table(definition)?)) else { continue };
         for backwards in [false, true] {
-            let mut failure = None;
-            // What a page says that makes no sense ends it, whatever way it shows.
-            let _ended = guarded(|| {
-                let table = reads.open_table(definition)?;
-                let mut records = table.iter()?;
-                let mut copy =
-                    |record: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| -> Result<(), redb::Error> {
-                        let (key, value) = record?;
-                        match into.insert(key.value(), value.value()) {
-                            Ok(before) => kept += u64::from(before.is_none()),
-                            Err(wrong) => failure = Some(wrong),
-                        }
-                        Ok(())
-                    };
-                if backwards { records.rev().try_for_each(&mut copy) } else { records.try_for_each(&mut copy) }
-            });
-            if let Some(wrong) = failure {
-                return Err(wrong.into());
+            let Ok(mut records) = guarded(|| Ok(table.iter()?)) else { continue };
+            let mut next = || if backwards { records.next_back() } else { records.next() };
+            let mut read = || guarded(|| Ok(next().transpose()?.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()))));
+            while let Ok(Some((key, value))) = read() {
+                kept += u64::from(into.insert(&key[..], &value[..])?.is_none());
             }
         }
     }
