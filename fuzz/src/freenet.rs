@@ -7,10 +7,11 @@ use bytes::{Bytes, BytesMut};
 use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest};
 use hexad_core::transcript::Transcript;
 use hexad_core::{
-    Answer, ConnId, CpuResult, Dice, Endpoint, Input, LeaseId, Link, Map, OpId, Operation, Output, Payload, Progress, Query, Share,
+    Answer, ConnId, CpuResult, Dice, Endpoint, Failure, Input, LeaseId, Link, Map, OpId, Operation, Output, Payload, Progress, Query, Share,
     ShareId, Source, Span, Ticket, Verdict, Via, What, Why,
 };
 use hexad_freenet::document::Document;
+use hexad_freenet::fcp::{self, Codec, Effect, NoDisk, Queue, Session};
 use hexad_freenet::gateway::{self, Asked};
 use hexad_freenet::keys::{ClientChk, Uri, ksk};
 use hexad_freenet::wire::{CELL_BYTES, Found, Inquiry, Message, read, write};
@@ -49,6 +50,49 @@ pub fn freenet_texts(bytes: &[u8]) {
         assert_eq!(Document::read(&document.write()), Ok(document.clone()), "what is read is written so that it is read as the same");
         let _ = document.layout();
     }
+}
+
+/// What a program says by FCP, whole or byte by byte, to its session and to what outlives it.
+pub fn freenet_fcp(bytes: &[u8]) {
+    let said = fcp_messages(bytes, bytes.len().max(1));
+    assert_eq!(fcp_messages(bytes, 1), said, "it does not matter how the bytes come");
+    let (messages, garbled) = said;
+    let mut session = Session::new([7; 16], Arc::default());
+    session.hears(&NoDisk, &fcp::Message::new("ClientHello").with("Name", "fuzz").with("ExpectedVersion", "2.0"));
+    let mut queue = Queue::default();
+    queue.arrives(1, "fuzz");
+    for message in messages {
+        for (number, effect) in session.hears(&NoDisk, &message).into_iter().enumerate() {
+            if let Effect::Start(task, _) = effect {
+                let failure = Failure::NotFound("nobody has it".into());
+                session.told(&NoDisk, task, if number % 2 == 0 { Progress::Done } else { Progress::Failed(failure) });
+            }
+        }
+        if Queue::is_for(&message) {
+            queue.hears(&NoDisk, 1, message);
+        }
+    }
+    if garbled {
+        session.garbled();
+    }
+    session.ends(&NoDisk);
+    queue.leaves(1);
+}
+
+/// The messages of a stream that comes in pieces of so many bytes, and whether it became none.
+fn fcp_messages(bytes: &[u8], each: usize) -> (Vec<fcp::Message>, bool) {
+    let (mut codec, mut input, mut messages) = (Codec::default(), BytesMut::new(), Vec::new());
+    for piece in bytes.chunks(each) {
+        input.extend_from_slice(piece);
+        loop {
+            match codec.decode(&mut input) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(_) => return (messages, true),
+            }
+        }
+    }
+    (messages, false)
 }
 
 /// What the gateway makes of a path, of any content under any type, and of a range.

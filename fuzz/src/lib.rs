@@ -21,7 +21,7 @@ pub use bencode::bencode;
 pub use bittorrent_node::bittorrent_node;
 pub use chord::{chord_node, chord_wire};
 pub use datagrams::{krpc, lsd, udp_tracker};
-pub use freenet::{freenet_gateway, freenet_node, freenet_texts, freenet_wire};
+pub use freenet::{freenet_fcp, freenet_gateway, freenet_node, freenet_texts, freenet_wire};
 pub use gnutella::{gnutella_extensions, gnutella_node, gnutella_wire};
 pub use journal::journal;
 pub use kazaa::{kazaa_node, kazaa_wire};
@@ -41,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chord_node", chord_node),
     ("chord_wire", chord_wire),
     ("extended", extended),
+    ("freenet_fcp", freenet_fcp),
     ("freenet_gateway", freenet_gateway),
     ("freenet_node", freenet_node),
     ("freenet_texts", freenet_texts),

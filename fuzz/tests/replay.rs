@@ -75,6 +75,7 @@ replays!(
     chord_node,
     chord_wire,
     extended,
+    freenet_fcp,
     freenet_gateway,
     freenet_node,
     freenet_texts,
