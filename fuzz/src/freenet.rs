@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use hexad_content::{Digest, Layout, Proof, Ranges, Sha1Digest};
 use hexad_core::transcript::Transcript;
 use hexad_core::{
-    Answer, ConnId, CpuResult, Dice, Endpoint, Failure, Input, LeaseId, Link, Map, OpId, Operation, Output, Payload, Progress, Query, Share,
-    ShareId, Source, Span, Ticket, Verdict, Via, What, Why,
+    Answer, ConnId, CpuResult, Dice, Endpoint, Failure, Input, LeaseId, Link, Map, OpId, Operation, Output, Payload, Progress, Query,
+    Share, ShareId, Source, Span, Ticket, Verdict, Via, What, Why,
 };
 use hexad_freenet::document::Document;
 use hexad_freenet::fcp::{self, Codec, Effect, NoDisk, Queue, Session};
@@ -58,24 +58,24 @@ pub fn freenet_fcp(bytes: &[u8]) {
     assert_eq!(fcp_messages(bytes, 1), said, "it does not matter how the bytes come");
     let (messages, garbled) = said;
     let mut session = Session::new([7; 16], Arc::default());
-    session.hears(&NoDisk, &fcp::Message::new("ClientHello").with("Name", "fuzz").with("ExpectedVersion", "2.0"));
+    let _ = session.hears(&NoDisk, &fcp::Message::new("ClientHello").with("Name", "fuzz").with("ExpectedVersion", "2.0"));
     let mut queue = Queue::default();
-    queue.arrives(1, "fuzz");
+    let _ = queue.arrives(1, "fuzz");
     for message in messages {
         for (number, effect) in session.hears(&NoDisk, &message).into_iter().enumerate() {
             if let Effect::Start(task, _) = effect {
                 let failure = Failure::NotFound("nobody has it".into());
-                session.told(&NoDisk, task, if number % 2 == 0 { Progress::Done } else { Progress::Failed(failure) });
+                let _ = session.told(&NoDisk, task, if number % 2 == 0 { Progress::Done } else { Progress::Failed(failure) });
             }
         }
         if Queue::is_for(&message) {
-            queue.hears(&NoDisk, 1, message);
+            let _ = queue.hears(&NoDisk, 1, message);
         }
     }
     if garbled {
-        session.garbled();
+        let _ = session.garbled();
     }
-    session.ends(&NoDisk);
+    let _ = session.ends(&NoDisk);
     queue.leaves(1);
 }
 

@@ -1,12 +1,10 @@
 //! Friends and invitations: who is let in by what, what is refused and counted, what is known after a restart; questions that walk at random, and places
 //! that are swapped among friends.
 
-mod table;
-
+use crate::table::{JOIN, Table, at};
 use hexad_core::{Endpoint, Failure, Progress, Set, Span};
 use hexad_freenet::wire::{Decline, Finding, Inquire, Inquiry, Message, Untold};
 use hexad_freenet::{FriendChange, FriendOf, FriendWords, Given, Invitation, InvitationWanted, Mode, Reply, Request, Settings, Tuning};
-use table::{JOIN, Table, at};
 
 fn friends_only() -> Settings {
     Settings { mode: Mode::Darknet(Set::new()), swap_every: None, ..Settings::default() }

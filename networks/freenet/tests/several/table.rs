@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hexad_core::transcript::Transcript;
 use hexad_core::{
-    Answer, Ask, ConnId, Dice, Door, Endpoint, Input, Link, Note, OpId, Operation, Output, Payload, Progress, Span, Time, Via, Why,
+    Answer, Ask, AskFailure, ConnId, Dice, Door, Endpoint, Input, Link, Note, OpId, Operation, Output, Payload, Progress, Span, Time, Via,
+    Why,
 };
 use hexad_freenet::{Message, Node, Reply, Request, Settings, doors};
 
-type Disk = BTreeMap<(&'static str, Vec<u8>), Payload>;
+pub type Disk = BTreeMap<(&'static str, Vec<u8>), Payload>;
 
 /// A node's place on the table.
 pub struct Seat {
     pub at: Endpoint,
     pub node: Transcript<Node<Endpoint>>,
     settings: Settings,
-    disk: Disk,
+    pub disk: Disk,
+    /// Nothing can be written.
+    pub disk_is_full: bool,
     is_up: bool,
     /// What it has reported.
     pub reports: Vec<(OpId, Progress<Reply>)>,
@@ -60,6 +63,7 @@ impl Table {
             node: transcript(&settings, number.into(), self.seats.first().map_or(Time::ZERO, |first| first.node.now)),
             settings,
             disk: Disk::new(),
+            disk_is_full: false,
             is_up: true,
             reports: Vec::new(),
             notes: Vec::new(),
@@ -173,7 +177,7 @@ impl Table {
                 Output::Send(Link::Conn(to), message) if *to == conn => answers.push(Some(message.clone())),
                 Output::Close(closed, _) if *closed == conn => answers.push(None),
                 Output::Ask(ticket, ask) => {
-                    let answer = answered(&mut self.seats[seat].disk, ask);
+                    let answer = self.seats[seat].answers(ask);
                     let more = self.seats[seat].node.hears(Input::Answered(*ticket, answer));
                     said.extend(more);
                 }
@@ -224,7 +228,7 @@ impl Table {
                     }
                 }
                 Output::Ask(ticket, ask) => {
-                    let answer = answered(&mut self.seats[seat].disk, &ask);
+                    let answer = self.seats[seat].answers(&ask);
                     said.extend(self.seats[seat].node.hears(Input::Answered(ticket, answer)));
                 }
                 Output::Report(op, progress) => self.seats[seat].reports.push((op, progress)),
@@ -254,17 +258,21 @@ fn transcript(settings: &Settings, seed: u64, now: Time) -> Transcript<Node<Endp
     transcript
 }
 
-fn answered(disk: &mut Disk, ask: &Ask) -> Answer {
-    match ask {
-        Ask::Load(bucket, key) => Answer::Loaded(disk.get(&(*bucket, key.clone())).cloned()),
-        Ask::Store(bucket, key, bytes) => {
-            disk.insert((*bucket, key.clone()), bytes.clone());
-            Answer::Stored
+impl Seat {
+    /// What the host answers.
+    fn answers(&mut self, ask: &Ask) -> Answer {
+        match ask {
+            Ask::Load(bucket, key) => Answer::Loaded(self.disk.get(&(*bucket, key.clone())).cloned()),
+            Ask::Store(..) if self.disk_is_full => Answer::Failed(AskFailure::Other("no space left on device".into())),
+            Ask::Store(bucket, key, bytes) => {
+                self.disk.insert((*bucket, key.clone()), bytes.clone());
+                Answer::Stored
+            }
+            Ask::Forget(bucket, key) => {
+                self.disk.remove(&(*bucket, key.clone()));
+                Answer::Stored
+            }
+            _ => Answer::Failed(AskFailure::TimedOut),
         }
-        Ask::Forget(bucket, key) => {
-            disk.remove(&(*bucket, key.clone()));
-            Answer::Stored
-        }
-        _ => Answer::Failed(hexad_core::AskFailure::TimedOut),
     }
 }
