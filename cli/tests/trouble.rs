@@ -3,12 +3,13 @@
 mod common;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::scene::Scene;
-use common::{ALONE, Running, number, run, text, write_file};
+use common::{ALONE, Running, number, run, start, text, write_file};
 
 const FILM_BYTES: u64 = 192 << 20;
 
@@ -212,4 +213,70 @@ fn data_that_does_not_match_is_not_seeded() {
         run(scene.path(), ["publish", "--torrent", "it.torrent", "--data", "seed", "--listen", "127.0.0.1:0"].into_iter().chain(ALONE));
     assert!(!said.ok);
     assert!(said.err.starts_with("error: only 0 of 1000000 bytes of 'film.bin' in seed match\nhint: "), "{}", said.err);
+}
+
+/// A program that speaks FCP, line by line.
+struct Program(BufReader<TcpStream>);
+
+impl Program {
+    fn greets(at: &str) -> Self {
+        let stream = TcpStream::connect(at).expect("it listens");
+        stream.set_read_timeout(Some(common::DEADLINE)).expect("a socket has deadlines");
+        let mut program = Self(BufReader::new(stream));
+        program.says("ClientHello\nName=test\nExpectedVersion=2.0\nEndMessage\n");
+        program.hears_until("NodeHello");
+        program
+    }
+
+    fn says(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).expect("it listens");
+    }
+
+    /// All lines up to this one.
+    fn hears_until(&mut self, wanted: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|line| line != wanted) {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("it answers in time") > 0, "it hung up before {wanted}: {heard:?}");
+            heard.push(line.trim_end().to_owned());
+        }
+        heard
+    }
+}
+
+#[test]
+fn a_killed_node_of_freenet_knows_what_programs_have_asked_for_for_ever() {
+    let home = tempfile::tempdir().expect("a folder");
+    let serve = |state: &str, bootstrap: Option<&str>| {
+        let words = ["serve", "fcp", "--json", "--fcp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--state", state];
+        let mut node = start(home.path(), words.into_iter().chain(bootstrap.into_iter().flat_map(|at| ["--bootstrap", at])));
+        let mut addresses = Vec::new();
+        for _ in 0..2 {
+            addresses.push(node.await_event("listening"));
+        }
+        let at = |purpose: &str| {
+            let line = addresses.iter().find(|line| line.contains(&format!("\"purpose\":\"{purpose}\"")));
+            text(line.unwrap_or_else(|| panic!("{purpose} in {addresses:?}")), "address").to_owned()
+        };
+        let (fcp, network) = (at("fcp"), at("network"));
+        node.await_event("joined");
+        (node, fcp, network)
+    };
+    let (_other, _, there) = serve("other", None);
+    let (mut node, fcp, _) = serve("state", Some(&there));
+    let mut program = Program::greets(&fcp);
+    program.says("ClientPut\nURI=KSK@kept\nIdentifier=a\nPersistence=forever\nDataLength=5\nData\nhello");
+    program.hears_until("PutSuccessful");
+    program.says("ClientGet\nURI=KSK@never\nIdentifier=b\nPersistence=forever\nMaxRetries=-1\nEndMessage\n");
+    program.hears_until("PersistentGet");
+    node.kill();
+    let (_node, fcp, _) = serve("state", Some(&there));
+    let mut program = Program::greets(&fcp);
+    program.says("ListPersistentRequests\nEndMessage\n");
+    let heard = program.hears_until("EndListPersistentRequests");
+    for line in ["PersistentPut", "PutSuccessful", "PersistentGet", "URI=KSK@never"] {
+        assert!(heard.iter().any(|heard| heard == line), "{line} in {heard:?}");
+    }
+    program.says("ClientGet\nURI=KSK@kept\nIdentifier=c\nReturnType=direct\nEndMessage\n");
+    program.hears_until("DataLength=5");
 }
