@@ -27,11 +27,12 @@ fn gateway(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> (Socke
     std::thread::spawn(move || {
         let mut bytes = [0; 2048];
         while let Ok((length, from)) = socket.recv_from(&mut bytes) {
-            if let Some(answer) = answer(&bytes[..length]) {
-                socket.send_to(&answer, from).unwrap();
-            }
+            // Whoever has the answer can count on it that the question is known.
             if heard.send(bytes[..length].to_vec()).is_err() {
                 return;
+            }
+            if let Some(answer) = answer(&bytes[..length]) {
+                socket.send_to(&answer, from).unwrap();
             }
         }
     });
@@ -124,10 +125,11 @@ fn router(grumpy: bool) -> (SocketAddr, Receiver<String>) {
                 permanent_only = grumpy;
                 (200, String::new())
             };
-            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+            // Whoever has the answer can count on it that the call is known.
             if called.send(request).is_err() {
                 return;
             }
+            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         }
     });
     let socket = UdpSocket::bind((OWN, 0)).unwrap();
