@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hexad_bittorrent::wire::metainfo::MetainfoBuilder;
-use hexad_bittorrent::{BitTorrent, Config};
+use hexad_bittorrent::{BitTorrent, Config, Utp};
 use hexad_content::{Layout, Ranges, Sha1Digest};
 use hexad_core::{OpId, Operation, Progress, Share, ShareId, Shares};
 use hexad_driver::Nothing;
@@ -57,7 +57,7 @@ fn ten_thousand_idle_torrents_cost_next_to_nothing() {
         shares = shares.with(ShareId(number), share(number));
     }
     let described = resident();
-    let node = Config { listen: Some((Ipv4Addr::LOCALHOST, 0).into()), lsd: false, ..Config::default() };
+    let node = Config { listen: Some((Ipv4Addr::LOCALHOST, 0).into()), lsd: false, utp: Utp::AfterTcp, ..Config::default() };
     let began = Instant::now();
     let nothing = Arc::new(Nothing);
     let (handle, mut events) = Host::<BitTorrent>::start(node, HostConfig::default(), nothing.clone(), nothing);
