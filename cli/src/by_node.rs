@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hexad_api::node::{
-    Change, Download, DownloadState, LibraryQuery, NewDownload, NewSearch, PAGE_MAX, SearchDetail, SearchResult, SearchState, Share,
-    ShareChange, ShareState,
+    Change, Download, DownloadState, NewDownload, NewSearch, PAGE_MAX, SearchDetail, SearchResult, SearchState, Share, ShareChange,
+    ShareState,
 };
-use hexad_api::{Event, Problem, Stop, Task, TorrentVersion, json_line};
+use hexad_api::{Event, Problem, ProblemKind, Stop, Task, TorrentVersion, json_line};
 use hexad_daemon::remote::{Remote, RemoteChanges};
 
 use crate::node::absolute;
@@ -314,15 +314,8 @@ pub fn publish(
         if mutable.is_some() {
             share = node.change_share(share.id, &ShareChange { mutable: mutable.clone(), into: None })?;
         }
-        let mut heard = Instant::now();
         while share.state == ShareState::Hashing {
-            share = match changes.next(PATIENCE)? {
-                Some(Change::Share { share: said }) if said.id == share.id => said,
-                Some(Change::Hello { .. }) => look_at(node, &share)?,
-                None if heard.elapsed() > SILENCE_MAX => look_at(node, &share)?,
-                _ => continue,
-            };
-            heard = Instant::now();
+            share = next_of_share(node, &changes, &share)?;
         }
         if json {
             out::line(&json_line(&share)?)?;
@@ -358,7 +351,6 @@ pub fn move_share(node: &Remote, id: u64, into: &Path, json: bool) -> Result<Sha
     let mut share = node.change_share(id, &ShareChange { into: Some(into.clone()), mutable: None })?;
     let bar = bar();
     bar.set_length(share.bytes);
-    let mut heard = Instant::now();
     while share.moving_to.is_some() {
         bar.set_position(share.moved_bytes);
         if json {
@@ -366,18 +358,7 @@ pub fn move_share(node: &Remote, id: u64, into: &Path, json: bool) -> Result<Sha
         }
         let before = share.clone();
         while share == before && share.moving_to.is_some() {
-            share = match changes.next(PATIENCE)? {
-                Some(Change::Share { share: said }) if said.id == id => said,
-                Some(Change::ShareRemoved { id: gone }) if gone == id => {
-                    return Err(
-                        Problem::new(format!("share {id} was taken out of the node's library")).hint("`hexad library` lists what is there")
-                    );
-                }
-                Some(Change::Hello { .. }) => node.shared(id)?.share,
-                None if heard.elapsed() > SILENCE_MAX => node.shared(id)?.share,
-                _ => continue,
-            };
-            heard = Instant::now();
+            share = next_of_share(node, &changes, &share)?;
         }
     }
     bar.finish_and_clear();
@@ -387,20 +368,20 @@ pub fn move_share(node: &Remote, id: u64, into: &Path, json: bool) -> Result<Sha
     }
 }
 
-/// How a share stands.
-fn look_at(node: &Remote, share: &Share) -> Result<Share, Problem> {
-    let mut query = LibraryQuery { offset: 0, limit: Some(PAGE_MAX), q: Some(share.name.clone()) };
+/// What is said next of a share; or how it stands, where nothing was said for long or something may have been missed.
+fn next_of_share(node: &Remote, changes: &RemoteChanges, share: &Share) -> Result<Share, Problem> {
+    let gone =
+        || Problem::new(format!("{} was taken out of the node's library", tame(&share.path))).hint("`hexad library` lists what is there");
+    let began = Instant::now();
     loop {
-        let page = node.library(&query)?;
-        query.offset += page.items.len();
-        let is_last = page.items.is_empty() || query.offset >= page.total;
-        if let Some(found) = page.items.into_iter().find(|found| found.id == share.id) {
-            return Ok(found);
-        }
-        if is_last {
-            return Err(
-                Problem::new(format!("{} was taken out of the node's library", tame(&share.path))).hint("run the same command again")
-            );
+        match changes.next(PATIENCE)? {
+            Some(Change::Share { share: said }) if said.id == share.id => return Ok(said),
+            Some(Change::ShareRemoved { id }) if id == share.id => return Err(gone()),
+            Some(Change::Hello { .. }) => break,
+            None if began.elapsed() > SILENCE_MAX => break,
+            _ => {}
         }
     }
+    let now = node.shared(share.id).map(|detail| detail.share);
+    now.map_err(|problem| if problem.kind == ProblemKind::NotFound { gone() } else { problem })
 }

@@ -17,7 +17,7 @@ use super::files::check_named;
 use super::scan::{stamp_of, unreadable};
 use super::schedule::{check_schedule, limits_at, now};
 use super::searches::RESULTS_MAX;
-use super::store::{Keep, json, share_bytes};
+use super::store::{Keep, json};
 use super::work::Turn;
 use super::{House, Node, SETTINGS, SetBefore, State, up_settings};
 use crate::listener::Listener;
@@ -361,8 +361,8 @@ impl Daemon for Node {
                 let id = state.library.add(full.clone(), stamp, watched, version)?;
                 if !watched {
                     // What is watched is found again by itself.
-                    let kept = state.library.kept(id, Vec::new());
-                    state.keep.extend(kept.map(|kept| Keep::Share(id, share_bytes(&kept, None))));
+                    let keep = state.library.keep(id, Vec::new(), None);
+                    state.keep.extend(keep);
                 }
                 state.moved = true;
                 let _ = house.turns.send(Turn::Rescan);

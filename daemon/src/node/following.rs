@@ -14,7 +14,6 @@ use hexad_core::OpId;
 use serde::{Deserialize, Serialize};
 
 use super::library::Kept as KeptShare;
-use super::store::{Keep, share_bytes};
 use super::work::Turn;
 use super::{House, State};
 use crate::listener::{Listener, Word};
@@ -254,9 +253,9 @@ impl House {
         for id in before.into_iter().chain([id]) {
             let known = self.store.share::<KeptShare>(id);
             let music = known.as_ref().map(|(kept, _)| kept.music.clone()).unwrap_or_default();
-            let Some(kept) = state.library.kept(id, music) else { continue };
             let content = known.map(|(_, content)| content).filter(|_| state.library.item(id).is_some_and(|item| item.hashed));
-            state.keep.push(Keep::Share(id, share_bytes(&kept, content.as_ref())));
+            let keep = state.library.keep(id, music, content.as_ref());
+            state.keep.extend(keep);
         }
         let view = state.library.view(id);
         drop(state);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::following::Mutable;
 use super::moving_shares::Moving;
 use super::scan::{Scan, Stamp};
+use super::store::{Content, Keep, share_bytes};
 use super::{cut, not_found};
 use crate::networks::NAMES;
 
@@ -403,6 +404,11 @@ impl Library {
     pub(super) fn kept(&self, id: u64, music: Vec<Music>) -> Option<Kept> {
         let Item { path, stamp, watched, version, files, link, mutable, moving, .. } = self.items.get(&id)?.clone();
         Some(Kept { path, stamp, watched, version, files, link: link.unwrap_or_default(), music, mutable, moving })
+    }
+
+    /// The same as it is written down, with what it is of where that is known.
+    pub(super) fn keep(&self, id: u64, music: Vec<Music>, content: Option<&Content>) -> Option<Keep> {
+        self.kept(id, music).map(|kept| Keep::Share(id, share_bytes(&kept, content)))
     }
 
     /// What links that can be changed lead to, and by which share.

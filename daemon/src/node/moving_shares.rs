@@ -21,9 +21,9 @@ use super::hashing::{paths_at, prepared};
 use super::library::Kept;
 use super::moving::{PATIENCE, Trouble, full_path};
 use super::scan::{Stamp, stamp_of};
-use super::store::{Content, Keep, share_bytes};
+use super::store::Content;
 use super::work::Turn;
-use super::{House, State, sounds_of};
+use super::{House, sounds_of};
 use crate::description::identity_in_folder;
 use crate::session::Happening;
 use crate::shelf::Key;
@@ -83,7 +83,8 @@ impl House {
             return conflict(format!("{} cannot be looked at", path.display()), "is it still there?");
         };
         state.library.set_moving(id, Some(Moving { from, to, mark }));
-        self.keep_share(&mut state, id, before, &content);
+        let keep = state.library.keep(id, before.music, Some(&content));
+        state.keep.extend(keep);
         let view = state.library.view(id);
         drop(state);
         self.flush();
@@ -130,7 +131,8 @@ impl House {
             }
         }
         if let Some((before, content)) = self.store.share::<Kept>(id) {
-            self.keep_share(&mut state, id, before, &content);
+            let keep = state.library.keep(id, before.music, Some(&content));
+            state.keep.extend(keep);
         }
         drop(state);
         self.flush();
@@ -195,9 +197,7 @@ impl House {
         let sounds = sounds_of(&before);
         let watched = place.is_file() && state.library.is_watched(place);
         let stood = state.library.relocate(id, place, stamp, watched);
-        let kept = state.library.kept(id, before.music);
-        let keep = kept.map(|kept| Keep::Share(id, share_bytes(&kept, Some(content))));
-        if let Some(keep) = keep
+        if let Some(keep) = state.library.keep(id, before.music, Some(content))
             && let Err(problem) = self.keep_now(&mut state, &keep)
         {
             if let Some((path, stamp, watched)) = stood {
@@ -209,11 +209,6 @@ impl House {
         self.tell(Happening::Withdraw(vec![Key::Share(id)]));
         self.tell(Happening::Offer(vec![(Key::Share(id), prepared(content.clone(), paths, sounds))]));
         Ok(())
-    }
-
-    fn keep_share(&self, state: &mut State, id: u64, before: Kept, content: &Content) {
-        let kept = state.library.kept(id, before.music);
-        state.keep.extend(kept.map(|kept| Keep::Share(id, share_bytes(&kept, Some(content)))));
     }
 }
 

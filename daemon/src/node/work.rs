@@ -547,10 +547,10 @@ impl House {
         let content = renamed(&content, &item.path)?;
         self.sign(state, id, &content.shape.digests);
         state.library.on_renamed(id, link_of(&content.torrent, &content.shape.layout, &content.shape.digests));
-        let kept = state.library.kept(id, before.music)?;
+        let sounds = sounds_of(&before);
+        let keep = state.library.keep(id, before.music, Some(&content))?;
+        state.keep.push(keep);
         let paths = paths_at(&content.shape.layout, &item.path);
-        let sounds = sounds_of(&kept);
-        state.keep.push(Keep::Share(id, share_bytes(&kept, Some(&content))));
         Some(prepared(content, paths, sounds))
     }
 

@@ -57,10 +57,11 @@ impl State {
     }
 
     fn tries<T>(&mut self, deed: &impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-        if self.database.is_none() {
-            self.database = Some(guarded(|| open(self.folder.as_deref()))?);
-        }
-        let Some(database) = &self.database else { return Err(redb::Error::DatabaseClosed) };
+        let opened = match self.database.take() {
+            Some(opened) => opened,
+            None => guarded(|| open(self.folder.as_deref()))?,
+        };
+        let database = &*self.database.insert(opened);
         let done = guarded(|| deed(database));
         // After a failure to read or write, a full disk say, redb does nothing more until the file is opened again.
         if done.as_ref().is_err_and(|wrong| matches!(wrong, redb::Error::Io(_) | redb::Error::PreviousIo)) && self.folder.is_some() {
