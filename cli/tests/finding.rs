@@ -200,7 +200,7 @@ fn progress_says_how_the_swarm_stands() {
 /// `hexad serve tracker` at that address; where it answers over HTTP and UDP.
 fn tracker(scene: &Scene, at: &str) -> (Running, SocketAddr, SocketAddr) {
     let mut process = start(scene.path(), ["serve", "tracker", "--json", "--http", at, "--udp", at]);
-    let (http, udp) = (process.address("tracker-http"), process.address("tracker-udp"));
+    let [http, udp] = process.addresses(["tracker-http", "tracker-udp"]);
     (process, http, udp)
 }
 

@@ -49,7 +49,7 @@ fn what_does_not_go_through_a_proxy_is_refused() {
 fn through_socks5_go_a_udp_tracker_and_a_dht_node_that_only_the_proxy_knows() {
     let scene = Scene::of("it", &[("it", 300_000)]);
     let mut tracker = start(scene.path(), ["serve", "tracker", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--json"]);
-    let (tracker_at, by_datagram) = (tracker.address("tracker-http"), tracker.address("tracker-udp"));
+    let [tracker_at, by_datagram] = tracker.addresses(["tracker-http", "tracker-udp"]);
     scene.create("it", &["--tracker", &format!("http://{tracker_at}/announce")]);
     let (_seed, peer) = scene.seed();
     scene.create("it", &["--tracker", "udp://tracker.invalid:6969/announce"]);

@@ -24,13 +24,7 @@ fn serve(at: &str, more: &[&str]) -> Tracker {
     let home = TempDir::new().expect("a temporary folder");
     let own = ["serve", "tracker", "--http", at, "--udp", at, "--json"];
     let mut process = start(home.path(), own.iter().chain(more));
-    let mut addresses = [None, None];
-    while addresses.iter().any(Option::is_none) {
-        let line = process.await_event("listening");
-        let address = Some(common::text(&line, "address").parse().expect("an address"));
-        addresses[usize::from(line.contains("tracker-udp"))] = address;
-    }
-    let [http, udp] = addresses.map(|address| address.expect("both were said"));
+    let [http, udp] = process.addresses(["tracker-http", "tracker-udp"]);
     Tracker { _home: home, process, http, udp }
 }
 

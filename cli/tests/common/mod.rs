@@ -105,9 +105,21 @@ impl Running {
 
     /// Where it listens for what `purpose` says.
     pub fn address(&mut self, purpose: &str) -> SocketAddr {
-        let wanted = format!("\"purpose\":\"{purpose}\"");
-        let line = self.await_line(purpose, |line| line.contains("\"listening\"") && line.contains(&wanted));
-        text(&line, "address").parse().expect("an address")
+        let [address] = self.addresses([purpose]);
+        address
+    }
+
+    /// Where it listens for each of these; they may be said in any order.
+    pub fn addresses<const N: usize>(&mut self, purposes: [&str; N]) -> [SocketAddr; N] {
+        let mut found = [None; N];
+        while found.iter().any(Option::is_none) {
+            let is_one = |line: &str| purposes.iter().position(|purpose| line.contains(&format!("\"purpose\":\"{purpose}\"")));
+            let line = self.await_line(&purposes.join(", "), |line| line.contains("\"listening\"") && is_one(line).is_some());
+            if let Some(at) = is_one(&line) {
+                found[at] = Some(text(&line, "address").parse().expect("an address"));
+            }
+        }
+        found.map(|address| address.expect("all were said"))
     }
 
     /// Sends SIGTERM.
