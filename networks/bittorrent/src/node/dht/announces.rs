@@ -26,6 +26,8 @@ struct Announcement {
     resting: Resting,
     /// To be repeated as soon as the running lookup is over.
     again: bool,
+    /// So, too, if hardly anybody is told by then.
+    again_if_sparse: bool,
 }
 
 /// All torrents that we announce.
@@ -55,7 +57,7 @@ impl Announces {
         if self.torrents.len() >= TORRENTS_MAX {
             return false;
         }
-        self.torrents.insert(info_hash, Announcement { port, seed, due: Some(now), last: None, resting: Resting::default(), again: false });
+        self.torrents.insert(info_hash, Announcement { port, seed, due: Some(now), last: None, resting: Resting::default(), again: false, again_if_sparse: false });
         self.due.insert((now, info_hash));
         true
     }
@@ -83,10 +85,16 @@ impl Announces {
 
     /// The network has grown: what fewer than eight nodes took is due at once.
     pub fn network_grew(&mut self, now: Time) {
-        let sparse: Vec<[u8; 20]> =
-            self.torrents.iter().filter(|(_, known)| known.resting.is_sparse() || known.due.is_none()).map(|(&hash, _)| hash).collect();
+        let mut sparse = Vec::new();
+        for (&info_hash, known) in &mut self.torrents {
+            if known.due.is_none() {
+                known.again_if_sparse = true;
+            } else if known.resting.is_sparse() {
+                sparse.push(info_hash);
+            }
+        }
         for info_hash in sparse {
-            self.again(info_hash, now);
+            self.plan(info_hash, now);
         }
     }
 
@@ -108,8 +116,9 @@ impl Announces {
     pub fn finished(&mut self, info_hash: [u8; 20], told: usize, now: Time, dice: &mut Dice) {
         let Some(known) = self.torrents.get_mut(&info_hash) else { return };
         let wait = known.resting.after(told, INTERVAL, dice);
-        let at = if known.again { now + Span::from_millis(200) } else { now + wait };
-        known.again = false;
+        let soon = known.again || (known.again_if_sparse && known.resting.is_sparse());
+        (known.again, known.again_if_sparse) = (false, false);
+        let at = now + if soon { Span::from_millis(200) } else { wait };
         self.plan(info_hash, at);
     }
 

@@ -7,7 +7,7 @@ use hexad_core::{Dice, Level, Outbox, Time};
 
 use super::id::{NodeId, is_local};
 use super::items::target_of;
-use super::table::K;
+use super::table::{Contact, K};
 use super::{Dht, DhtNews, Node, family, is_plausible, send};
 use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, NodeContact, Want};
 
@@ -144,7 +144,8 @@ impl Dht {
         for (side, wanted) in self.sides.iter().zip([want.v4, want.v6]) {
             let Some(side) = side.as_ref().filter(|_| wanted) else { continue };
             // The asker itself is no news to it, and addresses of our site mean nothing elsewhere.
-            let near = side.table.closest_of(NodeId(target), K, |node| node.address != from && is_plausible(node.address, from));
+            let useful = |node: &Contact| node.fails == 0 && node.address != from && is_plausible(node.address, from);
+            let near = side.table.closest_of(NodeId(target), K, useful);
             nodes.extend(near.into_iter().map(|node| NodeContact { id: node.id.0, address: node.address }));
         }
         KrpcAnswer { nodes, ..KrpcAnswer::default() }

@@ -55,9 +55,9 @@ impl Dht {
         }
     }
 
-    /// Whether there is anybody to ask.
+    /// Whether there is anybody to ask, and it is known who was there in the last run.
     pub(super) fn knows_somebody(&self) -> bool {
-        self.node_counts() != [0, 0] || !self.bootstrap.is_empty()
+        self.bootstrap.has_begun() && (self.node_counts() != [0, 0] || !self.bootstrap.is_empty())
     }
 
     /// Ends the searches that waited too long for somebody to ask, or all.
@@ -115,7 +115,7 @@ impl Dht {
             for node in side.table.closest(target, K) {
                 lookup.add(Some(node.id), node.address, None);
             }
-            if side.table.len() < K {
+            if side.table.len() < K || !side.is_live() {
                 for address in self.bootstrap.addresses().filter(|address| self::family(address.ip()) == family) {
                     lookup.add(None, address, None);
                 }
@@ -231,9 +231,10 @@ impl Dht {
         if side.table.len() >= K && self.bootstrap.is_router(address) {
             return;
         }
-        let first = side.table.len() == 0;
+        let first = !side.is_live();
         let probe = side.table.answered(id, address, now);
-        if first && side.table.len() > 0 {
+        side.answered = true;
+        if first && side.is_live() {
             self.announces.network_grew(now);
             if self.jobs.has_room_for(Goal::Join) {
                 self.bootstrap.plan(now);

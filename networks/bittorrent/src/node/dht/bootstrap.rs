@@ -6,7 +6,7 @@ use hexad_core::{Endpoint, Name, Span, Time};
 
 /// Addresses and names that are taken from the user, from torrents and from the state; more are left out.
 const GIVEN_MAX: usize = 64;
-/// Remembered nodes that are asked in one try.
+/// Remembered nodes that are asked in one try but the first.
 const SAVED_PER_TRY: usize = 20;
 /// The first try that fails is repeated after this, the next after twice as long ...
 const RETRY_MIN: Span = Span::from_secs(1);
@@ -23,11 +23,12 @@ pub(super) struct Bootstrap {
     saved: Vec<SocketAddr>,
     tries: u32,
     due: Option<Time>,
+    has_begun: bool,
 }
 
 impl Bootstrap {
     pub const fn new() -> Self {
-        Self { given: Vec::new(), names: Vec::new(), routers: Vec::new(), saved: Vec::new(), tries: 0, due: None }
+        Self { given: Vec::new(), names: Vec::new(), routers: Vec::new(), saved: Vec::new(), tries: 0, due: None, has_begun: false }
     }
 
     /// More places to begin at.
@@ -73,10 +74,11 @@ impl Bootstrap {
         self.given.is_empty() && self.routers.is_empty() && self.saved.is_empty()
     }
 
-    /// Whom to ask in this try: everybody named, and some of those remembered, others in each try.
+    /// Whom to ask in this try beside those in the table: everybody named and, where the table was of no use, some of those remembered, others in each try.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        let skip = (self.tries as usize).saturating_mul(SAVED_PER_TRY) % self.saved.len().max(1);
-        let saved = self.saved.iter().cycle().skip(skip).take(SAVED_PER_TRY.min(self.saved.len()));
+        let skip = (self.tries as usize).saturating_sub(1).saturating_mul(SAVED_PER_TRY) % self.saved.len().max(1);
+        let wanted = if self.tries == 0 { 0 } else { SAVED_PER_TRY };
+        let saved = self.saved.iter().cycle().skip(skip).take(wanted.min(self.saved.len()));
         saved.chain(&self.given).chain(&self.routers).copied()
     }
 
@@ -93,6 +95,18 @@ impl Bootstrap {
     /// A try begins.
     pub fn begun(&mut self) {
         self.due = None;
+        self.has_begun = true;
+    }
+
+    /// Whether a try has begun in this run: what is remembered has come by then, or is late.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// No try is made before one is planned again.
+    pub fn rest(&mut self) {
+        self.due = None;
+        self.has_begun = false;
     }
 
     /// Nobody answered: another try follows, later each time.
@@ -142,9 +156,10 @@ mod tests {
         let mut bootstrap = Bootstrap::new();
         bootstrap.remembered((1..=50).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect());
         let mut asked = hexad_core::Set::new();
+        assert_eq!(bootstrap.addresses().count(), 0, "the table has them");
         for _ in 0..3 {
-            asked.extend(bootstrap.addresses());
             bootstrap.failed(Time::ZERO);
+            asked.extend(bootstrap.addresses());
         }
         assert_eq!(asked.len(), 50);
     }

@@ -130,8 +130,17 @@ pub enum DhtNews {
 struct Side {
     table: Table,
     votes: Votes,
+    /// Somebody has answered in this run.
+    answered: bool,
     /// When our neighbourhood was last looked at.
     joined: Option<Time>,
+}
+
+impl Side {
+    /// Whether there is somebody in the table, and not only by what was stored.
+    fn is_live(&self) -> bool {
+        self.answered && self.table.len() > 0
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -247,7 +256,7 @@ impl Dht {
             let one_per_site = self.config.one_per_site;
             let ids = self.ids;
             let side = |on: bool, id: NodeId| {
-                on.then(|| Side { table: Table::new(id, one_per_site, now), votes: Votes::new(one_per_site), joined: None })
+                on.then(|| Side { table: Table::new(id, one_per_site, now), votes: Votes::new(one_per_site), answered: false, joined: None })
             };
             self.sides = [side(v4, ids[0]), side(v6, ids[1])];
             self.bound = Some(canonical(bound));
@@ -269,6 +278,7 @@ impl Dht {
         self.sides = [None, None];
         self.queries = Queries::new();
         self.jobs = Jobs::new();
+        self.bootstrap.rest();
         self.loaded = false;
         self.bootstrapped = false;
         self.save_due = None;
@@ -363,9 +373,9 @@ impl Dht {
         self.run(now, dice, out)
     }
 
-    /// How many nodes are in our tables, IPv4 and IPv6.
+    /// How many nodes are in our tables, IPv4 and IPv6; none before somebody has answered.
     pub fn node_counts(&self) -> [usize; 2] {
-        [0, 1].map(|family: usize| self.sides[family].as_ref().map_or(0, |side| side.table.len()))
+        [0, 1].map(|family: usize| self.sides[family].as_ref().filter(|side| side.is_live()).map_or(0, |side| side.table.len()))
     }
 
     /// How many values others have had us store.
@@ -494,7 +504,7 @@ impl Dht {
     }
 
     fn wake_for_next(&mut self, now: Time, out: &mut Outbox<Node>) {
-        let tables = self.sides.iter().flatten().filter(|side| side.table.len() > 0).map(|side| {
+        let tables = self.sides.iter().flatten().filter(|side| side.is_live()).map(|side| {
             let (sparse, stale) = (side.joined.filter(|_| side.table.len() < K), side.table.next_stale());
             sparse.map_or(stale, |at| stale.min(at + SPARSE_INTERVAL))
         });
@@ -516,7 +526,7 @@ impl Dht {
     fn look_after_tables(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         for family in 0..2 {
             let Some(side) = self.sides[family].as_mut() else { continue };
-            if side.table.len() == 0 {
+            if !side.is_live() {
                 continue;
             }
             let stale = side.table.stale(now, dice);
@@ -543,14 +553,19 @@ impl Dht {
                 side.table.rename(id, now);
             }
         }
-        self.bootstrap.remembered(state.nodes);
+        for &(id, address) in &state.nodes {
+            if let Some(side) = self.sides[family(address.ip())].as_mut() {
+                side.table.remember(id, address, now);
+            }
+        }
+        self.bootstrap.remembered(state.nodes.into_iter().map(|(_, address)| address).collect());
     }
 
     fn save(&mut self, out: &mut Outbox<Node>) {
-        let good = |side: &Side| -> Vec<SocketAddr> {
-            side.table.iter().filter(|node| node.fails == 0).map(|node| node.address).take(NODES_MAX).collect()
+        let good = |side: &Side| -> Vec<(NodeId, SocketAddr)> {
+            side.table.iter().filter(|node| node.fails == 0).map(|node| (node.id, node.address)).take(NODES_MAX).collect()
         };
-        let nodes: Vec<SocketAddr> = self.sides.iter().flatten().flat_map(good).collect();
+        let nodes: Vec<(NodeId, SocketAddr)> = self.sides.iter().flatten().flat_map(good).collect();
         if nodes.is_empty() {
             return;
         }

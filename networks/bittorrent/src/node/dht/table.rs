@@ -15,7 +15,7 @@ const FAILS_BAD: u8 = 2;
 /// A node that nobody waits to replace is kept until this many, as it may be our own line that is down.
 const FAILS_MAX: u8 = 8;
 
-/// A node that has answered us.
+/// A node that has answered us, in this run or in the one before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Contact {
     pub id: NodeId,
@@ -105,7 +105,18 @@ impl Table {
         let nodes: Vec<Contact> = self.buckets.drain(..).flat_map(|bucket| bucket.nodes.into_iter().chain(bucket.waiting)).collect();
         *self = Self::new(own, self.one_per_site, now);
         for node in nodes {
-            self.answered(node.id, node.address, node.heard);
+            if node.id != own && !self.shares_address(node.id, node.address) {
+                self.admit(node, now);
+            }
+        }
+    }
+
+    /// A node was good when we last ran (BEP 5: "this table should be kept between invocations"). It may be asked, and leaves with the first question that it
+    /// does not answer, if anybody waits for its place.
+    pub fn remember(&mut self, id: NodeId, address: SocketAddr, now: Time) {
+        let is_new = id != self.own && !self.iter().any(|known| known.id == id || known.address == address);
+        if is_new && self.has_room_for(id) && !self.shares_address(id, address) {
+            self.admit(Contact { id, address, heard: now, fails: FAILS_BAD - 1, probed: None }, now);
         }
     }
 

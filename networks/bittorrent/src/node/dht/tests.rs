@@ -508,6 +508,41 @@ fn what_is_learned_is_there_after_a_restart() {
 }
 
 #[test]
+fn who_comes_back_asks_few_and_is_not_held_up_by_the_dead() {
+    let mut world = network(300, 19, local);
+    world.pass(Span::from_secs(60));
+    world.announce(5, HASH);
+    world.pass(Span::from_secs(60));
+    let comes_back = |world: &mut World| {
+        world.act(5, |dht, _, _, out| {
+            dht.stop(out);
+            Vec::new()
+        });
+        world.members[5] = Member::Honest(Box::new(Dht::new(DhtConfig { one_per_site: false, ..DhtConfig::default() }, &mut world.dice)));
+        world.sent.clear();
+        world.start(5, &[local(1).into()]);
+        world.announce(5, HASH);
+        world.pass(Span::from_secs(30));
+    };
+    comes_back(&mut world);
+    // It looks for itself, for the swarm, and tells eight that it is in it.
+    let asked: u64 = ["find_node", "get_peers", "announce_peer", "ping"].iter().filter_map(|kind| world.sent.get(kind)).sum();
+    assert!(asked <= 60, "{asked} questions: {:?}", world.sent);
+    assert!(world.sent["announce_peer"] == 8 && world.dht(5).node_counts()[0] > 20, "{:?}", world.sent);
+
+    // All whom it knows are gone but the one that it is told to begin at.
+    world.look_up(5, 1, HASH);
+    world.pass(Span::from_secs(30));
+    let known: Set<SocketAddr> = world.dht(5).sides.iter().flatten().flat_map(|side| side.table.iter()).map(|node| node.address).collect();
+    for address in known.into_iter().filter(|&address| address != local(1)) {
+        let dead = world.by_address[&address];
+        world.members[dead] = Member::Dead;
+    }
+    comes_back(&mut world);
+    assert!(world.sent["announce_peer"] >= 8 && world.dht(5).node_counts()[0] > 20, "{:?}", world.sent);
+}
+
+#[test]
 fn nodes_of_both_families_have_two_tables_and_one_leads_to_the_other() {
     let mut world = World::new(18);
     let v6 = |n: u16| SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 20_000 + n));
