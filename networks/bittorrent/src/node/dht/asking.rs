@@ -200,7 +200,7 @@ impl Dht {
         self.enter(id, from, now, dice, out);
         let Purpose::Job(number) = asked.purpose else { return };
         let Some(job) = self.jobs.get_mut(number) else { return };
-        if job.goal == Goal::Refresh && self.sides[family(from.ip())].as_ref().is_none_or(|side| !side.table.has_room_for(job.target)) {
+        if job.goal == Goal::Refresh && self.sides[family(from.ip())].as_ref().is_none_or(|side| !side.table.is_sparse_at(job.target)) {
             job.end(now);
         }
         for node in answer.nodes.iter().filter(|node| is_plausible(node.address, from)) {
@@ -261,7 +261,7 @@ impl Dht {
                     let Some(side) = side else { continue };
                     side.joined = Some(now);
                     // Looking for ourselves fills the buckets near us; the far ones want lookups of their own.
-                    for target in side.table.with_room(dice) {
+                    for target in side.table.sparse(dice) {
                         self.refreshes.push_out((family, target));
                     }
                 }

@@ -54,26 +54,28 @@ impl NodeId {
     }
 
     /// XOR distance.
-    pub fn distance(self, other: Self) -> [u8; 20] {
-        let mut distance = self.0;
-        for (byte, other) in distance.iter_mut().zip(other.0) {
-            *byte ^= other;
-        }
-        distance
+    pub fn distance(self, other: Self) -> Distance {
+        let (a, b) = (self.halves(), other.halves());
+        Distance(a.0 ^ b.0, a.1 ^ b.1)
     }
 
     /// How many first bits both have in common, up to 160.
     pub fn common_bits(self, other: Self) -> usize {
-        let mut bits = 0;
-        for byte in self.distance(other) {
-            bits += byte.leading_zeros() as usize;
-            if byte != 0 {
-                break;
-            }
-        }
-        bits
+        let Distance(first, last) = self.distance(other);
+        let bits = if first == 0 { 128 + last.leading_zeros() } else { first.leading_zeros() };
+        bits as usize
+    }
+
+    /// The first 128 bits, and the other 32.
+    fn halves(self) -> (u128, u32) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, last @ ..] = self.0;
+        (u128::from_be_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]), u32::from_be_bytes(last))
     }
 }
+
+/// How far one point is from another; as numbers, since lookups compare little else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Distance(u128, u32);
 
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hexad_core::{Map, Span, Time};
 
-use super::id::{NodeId, is_local};
+use super::id::{Distance, NodeId, is_local};
 use super::table::{K, network};
 
 /// Questions out at a time, those that have been silent for [`SHORT_TIMEOUT`] not counted.
@@ -152,14 +152,18 @@ impl Lookup {
     /// A node has answered.
     pub fn answered(&mut self, id: NodeId, address: SocketAddr, token: Option<Vec<u8>>) {
         let Some(at) = self.candidates.iter().position(|candidate| candidate.address == address) else { return };
-        let mut candidate = self.candidates.remove(at);
+        let candidate = &mut self.candidates[at];
         self.busy -= usize::from(candidate.is_asked());
         if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
             informant.answered += 1;
             informant.silent -= usize::from(candidate.state == State::Silent).min(informant.silent);
         }
         candidate.state = State::Answered(token);
+        if candidate.id == Some(id) {
+            return;
+        }
         // An address without an id, or one under another id than we were told, takes its place by the one it says.
+        let mut candidate = self.candidates.remove(at);
         candidate.id = Some(id);
         let place = self.place_of(self.distance(Some(id)));
         if self.is_before(place, Some(id)) {
@@ -244,12 +248,12 @@ impl Lookup {
         }
     }
 
-    fn distance(&self, id: Option<NodeId>) -> Option<[u8; 20]> {
+    fn distance(&self, id: Option<NodeId>) -> Option<Distance> {
         id.map(|id| id.distance(self.target))
     }
 
     /// Where somebody so far away belongs: behind all that are not farther.
-    fn place_of(&self, distance: Option<[u8; 20]>) -> usize {
+    fn place_of(&self, distance: Option<Distance>) -> usize {
         self.candidates.partition_point(|other| self.distance(other.id) <= distance)
     }
 

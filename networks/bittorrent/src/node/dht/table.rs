@@ -228,10 +228,10 @@ impl Table {
     }
 
     /// A random id in each bucket but the one we are in that is not even half full: the others fill by themselves, with those who ask us.
-    pub fn with_room(&self, dice: &mut Dice) -> Vec<NodeId> {
+    pub fn sparse(&self, dice: &mut Dice) -> Vec<NodeId> {
         let others = self.buckets.split_last().map_or(&[][..], |(_, others)| others);
-        let roomy = others.iter().enumerate().filter(|(_, bucket)| bucket.nodes.len() < K / 2);
-        roomy.map(|(bits, _)| self.own.random_near(bits, dice)).collect()
+        let sparse = others.iter().enumerate().filter(|(_, bucket)| bucket.nodes.len() < K / 2);
+        sparse.map(|(bits, _)| self.own.random_near(bits, dice)).collect()
     }
 
     /// When it is to be seen next whether a bucket is stale; none is before.
@@ -243,6 +243,12 @@ impl Table {
     pub fn has_room_for(&self, id: NodeId) -> bool {
         let at = self.bucket_of(id);
         self.buckets[at].nodes.len() < K || at + 1 == self.buckets.len()
+    }
+
+    /// Whether more nodes are wanted where that id belongs: in a bucket that is not half full, and in the one that we are in.
+    pub fn is_sparse_at(&self, id: NodeId) -> bool {
+        let at = self.bucket_of(id);
+        self.buckets[at].nodes.len() < K / 2 || at + 1 == self.buckets.len()
     }
 
     fn admit(&mut self, node: Contact, now: Time) -> Option<(NodeId, SocketAddr)> {
