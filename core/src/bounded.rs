@@ -11,6 +11,17 @@ use crate::Map;
 #[error("full")]
 pub struct Full<T>(pub T);
 
+/// Who leaves a full map: those of least `worth`, a sixteenth of all that are there, and one at least. Several at a time, so that a newcomer does not cost a
+/// look at all that are there.
+pub fn leavers<K: Ord + Clone, V, W: Ord>(map: &Map<K, V>, worth: impl Fn(&V) -> W) -> Vec<K> {
+    let mut all: Vec<(W, &K)> = map.iter().map(|(key, value)| (worth(value), key)).collect();
+    let count = (all.len() / 16).max(1).min(all.len());
+    if count < all.len() {
+        all.select_nth_unstable(count);
+    }
+    all.into_iter().take(count).map(|(_, key)| key.clone()).collect()
+}
+
 /// A map of at most `capacity` entries. Who leaves when it is full is decided by the caller.
 #[derive(Clone, Debug)]
 pub struct BoundedMap<K, V> {
@@ -184,5 +195,19 @@ impl<T> BoundedQueue<T> {
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.things.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_of_least_worth_leave_and_of_equals_the_first() {
+        let leavers = |map: &Map<u32, u32>| leavers(map, |worth| *worth).into_iter().collect::<crate::Set<u32>>();
+        assert_eq!(leavers(&(0..32).map(|key| (key, if key % 8 == 5 { 1 } else { 2 })).collect()), [5, 13].into());
+        assert_eq!(leavers(&(0..32).map(|key| (key, 1)).collect()), [0, 1].into());
+        assert_eq!(leavers(&[(7, 1)].into()), [7].into());
+        assert_eq!(leavers(&Map::new()), [].into());
     }
 }

@@ -1,6 +1,6 @@
 //! Who answers how fast, and who does not answer at all.
 
-use hexad_core::{Map, Span, Time};
+use hexad_core::{Map, Span, Time, leavers};
 
 use super::settings::Settings;
 
@@ -66,8 +66,9 @@ impl<A: Ord + Clone> Detector<A> {
             return;
         }
         if self.round_trips.len() >= settings.round_trips_max {
-            let oldest = self.round_trips.iter().min_by_key(|(_, trip)| trip.seen).map(|(peer, _)| peer.clone());
-            oldest.map(|oldest| self.round_trips.remove(&oldest));
+            for oldest in leavers(&self.round_trips, |trip| trip.seen) {
+                self.round_trips.remove(&oldest);
+            }
         }
         self.round_trips.insert(peer.clone(), RoundTrip { smooth: micros, variation: micros / 2, seen: now });
     }
@@ -81,8 +82,9 @@ impl<A: Ord + Clone> Detector<A> {
         let strikes = self.suspects.get(peer).map_or(0, |suspect| suspect.strikes) + 1;
         if self.suspects.len() >= settings.suspects_max && !self.suspects.contains_key(peer) {
             // Whoever has been silent most often is least worth remembering.
-            let worst = self.suspects.iter().max_by_key(|(_, suspect)| (suspect.strikes, suspect.until)).map(|(peer, _)| peer.clone());
-            worst.map(|worst| self.suspects.remove(&worst));
+            for worst in leavers(&self.suspects, |suspect| std::cmp::Reverse((suspect.strikes, suspect.until))) {
+                self.suspects.remove(&worst);
+            }
         }
         let until = now + settings.suspect_for * 2_u32.pow((strikes - 1).min(4));
         self.suspects.insert(peer.clone(), Suspect { until, strikes });

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use hexad_core::{Dice, Endpoint, Map, Span, Time};
+use hexad_core::{Dice, Endpoint, Map, Span, Time, leavers};
 
 use crate::wire::ggep::Block;
 
@@ -120,22 +120,11 @@ impl Hosts {
             return;
         }
         if self.known.len() >= self.max {
-            self.make_room();
+            for at in leavers(&self.known, |host| (std::cmp::Reverse(host.failures), host.heard)) {
+                self.known.remove(&at);
+            }
         }
         self.known.insert(at, Host { ultrapeer, heard: now, ..Host::default() });
-    }
-
-    /// Several leave at one time, so that a newcomer does not cost a look at all that are there.
-    fn make_room(&mut self) {
-        let key = |(at, host): (&SocketAddr, &Host)| (std::cmp::Reverse(host.failures), host.heard, *at);
-        let mut all: Vec<_> = self.known.iter().map(key).collect();
-        let count = (all.len() / 16).max(1);
-        if count < all.len() {
-            all.select_nth_unstable(count);
-        }
-        for (.., at) in &all[..count.min(all.len())] {
-            self.known.remove(at);
-        }
     }
 
     /// It let us in.

@@ -1,6 +1,6 @@
 //! Supernodes of which we have heard: the cache from which a leaf joins and a supernode chooses its links.
 
-use hexad_core::{Context, Map, Span, Time};
+use hexad_core::{Context, Map, Span, Time, leavers};
 
 use crate::place::Place;
 use crate::wire::Entry;
@@ -80,18 +80,12 @@ impl<A: Place> Known<A> {
         self.all.insert(name, candidate);
     }
 
-    /// Those who have not been heard of for longest leave, whoever could not be reached first, unless they were heard of later than `seen`; several at a
-    /// time, so that a newcomer does not cost a look at all that are there. Returns whether there is room.
+    /// Those who have not been heard of for longest leave, whoever could not be reached first, unless they were heard of later than `seen`. Returns
+    /// whether there is room.
     fn make_room(&mut self, seen: Time) -> bool {
-        let key = |(name, other): (&A::Name, &Candidate<A>)| (std::cmp::Reverse(other.fails), other.seen, *name);
-        let mut all: Vec<_> = self.all.iter().map(key).collect();
-        let count = (all.len() / 16).max(1);
-        if count < all.len() {
-            all.select_nth_unstable(count);
-        }
-        for (_, since, name) in &all[..count.min(all.len())] {
-            if *since <= seen {
-                self.all.remove(name);
+        for name in leavers(&self.all, |other| (std::cmp::Reverse(other.fails), other.seen)) {
+            if self.all.get(&name).is_some_and(|other| other.seen <= seen) {
+                self.all.remove(&name);
             }
         }
         self.all.len() < self.max

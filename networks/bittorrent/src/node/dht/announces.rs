@@ -57,7 +57,10 @@ impl Announces {
         if self.torrents.len() >= TORRENTS_MAX {
             return false;
         }
-        self.torrents.insert(info_hash, Announcement { port, seed, due: Some(now), last: None, resting: Resting::default(), again: false, again_if_sparse: false });
+        self.torrents.insert(
+            info_hash,
+            Announcement { port, seed, due: Some(now), last: None, resting: Resting::default(), again: false, again_if_sparse: false },
+        );
         self.due.insert((now, info_hash));
         true
     }

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{Map, Span, Time};
+use hexad_core::{Map, Span, Time, leavers};
 
 use super::id::is_local;
 
-/// Addresses watched at a time; the one that was heard longest ago leaves.
+/// Addresses watched at a time; those that were heard longest ago leave.
 const WATCHED_MAX: usize = 256;
 /// So many packets ...
 const PACKETS_MAX: u32 = 50;
@@ -18,6 +18,7 @@ const SILENCE: Span = Span::from_secs(300);
 const ANSWERS_PER_S: u64 = 250;
 const ANSWERS_AT_ONCE: u64 = 1000;
 
+/// Who was heard.
 #[derive(Debug)]
 struct Watched {
     since: Time,
@@ -26,7 +27,6 @@ struct Watched {
     blocked: bool,
 }
 
-/// Counts packets per address, and answers altogether.
 impl Watched {
     /// Whether it differs from a stranger: who is silent for long, or was never loud, does not.
     fn counts(&self, now: Time) -> bool {
@@ -59,10 +59,10 @@ impl Flood {
         }
         let key = if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) };
         let Some(watched) = self.watched.get_mut(&key) else {
-            if self.watched.len() >= WATCHED_MAX
-                && let Some(oldest) = self.watched.iter().min_by_key(|(_, watched)| watched.last).map(|(key, _)| *key)
-            {
-                self.watched.remove(&oldest);
+            if self.watched.len() >= WATCHED_MAX {
+                for oldest in leavers(&self.watched, |watched| watched.last) {
+                    self.watched.remove(&oldest);
+                }
             }
             self.watched.insert(key, Watched { since: now, last: now, packets: 1, blocked: false });
             return true;
@@ -138,6 +138,6 @@ mod tests {
         for n in 0..5000_u32 {
             flood.admits(SocketAddr::from((n.to_be_bytes(), 1)), at(3));
         }
-        assert_eq!(flood.watched.len(), WATCHED_MAX);
+        assert!((WATCHED_MAX * 15 / 16..=WATCHED_MAX).contains(&flood.watched.len()));
     }
 }

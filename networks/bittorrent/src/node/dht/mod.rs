@@ -256,7 +256,12 @@ impl Dht {
             let one_per_site = self.config.one_per_site;
             let ids = self.ids;
             let side = |on: bool, id: NodeId| {
-                on.then(|| Side { table: Table::new(id, one_per_site, now), votes: Votes::new(one_per_site), answered: false, joined: None })
+                on.then(|| Side {
+                    table: Table::new(id, one_per_site, now),
+                    votes: Votes::new(one_per_site),
+                    answered: false,
+                    joined: None,
+                })
             };
             self.sides = [side(v4, ids[0]), side(v6, ids[1])];
             self.bound = Some(canonical(bound));
