@@ -162,29 +162,34 @@ pub fn described(node: &Remote, wanted: &NewDownload) -> Result<Download, Proble
             }
             _ => {}
         }
-        download = match changes.next(PATIENCE)? {
-            Some(Change::Download { download: said }) if said.id == id => said,
-            Some(Change::DownloadRemoved { id: gone }) if gone == id => return Err(removed(id)),
-            Some(Change::Hello { .. }) => node.download(id)?.download,
-            None if heard.elapsed() > SILENCE_MAX => node.download(id)?.download,
-            _ => continue,
-        };
-        heard = Instant::now();
+        if let Some(said) = next_of_download(node, &changes, id, heard)? {
+            download = said;
+            heard = Instant::now();
+        }
     }
 }
 
-fn removed(id: u64) -> Problem {
-    Problem::new(format!("download {id} was removed from the node")).hint("run the same command again")
+/// Waits a moment for word of a download, which was last heard of at that time; where a node is silent for long, it is asked.
+fn next_of_download(node: &Remote, changes: &RemoteChanges, id: u64, heard: Instant) -> Result<Option<Download>, Problem> {
+    Ok(match changes.next(PATIENCE)? {
+        Some(Change::Download { download }) if download.id == id => Some(download),
+        Some(Change::DownloadRemoved { id: gone }) if gone == id => {
+            return Err(Problem::new(format!("download {id} was removed from the node")).hint("run the same command again"));
+        }
+        Some(Change::Hello { .. }) => Some(node.download(id)?.download),
+        None if heard.elapsed() > SILENCE_MAX => Some(node.download(id)?.download),
+        _ => None,
+    })
 }
 
-fn watch(node: Remote, mut changes: RemoteChanges, begun: Download) -> Task {
+fn watch(node: Remote, changes: RemoteChanges, begun: Download) -> Task {
     let node = Arc::new(node);
     let (events, watched) = mpsc::channel();
     let over = Arc::new(AtomicBool::new(false));
     let quit = Quit { over: over.clone(), events: events.clone(), node: node.clone(), search: None };
     thread::spawn(move || {
         let mut teller = Teller { began: Instant::now(), started: false, events: events.clone() };
-        let outcome = follow_download(&node, begun, &mut changes, &over, &mut teller);
+        let outcome = follow_download(&node, begun, &changes, &over, &mut teller);
         if !over.swap(true, Ordering::Relaxed) {
             let _ = events.send(outcome.unwrap_or_else(failed));
         }
@@ -195,7 +200,7 @@ fn watch(node: Remote, mut changes: RemoteChanges, begun: Download) -> Task {
 fn follow_download(
     node: &Remote,
     begun: Download,
-    changes: &mut RemoteChanges,
+    changes: &RemoteChanges,
     over: &AtomicBool,
     teller: &mut Teller,
 ) -> Result<Event, Problem> {
@@ -209,15 +214,7 @@ fn follow_download(
                 return Ok(last);
             }
         }
-        latest = match changes.next(PATIENCE)? {
-            Some(Change::Download { download }) if download.id == id => Some(download),
-            Some(Change::DownloadRemoved { id: gone }) if gone == id => {
-                return Err(removed(id));
-            }
-            Some(Change::Hello { .. }) => Some(node.download(id)?.download),
-            None if heard.elapsed() > SILENCE_MAX => Some(node.download(id)?.download),
-            _ => None,
-        };
+        latest = next_of_download(node, changes, id, heard)?;
     }
     Ok(Event::Stopped)
 }
@@ -304,9 +301,8 @@ pub fn publish(
     mutable: Option<String>,
     json: bool,
 ) -> Result<(), Problem> {
-    if mutable.is_some() && paths.len() > 1 {
-        return Err(Problem::new(format!("a link leads to one thing, but {} paths are to be published", paths.len()))
-            .hint("publish the folder that they stand in, or publish them one by one under names of their own"));
+    if mutable.is_some() {
+        hexad_daemon::fits_one_link(paths.len())?;
     }
     let changes = node.changes()?;
     for path in paths {

@@ -43,6 +43,7 @@ use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 pub use demo::demo;
 pub use http::{HttpFace, HttpSettings, kept_token};
 pub use node::{NodeSettings, open_node};
+pub use publish::fits_one_link;
 
 /// A fresh subspace of Freenet: the key that writes, which is nobody else's business, and the key that reads.
 ///

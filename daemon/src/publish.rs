@@ -288,6 +288,18 @@ fn magnet_of(torrent: &Bytes, layout: &Layout) -> Magnet {
     })
 }
 
+/// That so many paths may be published under one link.
+///
+/// # Errors
+/// When they are several.
+pub fn fits_one_link(paths: usize) -> Result<(), Problem> {
+    if paths <= 1 {
+        return Ok(());
+    }
+    Err(Problem::new(format!("a link leads to one thing, but {paths} paths are to be published"))
+        .hint("publish the folder that they stand in, or publish them one by one under names of their own"))
+}
+
 /// What is wrong with a request, as far as it shows without looking at files.
 pub(crate) fn validate(request: &PublishRequest, on: &[&str]) -> Result<(), Problem> {
     for peer in &request.peers {
@@ -305,10 +317,7 @@ pub(crate) fn validate(request: &PublishRequest, on: &[&str]) -> Result<(), Prob
         if !on.contains(&BITTORRENT) {
             return Err(Problem::new("a link that can be changed is for BitTorrent").hint("add --on bittorrent, or leave --mutable away"));
         }
-        if request.paths.len() > 1 {
-            return Err(Problem::new(format!("a link leads to one thing, but {} paths are to be published", request.paths.len()))
-                .hint("publish the folder that they stand in, or publish them one by one under names of their own"));
-        }
+        fits_one_link(request.paths.len())?;
     }
     if request.out.is_some() && request.paths.len() > 1 {
         return Err(Problem::new(format!("one --out names one .torrent, but {} paths are to be published", request.paths.len()))
