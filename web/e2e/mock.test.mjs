@@ -343,6 +343,22 @@ visit('a link that can be changed says which version it leads to, and whether th
   assert.equal(await page.getByText('Version', { exact: true }).count(), 0);
 });
 
+visit('a share is moved to the folder that is named, and the node says what is wrong with one', { world: { shares: 8 } }, async ({ page, go, world }) => {
+  const share = [...world.shares.values()].find((one) => one.state === 'offered');
+  await go('library');
+  await page.getByRole('button', { name: `How others reach ${share.name}` }).click();
+  const dialog = page.getByRole('dialog', { name: `How others reach ${share.name}` });
+  await dialog.getByLabel('Folder').fill('films');
+  await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+  await page.getByText(/a full path/i).waitFor();
+  await dialog.getByLabel('Folder').fill('/mnt/films');
+  await shot(page, 'share-move');
+  await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+  await dialog.getByText(/on its way from/).waitFor();
+  assert.equal(world.shares.get(share.id).moving_to, '/mnt/films');
+  assert.ok(await dialog.getByRole('button', { name: 'Move', exact: true }).isDisabled());
+});
+
 visit('a share that is moved says how far it is, and why where it cannot be', { world: { shares: 8 } }, async ({ page, go, world }) => {
   const share = [...world.shares.values()].find((one) => one.state === 'offered');
   await go('library');

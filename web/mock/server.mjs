@@ -132,6 +132,10 @@ async function handle(world, request, response, path, params) {
       return send(response, 201, { path: body.path, shares: 0 });
     }
     case 'PUT library': return given(world.share(`/home/ada/Shared/${parts[2]}`, raw.length));
+    case 'PATCH library': {
+      const share = world.shares.get(id);
+      return share ? given(world.changeShare(share, body), 200) : missing('such share');
+    }
     case 'DELETE library': {
       if (parts[1] === 'folders') return world.dirs.delete(body.path) ? send(response, 204) : missing('such folder');
       if (!world.shares.delete(id)) return missing('such share');

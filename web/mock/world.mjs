@@ -86,6 +86,15 @@ export class World {
   }
 
   /** Other files, another order, other limits. */
+  changeShare(share, { into }) {
+    if (into !== undefined) {
+      if (!into.startsWith('/')) return { problem: { message: `expected a full path, came '${into}'`, hint: 'begin it with /' } };
+      Object.assign(share, { moving_to: into, moved_bytes: 0 });
+    }
+    this.tell({ kind: 'share', share: { ...share } });
+    return share;
+  }
+
   change(download, { how, select, seed, into }) {
     if (into !== undefined) {
       if (!into.startsWith('/')) return { problem: { message: `expected a full path, came '${into}'`, hint: 'begin it with /' } };

@@ -3,7 +3,7 @@
 
 import type {
   Download, DownloadChange, DownloadDetail, Folder, LabRun, LabScenario, NetworkStatus, NewDownload, NewSearch, Page, Problem, Search, SearchDetail,
-  Share, ShareDetail, Status, UpSettings,
+  Share, ShareChange, ShareDetail, Status, UpSettings,
 } from './types';
 
 /** What the node answered that is not a success, or that nothing answered at all (`status` 0). */
@@ -93,6 +93,7 @@ export const api = {
 
   share: (path: string) => ask<Share>('POST', 'library', { path }),
   shared: (id: number) => ask<ShareDetail>('GET', `library/${id}`),
+  changeShare: (id: number, change: ShareChange) => ask<Share>('PATCH', `library/${id}`, change),
   unshare: (id: number) => ask<void>('DELETE', `library/${id}`),
   folders: () => ask<Folder[]>('GET', 'library/folders'),
   addFolder: (path: string) => ask<Folder | undefined>('POST', 'library/folders', { path }),

@@ -166,6 +166,8 @@ export type Share = {
   moved_bytes?: number;
   problem?: Problem;
 };
+/** What is to be different; what is not said stays. */
+export type ShareChange = { mutable?: string; into?: string };
 /** What a link that its owner can change leads to. */
 export type LinkVersion = { seq: number; info_hash: string };
 /** Where such a link stands: what this node has it lead to, and what the network says that somebody else has. */

@@ -102,6 +102,11 @@ export async function toAll(downloads: readonly Download[], what: Bulk): Promise
   if (done > 0) notices.say(what === 'remove' ? `Removed ${many} from the list. Their files stay where they are.` : what === 'pause' ? `Paused ${many}.` : `Resumed ${many}.`);
 }
 
+/** Has a share moved to another folder, under its name. */
+export async function moveShare(share: Share, into: string): Promise<boolean> {
+  return attempt(async () => node.shares.put(await api.changeShare(share.id, { into })));
+}
+
 export async function unshare(share: Share): Promise<void> {
   await attempt(async () => {
     await api.unshare(share.id);
