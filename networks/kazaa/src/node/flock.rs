@@ -51,9 +51,7 @@ impl<A: Place> Node<A> {
             promote_at: Time::ZERO,
             bucket: Bucket::full(self.config.0.queries_burst, cx.now),
         };
-        if let Some(since) = self.lines.turn(conn, Kind::Leaf(Box::new(leaf))) {
-            *since = cx.now;
-        }
+        self.lines.begin(conn, Kind::Leaf(Box::new(leaf)), cx.now);
         let others = self.known.list(NAMED, true, cx.now, cx);
         let status = self.status(cx.now);
         out.send_to(conn, Message::Welcome(peer.clone(), status, others));

@@ -1,7 +1,7 @@
 //! Connections, and what each of them is for.
 
 use bytes::Bytes;
-use hexad_core::{ConnId, Context, Dial, Level, Map, Output, Span, Time, Transport};
+use hexad_core::{ConnId, Context, Dial, Level, Map, Output, Set, Span, Time, Transport};
 
 use super::bucket::Bucket;
 use super::home::PONG_PATIENCE;
@@ -62,10 +62,9 @@ pub(super) enum Kind<A> {
     Relay(ConnId),
 }
 
-/// How many there are of the kinds that are looked at whenever somebody comes.
+/// How many there are of the kinds that are looked at whenever somebody comes; leaves have names ([`Lines::leaves`]).
 #[derive(Debug, Default)]
 struct Counts {
-    leaves: usize,
     peers: usize,
     parents: usize,
     /// Those who have said nothing of themselves yet, or only come to be looked at.
@@ -75,7 +74,6 @@ struct Counts {
 impl Counts {
     fn of<A>(&mut self, kind: &Kind<A>) -> Option<&mut usize> {
         match kind {
-            Kind::Leaf(_) => Some(&mut self.leaves),
             Kind::Peer(_) => Some(&mut self.peers),
             Kind::Parent(_) => Some(&mut self.parents),
             Kind::Stranger | Kind::Called => Some(&mut self.strangers),
@@ -135,11 +133,13 @@ pub(super) struct Peer {
 pub(super) struct Lines<A: Place> {
     all: Map<ConnId, Line<A>>,
     counts: Counts,
+    /// Our leaves by their names: whoever links or asks for a push may be one of them, or mean one.
+    leaves: Set<(A::Name, ConnId)>,
 }
 
 impl<A: Place> Default for Lines<A> {
     fn default() -> Self {
-        Self { all: Map::new(), counts: Counts::default() }
+        Self { all: Map::new(), counts: Counts::default(), leaves: Set::new() }
     }
 }
 
@@ -152,13 +152,18 @@ impl<A: Place> Lines<A> {
         self.all.get(&conn)
     }
 
-    /// Changes what it is for; returns since when it is there, to be changed where it begins anew.
-    pub(super) fn turn(&mut self, conn: ConnId, kind: Kind<A>) -> Option<&mut Time> {
-        let line = self.all.get_mut(&conn)?;
-        self.counts.less(&line.kind);
-        self.counts.more(&kind);
-        line.kind = kind;
-        Some(&mut line.since)
+    /// Changes what it is for.
+    pub(super) fn turn(&mut self, conn: ConnId, kind: Kind<A>) {
+        if let Some(Line { peer, since, heard, .. }) = self.remove(conn) {
+            self.add(conn, Line { peer, since, heard, kind });
+        }
+    }
+
+    /// The same where it begins anew.
+    pub(super) fn begin(&mut self, conn: ConnId, kind: Kind<A>, now: Time) {
+        if let Some(Line { peer, heard, .. }) = self.remove(conn) {
+            self.add(conn, Line { peer, since: now, heard, kind });
+        }
     }
 
     /// Something has come.
@@ -171,14 +176,24 @@ impl<A: Place> Lines<A> {
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Line<A>> {
         let line = self.all.remove(&conn)?;
         self.counts.less(&line.kind);
+        if matches!(line.kind, Kind::Leaf(_)) {
+            self.leaves.remove(&(line.peer.name(), conn));
+        }
         Some(line)
     }
 
     pub(super) fn insert(&mut self, conn: ConnId, peer: A, kind: Kind<A>, now: Time) {
-        self.counts.more(&kind);
-        if let Some(before) = self.all.insert(conn, Line { peer, since: now, heard: now, kind }) {
-            self.counts.less(&before.kind);
+        self.remove(conn);
+        self.add(conn, Line { peer, since: now, heard: now, kind });
+    }
+
+    /// Where there is none of that number.
+    fn add(&mut self, conn: ConnId, line: Line<A>) {
+        self.counts.more(&line.kind);
+        if matches!(line.kind, Kind::Leaf(_)) {
+            self.leaves.insert((line.peer.name(), conn));
         }
+        self.all.insert(conn, line);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Line<A>)> {
@@ -194,7 +209,7 @@ impl<A: Place> Lines<A> {
     }
 
     pub(super) fn leaves(&self) -> usize {
-        self.counts.leaves
+        self.leaves.len()
     }
 
     pub(super) fn peers(&self) -> usize {
@@ -262,7 +277,7 @@ impl<A: Place> Lines<A> {
 
     /// The leaf of that name.
     pub(super) fn leaf_named(&self, name: &A::Name) -> Option<ConnId> {
-        self.all.iter().find(|(_, line)| matches!(line.kind, Kind::Leaf(_)) && line.peer.name() == *name).map(|(conn, _)| *conn)
+        self.leaves.range((*name, ConnId(0))..).next().filter(|(leaf, _)| leaf == name).map(|(_, conn)| *conn)
     }
 
     /// Whether there is a connection of that kind with that peer.

@@ -59,9 +59,7 @@ impl<A: Place> Node<A> {
 
     fn link(&mut self, conn: ConnId, status: Status, now: Time) {
         let bucket = Bucket::full(self.config.0.queries_burst * 4, now);
-        if let Some(since) = self.lines.turn(conn, Kind::Peer(Box::new(Peer { status, bucket }))) {
-            *since = now;
-        }
+        self.lines.begin(conn, Kind::Peer(Box::new(Peer { status, bucket })), now);
     }
 
     pub(super) fn on_peer_welcome(
