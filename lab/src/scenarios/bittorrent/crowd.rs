@@ -27,7 +27,8 @@ pub static CROWD: Scenario = Scenario {
         Claim { id: "BT15", says: "distribution is near the optimum", source: "Kumar and Ross; the factor is ours" },
     ],
     small: &[("nodes", "60")],
-    full: &[("nodes", "1000"), ("pieces", "1000")],
+    // Bharambe's: 100 MiB in pieces of 256 KiB, 400 kbit/s up, and a seed of 6 Mbit/s.
+    full: &[("nodes", "1000"), ("pieces", "400"), ("piece-bytes", "262144"), ("up", "51200"), ("seed-up", "768000")],
     seeds: (1, 3),
     run: crowd,
 };

@@ -68,13 +68,17 @@ impl Peer {
 }
 
 impl Swarm {
-    /// Dials whom it may.
+    /// Dials whom it may. Half of the places are for those who come, where anybody can: if the first of a crowd filled theirs with each other, what
+    /// they have would hardly get to the later ones (mainline's `max_initiate`).
     pub(super) fn dial(&mut self, t: &mut Turn<'_, '_>) {
+        let places = t.home.config.swarm_connections_max;
+        self.dial_until(if t.home.config.listen.is_some() { places.div_ceil(2) } else { places }, t);
+    }
+
+    /// Dials until so many places are taken.
+    pub(super) fn dial_until(&mut self, places: usize, t: &mut Turn<'_, '_>) {
         let seeding = self.is_seeding();
-        while t.home.has_room()
-            && t.home.half_open < t.home.config.half_open_max
-            && self.connected + self.dials.len() < t.home.config.swarm_connections_max
-        {
+        while t.home.has_room() && t.home.half_open < t.home.config.half_open_max && self.connected + self.dials.len() < places {
             let own = |v4| t.home.own_address(v4);
             let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, own, t.cx.now, t.cx.dice) else { break };
             let manner = t.home.config.encryption.manner(plain);

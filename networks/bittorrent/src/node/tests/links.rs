@@ -247,3 +247,18 @@ fn with_all_places_taken_a_leecher_drops_who_gave_nothing_through_two_rounds() {
     assert_eq!(closed(giver, &said), None);
     assert_eq!(dialled(&said).len(), 1, "another gets the place");
 }
+
+#[test]
+fn half_of_the_places_are_left_to_those_who_come() {
+    let named = |bench: &mut Bench| {
+        let peers = (1..=12).map(peer).collect();
+        let what = hexad_core::Operation::Own(crate::node::Request::AddPeers(SHARE, peers));
+        dialled(&bench.hears(Input::Start(PUBLISH, what))).len()
+    };
+    let listens = config();
+    assert!(listens.listen.is_some() && listens.swarm_connections_max == 10);
+    let mut bench = Bench::joined(listens, 8).fetches();
+    assert_eq!(named(&mut bench), 5);
+    let mut bench = Bench::joined(Config { listen: None, ..config() }, 8).fetches();
+    assert_eq!(named(&mut bench), 10, "nobody can come");
+}
