@@ -7,7 +7,7 @@ use super::peer::Peer;
 use super::super_seeding::Shown;
 use super::{Slot, Swarm};
 use crate::doors;
-use crate::node::config::{Encryption, Utp};
+use crate::node::config::{Config, Encryption, Utp};
 use crate::node::home::{Place, Turn};
 use crate::node::priority::priority;
 use crate::wire::extended::our_extensions;
@@ -67,12 +67,17 @@ impl Peer {
     }
 }
 
+/// So many of a swarm's places are filled by dialling. Half of them are for those who come, where anybody can: if the first of a crowd filled theirs with
+/// each other, what they have would hardly get to the later ones (mainline's `max_initiate`).
+pub(super) fn dialled_max(config: &Config) -> usize {
+    let places = config.swarm_connections_max;
+    if config.listen.is_some() { places.div_ceil(2) } else { places }
+}
+
 impl Swarm {
-    /// Dials whom it may. Half of the places are for those who come, where anybody can: if the first of a crowd filled theirs with each other, what
-    /// they have would hardly get to the later ones (mainline's `max_initiate`).
+    /// Dials whom it may.
     pub(super) fn dial(&mut self, t: &mut Turn<'_, '_>) {
-        let places = t.home.config.swarm_connections_max;
-        self.dial_until(if t.home.config.listen.is_some() { places.div_ceil(2) } else { places }, t);
+        self.dial_until(dialled_max(&t.home.config), t);
     }
 
     /// Dials until so many places are taken.

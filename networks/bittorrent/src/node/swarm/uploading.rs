@@ -3,6 +3,7 @@
 use hexad_core::{Output, Payload};
 
 use super::choker::{self, Candidate, Round};
+use super::links::dialled_max;
 use super::peer::Peer;
 use super::{Slot, Swarm};
 use crate::node::home::Turn;
@@ -133,11 +134,11 @@ impl Swarm {
         }
     }
 
-    /// As a leecher whose connections are all taken: those go that gave nothing through two optimistic rounds, a few at a look.
+    /// As a leecher that dials nobody more: those go that gave nothing through two optimistic rounds, a few at a look.
     pub(super) fn drop_those_who_give_nothing(&mut self, t: &mut Turn<'_, '_>) {
-        let config = &t.home.config;
-        let full = self.connected >= config.swarm_connections_max || !t.home.has_room();
-        let (now, rounds) = (t.cx.now, config.optimistic_interval * 2);
+        let before = self.connected;
+        let full = before >= dialled_max(&t.home.config) || !t.home.has_room();
+        let (now, rounds) = (t.cx.now, t.home.config.optimistic_interval * 2);
         let mut useless = Vec::new();
         for peer in self.peers.iter_mut().flatten() {
             let given = peer.down.total();
@@ -154,7 +155,7 @@ impl Swarm {
             self.part(slot, "gave_nothing", t);
         }
         // Others get their places, by our choice.
-        self.dial_until(t.home.config.swarm_connections_max, t);
+        self.dial_until(before, t);
     }
 
     pub(super) fn on_request(&mut self, slot: Slot, block: BlockRef, t: &mut Turn<'_, '_>) {
