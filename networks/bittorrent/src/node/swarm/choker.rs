@@ -8,8 +8,6 @@ use super::picker::Slot;
 
 /// New connections are that much more likely to become the optimistic one (BEP 3).
 const NEW_WEIGHT: u64 = 3;
-/// Who has nothing yet gives nothing to anybody: it is that much more likely as well.
-const EMPTY_WEIGHT: u64 = 3;
 /// A seed gives a turn of at least so long …
 const TURN: Span = Span::from_secs(60);
 /// … and so many bytes before the peer stands behind those who wait (libtorrent's `seeding_piece_quota` of 20 pieces, for pieces of 256 KiB).
@@ -25,10 +23,6 @@ pub(crate) struct Candidate {
     pub(crate) snubbed: bool,
     /// Has come within the last rounds.
     pub(crate) new: bool,
-    /// It has nothing that it could give to anybody.
-    pub(crate) empty: bool,
-    /// It was unchoked lately, and is being given its first piece since: choked before it has that, it would have nothing to pass on.
-    pub(crate) amid: bool,
     /// As long as we leech: bytes a second that it gives us. As a seed: that it takes.
     pub(crate) rate: u64,
     /// Since when it has been unchoked.
@@ -67,17 +61,14 @@ pub(crate) fn choose(candidates: &[Candidate], round: &Round, dice: &mut Dice) -
     // Random among equals.
     dice.shuffle(&mut order);
     if round.seeding {
-        // As long as somebody waits who has nothing, a turn is a piece: the more peers have one, the more can give.
-        let empty_waits = candidates.iter().any(|one| one.interested && one.empty && one.unchoked_since.is_none());
         order.sort_by_key(|candidate| {
-            let turn = candidate.taken > TURN_BYTES && candidate.unchoked_since.is_some_and(|since| round.now.since(since) > TURN);
-            let served = turn || (empty_waits && !candidate.empty && !candidate.amid);
+            let served = candidate.taken > TURN_BYTES && candidate.unchoked_since.is_some_and(|since| round.now.since(since) > TURN);
             // Equal are those who take about as much; whoever has waited longest comes first among them.
             (served, Reverse(candidate.rate.checked_ilog2()), candidate.waiting_since)
         });
     } else {
         order.retain(|candidate| !candidate.snubbed || Some(candidate.slot) == round.optimistic);
-        order.sort_by_key(|candidate| (candidate.snubbed, !candidate.amid, Reverse(candidate.rate), !candidate.empty));
+        order.sort_by_key(|candidate| (candidate.snubbed, Reverse(candidate.rate)));
     }
     let mut decision = Decision::default();
     let mut kept = round.optimistic.filter(|slot| !round.rotate && candidates.iter().any(|one| one.slot == *slot && one.interested));
@@ -112,7 +103,7 @@ fn by_chance(candidates: &[Candidate], unchoked: &[Slot], round: &Round, dice: &
     };
     let others: Vec<Candidate> = eligible(round.optimistic).collect();
     let pool = if others.is_empty() { eligible(None).collect() } else { others };
-    let weight = |one: &Candidate| if one.new { NEW_WEIGHT } else { 1 } * if one.empty { EMPTY_WEIGHT } else { 1 };
+    let weight = |one: &Candidate| if one.new { NEW_WEIGHT } else { 1 };
     let mut ticket = dice.below(pool.iter().map(weight).sum());
     for one in &pool {
         let weight = weight(one);

@@ -7,7 +7,7 @@ use super::peer::Peer;
 use super::super_seeding::Shown;
 use super::{Slot, Swarm};
 use crate::doors;
-use crate::node::config::{Config, Encryption, Utp};
+use crate::node::config::{Encryption, Utp};
 use crate::node::home::{Place, Turn};
 use crate::node::priority::priority;
 use crate::wire::extended::our_extensions;
@@ -67,23 +67,14 @@ impl Peer {
     }
 }
 
-/// So many of a swarm's places are filled by dialling. Half of them are for those who come, where anybody can: if the first of a crowd filled theirs with
-/// each other, what they have would hardly get to the later ones (mainline's `max_initiate`).
-pub(super) fn dialled_max(config: &Config) -> usize {
-    let places = config.swarm_connections_max;
-    if config.listen.is_some() { places.div_ceil(2) } else { places }
-}
-
 impl Swarm {
     /// Dials whom it may.
     pub(super) fn dial(&mut self, t: &mut Turn<'_, '_>) {
-        self.dial_until(dialled_max(&t.home.config), t);
-    }
-
-    /// Dials until so many places are taken.
-    pub(super) fn dial_until(&mut self, places: usize, t: &mut Turn<'_, '_>) {
         let seeding = self.is_seeding();
-        while t.home.has_room() && t.home.half_open < t.home.config.half_open_max && self.connected + self.dials.len() < places {
+        while t.home.has_room()
+            && t.home.half_open < t.home.config.half_open_max
+            && self.connected + self.dials.len() < t.home.config.swarm_connections_max
+        {
             let own = |v4| t.home.own_address(v4);
             let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, own, t.cx.now, t.cx.dice) else { break };
             let manner = t.home.config.encryption.manner(plain);

@@ -10,8 +10,9 @@ use hexad_core::{Span, Time};
 use crate::node::rates::Meter;
 use crate::wire::frames::BLOCK_BYTES;
 
-/// No peer that gives is asked for less. A fresh connection is asked for so much at once: of a slow one more would hold a piece up that others could
-/// help with, and with a quick one the queue doubles with each way there and back.
+/// What a fresh connection is asked for at once.
+const DEPTH_FIRST: u32 = 16;
+/// No peer that gives is asked for less.
 const DEPTH_MIN: u32 = 4;
 /// The queue is worth so many seconds of what comes.
 const QUEUE_S: u64 = 3;
@@ -57,7 +58,7 @@ impl Requests {
         Self {
             asked: VecDeque::new(),
             forgiven: VecDeque::new(),
-            depth: DEPTH_MIN,
+            depth: DEPTH_FIRST,
             growing: true,
             rate_before: 0,
             accepted: ACCEPTED_DEFAULT,
@@ -192,13 +193,13 @@ mod tests {
         let now = Time::ZERO;
         let mut requests = Requests::new(now);
         requests.growing = false;
-        assert_eq!(requests.wanted(), DEPTH_MIN);
-        (0..DEPTH_MIN).for_each(|block| requests.ask(0, block, now));
-        for block in 0..DEPTH_MIN / 2 {
+        assert_eq!(requests.wanted(), DEPTH_FIRST);
+        (0..DEPTH_FIRST).for_each(|block| requests.ask(0, block, now));
+        for block in 0..DEPTH_FIRST / 2 {
             assert_eq!(requests.wanted(), 0, "before block {block}");
             assert_eq!(requests.came(0, block, now), Standing::Outstanding);
         }
-        assert_eq!(requests.wanted(), DEPTH_MIN / 2);
+        assert_eq!(requests.wanted(), DEPTH_FIRST / 2);
     }
 
     #[test]

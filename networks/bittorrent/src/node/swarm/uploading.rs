@@ -3,7 +3,6 @@
 use hexad_core::{Output, Payload};
 
 use super::choker::{self, Candidate, Round};
-use super::links::dialled_max;
 use super::peer::Peer;
 use super::{Slot, Swarm};
 use crate::node::home::Turn;
@@ -24,17 +23,13 @@ impl Swarm {
     /// Gives free slots to those who wait for one.
     pub(super) fn fill_slots(&mut self, t: &mut Turn<'_, '_>) {
         let optimistic = self.optimistic;
-        let piece_bytes = self.piece_bytes();
         let in_use = |peer: &Peer| !peer.choked && peer.interested && Some(peer.slot) != optimistic;
         let used = self.peers.iter().flatten().filter(|peer| in_use(peer)).count();
         let mut free = t.home.config.upload_slots.saturating_sub(used);
         let mut lucky = optimistic.is_none_or(|slot| self.peer(slot).is_none_or(|peer| !peer.interested));
         while free > 0 || lucky {
             let waiting = self.peers.iter().flatten().filter(|peer| peer.choked && peer.interested);
-            let Some(slot) = waiting
-                .min_by_key(|peer| (peer.requests.snubbed, !peer.is_empty(piece_bytes), peer.waiting_since, peer.slot))
-                .map(|peer| peer.slot)
-            else {
+            let Some(slot) = waiting.min_by_key(|peer| (peer.requests.snubbed, peer.waiting_since, peer.slot)).map(|peer| peer.slot) else {
                 return;
             };
             if free > 0 {
@@ -57,9 +52,7 @@ impl Swarm {
             self.next_rotation = now + t.home.config.optimistic_interval;
         }
         let seeding = self.is_seeding();
-        let interval = t.home.config.optimistic_interval;
-        let lately = interval * 2;
-        let piece_bytes = self.piece_bytes();
+        let lately = t.home.config.optimistic_interval * 2;
         let candidates: Vec<Candidate> = self
             .peers
             .iter_mut()
@@ -69,10 +62,6 @@ impl Swarm {
                 interested: peer.interested,
                 snubbed: peer.requests.snubbed,
                 new: now.since(peer.since) < lately,
-                empty: peer.is_empty(piece_bytes),
-                amid: peer.uploads.is_busy()
-                    && peer.taken_since < piece_bytes
-                    && peer.unchoked_since.is_some_and(|since| now.since(since) < interval),
                 rate: if seeding { peer.up.per_second(now) } else { peer.down.per_second(now) },
                 unchoked_since: peer.unchoked_since,
                 taken: peer.taken_since,
@@ -85,29 +74,6 @@ impl Swarm {
         for candidate in &candidates {
             self.set_choked(candidate.slot, !decision.unchoked.contains(&candidate.slot), t);
         }
-    }
-
-    fn piece_bytes(&self) -> u64 {
-        self.torrent.as_ref().map_or(0, |torrent| torrent.geometry.piece_bytes)
-    }
-
-    /// A peer that had nothing was given its first piece. Where others wait that have nothing, and it has earned no place, its turn is over: it can
-    /// give now, and the next can soon. In a flash crowd the number of those who give grows by that.
-    fn end_first_turn(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
-        let (now, piece_bytes) = (t.cx.now, self.piece_bytes());
-        if !self.peers.iter().flatten().any(|peer| peer.choked && peer.interested && peer.is_empty(piece_bytes)) {
-            return;
-        }
-        let seeding = self.is_seeding();
-        let Some(peer) = self.peer(slot).filter(|peer| !peer.choked) else { return };
-        if !seeding && peer.down.per_second(now) > 0 {
-            return;
-        }
-        if self.optimistic == Some(slot) {
-            self.optimistic = None;
-        }
-        self.set_choked(slot, true, t);
-        self.fill_slots(t);
     }
 
     fn set_choked(&mut self, slot: Slot, choked: bool, t: &mut Turn<'_, '_>) {
@@ -134,11 +100,11 @@ impl Swarm {
         }
     }
 
-    /// As a leecher that dials nobody more: those go that gave nothing through two optimistic rounds, a few at a look.
+    /// As a leecher whose connections are all taken: those go that gave nothing through two optimistic rounds, a few at a look.
     pub(super) fn drop_those_who_give_nothing(&mut self, t: &mut Turn<'_, '_>) {
-        let before = self.connected;
-        let full = before >= dialled_max(&t.home.config) || !t.home.has_room();
-        let (now, rounds) = (t.cx.now, t.home.config.optimistic_interval * 2);
+        let config = &t.home.config;
+        let full = self.connected >= config.swarm_connections_max || !t.home.has_room();
+        let (now, rounds) = (t.cx.now, config.optimistic_interval * 2);
         let mut useless = Vec::new();
         for peer in self.peers.iter_mut().flatten() {
             let given = peer.down.total();
@@ -154,8 +120,6 @@ impl Swarm {
         for (_, slot) in useless.into_iter().take((self.connected / DROPPED_PART).max(1)) {
             self.part(slot, "gave_nothing", t);
         }
-        // Others get their places, by our choice.
-        self.dial_until(before, t);
     }
 
     pub(super) fn on_request(&mut self, slot: Slot, block: BlockRef, t: &mut Turn<'_, '_>) {
@@ -239,16 +203,12 @@ impl Swarm {
 
     /// Bytes have left.
     pub(crate) fn on_sent(&mut self, slot: Slot, bytes: u64, t: &mut Turn<'_, '_>) {
-        let (now, piece_bytes) = (t.cx.now, self.piece_bytes());
+        let now = t.cx.now;
         self.up.add(bytes, now);
         let Some(peer) = self.peer(slot) else { return };
-        let before = peer.up.total();
         peer.up.add(bytes, now);
         peer.taken_since += bytes;
         peer.uploads.sent(bytes, now);
-        if before < piece_bytes && peer.up.total() >= piece_bytes {
-            self.end_first_turn(slot, t);
-        }
         self.pump(slot, t);
     }
 

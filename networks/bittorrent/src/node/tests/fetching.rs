@@ -205,7 +205,7 @@ fn the_pipeline_is_filled_in_one_batch() {
     let mut bench = Bench::joined(config(), 200).fetches();
     let (conn, said) = bench.meets_seed(1);
     let first = requests(conn, &said).len();
-    assert_eq!(first, 4);
+    assert_eq!(first, 16);
     let mut asked = requests(conn, &said);
     let mut outstanding = asked.len();
     let mut most = outstanding;

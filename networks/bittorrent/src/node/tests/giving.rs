@@ -67,22 +67,6 @@ fn a_slot_that_becomes_free_is_taken_at_once() {
 }
 
 #[test]
-fn the_turn_of_who_had_nothing_ends_with_its_first_piece_where_others_wait_that_have_nothing() {
-    let mut bench = Bench::joined(config(), 20).seeds();
-    let peers: Vec<ConnId> = (1..=6).map(|last| hungry(&mut bench, last, true).0).collect();
-    let first: Said = (0..BLOCKS).flat_map(|index| bench.says(peers[0], Message::Request(block(3, index)))).collect();
-    assert_eq!(sent(&first).len() as u64, PIECE / u64::from(BLOCK_BYTES));
-    let said = bench.hears(Input::Sent(peers[0], PIECE - 1));
-    assert!(!told(peers[0], &said).contains(&Message::Choke), "a byte is missing");
-    let said = bench.hears(Input::Sent(peers[0], 1));
-    assert_eq!((told(peers[0], &said), told(peers[5], &said)), (vec![Message::Choke], vec![Message::Unchoke]));
-    bench.says(peers[1], Message::Request(block(4, 0)));
-    bench.says(peers[5], Message::Have(9));
-    let said = bench.hears(Input::Sent(peers[1], PIECE));
-    assert_eq!(told(peers[1], &said), [], "who waits has something");
-}
-
-#[test]
 fn who_is_choked_is_told_no_but_for_what_it_is_allowed() {
     let mut bench = Bench::joined(Config { upload_slots: 1, ..config() }, 20).seeds();
     hungry(&mut bench, 1, true);

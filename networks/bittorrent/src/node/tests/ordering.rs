@@ -97,7 +97,7 @@ fn a_reader_that_jumps_is_served_where_it_lands() {
         next.extend(requests(conn, &said));
     }
     let order: Vec<u32> = next.iter().map(|block| block.piece).collect();
-    assert_eq!(order, [40, 40, 41, 41, 42, 42, 43, 43]);
+    assert_eq!(order[..16], [40, 40, 41, 41, 42, 42, 43, 43, 44, 44, 45, 45, 46, 46, 47, 47]);
 }
 
 #[test]

@@ -1,19 +1,7 @@
 use super::*;
 
 fn candidate(slot: Slot, rate: u64) -> Candidate {
-    let (unchoked_since, waiting_since) = (None, Time::ZERO);
-    Candidate {
-        slot,
-        interested: true,
-        snubbed: false,
-        new: false,
-        empty: false,
-        amid: false,
-        rate,
-        unchoked_since,
-        taken: 0,
-        waiting_since,
-    }
+    Candidate { slot, interested: true, snubbed: false, new: false, rate, unchoked_since: None, taken: 0, waiting_since: Time::ZERO }
 }
 
 fn at(s: u64) -> Time {
@@ -85,60 +73,6 @@ fn new_connections_are_three_times_as_likely_to_be_the_optimistic_one() {
         }
     }
     assert!((26 * old..34 * old).contains(&(new * 10)), "{new} against {old}");
-}
-
-#[test]
-fn who_has_nothing_is_three_times_as_likely_to_be_the_optimistic_one() {
-    let mut candidates: Vec<Candidate> = (0..4).map(|slot| candidate(slot, 1000)).collect();
-    candidates.extend((4..8).map(|slot| Candidate { empty: slot < 6, amid: slot < 4, ..candidate(slot, 0) }));
-    candidates.iter_mut().take(4).for_each(|one| one.amid = true);
-    let (mut empty, mut others) = (0, 0);
-    for seed in 0..4000 {
-        match choose(&candidates, &leeching(), &mut Dice::counter(seed, 3)).optimistic {
-            Some(4 | 5) => empty += 1,
-            Some(6 | 7) => others += 1,
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!((26 * others..34 * others).contains(&(empty * 10)), "{empty} against {others}");
-}
-
-#[test]
-fn who_is_being_given_its_first_piece_is_not_choked_before_it_has_it() {
-    let mut candidates: Vec<Candidate> = (0..12).map(|slot| candidate(slot, if slot < 2 { 1000 } else { 0 })).collect();
-    candidates[8].amid = true;
-    candidates[9].amid = true;
-    for seed in 0..50 {
-        let decision = choose(&candidates, &leeching(), &mut Dice::counter(seed, 0));
-        for who in [0, 1, 8, 9] {
-            assert!(decision.unchoked.contains(&who), "{who}: {decision:?}");
-        }
-    }
-}
-
-#[test]
-fn of_those_who_give_nothing_who_has_nothing_comes_first() {
-    let candidates: Vec<Candidate> = (0..12).map(|slot| Candidate { empty: slot >= 8, ..candidate(slot, 0) }).collect();
-    for seed in 0..50 {
-        let decision = choose(&candidates, &leeching(), &mut Dice::counter(seed, 0));
-        assert!((8..12).all(|slot| decision.unchoked.contains(&slot)), "{decision:?}");
-    }
-}
-
-#[test]
-fn a_turn_of_a_seed_is_a_piece_while_somebody_waits_who_has_nothing() {
-    let seeding = Round { seeding: true, ..leeching() };
-    let served = |slot: Slot| Candidate { rate: 1 << 20, unchoked_since: Some(at(990)), taken: 1 << 20, ..candidate(slot, 0) };
-    let mut candidates: Vec<Candidate> = (0..4).map(served).collect();
-    candidates.extend((4..12).map(|slot| candidate(slot, 0)));
-    assert!((0..4).all(|slot| chosen(&candidates, &seeding).unchoked.contains(&slot)), "all have something: they keep their turns");
-    candidates[3].amid = true;
-    candidates[4..8].iter_mut().for_each(|one| (one.empty, one.waiting_since) = (true, at(999)));
-    candidates[8..].iter_mut().for_each(|one| one.waiting_since = at(500));
-    let decision = chosen(&candidates, &seeding);
-    assert!(decision.unchoked.contains(&3), "its first piece is under way: {decision:?}");
-    let newcomers = (4..8).filter(|slot| decision.unchoked.contains(slot)).count();
-    assert!(newcomers >= 3, "{decision:?}");
 }
 
 #[test]
