@@ -10,6 +10,9 @@ const TICK_MS = 250;
 const RATES = 300;
 const seconds = () => Math.floor(Date.now() / 1000);
 
+/** What is wrong with a folder to which something is to be moved, if anything is. */
+const wrongFolder = (into) => (into.startsWith('/') ? undefined : { problem: { message: `expected a full path, came '${into}'`, hint: 'begin it with /' } });
+
 export class World {
   /** `downloads`, `shares`: how many there are at first; `size`: bytes of what a fetch brings, when all are to be the same. */
   constructor({ downloads = 24, shares = 40, seed = 7, size = undefined } = {}) {
@@ -85,19 +88,22 @@ export class World {
     return this.filesOf(download).map((file) => ({ ...file, verified_bytes: file.wanted ? Math.floor(file.length_bytes * share) : 0 }));
   }
 
-  /** Other files, another order, other limits. */
+  /** Another folder. */
   changeShare(share, { into }) {
     if (into !== undefined) {
-      if (!into.startsWith('/')) return { problem: { message: `expected a full path, came '${into}'`, hint: 'begin it with /' } };
+      const wrong = wrongFolder(into);
+      if (wrong) return wrong;
       Object.assign(share, { moving_to: into, moved_bytes: 0 });
     }
     this.tell({ kind: 'share', share: { ...share } });
     return share;
   }
 
+  /** Other files, another order, other limits, another folder. */
   change(download, { how, select, seed, into }) {
     if (into !== undefined) {
-      if (!into.startsWith('/')) return { problem: { message: `expected a full path, came '${into}'`, hint: 'begin it with /' } };
+      const wrong = wrongFolder(into);
+      if (wrong) return wrong;
       download.into = into;
     }
     const detail = this.detail.get(download.id);

@@ -168,27 +168,16 @@ impl<A: Place> Known<A> {
     /// but that of the leaves who were told of them.
     pub(super) fn list(&self, count: usize, free: bool, now: Time, cx: &mut Context<'_>) -> Vec<Entry<A>> {
         let mut some: Vec<&Candidate<A>> = self.all.values().filter(|known| known.fails == 0 && !known.heir).collect();
+        cx.dice.shuffle(&mut some);
         let key = |known: &&Candidate<A>| {
             let seen = if free { known.seen.as_micros() } else { known.seen.as_micros() / 60_000_000 };
             (if free { known.load } else { 0 }, std::cmp::Reverse(seen))
         };
-        // The others need no order, and chance only where several are as good as the last that is taken.
-        if let Some(last) = count.checked_sub(1)
-            && count < some.len()
-        {
-            let worst = key(some.select_nth_unstable_by_key(last, key).1);
-            let (sure, mut equals): (Vec<_>, Vec<_>) =
-                some.into_iter().filter(|known| key(known) <= worst).partition(|known| key(known) < worst);
-            for place in 0..count - sure.len() {
-                let other = place + cx.dice.index(equals.len() - place).unwrap_or(0);
-                equals.swap(place, other);
-            }
-            equals.truncate(count - sure.len());
-            some = sure;
-            some.extend(equals);
+        // The others need no order.
+        if count < some.len() {
+            some.select_nth_unstable_by_key(count, key);
+            some.truncate(count);
         }
-        some.truncate(count);
-        cx.dice.shuffle(&mut some);
         some.sort_by_key(key);
         some.into_iter().map(|known| known.entry(now)).collect()
     }

@@ -154,15 +154,16 @@ impl<A: Place> Lines<A> {
 
     /// Changes what it is for.
     pub(super) fn turn(&mut self, conn: ConnId, kind: Kind<A>) {
-        if let Some(Line { peer, since, heard, .. }) = self.remove(conn) {
-            self.add(conn, Line { peer, since, heard, kind });
+        if let Some(line) = self.remove(conn) {
+            self.add(conn, Line { kind, ..line });
         }
     }
 
     /// The same where it begins anew.
     pub(super) fn begin(&mut self, conn: ConnId, kind: Kind<A>, now: Time) {
-        if let Some(Line { peer, heard, .. }) = self.remove(conn) {
-            self.add(conn, Line { peer, since: now, heard, kind });
+        self.turn(conn, kind);
+        if let Some(line) = self.all.get_mut(&conn) {
+            line.since = now;
         }
     }
 

@@ -47,6 +47,11 @@ impl Bucket {
     fn new(now: Time) -> Self {
         Self { nodes: Vec::new(), waiting: Vec::new(), touched: now }
     }
+
+    /// Not even half full.
+    fn is_sparse(&self) -> bool {
+        self.nodes.len() < K / 2
+    }
 }
 
 /// What is to be done about buckets that have not changed for long.
@@ -230,7 +235,7 @@ impl Table {
     /// A random id in each bucket but the one we are in that is not even half full: the others fill by themselves, with those who ask us.
     pub fn sparse(&self, dice: &mut Dice) -> Vec<NodeId> {
         let others = self.buckets.split_last().map_or(&[][..], |(_, others)| others);
-        let sparse = others.iter().enumerate().filter(|(_, bucket)| bucket.nodes.len() < K / 2);
+        let sparse = others.iter().enumerate().filter(|(_, bucket)| bucket.is_sparse());
         sparse.map(|(bits, _)| self.own.random_near(bits, dice)).collect()
     }
 
@@ -248,7 +253,7 @@ impl Table {
     /// Whether more nodes are wanted where that id belongs: in a bucket that is not half full, and in the one that we are in.
     pub fn is_sparse_at(&self, id: NodeId) -> bool {
         let at = self.bucket_of(id);
-        self.buckets[at].nodes.len() < K / 2 || at + 1 == self.buckets.len()
+        self.buckets[at].is_sparse() || at + 1 == self.buckets.len()
     }
 
     fn admit(&mut self, node: Contact, now: Time) -> Option<(NodeId, SocketAddr)> {
