@@ -1,9 +1,12 @@
 //! `hexad lab`: networks under virtual time.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -116,6 +119,19 @@ pub enum LabCommand {
         #[arg(long, value_name = "DIR")]
         into: PathBuf,
     },
+    /// Carry out one run of several and print what is kept of it; ends when stdin does. For `compare` and `claims`
+    #[command(hide = true)]
+    Carry(CarryArgs),
+}
+
+/// `hexad lab carry`.
+#[derive(Debug, Args)]
+pub struct CarryArgs {
+    /// The line of a run
+    pub line: String,
+    /// On so many threads
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
 }
 
 /// `hexad lab compare`.
@@ -147,15 +163,21 @@ pub struct CompareArgs {
 /// How many runs are carried out; changes no outcome.
 #[derive(Debug, Args)]
 pub struct SweepArgs {
-    /// So many runs at a time, each on a thread of its own
-    #[arg(long, value_name = "K", default_value_t = 1)]
-    pub jobs: usize,
+    /// So many runs at a time, each in a process of its own [default: as many as there are cores]
+    #[arg(long, value_name = "K")]
+    pub jobs: Option<usize>,
     /// Only this part of the runs, for several machines or processes
     #[arg(long, value_name = "I/N", requires = "out")]
     pub shard: Option<String>,
     /// Keep every run here as it ends, find it again, and write here what they come to
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+impl SweepArgs {
+    fn jobs(&self) -> usize {
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
 }
 
 /// `hexad lab run`.
@@ -225,7 +247,10 @@ pub struct ClaimsArgs {
 /// # Errors
 /// When it cannot be done, a replay comes to something else, or a claim does not hold.
 pub fn run(command: LabCommand) -> Result<(), Problem> {
-    let laboratory = hexad_daemon::laboratory();
+    if runs_something(&command) {
+        ask_for_large_pages();
+    }
+    let laboratory = hexad_daemon::laboratory_apart(Box::new(carry_apart));
     match command {
         LabCommand::List { name, json } => list(&laboratory.scenarios(), name.as_deref(), json),
         LabCommand::Run(given) if is_question(&given.name) => {
@@ -242,8 +267,8 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             )
         }
         LabCommand::Compare(given) => {
-            let CompareArgs { nodes, sizes, networks, seeds, set, sweep: SweepArgs { jobs, shard, out }, json } = given;
-            let set = set.into_iter().collect();
+            let CompareArgs { nodes, sizes, networks, seeds, set, sweep, json } = given;
+            let (set, jobs, SweepArgs { shard, out, .. }) = (set.into_iter().collect(), sweep.jobs(), sweep);
             compare(&laboratory, LabCompareRequest { question: None, networks, nodes, sizes, seeds, set, jobs, shard, out }, json)
         }
         LabCommand::Report { folder, to_node, config } => {
@@ -289,8 +314,10 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             }
             Ok(())
         }
+        LabCommand::Carry(given) => carry(&given),
         LabCommand::Claims(given) => {
-            let ClaimsArgs { about, full, seeds, only, threads, sweep: SweepArgs { jobs, shard, out }, json } = given;
+            let ClaimsArgs { about, full, seeds, only, threads, sweep, json } = given;
+            let (jobs, SweepArgs { shard, out, .. }) = (sweep.jobs(), sweep);
             let is_part = shard.is_some();
             let request = LabClaimsRequest { about, full, seeds, only, threads, jobs, shard, out };
             let mut screen = Screen::new();
@@ -303,6 +330,63 @@ pub fn run(command: LabCommand) -> Result<(), Problem> {
             show_verdicts(&verdicts?, json)
         }
     }
+}
+
+fn runs_something(command: &LabCommand) -> bool {
+    match command {
+        LabCommand::Run(_) | LabCommand::Replay { .. } | LabCommand::Claims(_) | LabCommand::Compare(_) | LabCommand::Carry(_) => true,
+        LabCommand::List { .. } | LabCommand::Report { .. } | LabCommand::Merge { .. } => false,
+    }
+}
+
+/// What glibc hears its wishes by.
+const TUNABLES: &str = "GLIBC_TUNABLES";
+
+/// Begins this process anew so that its memory comes in large pages: a large world is read all over, and finding each page takes as long as reading
+/// it. Whoever has wishes of his own keeps them; where it cannot be done, it goes on as it is.
+fn ask_for_large_pages() {
+    if std::env::var_os(TUNABLES).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        // Comes back only where it has failed.
+        let _ = Command::new(program).args(std::env::args_os().skip(1)).env(TUNABLES, "glibc.malloc.hugetlb=1").exec();
+    }
+}
+
+/// Has a run carried out by a process of its own: what it takes it gives back, and one that is killed for want of memory takes no other with it.
+fn carry_apart(line: &str, threads: usize) -> Result<String, String> {
+    let carried = || -> io::Result<_> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["lab", "carry", "--threads", &threads.to_string(), line])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // It lives as long as this end is open, so that it ends with us, whatever ends us.
+        let stdin = child.stdin.take();
+        let output = child.wait_with_output();
+        drop(stdin);
+        output
+    };
+    let output = carried().map_err(|wrong| format!("no process can be started for it: {wrong}"))?;
+    if output.status.success() {
+        return String::from_utf8(output.stdout).map_err(|_| "its process said what is no text".into());
+    }
+    if let Some(signal) = output.status.signal() {
+        return Err(format!("its process was ended by signal {signal}; 9 mostly stands for want of memory"));
+    }
+    let told = String::from_utf8_lossy(&output.stderr);
+    let said = told.lines().find_map(|line| line.strip_prefix("error: ")).or_else(|| told.lines().last());
+    Err(said.unwrap_or("its process failed and said nothing").to_owned())
+}
+
+/// Carries out a run for the process at the other end of stdin, as long as that is there.
+fn carry(given: &CarryArgs) -> Result<(), Problem> {
+    std::thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(1);
+    });
+    out::bytes(hexad_daemon::carry_out(&given.line, given.threads.max(1))?.as_bytes())
 }
 
 /// Where the node of a configuration looks for the page that it shows.

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::run;
+use std::process::Stdio;
+
+use common::{hexad, run};
 use tempfile::TempDir;
 
 #[test]
@@ -117,6 +119,24 @@ fn shards_of_a_comparison_make_the_same_report_as_one_run() {
     let again = run(home.path(), command(&["--out", "whole"]));
     assert!(again.ok && again.err.matches("was there").count() == 4, "{}", again.err);
     assert_eq!(again.out, whole.out);
+}
+
+#[test]
+fn a_run_of_several_ends_with_whoever_wants_it() {
+    let home = TempDir::new().expect("a temporary folder");
+    let mut started = hexad(home.path());
+    started.args(["lab", "carry", "compare/gnutella nodes=20000"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = started.spawn().expect("hexad starts");
+    drop(child.stdin.take());
+    assert!(!child.wait().expect("a status").success(), "it went on to its end, which takes minutes");
+
+    let mut started = hexad(home.path());
+    started.args(["lab", "carry", "lab/hops nodes=300 time=1s seed=7"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = started.spawn().expect("hexad starts");
+    let stdin = child.stdin.take();
+    let output = child.wait_with_output().expect("it ends");
+    drop(stdin);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).starts_with("{\"kind\":\"run\""));
 }
 
 #[test]

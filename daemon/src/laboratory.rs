@@ -8,11 +8,40 @@ use hexad_api::{
 };
 use hexad_lab::comparison::{self, Plan, Question};
 use hexad_lab::scenarios::{SCENARIOS, claims_of};
-use hexad_lab::sweep::{self, Done, Shard};
+use hexad_lab::sweep::{self, Done, Job, Shard, Swept};
 use hexad_lab::{Cell, Finding, Line, Run, Scenario, Size, Table, Verdict, claims};
 
+/// Has a run of several carried out elsewhere: the line that repeats it and how many threads it may have, for what [`carry_out`] gives.
+pub type Apart = dyn Fn(&str, usize) -> Result<String, String> + Send + Sync;
+
 /// Runs the scenarios that the lab names.
-pub struct Lab;
+#[derive(Default)]
+pub struct Lab {
+    /// Where there are several runs, who carries each of them out; threads of this process where nobody does.
+    pub apart: Option<Box<Apart>>,
+}
+
+impl Lab {
+    fn sweep(
+        &self,
+        jobs: &[Job],
+        shard: Shard,
+        out: Option<&Path>,
+        workers: usize,
+        hear: &mut dyn FnMut(LabEvent),
+    ) -> Result<Swept, Problem> {
+        let carry = |job: &Job| self.apart.as_ref().map_or_else(|| sweep::here(job), |apart| apart(&job.line(), job.params.threads));
+        sweep::sweep(jobs, shard, out, workers, &carry, |done| hear(job_done(done))).map_err(halted)
+    }
+}
+
+/// Carries out the run of a line on so many threads, and returns what is kept of it where there are several.
+///
+/// # Errors
+/// When the line cannot be read, or what it says cannot be run.
+pub fn carry_out(line: &str, threads: usize) -> Result<String, Problem> {
+    sweep::here_by_line(line, threads).map_err(|wrong| Problem::new(wrong).hint("give the line of a run, in quotes"))
+}
 
 impl Laboratory for Lab {
     fn scenarios(&self) -> Vec<LabScenario> {
@@ -56,7 +85,7 @@ impl Laboratory for Lab {
         let size = if request.full { Size::Full } else { Size::Small };
         let shard = shard_of(request.shard.as_deref())?;
         let jobs = hexad_lab::claim_jobs(&scenarios, size, request.seeds, request.threads.max(1)).map_err(Problem::new)?;
-        let swept = sweep::sweep(&jobs, shard, request.out.as_deref(), request.jobs, |done| hear(job(done))).map_err(halted)?;
+        let swept = self.sweep(&jobs, shard, request.out.as_deref(), request.jobs, hear)?;
         if shard != Shard::WHOLE {
             return swept.failed.into_iter().next().map_or(Ok(Vec::new()), |(_, why)| Err(halted(why)));
         }
@@ -116,7 +145,7 @@ impl Laboratory for Lab {
         );
         let jobs = plan.jobs().map_err(|wrong| Problem::new(wrong).hint("`hexad lab list compare/chord` says what can be set"))?;
         let shard = shard_of(request.shard.as_deref())?;
-        let swept = sweep::sweep(&jobs, shard, request.out.as_deref(), request.jobs, |done| hear(job(done))).map_err(halted)?;
+        let swept = self.sweep(&jobs, shard, request.out.as_deref(), request.jobs, hear)?;
         if let Some((_, why)) = swept.failed.into_iter().next() {
             return Err(halted(why));
         }
@@ -155,7 +184,7 @@ fn shard_of(given: Option<&str>) -> Result<Shard, Problem> {
     shard.map_err(|wrong: String| Problem::new(wrong).hint("of four parts write 1/4, 2/4, 3/4 and 4/4"))
 }
 
-fn job(Done { line, kept, wall_s, done, of, left_s }: Done) -> LabEvent {
+fn job_done(Done { line, kept, wall_s, done, of, left_s }: Done) -> LabEvent {
     LabEvent::Job { line, kept, wall_s, done, of, left_s }
 }
 

@@ -42,6 +42,7 @@ use hexad_api::{Laboratory, Problem, Roles, Session, Settings, Torrents};
 
 pub use demo::demo;
 pub use http::{HttpFace, HttpSettings, kept_token};
+pub use laboratory::{Apart, carry_out};
 pub use node::{NodeSettings, open_node};
 pub use publish::fits_one_link;
 
@@ -76,5 +77,11 @@ pub fn roles() -> impl Roles {
 /// Networks under virtual time.
 #[must_use]
 pub fn laboratory() -> impl Laboratory {
-    laboratory::Lab
+    laboratory::Lab::default()
+}
+
+/// Networks under virtual time, where each run of several is carried out by somebody else: mostly a process that calls [`carry_out`].
+#[must_use]
+pub fn laboratory_apart(apart: Box<Apart>) -> impl Laboratory {
+    laboratory::Lab { apart: Some(apart) }
 }

@@ -10,7 +10,9 @@ use std::time::Instant;
 use crate::gauge::Silent;
 use crate::line::Line;
 use crate::outputs::{self, Stored};
+use crate::run::find;
 use crate::scenario::{Params, Scenario};
+use crate::scenarios::SCENARIOS;
 
 /// One run that is to be made.
 #[derive(Clone)]
@@ -31,6 +33,29 @@ impl Job {
     pub fn line(&self) -> String {
         Line::of(self.scenario.name, &self.params, None).to_string()
     }
+}
+
+/// Carries out one job: what is kept of it, as the text of its file, or why it cannot be run.
+pub type Carry<'a> = dyn Fn(&Job) -> Result<String, String> + Sync + 'a;
+
+/// Carries out a job on the thread that asks for it.
+///
+/// # Errors
+/// When the scenario cannot be run so.
+pub fn here(job: &Job) -> Result<String, String> {
+    outputs::text_of(&job.scenario.execute(&job.params, &mut Silent)?)
+}
+
+/// Carries out the job of a line, as [`here`]: for a process that was started for it.
+///
+/// # Errors
+/// When the line cannot be read, or what it says cannot be run.
+pub fn here_by_line(line: &str, threads: usize) -> Result<String, String> {
+    let line: Line = line.parse()?;
+    let scenario = find(SCENARIOS, &line.scenario)?;
+    let mut params = scenario.params(line.given())?;
+    params.threads = threads;
+    outputs::text_of(&scenario.execute(&params, &mut Silent)?)
 }
 
 /// Brings jobs into the order in which they are run, the costly ones first: the same wherever it is asked for, so that shards fit together.
@@ -96,12 +121,19 @@ pub struct Swept {
     pub failed: Vec<(&'static str, String)>,
 }
 
-/// Runs the jobs of a shard on `workers` threads. Where there is a folder, what a job came to is kept there in a file of its own as soon as it
+/// Has the jobs of a shard carried out, `workers` at a time. Where there is a folder, what a job came to is kept there in a file of its own as soon as it
 /// has ended, and a job whose file is there is not run again; a file that is only half written has another name.
 ///
 /// # Errors
 /// When a file cannot be written or read; what has ended by then is kept.
-pub fn sweep(jobs: &[Job], shard: Shard, folder: Option<&Path>, workers: usize, mut hear: impl FnMut(Done)) -> Result<Swept, String> {
+pub fn sweep(
+    jobs: &[Job],
+    shard: Shard,
+    folder: Option<&Path>,
+    workers: usize,
+    carry: &Carry<'_>,
+    mut hear: impl FnMut(Done),
+) -> Result<Swept, String> {
     let mine: Vec<&Job> = jobs.iter().enumerate().filter(|(number, _)| shard.has(*number)).map(|(_, job)| job).collect();
     let next = AtomicUsize::new(0);
     let (ended, hearing) = mpsc::channel();
@@ -113,7 +145,7 @@ pub fn sweep(jobs: &[Job], shard: Shard, folder: Option<&Path>, workers: usize, 
             let (ended, mine, next) = (ended.clone(), &mine, &next);
             scope.spawn(move || {
                 while let Some(&job) = mine.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if ended.send((job, run(job, folder))).is_err() {
+                    if ended.send((job, run(job, folder, carry))).is_err() {
                         break;
                     }
                 }
@@ -163,7 +195,7 @@ enum Came {
     Failed(String),
 }
 
-fn run(job: &Job, folder: Option<&Path>) -> Result<Came, String> {
+fn run(job: &Job, folder: Option<&Path>, carry: &Carry<'_>) -> Result<Came, String> {
     let file = folder.map(|folder| folder.join(format!("{}.jsonl", job.name)));
     if let Some(file) = &file
         && let Some(stored) = outputs::read_file(file)?
@@ -171,11 +203,11 @@ fn run(job: &Job, folder: Option<&Path>) -> Result<Came, String> {
     {
         return Ok(Came::Kept(Box::new(stored)));
     }
-    let run = match job.scenario.execute(&job.params, &mut Silent) {
-        Ok(run) => run,
+    let text = match carry(job) {
+        Ok(text) => text,
         Err(why) => return Ok(Came::Failed(why)),
     };
-    let (text, stored) = outputs::kept(&run)?;
+    let stored = outputs::of_text(&text)?;
     if let (Some(folder), Some(file)) = (folder, &file) {
         let told = |wrong: std::io::Error| format!("{}: {wrong}", file.display());
         fs::create_dir_all(folder).map_err(told)?;

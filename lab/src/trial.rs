@@ -139,7 +139,7 @@ pub fn test_claims(
     let mut runs = Vec::new();
     for job in claim_jobs(&[scenario], size, seeds, threads)? {
         progress.on_scenario(scenario.name, job.params.seed());
-        runs.push(outputs::kept(&scenario.execute(&job.params, progress)?)?.1);
+        runs.push(outputs::of_text(&outputs::text_of(&scenario.execute(&job.params, progress)?)?)?);
     }
     judge(scenario, &runs)
 }

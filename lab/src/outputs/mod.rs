@@ -78,11 +78,14 @@ fn json_lines(run: &Run) -> io::Result<String> {
     Ok(text)
 }
 
-/// A run as its file has it: its text, and what is read back from it.
-pub(crate) fn kept(run: &Run) -> Result<(String, Stored), String> {
-    let text = json_lines(run).map_err(|wrong| wrong.to_string())?;
-    let stored = stored::parse(&text)?.ok_or("a run has no first line")?;
-    Ok((text, stored))
+/// What the text of a run's file says.
+pub(crate) fn of_text(text: &str) -> Result<Stored, String> {
+    stored::parse(text)?.ok_or_else(|| "a run has no first line".into())
+}
+
+/// A run as its file has it.
+pub(crate) fn text_of(run: &Run) -> Result<String, String> {
+    json_lines(run).map_err(|wrong| wrong.to_string())
 }
 
 #[cfg(test)]

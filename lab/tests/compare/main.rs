@@ -112,7 +112,7 @@ fn networks_see_the_same_world() {
 #[test]
 fn examples_of_questions_are_answered() {
     use hexad_lab::comparison::{EXAMPLES, Question, compare};
-    use hexad_lab::sweep::{Shard, sweep};
+    use hexad_lab::sweep::{Shard, here, sweep};
     for (name, text) in EXAMPLES {
         let mut question = Question::read(text).expect("an example can be read");
         question.plan.sizes = vec!["60".into()];
@@ -120,7 +120,7 @@ fn examples_of_questions_are_answered() {
         let small = [("queries", "12"), ("window", "15s"), ("newcomers", "2"), ("sessions", "60"), ("failed", "0.5"), ("training", "2")];
         question.plan.set.extend(small.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let jobs = question.plan.jobs().expect("jobs");
-        let runs = sweep(&jobs, Shard::WHOLE, None, 2, |_| {}).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+        let runs = sweep(&jobs, Shard::WHOLE, None, 2, &here, |_| {}).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
         assert_eq!(runs.failed, []);
         let answer = question.show(compare(&runs.runs));
         assert_eq!(answer.runs, jobs.len(), "{name}");
