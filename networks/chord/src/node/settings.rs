@@ -134,7 +134,7 @@ impl Default for Settings {
             answer_max: Span::from_secs(3),
             answer_min: Span::from_millis(100),
             tries: 3,
-            round_trips_max: 256,
+            round_trips_max: 64,
             suspects_max: 256,
             suspect_for: Span::from_secs(60),
             lookup_deadline: Span::from_secs(15),

@@ -93,8 +93,14 @@ impl<A: Place> Node<A> {
                 }
                 self.ask(vnode, &before, About::Second { vnode, list, head: head.clone() }, Body::GetState, cx, out);
             }
-            _ => {
+            before => {
+                let knows_us = before.as_ref() == Some(&ring.me);
                 ring.adopt(head.clone(), &list, config.0.successors);
+                if knows_us {
+                    // Nothing is left to be told, as mostly.
+                    ring.stabilising = false;
+                    return self.neighbours_changed(cx, out);
+                }
                 self.stabilised(vnode, cx, out);
             }
         }
