@@ -301,9 +301,9 @@ impl<N: Network> Machine<N> {
                 let mut heard = std::mem::take(step.heard);
                 wires.on_data(data, from, &mut heard, &mut self.mouth, step);
                 let mut bytes = bytes;
-                for input in heard.drain(..) {
+                for (place, input) in heard.drain(..).enumerate() {
                     // The node may have closed the connection over the first of several messages.
-                    if self.wires.as_ref().is_some_and(|wires| wires.knows(conn)) || matches!(input, Input::Closed(..)) {
+                    if place == 0 || self.wires.as_ref().is_some_and(|wires| wires.knows(conn)) || matches!(input, Input::Closed(..)) {
                         self.hear(from, std::mem::take(&mut bytes), input, step);
                     }
                 }

@@ -345,6 +345,10 @@ impl<N: Network> Wires<N> {
         let bytes = frame.bytes();
         let end = self.ends.get_mut(&conn)?;
         if frame.body.is_none() && end.queue.is_empty() && end.far.is_some() {
+            if self.links.up_bytes_per_s.is_none() {
+                transmit(conn, end, frame, step.now, mouth, step);
+                return None;
+            }
             let left = self.slip_in(bytes, step.now, Span::MAX).unwrap_or(step.now);
             let end = self.ends.get_mut(&conn)?;
             transmit(conn, end, frame, left, mouth, step);

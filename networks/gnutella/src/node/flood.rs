@@ -43,7 +43,6 @@ pub(crate) fn with_steps(query: &Query, steps: u16) -> Query {
 impl Node {
     pub(crate) fn on_query(&mut self, conn: ConnId, packet: Packet, cx: &mut Context<'_>, out: &mut Out) {
         let Body::Query(query) = &packet.body else { return };
-        let query = query.clone();
         let Some(neighbour) = self.links.get_mut(conn) else { return };
         let from_leaf = neighbour.kind == Kind::Leaf;
         let per_s = if from_leaf { self.config.leaf_queries_per_s } else { self.config.link_queries_per_s };
@@ -57,8 +56,8 @@ impl Node {
             return;
         }
         neighbour.queries = neighbour.queries.saturating_add(1);
-        if let Some(steps) = steps_of(&query) {
-            return self.on_walker(conn, packet.muid, packet.hops, &query, steps, cx, out);
+        if let Some(steps) = steps_of(query) {
+            return self.on_walker(conn, packet.muid, packet.hops, query, steps, cx, out);
         }
         let further = match self.queries.find(&packet.muid) {
             None => false,
@@ -106,24 +105,24 @@ impl Node {
         if query.text.trim().len() < 2 && !more && digests.iter().next().is_none() {
             return out.note(Level::Drop, "query_for_nothing", None, "");
         }
-        let answered = !further && self.answer(Some(conn), &packet, &query, &digests, cx, out);
+        let answered = !further && self.answer(Some(conn), &packet, query, &digests, cx, out);
         match self.kind {
             // A shielded leaf carries nothing for others.
             Kind::Leaf => {}
             Kind::Flat => {
                 if !(answered && self.config.stop_at_answer) {
-                    self.flood(conn, packet.muid, packet.ttl, packet.hops, &query, out, cx);
+                    self.flood(conn, packet.muid, packet.ttl, packet.hops, query, out, cx);
                 }
             }
             Kind::Ultrapeer if from_leaf && self.config.dynamic => {
-                self.lead(conn, packet.muid, query, &digests, cx, out);
+                self.lead(conn, packet.muid, query.clone(), &digests, cx, out);
             }
             Kind::Ultrapeer => {
-                let keys = Keys::of(&query, &digests);
+                let keys = Keys::of(query, &digests);
                 if !further {
-                    self.flood_leaves(conn, &packet, &query, &keys, cx, out);
+                    self.flood_leaves(conn, &packet, query, &keys, cx, out);
                 }
-                self.flood_ultrapeers(conn, &packet, &query, &keys, cx, out);
+                self.flood_ultrapeers(conn, &packet, query, &keys, cx, out);
             }
         }
     }

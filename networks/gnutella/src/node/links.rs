@@ -144,10 +144,10 @@ impl Neighbour {
             return true;
         }
         const BURST_S: u32 = 10;
-        let earned = now.since(self.allowed_at).as_millis().saturating_mul(u128::from(per_s)) / 1000;
+        let earned = (now.as_micros().saturating_sub(self.allowed_at.as_micros()) / 1000).saturating_mul(u64::from(per_s)) / 1000;
         if earned > 0 || self.allowed_at == Time::ZERO {
-            let first = if self.allowed_at == Time::ZERO { u128::from(per_s * BURST_S) } else { earned };
-            let all = u128::from(self.allowance) + first;
+            let first = if self.allowed_at == Time::ZERO { u64::from(per_s * BURST_S) } else { earned };
+            let all = u64::from(self.allowance).saturating_add(first);
             self.allowance = u32::try_from(all).unwrap_or(u32::MAX).min(per_s * BURST_S);
             self.allowed_at = now.max(Time::from_micros(1));
         }

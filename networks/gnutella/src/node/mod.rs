@@ -566,7 +566,11 @@ impl hexad_core::Node for Node {
     fn warm(&self, depth: u8) -> usize {
         match depth {
             0 => self.links.len() ^ self.queries.len() ^ usize::from(self.ticks_at.is_some()),
-            1 => self.links.up().map(|(conn, _)| usize::try_from(conn.0).unwrap_or(0)).fold(0, usize::wrapping_add),
+            1 => self
+                .links
+                .up()
+                .map(|(_, neighbour)| neighbour.queries as usize ^ usize::from(neighbour.unanswered))
+                .fold(0, usize::wrapping_add),
             _ => 0,
         }
     }

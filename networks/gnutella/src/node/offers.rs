@@ -19,6 +19,9 @@ use crate::wire::{Extensions, Record, digests_of, urn_of};
 /// Names of one file that go into a hit.
 const NAMES_MAX: usize = 3;
 
+/// Words of a text that are looked at.
+const WORDS_MAX: usize = 32;
+
 /// Others who have a share and are remembered.
 const ALTERNATES_MAX: usize = 20;
 
@@ -58,6 +61,8 @@ pub(crate) struct Offers {
     published: Map<ShareId, Published>,
     /// Hashes of words and urns, for tables; how often each occurs.
     hashes: Map<u32, u32>,
+    /// A bit for each word that a name has or had: most queries are for none of them, and that costs one look so.
+    bits: u64,
     last: u32,
     bytes: u64,
 }
@@ -97,11 +102,32 @@ fn is_private(torrent: &Bytes) -> bool {
     torrent.windows(12).any(|window| window == b"7:privatei1e")
 }
 
+/// A bit for each of the first words of a text.
+fn bits_of(text: &str, words_max: usize) -> u64 {
+    let (mut bits, mut count) = (0, 0);
+    words_of(text.as_bytes(), |word| {
+        bits |= 1 << (hash(word) >> 26);
+        count += 1;
+        count < words_max
+    });
+    bits
+}
+
 impl Offers {
     fn new(config: hexad_catalogue::Config) -> Self {
         let mut catalogue = Catalogue::new(config);
         let owner = catalogue.add_owner();
-        Self { catalogue, owner, by_path: Map::new(), files: Map::new(), published: Map::new(), hashes: Map::new(), last: 0, bytes: 0 }
+        Self {
+            catalogue,
+            owner,
+            by_path: Map::new(),
+            files: Map::new(),
+            published: Map::new(),
+            hashes: Map::new(),
+            bits: 0,
+            last: 0,
+            bytes: 0,
+        }
     }
 
     pub(crate) fn file_count(&self) -> usize {
@@ -180,6 +206,7 @@ impl Offers {
             }
             self.last += 1;
             Self::count_hashes(&mut self.hashes, &indexed, &published.digests, true);
+            self.bits |= bits_of(&indexed, usize::MAX);
             self.by_path.insert(name.clone(), self.last);
             self.files.insert(self.last, Offer { share: id, file, size_bytes: entry.length, name, indexed });
             self.bytes += entry.length;
@@ -205,7 +232,11 @@ impl Offers {
     /// Files that have all these words, or belong to content of one of these names.
     pub(crate) fn matching(&self, text: &str, digests: &Digests, fuzzy: bool, wanted: usize) -> Vec<u32> {
         let mut found: Vec<u32> = Vec::new();
-        for published in self.published.values() {
+        let named = digests.iter().next().is_some();
+        if !named && !fuzzy && bits_of(text, WORDS_MAX) & !self.bits != 0 {
+            return found;
+        }
+        for published in self.published.values().filter(|_| named) {
             if digests.iter().any(|digest| published.digests.contains(digest)) {
                 found.extend(published.files.iter().take(wanted.saturating_sub(found.len())));
             }
@@ -213,7 +244,7 @@ impl Offers {
         let mut words = Vec::new();
         words_of(text.as_bytes(), |word| {
             words.push(word.to_owned());
-            words.len() < 32
+            words.len() < WORDS_MAX
         });
         if !words.is_empty() && found.len() < wanted {
             let query = hexad_catalogue::Query { words, fuzzy, wanted: wanted - found.len(), ..hexad_catalogue::Query::default() };

@@ -52,7 +52,7 @@ impl<A: Place> Node<A> {
             bucket: Bucket::full(self.config.0.queries_burst, cx.now),
         };
         self.lines.begin(conn, Kind::Leaf(Box::new(leaf)), cx.now);
-        let others = self.known.list(NAMED, true, cx.now, cx);
+        let others = self.known.free(NAMED, cx.now, cx);
         let status = self.status(cx.now);
         out.send_to(conn, Message::Welcome(peer.clone(), status, others));
     }

@@ -317,7 +317,7 @@ impl<A: Place> Node<A> {
     }
 
     pub(super) fn on_ping(&mut self, from: &A, nonce: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let others = self.known.list(NAMED, true, cx.now, cx);
+        let others = self.known.free(NAMED, cx.now, cx);
         let status = self.status(cx.now);
         out.send(Link::Datagram(doors::KAZAA, from.clone()), Message::Pong(nonce, status, others));
     }

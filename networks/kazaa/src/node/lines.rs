@@ -394,7 +394,7 @@ impl<A: Place> Node<A> {
 
     /// Refuses a newcomer, and closes behind the answer.
     pub(super) fn refuse(&mut self, conn: ConnId, reason: Reason, cx: &mut Context<'_>, out: &mut Out<A>) {
-        let others = self.known.list(16, true, cx.now, cx);
+        let others = self.known.free(16, cx.now, cx);
         out.send_to(conn, Message::Refused(reason, others));
         // It reads the answer, and closes.
         self.lines.turn(conn, Kind::Called);

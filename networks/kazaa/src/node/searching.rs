@@ -152,7 +152,7 @@ impl<A: Place> Node<A> {
             return true;
         }
         // The nearest of ours first.
-        let mut parents: Vec<(bool, Option<u64>, ConnId, A::Name)> = self
+        let mut parents: Vec<(bool, Option<u32>, ConnId, A::Name)> = self
             .lines
             .iter()
             .filter_map(|(conn, line)| match &line.kind {

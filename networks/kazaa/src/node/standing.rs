@@ -69,7 +69,7 @@ impl<A: Place> Node<A> {
     }
 
     fn round_trips(&self) -> Vec<(A, Span)> {
-        let trip = |peer: &A| Some((peer.clone(), Span::from_micros(self.known.get(&peer.name())?.rtt_us?)));
+        let trip = |peer: &A| Some((peer.clone(), Span::from_micros(self.known.get(&peer.name())?.rtt_us?.into())));
         self.parents().chain(self.links().take(SHOWN)).filter_map(trip).collect()
     }
 
