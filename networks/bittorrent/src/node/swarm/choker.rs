@@ -23,6 +23,9 @@ pub(crate) struct Candidate {
     pub(crate) snubbed: bool,
     /// Has come within the last rounds.
     pub(crate) new: bool,
+    /// It has nothing yet that it could give, and is being given its first piece: choked before it has that, it would have nothing to pass on, and what
+    /// it was given would lie idle. Who is so was unchoked by chance or had a free place, so that merit is never left with less than it would give away.
+    pub(crate) amid: bool,
     /// As long as we leech: bytes a second that it gives us. As a seed: that it takes.
     pub(crate) rate: u64,
     /// Since when it has been unchoked.
@@ -68,7 +71,7 @@ pub(crate) fn choose(candidates: &[Candidate], round: &Round, dice: &mut Dice) -
         });
     } else {
         order.retain(|candidate| !candidate.snubbed || Some(candidate.slot) == round.optimistic);
-        order.sort_by_key(|candidate| (candidate.snubbed, Reverse(candidate.rate)));
+        order.sort_by_key(|candidate| (candidate.snubbed, !candidate.amid, Reverse(candidate.rate)));
     }
     let mut decision = Decision::default();
     let mut kept = round.optimistic.filter(|slot| !round.rotate && candidates.iter().any(|one| one.slot == *slot && one.interested));

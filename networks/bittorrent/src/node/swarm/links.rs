@@ -68,13 +68,14 @@ impl Peer {
 }
 
 impl Swarm {
-    /// Dials whom it may.
+    /// Dials whom it may. At first half of the places are left to those who come, where anybody can: if the first of a crowd filled theirs with each other,
+    /// what they have would be long on its way to the later ones.
     pub(super) fn dial(&mut self, t: &mut Turn<'_, '_>) {
         let seeding = self.is_seeding();
-        while t.home.has_room()
-            && t.home.half_open < t.home.config.half_open_max
-            && self.connected + self.dials.len() < t.home.config.swarm_connections_max
-        {
+        let config = &t.home.config;
+        let fresh = config.listen.is_some() && t.cx.now.since(self.began) < config.optimistic_interval;
+        let places = if fresh { config.swarm_connections_max.div_ceil(2) } else { config.swarm_connections_max };
+        while t.home.has_room() && t.home.half_open < t.home.config.half_open_max && self.connected + self.dials.len() < places {
             let own = |v4| t.home.own_address(v4);
             let Some(Next { peer, plain, v2 }) = self.candidates.next(seeding, own, t.cx.now, t.cx.dice) else { break };
             let manner = t.home.config.encryption.manner(plain);

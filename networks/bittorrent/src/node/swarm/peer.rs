@@ -208,6 +208,11 @@ impl Peer {
         if self.utp { self.remote.socket() } else { self.listen.or_else(|| self.remote.socket()) }
     }
 
+    /// Whether it has nothing that it could give to anybody. Not all tell us of what they have from us: what it was given counts as well.
+    pub(super) fn is_empty(&self, piece_bytes: u64) -> bool {
+        self.bits.count() == 0 && self.up.total() < piece_bytes
+    }
+
     /// Where it is to be banned.
     pub(super) fn place(&self) -> Option<SocketAddr> {
         self.listen.or_else(|| self.remote.socket())

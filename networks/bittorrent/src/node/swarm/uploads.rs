@@ -31,6 +31,11 @@ impl Uploads {
         Self { queue: VecDeque::new(), handed: 0, window: WINDOW_MIN, handed_at: now, left_lately: 0 }
     }
 
+    /// Whether something is asked for that has not left.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.handed > 0 || !self.queue.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -247,3 +247,43 @@ fn with_all_places_taken_a_leecher_drops_who_gave_nothing_through_two_rounds() {
     assert_eq!(closed(giver, &said), None);
     assert_eq!(dialled(&said).len(), 1, "another gets the place");
 }
+
+#[test]
+fn whom_it_gives_to_is_dropped_last() {
+    let mut bench = Bench::joined(Config { swarm_connections_max: 3, ..config() }, 8).fetches();
+    let (giver, said) = bench.meets_seed(1);
+    bench.gives_all(giver, &said);
+    let (taker, _) = bench.meets(2, true);
+    bench.says(taker, Message::HaveNone);
+    bench.says(taker, Message::Interested);
+    let (idle, _) = bench.meets(3, true);
+    bench.says(idle, Message::HaveAll);
+    bench.hears(Input::Start(PUBLISH, hexad_core::Operation::Own(crate::node::Request::AddPeers(SHARE, vec![peer(4)]))));
+    let alive = |bench: &mut Bench| {
+        // Who is heard last is otherwise kept longest.
+        for conn in [giver, taker, idle] {
+            bench.says(conn, Message::KeepAlive);
+        }
+    };
+    bench.pass(Span::from_secs(59));
+    alive(&mut bench);
+    let said = bench.pass(Span::from_secs(32));
+    assert_eq!(closed(idle, &said).as_deref(), Some("gave_nothing"));
+    assert_eq!((closed(giver, &said), closed(taker, &said)), (None, None));
+}
+
+#[test]
+fn at_first_half_of_the_places_are_left_to_those_who_come() {
+    let named = |bench: &mut Bench| {
+        let peers = (1..=12).map(peer).collect();
+        let what = hexad_core::Operation::Own(crate::node::Request::AddPeers(SHARE, peers));
+        dialled(&bench.hears(Input::Start(PUBLISH, what))).len()
+    };
+    let listens = config();
+    assert!(listens.listen.is_some() && listens.swarm_connections_max == 10);
+    let mut bench = Bench::joined(listens, 8).fetches();
+    assert_eq!(named(&mut bench), 5);
+    assert_eq!(dialled(&bench.pass(Span::from_secs(31))).len(), 5, "who wanted to come has come");
+    let mut bench = Bench::joined(Config { listen: None, ..config() }, 8).fetches();
+    assert_eq!(named(&mut bench), 10, "nobody can come");
+}

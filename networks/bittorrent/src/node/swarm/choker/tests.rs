@@ -1,7 +1,17 @@
 use super::*;
 
 fn candidate(slot: Slot, rate: u64) -> Candidate {
-    Candidate { slot, interested: true, snubbed: false, new: false, rate, unchoked_since: None, taken: 0, waiting_since: Time::ZERO }
+    Candidate {
+        slot,
+        interested: true,
+        snubbed: false,
+        new: false,
+        amid: false,
+        rate,
+        unchoked_since: None,
+        taken: 0,
+        waiting_since: Time::ZERO,
+    }
 }
 
 fn at(s: u64) -> Time {
@@ -73,6 +83,18 @@ fn new_connections_are_three_times_as_likely_to_be_the_optimistic_one() {
         }
     }
     assert!((26 * old..34 * old).contains(&(new * 10)), "{new} against {old}");
+}
+
+#[test]
+fn who_is_being_given_its_first_piece_is_not_choked_before_it_has_it() {
+    let mut candidates: Vec<Candidate> = (0..12).map(|slot| candidate(slot, if slot < 6 { 1000 } else { 0 })).collect();
+    candidates[8].amid = true;
+    for seed in 0..50 {
+        let decision = choose(&candidates, &leeching(), &mut Dice::counter(seed, 0));
+        assert!(decision.unchoked.contains(&8), "{decision:?}");
+        let by_merit = decision.unchoked.iter().filter(|&&slot| slot < 6 && Some(slot) != decision.optimistic).count();
+        assert_eq!(by_merit, 3, "merit has the rest: {decision:?}");
+    }
 }
 
 #[test]
