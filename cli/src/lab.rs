@@ -342,21 +342,24 @@ fn runs_something(command: &LabCommand) -> bool {
 /// What glibc hears its wishes by.
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
+/// The program that runs: by its path, or, where another was put there since, as it is in memory.
+fn this_program() -> PathBuf {
+    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
+}
+
 /// Begins this process anew so that its memory comes in large pages: a large world is read all over, and finding each page takes as long as reading
 /// it. Whoever has wishes of his own keeps them; where it cannot be done, it goes on as it is.
 fn ask_for_large_pages() {
-    if std::env::var_os(TUNABLES).is_none()
-        && let Ok(program) = std::env::current_exe()
-    {
+    if std::env::var_os(TUNABLES).is_none() {
         // Comes back only where it has failed.
-        let _ = Command::new(program).args(std::env::args_os().skip(1)).env(TUNABLES, "glibc.malloc.hugetlb=1").exec();
+        let _ = Command::new(this_program()).args(std::env::args_os().skip(1)).env(TUNABLES, "glibc.malloc.hugetlb=1").exec();
     }
 }
 
 /// Has a run carried out by a process of its own: what it takes it gives back, and one that is killed for want of memory takes no other with it.
 fn carry_apart(line: &str, threads: usize) -> Result<String, String> {
     let carried = || -> io::Result<_> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(this_program())
             .args(["lab", "carry", "--threads", &threads.to_string(), line])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
