@@ -11,15 +11,22 @@ use crate::Map;
 #[error("full")]
 pub struct Full<T>(pub T);
 
-/// Who leaves a full map: those of least `worth`, a sixteenth of all that are there, and one at least. Several at a time, so that a newcomer does not cost a
-/// look at all that are there.
-pub fn leavers<K: Ord + Clone, V, W: Ord>(map: &Map<K, V>, worth: impl Fn(&V) -> W) -> Vec<K> {
-    let mut all: Vec<(W, &K)> = map.iter().map(|(key, value)| (worth(value), key)).collect();
-    let count = (all.len() / 16).max(1).min(all.len());
+/// Who leaves what is full: the least sixteenth of all, in no order, and one at least. Several at a time, so that a newcomer does not cost a look at all that
+/// are there.
+#[must_use]
+pub fn least_sixteenth<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    let count = (all.len() / 16).max(1);
     if count < all.len() {
         all.select_nth_unstable(count);
+        all.truncate(count);
     }
-    all.into_iter().take(count).map(|(_, key)| key.clone()).collect()
+    all
+}
+
+/// Who leaves a full map: those of least `worth`, as many as [`least_sixteenth`] says.
+pub fn leavers<K: Ord + Clone, V, W: Ord>(map: &Map<K, V>, worth: impl Fn(&V) -> W) -> Vec<K> {
+    let all = map.iter().map(|(key, value)| (worth(value), key)).collect();
+    least_sixteenth(all).into_iter().map(|(_, key)| key.clone()).collect()
 }
 
 /// A map of at most `capacity` entries. Who leaves when it is full is decided by the caller.

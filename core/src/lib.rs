@@ -21,7 +21,7 @@ pub mod transcript;
 
 pub use address::{Address, Endpoint, Name};
 pub use ask::{Answer, Ask, AskFailure, Bucket, CpuJob, CpuResult, HttpMethod, HttpRequest, HttpResponse};
-pub use bounded::{BoundedMap, BoundedQueue, Full, leavers};
+pub use bounded::{BoundedMap, BoundedQueue, Full, least_sixteenth, leavers};
 pub use codec::{Codec, Cue, Malformed, Role};
 pub use dice::Dice;
 pub use ids::{ConnId, Door, LeaseId, OpId, ShareId, Ticket};

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::gauge::Silent;
 use crate::line::Line;
 use crate::outputs::{self, Stored};
-use crate::run::find;
+use crate::run::replay;
 use crate::scenario::{Params, Scenario};
 use crate::scenarios::SCENARIOS;
 
@@ -51,11 +51,7 @@ pub fn here(job: &Job) -> Result<String, String> {
 /// # Errors
 /// When the line cannot be read, or what it says cannot be run.
 pub fn here_by_line(line: &str, threads: usize) -> Result<String, String> {
-    let line: Line = line.parse()?;
-    let scenario = find(SCENARIOS, &line.scenario)?;
-    let mut params = scenario.params(line.given())?;
-    params.threads = threads;
-    outputs::text_of(&scenario.execute(&params, &mut Silent)?)
+    outputs::text_of(&replay(&line.parse()?, SCENARIOS, threads, &mut Silent)?.run)
 }
 
 /// Brings jobs into the order in which they are run, the costly ones first: the same wherever it is asked for, so that shards fit together.

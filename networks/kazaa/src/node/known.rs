@@ -1,6 +1,6 @@
 //! Supernodes of which we have heard: the cache from which a leaf joins and a supernode chooses its links.
 
-use hexad_core::{Context, Span, Time};
+use hexad_core::{Context, Span, Time, least_sixteenth};
 
 use crate::place::Place;
 use crate::wire::Entry;
@@ -107,13 +107,7 @@ impl<A: Place> Known<A> {
     /// whether there is room.
     fn make_room(&mut self, seen: Time) -> bool {
         let worth = |known: &Candidate<A>| (std::cmp::Reverse(known.fails), known.seen, known.addr.name());
-        let mut worths: Vec<_> = self.all.iter().map(worth).collect();
-        // A sixteenth at a time, so that a newcomer does not cost a look at all that are there.
-        let count = (worths.len() / 16).max(1).min(worths.len());
-        if count < worths.len() {
-            worths.select_nth_unstable(count);
-            worths.truncate(count);
-        }
+        let mut worths = least_sixteenth(self.all.iter().map(worth).collect());
         let oldest = worths.iter().map(|(_, seen, _)| *seen).min();
         worths.retain(|(_, other, _)| *other <= seen);
         worths.sort_unstable_by_key(|(.., name)| *name);
