@@ -16,6 +16,8 @@ pub(crate) const AGENT: &str = concat!("Hexad/", env!("CARGO_PKG_VERSION"));
 const DEGREE_MIN: usize = 16;
 /// Hosts that are named to whom we greet or refuse.
 const TRY_MAX: usize = 10;
+/// Headers with which we introduce ourselves, and an answer's.
+const INTRODUCED: usize = 18;
 /// How many links we have, for the other end's dice; a header of our own.
 const LINKS_HEADER: &str = "X-Hexad-Links";
 
@@ -70,7 +72,7 @@ impl Node {
     /// What we say of ourselves in our first or second block.
     fn introduction(&self, peer: &Endpoint) -> Headers {
         let config = &self.config;
-        let mut headers = Headers::new().with("User-Agent", AGENT);
+        let mut headers = Headers::with_room(INTRODUCED).with("User-Agent", AGENT);
         let own = self.own().map(SocketAddr::V4).or_else(|| self.own6().map(SocketAddr::V6));
         if let Some(own) = own.filter(|_| self.bound.is_some()) {
             headers.add("Node", own.to_string());
@@ -293,8 +295,7 @@ impl Node {
             }
             out.push(Output::Close(conn, "refused".into()));
             self.links.remove(conn);
-            self.tick_later(cx, out);
-            return self.seek(cx, out);
+            return self.on_refused(cx, out);
         }
         if answer.classic {
             return self.established(conn, cx, out);
@@ -372,13 +373,16 @@ impl Node {
         let Some(neighbour) = self.links.get_mut(conn) else { return };
         neighbour.stage = Stage::Up;
         (neighbour.since, neighbour.heard, neighbour.pinged) = (cx.now, cx.now, cx.now);
-        let (kind, guid, vendor) = (neighbour.kind, neighbour.guid, neighbour.skills.vendor);
+        let (kind, guid, vendor, we_dialled) = (neighbour.kind, neighbour.guid, neighbour.skills.vendor, neighbour.dialled);
         let dialled = socket_of(&neighbour.peer).filter(|at| at.is_ipv6() && neighbour.dialled);
         if let Some(at) = neighbour.listens.map(SocketAddr::V4).or(dialled).filter(|_| kind != Kind::Leaf) {
             self.hosts.succeeded(at, kind == Kind::Ultrapeer, cx.now);
         }
         if let Some(guid) = guid {
             self.servents.insert(guid, super::routes::Route { conn, ttl: 1, hops: 0 }, cx.now);
+        }
+        if we_dialled {
+            self.has_room(cx.now);
         }
         if vendor {
             self.say_supported(conn, cx, out);
@@ -420,6 +424,7 @@ impl Node {
                 self.tables_changed(cx, out);
             }
         } else if neighbour.is_up() && self.member.is_some() {
+            self.has_room(cx.now);
             self.seek(cx, out);
         }
     }

@@ -98,9 +98,16 @@ impl Hosts {
         self.fresh(now).nth(ENOUGH.min(self.max) - 1).is_none()
     }
 
-    /// Whether it is time to ask for more.
-    pub(crate) fn may_ask(&self, now: Time) -> bool {
-        now >= self.ask.0 && self.is_short(now)
+    /// Whether it is time to ask for more. Where enough are known, that is looked at again after a while.
+    pub(crate) fn may_ask(&mut self, now: Time) -> bool {
+        if now < self.ask.0 {
+            return false;
+        }
+        let short = self.is_short(now);
+        if !short {
+            self.ask.0 = now + ASK_EVERY;
+        }
+        short
     }
 
     /// Somebody is asked for more.

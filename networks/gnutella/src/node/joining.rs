@@ -31,6 +31,9 @@ pub(crate) struct Member {
     caches_asked: Option<Time>,
     next_cache: usize,
     stored: Time,
+    /// How long nobody more is dialled after a refusal, and until when, where half of the wanted neighbours are there.
+    rest: Span,
+    rests_until: Time,
 }
 
 /// What a question to the host was about.
@@ -49,6 +52,9 @@ const STORE_EVERY: Span = Span::from_secs(300);
 const CACHES_EVERY: Span = Span::from_secs(180);
 /// Nothing is left alone for longer than so long.
 const LOOK_EVERY: Span = Span::from_secs(60);
+/// Whoever has half of its neighbours and is refused dials nobody until the next look, then for twice as long each time, up to this: where all are full,
+/// others become free as seldom as links end.
+const REST_MAX: Span = Span::from_secs(60);
 /// Handshakes under way at a time, beyond what is needed.
 const DIALS_MAX: usize = 16;
 
@@ -68,6 +74,8 @@ impl Node {
             caches_asked: None,
             next_cache: 0,
             stored: cx.now,
+            rest: Span::ZERO,
+            rests_until: cx.now,
         });
         (self.started, self.switched) = (cx.now, cx.now);
         match self.config.listen {
@@ -156,7 +164,7 @@ impl Node {
         let (up, all) = (self.links.count(kind), self.links.count_with_pending(kind));
         let missing = self.links_wanted().saturating_sub(up);
         let dials = missing.saturating_sub(all - up).min(DIALS_MAX);
-        if dials == 0 {
+        if dials == 0 || self.rests(up, cx.now) {
             return;
         }
         let own: Vec<SocketAddr> = self.own().map(SocketAddr::V4).into_iter().chain(self.own6().map(SocketAddr::V6)).collect();
@@ -165,6 +173,29 @@ impl Node {
         let chosen = self.hosts.choose(dials, cx.now, cx.dice, |at| own.contains(at) || linked.contains(at));
         for at in chosen {
             self.dial_link(Endpoint::Ip(at), cx, out);
+        }
+    }
+
+    /// Whether no more neighbours are looked for, with so many there.
+    fn rests(&self, up: usize, now: Time) -> bool {
+        up * 2 >= self.links_wanted() && self.member.as_ref().is_some_and(|member| now < member.rests_until)
+    }
+
+    /// Somebody had no room for us.
+    pub(crate) fn on_refused(&mut self, cx: &mut Context<'_>, out: &mut Out) {
+        let tick = self.config.tick;
+        if let Some(member) = self.member.as_mut().filter(|member| cx.now >= member.rests_until) {
+            member.rest = (member.rest * 2).max(tick).min(REST_MAX);
+            member.rests_until = cx.now + member.rest;
+        }
+        self.tick_later(cx, out);
+        self.seek(cx, out);
+    }
+
+    /// There is room somewhere: a neighbour is gone, or one whom we dialled has let us in.
+    pub(crate) fn has_room(&mut self, now: Time) {
+        if let Some(member) = &mut self.member {
+            (member.rest, member.rests_until) = (Span::ZERO, now);
         }
     }
 
@@ -201,21 +232,25 @@ impl Node {
 
     /// When there is something to look after again, as far as is known.
     fn next_due(&self, now: Time) -> Time {
+        let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
+        let up = self.links.count(kind);
+        let lacks = self.config.discover && up < self.links_wanted();
+        let rests = lacks && self.rests(up, now);
         let missing = self.member.as_ref().is_some_and(|member| {
-            let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
             let lonely = self.links.up().next().is_none();
-            !member.done || !member.begun || lonely || self.config.discover && self.links.count(kind) < self.links_wanted()
+            !member.done || !member.begun || lonely || lacks && !rests
         });
         if missing || !self.peers.is_empty() || !self.fetches.is_empty() {
             return now;
         }
+        let rested = self.member.as_ref().filter(|_| rests).map(|member| member.rests_until);
         let strangers = self.fresh.values().map(|(_, until)| *until);
         let links = self.links.iter().map(|(_, neighbour)| match &neighbour.backlog {
             _ if !neighbour.is_up() => neighbour.since + self.config.handshake_deadline,
             Some(backlog) => backlog.since + BEHIND_MAX,
             None => neighbour.ping_due(self.quiet_of(neighbour)),
         });
-        strangers.chain(links).fold(now + LOOK_EVERY, Time::min)
+        strangers.chain(links).chain(rested).fold(now + LOOK_EVERY, Time::min)
     }
 
     /// How long a neighbour may say nothing before it is pinged.

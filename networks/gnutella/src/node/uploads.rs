@@ -146,7 +146,7 @@ impl Node {
     }
 
     /// Answers with bytes that we have here.
-    pub(crate) fn answer_bytes(&mut self, conn: ConnId, kind: &str, body: Bytes, out: &mut Out) {
+    pub(crate) fn answer_bytes(&mut self, conn: ConnId, kind: &'static str, body: Bytes, out: &mut Out) {
         let headers = Headers::new().with("Server", AGENT).with("Content-Type", kind);
         out.send_to(conn, Response::new(200, reason(200), headers, body.len() as u64).into());
         if let Some(Peering { role: Role::Serving(serving), .. }) = self.peers.get_mut(&conn)

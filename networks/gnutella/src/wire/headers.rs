@@ -12,7 +12,7 @@ const HEADERS_MAX: usize = 64;
 
 /// Header lines, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(Cow<'static, str>, String)>);
+pub struct Headers(Vec<(Cow<'static, str>, Cow<'static, str>)>);
 
 impl Headers {
     /// No headers.
@@ -21,22 +21,28 @@ impl Headers {
         Self(Vec::new())
     }
 
+    /// No headers yet, and room for so many.
+    #[must_use]
+    pub fn with_room(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.add(name, value);
         self
     }
 
     /// Adds a header.
-    pub fn add(&mut self, name: &'static str, value: impl Into<String>) {
-        let mut value: String = value.into();
+    pub fn add(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
+        let mut value: Cow<'static, str> = value.into();
         // What we write is one line, whatever went into it.
         if value.contains(char::is_control) {
-            value = value.replace(char::is_control, " ");
+            value = Cow::Owned(value.replace(char::is_control, " "));
         }
         if value.trim().len() < value.len() {
-            value = value.trim().to_owned();
+            value = Cow::Owned(value.trim().to_owned());
         }
         self.0.push((Cow::Borrowed(name), value));
     }
@@ -49,7 +55,7 @@ impl Headers {
 
     /// All values of that name: repeated headers count as one list.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
     /// All items of comma-separated values of that name.
@@ -84,7 +90,7 @@ impl Headers {
 
     /// All headers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     pub(crate) fn write(&self, out: &mut String) {
@@ -99,10 +105,11 @@ impl Headers {
 
     /// Reads the lines below the first one.
     fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Self, Malformed> {
-        let mut headers: Vec<(Cow<'static, str>, String)> = Vec::new();
+        let mut headers: Vec<(Cow<'static, str>, Cow<'static, str>)> = Vec::new();
         for line in lines {
             if line.starts_with([' ', '\t']) {
                 if let Some((_, value)) = headers.last_mut() {
+                    let value = value.to_mut();
                     value.push(' ');
                     value.push_str(line.trim());
                 }
@@ -112,7 +119,7 @@ impl Headers {
             if headers.len() >= HEADERS_MAX {
                 return Err(Malformed::at(0, format!("expected at most {HEADERS_MAX} headers")));
             }
-            headers.push((Cow::Owned(name.trim().to_owned()), value.trim().to_owned()));
+            headers.push((Cow::Owned(name.trim().to_owned()), Cow::Owned(value.trim().to_owned())));
         }
         Ok(Self(headers))
     }

@@ -1,9 +1,9 @@
 //! What a node says when nobody wants anything.
 
 use bytes::Bytes;
-use hexad_core::{ConnId, Outbound};
+use hexad_core::{ConnId, Input, Outbound, Output, Via};
 use hexad_gnutella::wire::ggep::Block;
-use hexad_gnutella::wire::{Body, Guid, Packet, Pong};
+use hexad_gnutella::wire::{Answer, Body, Guid, Headers, Message, Packet, Pong};
 use hexad_gnutella::{Mode, Node, Settings};
 
 use crate::stage::{Stage, bye, packets, query, settings};
@@ -101,4 +101,40 @@ fn whoever_wants_hosts_packed_has_one_pong_and_others_have_one_for_each() {
     stage.passes(61);
     let late = asks(&mut stage, Bytes::new());
     assert_eq!(late.iter().filter(|(hops, _)| *hops == 1).count(), 2, "{late:?}");
+}
+
+/// Everybody whom the node dials is full; returns how many it was.
+fn refuses(stage: &mut Stage, mut said: Vec<Outbound<Node>>) -> usize {
+    let mut dials = 0;
+    while let Some(output) = said.pop() {
+        if let Output::Open(conn, peer, _) = output {
+            dials += 1;
+            stage.table.hears(Input::Opened { conn, peer, via: Via::Dialled });
+            said.extend(stage.hears(conn, Message::Answer(Box::new(Answer::no(503, "Too many connections", Headers::new())))));
+        }
+    }
+    dials
+}
+
+#[test]
+fn where_all_are_full_others_are_tried_ever_more_seldom_until_there_is_room() {
+    let full = |links: usize| {
+        let mut stage = Stage::new(Settings { flat_links: 4, ping_every: hexad_core::Span::from_secs(3600), ..settings(Mode::Flat) });
+        let others: Vec<ConnId> = (0..links).map(|_| stage.neighbour(None)).collect();
+        for number in 1..=60 {
+            stage.hears_packet(others[0], pong_of(number));
+        }
+        let mut second = || {
+            let said = stage.passes(1);
+            refuses(&mut stage, said)
+        };
+        let dials: Vec<usize> = (0..4).map(|_| (0..60).map(|_| second()).sum()).collect();
+        (stage, others, dials)
+    };
+    let (mut stage, others, dials) = full(2);
+    assert!(dials[0] > dials[1] && dials[1..].iter().all(|dials| (1..=4).contains(dials)), "two a minute, {dials:?}");
+    let said = stage.closes(others[0]);
+    assert_eq!(refuses(&mut stage, said), 61, "with one neighbour of four, all are tried at once, and whoever has gone");
+    let (_, _, dials) = full(1);
+    assert!(dials.iter().all(|dials| *dials >= 60), "each host is asked again after half a minute, {dials:?}");
 }

@@ -42,7 +42,7 @@ fn a_range_is_given_as_it_was_asked_for() {
     stage.offers("blue.ogg");
     let conn = stage.dialled_by_somebody();
     let get = |target: &str, range: Option<&str>| {
-        let headers = range.map_or(Headers::new(), |range| Headers::new().with("Range", range));
+        let headers = range.map_or(Headers::new(), |range| Headers::new().with("Range", range.to_owned()));
         Message::from(Request::get(target, headers))
     };
     let said = stage.hears(conn, get(&format!("/uri-res/N2R?{URN}"), Some("bytes=1000-100999")));
@@ -218,7 +218,7 @@ fn a_proxy_tells_its_leaf_and_only_for_who_asks_for_himself() {
     let servent = Guid([1; 16]);
     let conn = stage.dialled_by_somebody();
     let ask = |node: &str| {
-        let headers = Headers::new().with("X-Node", node);
+        let headers = Headers::new().with("X-Node", node.to_owned());
         Message::from(Request::get(format!("/gnutella/push-proxy?ServerId={}", servent.base32()), headers))
     };
     assert_eq!(response(&stage.hears(conn, ask("203.0.113.99:80"))).code, 400, "nobody is sent to knock at another's door");
