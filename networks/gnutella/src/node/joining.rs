@@ -31,7 +31,7 @@ pub(crate) struct Member {
     caches_asked: Option<Time>,
     next_cache: usize,
     stored: Time,
-    /// How long nobody more is dialled after a refusal, and until when, where half of the wanted neighbours are there.
+    /// How long nobody more is dialled after a refusal, and until when, where three quarters of the wanted neighbours are there.
     rest: Span,
     rests_until: Time,
 }
@@ -52,7 +52,7 @@ const STORE_EVERY: Span = Span::from_secs(300);
 const CACHES_EVERY: Span = Span::from_secs(180);
 /// Nothing is left alone for longer than so long.
 const LOOK_EVERY: Span = Span::from_secs(60);
-/// Whoever has half of its neighbours and is refused dials nobody until the next look, then for twice as long each time, up to this: where all are full,
+/// Whoever has three quarters of its neighbours and is refused dials nobody until the next look, then for twice as long each time, up to this: where all are full,
 /// others become free as seldom as links end.
 const REST_MAX: Span = Span::from_secs(60);
 /// Handshakes under way at a time, beyond what is needed.
@@ -178,7 +178,7 @@ impl Node {
 
     /// Whether no more neighbours are looked for, with so many there.
     fn rests(&self, up: usize, now: Time) -> bool {
-        up * 2 >= self.links_wanted() && self.member.as_ref().is_some_and(|member| now < member.rests_until)
+        up * 4 >= self.links_wanted() * 3 && self.member.as_ref().is_some_and(|member| now < member.rests_until)
     }
 
     /// Somebody had no room for us.
