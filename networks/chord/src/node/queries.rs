@@ -7,6 +7,9 @@ use crate::id::Key;
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, DATAGRAM_BYTES_MAX, Message, Route};
 
+/// Nobody minds whether it is noticed a moment later that somebody did not answer; that one need not wake up twice for it is worth more.
+const SLACK: Span = Span::from_millis(250);
+
 /// What a question is about: whoever is told of its answer, or that there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum About<A: Place> {
@@ -24,6 +27,8 @@ pub enum About<A: Place> {
     Second { vnode: u8, list: Box<[A::Contact]>, head: A::Contact },
     /// Stabilisation where everybody knows everybody.
     Mesh { vnode: u8 },
+    /// Is one who was gone back?
+    Lost { vnode: u8 },
     /// A node of another ring may be our successor.
     Merge { vnode: u8 },
     /// Is our predecessor still there, now that somebody else says that he is it?
@@ -64,12 +69,13 @@ pub struct Query<A: Place> {
 }
 
 impl<A: Place> Node<A> {
-    /// Asks somebody something.
+    /// Asks somebody something. Whoever counts as gone is asked once, and is given the time of a last try.
     pub(super) fn ask(&mut self, from: u8, to: &A::Contact, about: About<A>, body: Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let now = cx.now;
+        let tries = if self.is_gone(to) { self.config.0.tries.saturating_sub(1) } else { 0 };
         let busy = self.busy();
         let number = busy.fresh(cx.dice);
-        busy.queries.insert(number, Query { to: to.clone(), from, tries: 0, sent: now, deadline: now, about, body });
+        busy.queries.insert(number, Query { to: to.clone(), from, tries, sent: now, deadline: now, about, body });
         self.send_query(number, cx, out);
     }
 
@@ -87,16 +93,26 @@ impl<A: Place> Node<A> {
         if let Some(query) = busy.queries.get_mut(&number) {
             query.deadline = deadline;
         }
-        self.wake_for(deadline, out);
+        busy.asked = Some(busy.asked.map_or((deadline, deadline), |(first, last)| (first.min(deadline), last.max(deadline))));
         self.send(&addr, message, cx, out);
     }
 
-    /// Has it looked at that time which questions were not answered, unless that is done before.
-    fn wake_for(&mut self, deadline: Time, out: &mut Out<A>) {
+    /// Has it looked by that time what has lasted too long.
+    pub(super) fn look_by(&mut self, deadline: Time) {
         let busy = self.busy();
-        if busy.patience_at.is_none_or(|at| deadline < at) {
-            busy.patience_at = Some(deadline);
-            out.wake(deadline, Timer::Patience);
+        busy.due = Some(busy.due.map_or(deadline, |due| due.min(deadline)));
+    }
+
+    /// Sees to it that there is a wake for what was asked: one for all that is asked at the same time, and none where one is under way that does as well.
+    pub(super) fn see_to_wake(&mut self, out: &mut Out<A>) {
+        let Some(busy) = &mut self.busy else { return };
+        let comes_by = |deadline: Time| busy.patience_at.is_some_and(|at| at <= deadline);
+        let asked = busy.asked.filter(|(first, _)| !comes_by(*first + SLACK)).map(|(first, last)| last.min(first + SLACK));
+        let due = busy.due.filter(|due| !comes_by(*due));
+        (busy.asked, busy.due) = (None, None);
+        if let Some(at) = asked.into_iter().chain(due).min() {
+            busy.patience_at = Some(at);
+            out.wake(at, Timer::Patience);
         }
     }
 
@@ -141,15 +157,15 @@ impl<A: Place> Node<A> {
         let after = cx.now.since(query.sent);
         // An answer to a question that was asked twice tells nothing about the way (Karn).
         if query.tries > 0 {
-            busy.seldom().into_iter().for_each(|seldom| seldom.detector.heard(from));
-        } else if settings.round_trips_max > 0 || !busy.detector.is_empty() {
+            busy.detector.heard(from);
+        } else {
             busy.detector.answered(from, after, cx.now, settings);
         }
         let answerer = from.contact(message.from).unwrap_or_else(|| query.to.clone());
         self.on_end(query, Some((answerer, message.body, after)), cx, out);
     }
 
-    /// Looks which questions were not answered in time.
+    /// Looks what has lasted too long.
     pub(super) fn on_patience(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(busy) = self.busy.as_mut().filter(|busy| busy.patience_at.is_some_and(|at| at <= cx.now)) else { return };
         busy.patience_at = None;
@@ -157,10 +173,24 @@ impl<A: Place> Node<A> {
         for number in late {
             self.on_silence(number, cx, out);
         }
-        let next = self.busy.as_ref().and_then(|busy| busy.queries.values().map(|query| query.deadline).min());
-        if let Some(next) = next {
-            self.wake_for(next, out);
+        let longest = self.config.0.lookup_deadline;
+        let late: Vec<u32> =
+            self.busy().lookups.iter().filter(|(_, lookup)| lookup.started + longest <= cx.now).map(|(number, _)| number).collect();
+        for number in late {
+            self.on_lookup_late(number, cx, out);
         }
+        if let Some(seldom) = self.busy().seldom() {
+            let due: Vec<u32> = seldom.errands.iter().filter(|(_, errand)| errand.due() <= cx.now).map(|(number, _)| *number).collect();
+            for number in due {
+                self.on_errand_due(number, cx, out);
+            }
+        }
+        let busy = self.busy();
+        let deadlines = || busy.queries.values().map(|query| query.deadline);
+        let asked = deadlines().min().zip(deadlines().max());
+        let lookups = busy.lookups.values().map(|lookup| lookup.started + longest);
+        let due = lookups.chain(busy.errands.values().map(super::errands::Errand::due)).min();
+        (busy.asked, busy.due) = (asked, due);
     }
 
     /// A question was not answered in time.
@@ -176,6 +206,9 @@ impl<A: Place> Node<A> {
         let Some(query) = busy.queries.remove(&number) else { return };
         let gone = query.to.clone();
         busy.detector.silent(&gone.addr(), cx.now, &config.0);
+        for ring in self.rings.iter_mut().filter(|ring| ring.fingers.contains(&gone)) {
+            ring.pace.hurry();
+        }
         out.note(Level::Debug, "silent", Some(gone.addr()), "");
         self.on_end(query, None, cx, out);
     }
@@ -197,6 +230,7 @@ impl<A: Place> Node<A> {
             About::Stabilise { vnode } => self.on_stabilise_end(vnode, &to, body, cx, out),
             About::Second { vnode, list, head } => self.on_second_end(vnode, &to, &head, &list, body, cx, out),
             About::Mesh { vnode } => self.on_mesh_end(vnode, &to, body, cx, out),
+            About::Lost { vnode } => self.on_lost_end(vnode, to, body.as_ref(), cx, out),
             About::Merge { vnode } => self.on_merge_end(vnode, &to, body, cx, out),
             About::Rectify { vnode, notifier } => {
                 // Who has come back and is no member yet is as good as gone: it will notify us when it is.
