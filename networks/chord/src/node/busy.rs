@@ -41,7 +41,7 @@ pub struct Busy<A: Place> {
     pub(super) lookups: Slots<Lookup<A>>,
     /// When it is looked next what has lasted too long: one wake for all of it.
     pub(super) patience_at: Option<Time>,
-    /// The first and the last of the deadlines of what was asked since it was seen to that there is a wake for them.
+    /// Of what was asked since it was last seen to that there is a wake: by when it is to be looked at the latest, and the last deadline.
     pub(super) asked: Option<(Time, Time)>,
     /// The first of other deadlines since then.
     pub(super) due: Option<Time>,
@@ -148,7 +148,10 @@ impl<A: Place> DerefMut for Busy<A> {
 impl<A: Place> Busy<A> {
     /// Whether nothing is left to be remembered.
     pub(super) fn is_idle(&self) -> bool {
-        self.queries.is_empty() && self.lookups.is_empty() && self.detector.is_empty() && self.seldom.as_ref().is_none_or(|seldom| seldom.is_idle())
+        self.queries.is_empty()
+            && self.lookups.is_empty()
+            && self.detector.is_empty()
+            && self.seldom.as_ref().is_none_or(|seldom| seldom.is_idle())
     }
 
     /// What few nodes have, if this is one of them.

@@ -172,7 +172,8 @@ impl<A: Ord + Clone> Detector<A> {
     /// Forgets those of least worth among the gone, or among those who answer.
     fn make_room<W: Ord>(&mut self, gone: bool, worth: impl Fn(&Peer<A>) -> W) {
         let concerned = self.peers.iter().filter(|peer| peer.is_gone() == gone);
-        let leave: Vec<A> = least_sixteenth(concerned.map(|peer| (worth(peer), &peer.addr)).collect()).into_iter().map(|(_, addr)| addr.clone()).collect();
+        let leave: Vec<A> =
+            least_sixteenth(concerned.map(|peer| (worth(peer), &peer.addr)).collect()).into_iter().map(|(_, addr)| addr.clone()).collect();
         self.peers.retain(|peer| !leave.contains(&peer.addr));
         if gone {
             self.gone -= leave.len();

@@ -31,7 +31,14 @@ impl Pace {
         }
     }
 
-    /// Something has changed: a finger was wrong or is gone, or others have come or gone nearby, and so probably elsewhere.
+    /// Others have come or gone nearby, and so probably elsewhere.
+    pub fn quicken(&mut self) {
+        self.pause /= 2;
+        self.left = self.left.min(self.pause);
+        self.right = 0;
+    }
+
+    /// A finger was wrong or is gone.
     pub fn hurry(&mut self) {
         *self = Self::default();
     }
@@ -39,7 +46,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::{PAUSE_MAX, Pace};
 
     /// Looks until nothing has changed for so many stabilisations: at which of them fingers were looked at.
     fn looks(pace: &mut Pace, ticks: usize) -> Vec<usize> {
@@ -57,6 +64,9 @@ mod tests {
     fn each_round_without_news_doubles_the_pause_up_to_a_bound_and_news_end_it() {
         let mut pace = Pace::default();
         assert_eq!(looks(&mut pace, 70), [0, 1, 2, 3, 5, 7, 9, 13, 17, 21, 29, 37, 45, 53, 61, 69]);
+        pace.quicken();
+        assert_eq!(looks(&mut pace, 14), [3, 7, 11]);
+        let mut pace = Pace { pause: PAUSE_MAX, left: PAUSE_MAX, right: 2 };
         pace.hurry();
         assert_eq!(looks(&mut pace, 8), [0, 1, 2, 3, 5, 7]);
     }

@@ -7,8 +7,11 @@ use crate::id::Key;
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, DATAGRAM_BYTES_MAX, Message, Route};
 
-/// Nobody minds whether it is noticed a moment later that somebody did not answer; that one need not wake up twice for it is worth more.
+/// So much later than need be it may be noticed that somebody did not answer, where somebody waits for that; that there is one wake for several
+/// questions is worth it.
 const SLACK: Span = Span::from_millis(250);
+/// The same where nobody waits for it.
+const SLACK_OF_MAINTENANCE: Span = Span::from_secs(1);
 
 /// What a question is about: whoever is told of its answer, or that there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +71,35 @@ pub struct Query<A: Place> {
     pub(super) body: Body<A>,
 }
 
+impl<A: Place> Query<A> {
+    /// When it is to be looked at the latest whether it was answered; `None` where it is soon enough when one looks anyway.
+    fn look_by(&self) -> Option<Time> {
+        let slack = match &self.about {
+            About::Lost { .. } => return None,
+            About::Stabilise { .. }
+            | About::Second { .. }
+            | About::Mesh { .. }
+            | About::Merge { .. }
+            | About::Rectify { .. }
+            | About::Finger { .. }
+            | About::Near { .. }
+            | About::Inventory { .. }
+            | About::Push
+            | About::Pull => SLACK_OF_MAINTENANCE,
+            About::Hello
+            | About::Greet { .. }
+            | About::JoinState { .. }
+            | About::CopyTable { .. }
+            | About::Step { .. }
+            | About::Relay { .. }
+            | About::Errand(_)
+            | About::Copy { .. }
+            | About::Farewell { .. } => SLACK,
+        };
+        Some(self.deadline + slack)
+    }
+}
+
 impl<A: Place> Node<A> {
     /// Asks somebody something. Whoever counts as gone is asked once, and is given the time of a last try.
     pub(super) fn ask(&mut self, from: u8, to: &A::Contact, about: About<A>, body: Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -90,10 +122,11 @@ impl<A: Place> Node<A> {
         // What needs a connection first has to have one.
         let patience = busy.detector.patience(&addr, tries, settings) + if large { settings.answer_max } else { Span::ZERO };
         let deadline = cx.now + patience;
-        if let Some(query) = busy.queries.get_mut(&number) {
-            query.deadline = deadline;
+        let Some(query) = busy.queries.get_mut(&number) else { return };
+        query.deadline = deadline;
+        if let Some(by) = query.look_by() {
+            busy.asked = Some(busy.asked.map_or((by, deadline), |(first, last)| (first.min(by), last.max(deadline))));
         }
-        busy.asked = Some(busy.asked.map_or((deadline, deadline), |(first, last)| (first.min(deadline), last.max(deadline))));
         self.send(&addr, message, cx, out);
     }
 
@@ -107,7 +140,7 @@ impl<A: Place> Node<A> {
     pub(super) fn see_to_wake(&mut self, out: &mut Out<A>) {
         let Some(busy) = &mut self.busy else { return };
         let comes_by = |deadline: Time| busy.patience_at.is_some_and(|at| at <= deadline);
-        let asked = busy.asked.filter(|(first, _)| !comes_by(*first + SLACK)).map(|(first, last)| last.min(first + SLACK));
+        let asked = busy.asked.filter(|(by, _)| !comes_by(*by)).map(|(by, last)| last.min(by));
         let due = busy.due.filter(|due| !comes_by(*due));
         (busy.asked, busy.due) = (None, None);
         if let Some(at) = asked.into_iter().chain(due).min() {
@@ -169,6 +202,19 @@ impl<A: Place> Node<A> {
     pub(super) fn on_patience(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(busy) = self.busy.as_mut().filter(|busy| busy.patience_at.is_some_and(|at| at <= cx.now)) else { return };
         busy.patience_at = None;
+        self.end_what_is_late(cx, out);
+        let longest = self.config.0.lookup_deadline;
+        let busy = self.busy();
+        let asked = busy.queries.values().filter_map(|query| query.look_by().map(|by| (by, query.deadline)));
+        let asked = asked.reduce(|(first, last), (by, deadline)| (first.min(by), last.max(deadline)));
+        let lookups = busy.lookups.values().map(|lookup| lookup.started + longest);
+        let due = lookups.chain(busy.errands.values().map(super::errands::Errand::due)).min();
+        (busy.asked, busy.due) = (asked, due);
+    }
+
+    /// Asks again what was not answered in time, or gives it up; and ends what has lasted too long.
+    pub(super) fn end_what_is_late(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(busy) = &self.busy else { return };
         let late: Vec<u32> = busy.queries.iter().filter(|(_, query)| query.deadline <= cx.now).map(|(number, _)| number).collect();
         for number in late {
             self.on_silence(number, cx, out);
@@ -185,12 +231,6 @@ impl<A: Place> Node<A> {
                 self.on_errand_due(number, cx, out);
             }
         }
-        let busy = self.busy();
-        let deadlines = || busy.queries.values().map(|query| query.deadline);
-        let asked = deadlines().min().zip(deadlines().max());
-        let lookups = busy.lookups.values().map(|lookup| lookup.started + longest);
-        let due = lookups.chain(busy.errands.values().map(super::errands::Errand::due)).min();
-        (busy.asked, busy.due) = (asked, due);
     }
 
     /// A question was not answered in time.

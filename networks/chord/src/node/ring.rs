@@ -112,7 +112,7 @@ impl<A: Place> Ring<A> {
         self.nursery = came_round && list.len() < length;
         let changed = self.succ != list;
         if changed {
-            self.pace.hurry();
+            self.pace.quicken();
         }
         self.succ = list;
         changed

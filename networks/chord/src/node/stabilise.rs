@@ -33,6 +33,7 @@ impl<A: Place> Node<A> {
             return;
         }
         self.tick_later(cx, out);
+        self.end_what_is_late(cx, out);
         for at in 0..self.rings.len() {
             let (vnode, stage) = (self.rings[at].me.vnode(), self.rings[at].stage);
             if stage == Stage::Member && self.config.0.rules != Rules::UpdateOthers {
