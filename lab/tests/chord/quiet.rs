@@ -77,7 +77,7 @@ fn fingers_are_seldom_looked_at_while_nothing_changes_and_often_when_some_are_go
     }
     assert!(dead_fingers(&lab) > 50);
     let after = count(&mut lab, EVERY * 8);
-    assert!(after.looks() > 4.0 * rest.looks(), "at rest {rest:?}, with many gone {after:?}");
+    assert!(after.looks() > 3.0 * rest.looks(), "at rest {rest:?}, with many gone {after:?}");
     lab.run_for(EVERY * 12);
     assert_eq!(dead_fingers(&lab), 0);
     lab.run_for(Span::from_secs(1200));
@@ -105,7 +105,7 @@ fn whoever_is_gone_is_asked_once_a_minute_and_then_less_often_and_many_who_come_
     let suspects =
         |lab: &Lab<Chord<u32>>| -> usize { (0..NODES).filter_map(|node| lab.node(NodeIndex(node))).map(|node| node.gone().count()).sum() };
     let lost = suspects(&lab);
-    assert!(lost > 200, "{lost}");
+    assert!(lost > 150, "{lost}");
     let pings = Rc::new(Cell::new(0));
     let counted = pings.clone();
     lab.watch(move |_, _, watched| {

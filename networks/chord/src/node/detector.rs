@@ -6,6 +6,9 @@ use hexad_core::{Span, Time, least_sixteenth};
 
 use super::settings::Settings;
 
+/// An answer may always be so much later than those before, however even these were: G of RFC 6298.
+const GRANULARITY_MICROS: u64 = 25_000;
+
 /// What is known of somebody: as TCP keeps it (RFC 6298) of who answers, in microseconds; or how often who does not was silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Peer<A> {
@@ -65,7 +68,7 @@ impl<A: Ord + Clone> Detector<A> {
     pub(super) fn patience(&self, addr: &A, tries: u8, settings: &Settings) -> Span {
         let base = match self.known(addr).filter(|peer| !peer.is_gone()) {
             Some(peer) => {
-                let micros = u64::from(peer.smooth) + 4 * u64::from(peer.variation);
+                let micros = u64::from(peer.smooth) + (4 * u64::from(peer.variation)).max(GRANULARITY_MICROS);
                 Span::from_micros(micros).clamp(settings.answer_min, settings.answer_max)
             }
             None => settings.answer_first,
@@ -232,6 +235,17 @@ mod tests {
         detector.heard(&7);
         assert_eq!(detector.due(at(9999), &settings), None);
         assert!(detector.is_empty());
+    }
+
+    #[test]
+    fn an_answer_as_late_as_all_before_it_is_waited_for() {
+        let (settings, mut detector) = (Settings::default(), Detector::NOTHING);
+        let rtt = Span::from_millis(180);
+        for second in 0..100 {
+            detector.answered(&1, rtt, at(second), &settings);
+        }
+        let patience = detector.patience(&1, 0, &settings);
+        assert!(patience >= rtt + Span::from_millis(20) && patience < rtt * 2, "{patience:?}");
     }
 
     #[test]
