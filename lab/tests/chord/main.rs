@@ -3,3 +3,4 @@
 mod back;
 mod claims;
 mod digest;
+mod quiet;

@@ -38,9 +38,18 @@ pub struct Joining<A> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Busy<A: Place> {
     pub(super) queries: Slots<Query<A>>,
-    /// When it is looked next which of them were not answered: one wake for all of them.
-    pub(super) patience_at: Option<Time>,
     pub(super) lookups: Slots<Lookup<A>>,
+    /// When it is looked next what has lasted too long: one wake for all of it.
+    pub(super) patience_at: Option<Time>,
+    /// Of what was asked since it was last seen to that there is a wake: by when it is to be looked at the latest, and the last deadline.
+    pub(super) asked: Option<(Time, Time)>,
+    /// The first of other deadlines since then.
+    pub(super) due: Option<Time>,
+    pub(super) detector: Detector<A>,
+    /// So long it is known that whoever was gone and is back is in our ring.
+    pub(super) one_ring_until: Time,
+    /// What we say to ourselves.
+    pub(super) loopback: Vec<Message<A>>,
     /// Reads as if it were here, see `Deref`.
     seldom: Option<Box<Seldom<A>>>,
 }
@@ -51,7 +60,6 @@ pub struct Seldom<A: Place> {
     pub(super) joining: Option<Joining<A>>,
     pub(super) errands: Map<u32, Errand<A>>,
     pub(super) writes: Map<u32, Write<A>>,
-    pub(super) detector: Detector<A>,
     pub(super) store: Store<A>,
     pub(super) publishings: Map<OpId, Publishing>,
     /// Publications that wait for others to be done with their puts.
@@ -62,8 +70,6 @@ pub struct Seldom<A: Place> {
     pub(super) roads: Roads<A>,
     /// The nearest so far of the nodes that may be a finger: virtual node and bit → round trip in microseconds, who.
     pub(super) nearest: Map<(u8, u8), (u64, A::Contact)>,
-    /// What we say to ourselves.
-    pub(super) loopback: Vec<Message<A>>,
     /// We are leaving: who wants to know, and when it is over at the latest.
     pub(super) leaving: Option<(OpId, Time)>,
     /// A repair of the copies is asked for, at that time.
@@ -77,7 +83,6 @@ impl<A: Place> Seldom<A> {
         joining: None,
         errands: Map::new(),
         writes: Map::new(),
-        detector: Detector::NOTHING,
         store: Store::NOTHING,
         publishings: Map::new(),
         waiting: Set::new(),
@@ -86,7 +91,6 @@ impl<A: Place> Seldom<A> {
         uploads: Map::new(),
         roads: Roads::NOTHING,
         nearest: Map::new(),
-        loopback: Vec::new(),
         leaving: None,
         repair_at: None,
         repaired: Time::ZERO,
@@ -99,7 +103,6 @@ impl<A: Place> Seldom<A> {
             && self.joining.is_none()
             && self.leaving.is_none()
             && self.repair_at.is_none()
-            && self.detector.is_empty()
             && self.store.is_empty()
             && self.publishings.is_empty()
             && self.searches.is_empty()
@@ -111,7 +114,17 @@ impl<A: Place> Seldom<A> {
 
 impl<A: Place> Default for Busy<A> {
     fn default() -> Self {
-        Self { queries: Slots::default(), patience_at: None, lookups: Slots::default(), seldom: None }
+        Self {
+            queries: Slots::default(),
+            lookups: Slots::default(),
+            patience_at: None,
+            asked: None,
+            due: None,
+            detector: Detector::NOTHING,
+            one_ring_until: Time::ZERO,
+            loopback: Vec::new(),
+            seldom: None,
+        }
     }
 }
 
@@ -135,7 +148,10 @@ impl<A: Place> DerefMut for Busy<A> {
 impl<A: Place> Busy<A> {
     /// Whether nothing is left to be remembered.
     pub(super) fn is_idle(&self) -> bool {
-        self.queries.is_empty() && self.lookups.is_empty() && self.seldom.as_ref().is_none_or(|seldom| seldom.is_idle())
+        self.queries.is_empty()
+            && self.lookups.is_empty()
+            && self.detector.is_empty()
+            && self.seldom.as_ref().is_none_or(|seldom| seldom.is_idle())
     }
 
     /// What few nodes have, if this is one of them.
@@ -145,21 +161,9 @@ impl<A: Place> Busy<A> {
 
     /// Gives back the room for what few nodes have, where there is nothing in it.
     pub(super) fn tidy(&mut self) {
-        if self.queries.is_empty() {
-            self.patience_at = None;
-        }
-        if self.seldom.as_ref().is_some_and(|seldom| seldom.is_idle() && seldom.repaired == Time::ZERO) {
+        if self.seldom.as_ref().is_some_and(|seldom| seldom.repaired == Time::ZERO && seldom.is_idle()) {
             self.seldom = None;
         }
-    }
-
-    /// Lookups, and who counts as gone.
-    pub(super) fn lookups_and_detector(&mut self) -> (&mut Slots<Lookup<A>>, &Detector<A>) {
-        let detector = match &self.seldom {
-            Some(seldom) => &seldom.detector,
-            None => const { &Detector::NOTHING },
-        };
-        (&mut self.lookups, detector)
     }
 
     /// Reads it, see `hexad_core::Node::warm`.
@@ -170,7 +174,7 @@ impl<A: Place> Busy<A> {
     /// Reads what is behind its pointers.
     pub(super) fn warm_deeper(&self) -> usize {
         let queries = self.queries.values().map(|query| usize::from(query.tries)).sum::<usize>();
-        queries.wrapping_add(self.lookups.values().map(Lookup::warm).sum::<usize>())
+        queries.wrapping_add(self.detector.warm()).wrapping_add(self.lookups.values().map(Lookup::warm).sum::<usize>())
     }
 
     /// A number that no question, lookup or errand has. From dice, so that nobody can answer what he was not asked.

@@ -5,7 +5,7 @@ use hexad_core::{Context, Failure, OpId, Progress, Span, Time};
 
 use super::lookups::Purpose;
 use super::queries::{About, same_host};
-use super::{Found, Node, Out, Reply, Timer, failed};
+use super::{Found, Node, Out, Reply, failed};
 use crate::id::Key;
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, Get, Item, Items, Reason, VALUE_BYTES_MAX, Value};
@@ -51,8 +51,8 @@ pub struct Errand<A: Place> {
     /// The owner, and who follows it; the first is asked.
     holders: Vec<A::Contact>,
     deadline: Time,
-    /// Waits for another attempt.
-    waiting: bool,
+    /// Waits so long for another attempt.
+    again: Option<Time>,
     /// Somebody has said that nothing is there.
     nothing: bool,
 }
@@ -73,6 +73,11 @@ pub enum Ended<A: Place> {
 }
 
 impl<A: Place> Errand<A> {
+    /// When it is looked at next if nothing happens.
+    pub(super) fn due(&self) -> Time {
+        self.again.map_or(self.deadline, |again| again.min(self.deadline))
+    }
+
     /// Whether it takes something back.
     pub(super) fn withdraws(&self) -> bool {
         matches!(self.deed, Deed::Withdraw(..))
@@ -125,7 +130,7 @@ impl<A: Place> Node<A> {
     pub(super) fn start_errand(&mut self, deed: Deed<A>, whom: Whom, cx: &mut Context<'_>, out: &mut Out<A>) {
         let config = self.config.clone();
         let deadline = cx.now + config.0.errand_deadline;
-        let errand = Errand { deed, whom, holders: Vec::new(), deadline, waiting: false, nothing: false };
+        let errand = Errand { deed, whom, holders: Vec::new(), deadline, again: None, nothing: false };
         let busy = self.busy();
         if busy.errands.len() >= config.0.errands_max {
             return self.report_errand(&errand, Ended::Refused(Reason::Full), cx, out);
@@ -133,18 +138,18 @@ impl<A: Place> Node<A> {
         let number = busy.fresh(cx.dice);
         let key = errand.key();
         busy.errands.insert(number, errand);
-        out.wake(deadline, Timer::Errand(number));
+        self.look_by(deadline);
         self.start_lookup(Purpose::Errand(number), key, Vec::new(), cx, out);
     }
 
     /// Asks somebody whose answer to a count is known already, without another lookup.
     pub(super) fn start_errand_at(&mut self, holder: A::Contact, get: Get, whom: Whom, cx: &mut Context<'_>, out: &mut Out<A>) {
         let deadline = cx.now + self.config.0.errand_deadline;
-        let errand = Errand { deed: Deed::Get(Box::new(get)), whom, holders: vec![holder], deadline, waiting: false, nothing: false };
+        let errand = Errand { deed: Deed::Get(Box::new(get)), whom, holders: vec![holder], deadline, again: None, nothing: false };
         let busy = self.busy();
         let number = busy.fresh(cx.dice);
         busy.errands.insert(number, errand);
-        out.wake(deadline, Timer::Errand(number));
+        self.look_by(deadline);
         self.run_errand(number, cx, out);
     }
 
@@ -153,7 +158,7 @@ impl<A: Place> Node<A> {
         let copies = usize::from(self.config.0.copies);
         let Some(errand) = self.busy().errands.get_mut(&number) else { return };
         match found {
-            None => self.errand_later(number, cx, out),
+            None => self.errand_later(number, cx),
             Some(found) => {
                 errand.holders = vec![found.owner];
                 if matches!(errand.deed, Deed::Get(_)) {
@@ -171,7 +176,7 @@ impl<A: Place> Node<A> {
             if errand.nothing {
                 return self.end_errand(number, Ended::Nothing, cx, out);
             }
-            return self.errand_later(number, cx, out);
+            return self.errand_later(number, cx);
         }
         let to = errand.holders.remove(0);
         let body = errand.body();
@@ -199,24 +204,26 @@ impl<A: Place> Node<A> {
                 self.end_errand(number, Ended::Refused(reason), cx, out);
             }
             _ if matches!(errand.deed, Deed::Get(_)) => self.run_errand(number, cx, out),
-            _ => self.errand_later(number, cx, out),
+            _ => self.errand_later(number, cx),
         }
     }
 
-    fn errand_later(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
+    fn errand_later(&mut self, number: u32, cx: &mut Context<'_>) {
         if let Some(errand) = self.busy().errands.get_mut(&number) {
-            errand.waiting = true;
-            out.wake((cx.now + AGAIN).min(errand.deadline), Timer::Errand(number));
+            errand.again = Some(cx.now + AGAIN);
+            let due = errand.due();
+            self.look_by(due);
         }
     }
 
-    pub(super) fn on_errand_timer(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
+    /// It has lasted too long, or is to be tried again.
+    pub(super) fn on_errand_due(&mut self, number: u32, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(errand) = self.busy.as_mut().and_then(|busy| busy.errands.get_mut(&number)) else { return };
         if cx.now >= errand.deadline {
             let ended = if errand.nothing { Ended::Nothing } else { Ended::TimedOut };
             return self.end_errand(number, ended, cx, out);
         }
-        if std::mem::take(&mut errand.waiting) {
+        if errand.again.take().is_some() {
             let key = errand.key();
             self.start_lookup(Purpose::Errand(number), key, Vec::new(), cx, out);
         }

@@ -13,9 +13,12 @@ use crate::wire::Body;
 const TURNS_MAX: u8 = 4;
 
 impl<A: Place> Node<A> {
-    /// Looks at the next fingers in turn.
+    /// Stabilisation has come round: looks at the next fingers in turn, if it is time.
     pub(super) fn look_at_fingers(&mut self, vnode: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
-        if self.config.0.table != Table::Fingers {
+        if self.config.0.table != Table::Fingers || self.config.0.fingers_each == 0 {
+            return;
+        }
+        if !self.ring_mut(vnode).is_some_and(|ring| ring.pace.is_due()) {
             return;
         }
         for _ in 0..self.config.0.fingers_each {
@@ -28,7 +31,7 @@ impl<A: Place> Node<A> {
     /// Looks up every finger that is not the first successor.
     pub(super) fn look_up_all_fingers(&mut self, vnode: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(ring) = self.ring(vnode).filter(|ring| !ring.nursery) else { return };
-        for bit in lowest_bit(ring)..A::Id::BITS {
+        for bit in ring.lowest_bit()..A::Id::BITS {
             self.look_up_finger(vnode, bit, cx, out);
         }
     }
@@ -78,6 +81,7 @@ impl<A: Place> Node<A> {
             Some(_) => {}
             None => {
                 ring.fingers.retain(|finger| finger != to);
+                ring.pace.hurry();
                 self.start_lookup(Purpose::Finger(vnode, bit), start.to_key(), Vec::new(), cx, out);
             }
         }
@@ -100,7 +104,8 @@ impl<A: Place> Node<A> {
             ring.fingers.retain(|finger| finger != found);
             return out.note(hexad_core::Level::Debug, "finger_too_near_its_kin", Some(found.addr()), "");
         }
-        ring.set_finger(bit, found);
+        let right = ring.set_finger(bit, found);
+        ring.looked_at_finger(right);
     }
 
     /// Measures the first nodes of an arc: any of them may be the finger, and the nearest by round trip will be.
@@ -117,7 +122,8 @@ impl<A: Place> Node<A> {
             [] => return self.take_finger(vnode, bit, first, out),
             [only] => {
                 if let Some(ring) = self.ring_mut(vnode) {
-                    ring.set_near_finger(bit, only);
+                    let right = ring.set_near_finger(bit, only);
+                    ring.looked_at_finger(right);
                 }
                 return;
             }
@@ -144,7 +150,8 @@ impl<A: Place> Node<A> {
             && micros < u64::MAX
             && let Some(ring) = self.ring_mut(vnode)
         {
-            ring.set_near_finger(bit, &best);
+            let right = ring.set_near_finger(bit, &best);
+            ring.looked_at_finger(right);
         }
     }
 
@@ -166,7 +173,7 @@ impl<A: Place> Node<A> {
             super::ring::insert_sorted::<A>(&ring.me, &mut known, contact);
         }
         let mut bits = Vec::new();
-        for bit in lowest_bit(ring)..A::Id::BITS {
+        for bit in ring.lowest_bit()..A::Id::BITS {
             let Some(ring) = self.ring(vnode) else { return };
             let span = ring.id().distance(ring.id().plus_power(bit));
             let at = known.partition_point(|contact| ring.distance(contact) < span);
@@ -191,7 +198,7 @@ impl<A: Place> Node<A> {
     pub(super) fn update_others(&mut self, vnode: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(ring) = self.ring(vnode) else { return };
         let (me, head, prdc) = (ring.me.clone(), ring.succ.first().cloned(), ring.prdc.clone());
-        let bits = lowest_bit(ring)..A::Id::BITS;
+        let bits = ring.lowest_bit()..A::Id::BITS;
         if let Some(head) = head {
             self.tell(vnode, &head, Body::Notify, cx, out);
         }
@@ -264,15 +271,9 @@ impl<A: Place> Node<A> {
     }
 }
 
-/// The lowest finger that the first successor does not stand for.
-fn lowest_bit<A: Place>(ring: &super::Ring<A>) -> u8 {
-    let high = ring.succ.first().map_or(-1, |head| ring.distance(head).high_bit());
-    u8::try_from(high + 1).unwrap_or(0)
-}
-
 /// Which finger is to be looked at next, from the farthest to the nearest.
 fn next_bit<A: Place>(ring: &mut super::Ring<A>) -> Option<u8> {
-    let lowest = lowest_bit(ring);
+    let lowest = ring.lowest_bit();
     if lowest >= A::Id::BITS {
         return None;
     }

@@ -4,7 +4,7 @@ use hexad_core::{Context, Level, OpId, Time};
 
 use super::few::Few;
 use super::queries::About;
-use super::{Found, Node, Out, Reply, Stage, Style, Timer};
+use super::{Found, Node, Out, Reply, Stage, Style};
 use crate::id::{Key, RingId, owns};
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, CONTACTS_MAX, Route, Routed, Step};
@@ -48,7 +48,7 @@ impl Purpose {
 pub struct Lookup<A: Place> {
     purpose: Purpose,
     key: Key,
-    started: Time,
+    pub(super) started: Time,
     /// The virtual node that asks.
     vnode: u8,
     paths: Few<Path<A>>,
@@ -208,7 +208,7 @@ impl<A: Place> Node<A> {
                     let number = self.busy().fresh(cx.dice);
                     lookup.paths = Vec::new().into();
                     self.busy().lookups.insert(number, lookup);
-                    out.wake(cx.now + config.0.lookup_deadline, Timer::Lookup(number));
+                    self.look_by(cx.now + config.0.lookup_deadline);
                     let route = Route { key, origin, query: number, hops: 1, claimed };
                     return self.relay(vnode, route, contacts, cx, out);
                 }
@@ -226,7 +226,7 @@ impl<A: Place> Node<A> {
         }
         let number = self.busy().fresh(cx.dice);
         self.busy().lookups.insert(number, lookup);
-        out.wake(cx.now + config.0.lookup_deadline, Timer::Lookup(number));
+        self.look_by(cx.now + config.0.lookup_deadline);
         for path in 0..u8::try_from(paths).unwrap_or(1) {
             self.go_on(number, path, cx, out);
         }
@@ -266,8 +266,8 @@ impl<A: Place> Node<A> {
     fn go_on(&mut self, number: u32, at: u8, cx: &mut Context<'_>, out: &mut Out<A>) {
         let settings = &self.config.0;
         let Some(busy) = &mut self.busy else { return };
-        let (lookups, detector) = busy.lookups_and_detector();
-        let Some(lookup) = lookups.get_mut(&number) else { return };
+        let detector = &busy.detector;
+        let Some(lookup) = busy.lookups.get_mut(&number) else { return };
         let (key, vnode) = (lookup.key, lookup.vnode);
         let many = lookup.paths.len() > 1;
         let asked = std::mem::take(&mut lookup.asked);

@@ -10,6 +10,7 @@ mod joining;
 mod leaving;
 mod lookups;
 pub mod model;
+mod pace;
 mod publishing;
 mod queries;
 mod replicas;
@@ -22,6 +23,7 @@ mod slots;
 mod stabilise;
 mod store;
 
+pub use pace::Pace;
 pub use queries::same_host;
 pub use ring::{Ring, Stage};
 pub use settings::{Config, Fill, Rules, Settings, Style, Table};
@@ -55,12 +57,8 @@ pub mod doors {
 pub enum Timer {
     /// Stabilisation, and whatever else comes round.
     Tick,
-    /// Questions were perhaps not answered.
+    /// Questions were perhaps not answered; a lookup, a put or a get may have lasted too long, or is to be tried again.
     Patience,
-    /// A lookup has lasted too long.
-    Lookup(u32),
-    /// A put or get has lasted too long, or is to be tried again.
-    Errand(u32),
     /// What was published is to be renewed.
     Publishing(OpId),
     /// A search has lasted too long.
@@ -255,8 +253,6 @@ impl<A: Place> Node<A> {
         match timer {
             Timer::Tick => self.on_tick(cx, out),
             Timer::Patience => self.on_patience(cx, out),
-            Timer::Lookup(number) => self.on_lookup_late(number, cx, out),
-            Timer::Errand(number) => self.on_errand_timer(number, cx, out),
             Timer::Publishing(op) => self.on_republish(op, cx, out),
             Timer::Search(op) => self.on_search_late(op, out),
             Timer::Fetch(op) => self.on_fetch_timer(op, cx, out),
@@ -297,8 +293,8 @@ impl<A: Place> Node<A> {
         let Some(sender) = from.contact(message.from) else {
             return out.note(Level::Drop, "peer_without_place", Some(from.clone()), "");
         };
-        if let Some(seldom) = self.busy.as_mut().and_then(|busy| busy.seldom()) {
-            seldom.detector.heard(from);
+        if let Some(busy) = &mut self.busy {
+            busy.detector.heard(from);
         }
         self.learn(&sender);
         if let Body::Hello(seen) = &message.body {
@@ -388,6 +384,7 @@ impl<A: Place> Node<A> {
                 self.busy = None;
             } else {
                 busy.tidy();
+                self.see_to_wake(out);
             }
         }
     }
@@ -396,10 +393,8 @@ impl<A: Place> Node<A> {
     fn listen_to_ourselves(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         // Each round is what the one before has caused; a conversation with ourselves that does not end would be a fault of ours.
         for _ in 0..256 {
-            let Some(seldom) = self.busy.as_mut().and_then(|busy| busy.seldom()).filter(|seldom| !seldom.loopback.is_empty()) else {
-                return;
-            };
-            let said = std::mem::take(&mut seldom.loopback);
+            let Some(busy) = self.busy.as_mut().filter(|busy| !busy.loopback.is_empty()) else { return };
+            let said = std::mem::take(&mut busy.loopback);
             let Some(own) = self.addr.clone() else { return };
             for message in said {
                 self.on_message(&own, message, cx, out);

@@ -7,6 +7,12 @@ use crate::id::Key;
 use crate::place::{Contact as _, Place};
 use crate::wire::{Body, DATAGRAM_BYTES_MAX, Message, Route};
 
+/// So much later than need be it may be noticed that somebody did not answer, where somebody waits for that; that there is one wake for several
+/// questions is worth it.
+const SLACK: Span = Span::from_millis(250);
+/// The same where nobody waits for it.
+const SLACK_OF_MAINTENANCE: Span = Span::from_secs(1);
+
 /// What a question is about: whoever is told of its answer, or that there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum About<A: Place> {
@@ -24,6 +30,8 @@ pub enum About<A: Place> {
     Second { vnode: u8, list: Box<[A::Contact]>, head: A::Contact },
     /// Stabilisation where everybody knows everybody.
     Mesh { vnode: u8 },
+    /// Is one who was gone back?
+    Lost { vnode: u8 },
     /// A node of another ring may be our successor.
     Merge { vnode: u8 },
     /// Is our predecessor still there, now that somebody else says that he is it?
@@ -63,13 +71,43 @@ pub struct Query<A: Place> {
     pub(super) body: Body<A>,
 }
 
+impl<A: Place> Query<A> {
+    /// When it is to be looked at the latest whether it was answered; `None` where it is soon enough when one looks anyway.
+    fn look_by(&self) -> Option<Time> {
+        let slack = match &self.about {
+            About::Lost { .. } => return None,
+            About::Stabilise { .. }
+            | About::Second { .. }
+            | About::Mesh { .. }
+            | About::Merge { .. }
+            | About::Rectify { .. }
+            | About::Finger { .. }
+            | About::Near { .. }
+            | About::Inventory { .. }
+            | About::Push
+            | About::Pull => SLACK_OF_MAINTENANCE,
+            About::Hello
+            | About::Greet { .. }
+            | About::JoinState { .. }
+            | About::CopyTable { .. }
+            | About::Step { .. }
+            | About::Relay { .. }
+            | About::Errand(_)
+            | About::Copy { .. }
+            | About::Farewell { .. } => SLACK,
+        };
+        Some(self.deadline + slack)
+    }
+}
+
 impl<A: Place> Node<A> {
-    /// Asks somebody something.
+    /// Asks somebody something. Whoever counts as gone is asked once, and is given the time of a last try.
     pub(super) fn ask(&mut self, from: u8, to: &A::Contact, about: About<A>, body: Body<A>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let now = cx.now;
+        let tries = if self.is_gone(to) { self.config.0.tries.saturating_sub(1) } else { 0 };
         let busy = self.busy();
         let number = busy.fresh(cx.dice);
-        busy.queries.insert(number, Query { to: to.clone(), from, tries: 0, sent: now, deadline: now, about, body });
+        busy.queries.insert(number, Query { to: to.clone(), from, tries, sent: now, deadline: now, about, body });
         self.send_query(number, cx, out);
     }
 
@@ -84,19 +122,30 @@ impl<A: Place> Node<A> {
         // What needs a connection first has to have one.
         let patience = busy.detector.patience(&addr, tries, settings) + if large { settings.answer_max } else { Span::ZERO };
         let deadline = cx.now + patience;
-        if let Some(query) = busy.queries.get_mut(&number) {
-            query.deadline = deadline;
+        let Some(query) = busy.queries.get_mut(&number) else { return };
+        query.deadline = deadline;
+        if let Some(by) = query.look_by() {
+            busy.asked = Some(busy.asked.map_or((by, deadline), |(first, last)| (first.min(by), last.max(deadline))));
         }
-        self.wake_for(deadline, out);
         self.send(&addr, message, cx, out);
     }
 
-    /// Has it looked at that time which questions were not answered, unless that is done before.
-    fn wake_for(&mut self, deadline: Time, out: &mut Out<A>) {
+    /// Has it looked by that time what has lasted too long.
+    pub(super) fn look_by(&mut self, deadline: Time) {
         let busy = self.busy();
-        if busy.patience_at.is_none_or(|at| deadline < at) {
-            busy.patience_at = Some(deadline);
-            out.wake(deadline, Timer::Patience);
+        busy.due = Some(busy.due.map_or(deadline, |due| due.min(deadline)));
+    }
+
+    /// Sees to it that there is a wake for what was asked: one for all that is asked at the same time, and none where one is under way that does as well.
+    pub(super) fn see_to_wake(&mut self, out: &mut Out<A>) {
+        let Some(busy) = &mut self.busy else { return };
+        let comes_by = |deadline: Time| busy.patience_at.is_some_and(|at| at <= deadline);
+        let asked = busy.asked.filter(|(by, _)| !comes_by(*by)).map(|(by, last)| last.min(by));
+        let due = busy.due.filter(|due| !comes_by(*due));
+        (busy.asked, busy.due) = (None, None);
+        if let Some(at) = asked.into_iter().chain(due).min() {
+            busy.patience_at = Some(at);
+            out.wake(at, Timer::Patience);
         }
     }
 
@@ -141,25 +190,46 @@ impl<A: Place> Node<A> {
         let after = cx.now.since(query.sent);
         // An answer to a question that was asked twice tells nothing about the way (Karn).
         if query.tries > 0 {
-            busy.seldom().into_iter().for_each(|seldom| seldom.detector.heard(from));
-        } else if settings.round_trips_max > 0 || !busy.detector.is_empty() {
+            busy.detector.heard(from);
+        } else {
             busy.detector.answered(from, after, cx.now, settings);
         }
         let answerer = from.contact(message.from).unwrap_or_else(|| query.to.clone());
         self.on_end(query, Some((answerer, message.body, after)), cx, out);
     }
 
-    /// Looks which questions were not answered in time.
+    /// Looks what has lasted too long.
     pub(super) fn on_patience(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(busy) = self.busy.as_mut().filter(|busy| busy.patience_at.is_some_and(|at| at <= cx.now)) else { return };
         busy.patience_at = None;
+        self.end_what_is_late(cx, out);
+        let longest = self.config.0.lookup_deadline;
+        let busy = self.busy();
+        let asked = busy.queries.values().filter_map(|query| query.look_by().map(|by| (by, query.deadline)));
+        let asked = asked.reduce(|(first, last), (by, deadline)| (first.min(by), last.max(deadline)));
+        let lookups = busy.lookups.values().map(|lookup| lookup.started + longest);
+        let due = lookups.chain(busy.errands.values().map(super::errands::Errand::due)).min();
+        (busy.asked, busy.due) = (asked, due);
+    }
+
+    /// Asks again what was not answered in time, or gives it up; and ends what has lasted too long.
+    pub(super) fn end_what_is_late(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let Some(busy) = &self.busy else { return };
         let late: Vec<u32> = busy.queries.iter().filter(|(_, query)| query.deadline <= cx.now).map(|(number, _)| number).collect();
         for number in late {
             self.on_silence(number, cx, out);
         }
-        let next = self.busy.as_ref().and_then(|busy| busy.queries.values().map(|query| query.deadline).min());
-        if let Some(next) = next {
-            self.wake_for(next, out);
+        let longest = self.config.0.lookup_deadline;
+        let late: Vec<u32> =
+            self.busy().lookups.iter().filter(|(_, lookup)| lookup.started + longest <= cx.now).map(|(number, _)| number).collect();
+        for number in late {
+            self.on_lookup_late(number, cx, out);
+        }
+        if let Some(seldom) = self.busy().seldom() {
+            let due: Vec<u32> = seldom.errands.iter().filter(|(_, errand)| errand.due() <= cx.now).map(|(number, _)| *number).collect();
+            for number in due {
+                self.on_errand_due(number, cx, out);
+            }
         }
     }
 
@@ -176,6 +246,9 @@ impl<A: Place> Node<A> {
         let Some(query) = busy.queries.remove(&number) else { return };
         let gone = query.to.clone();
         busy.detector.silent(&gone.addr(), cx.now, &config.0);
+        for ring in self.rings.iter_mut().filter(|ring| ring.fingers.contains(&gone)) {
+            ring.pace.hurry();
+        }
         out.note(Level::Debug, "silent", Some(gone.addr()), "");
         self.on_end(query, None, cx, out);
     }
@@ -197,6 +270,7 @@ impl<A: Place> Node<A> {
             About::Stabilise { vnode } => self.on_stabilise_end(vnode, &to, body, cx, out),
             About::Second { vnode, list, head } => self.on_second_end(vnode, &to, &head, &list, body, cx, out),
             About::Mesh { vnode } => self.on_mesh_end(vnode, &to, body, cx, out),
+            About::Lost { vnode } => self.on_lost_end(vnode, to, body.as_ref(), cx, out),
             About::Merge { vnode } => self.on_merge_end(vnode, &to, body, cx, out),
             About::Rectify { vnode, notifier } => {
                 // Who has come back and is no member yet is as good as gone: it will notify us when it is.

@@ -1,5 +1,6 @@
 //! One virtual node's place on the ring: predecessor, successor list, fingers. Pointers only; whom to ask is decided elsewhere.
 
+use super::Pace;
 use crate::id::{Key, RingId, between, owns};
 use crate::place::{Contact, Place};
 
@@ -31,6 +32,8 @@ pub struct Ring<A: Place> {
     pub stabilising: bool,
     /// Which finger is looked at next.
     pub next_bit: u8,
+    /// When it is looked at.
+    pub pace: Pace,
 }
 
 impl<A: Place> Ring<A> {
@@ -45,6 +48,7 @@ impl<A: Place> Ring<A> {
             nursery: stage == Stage::Member,
             stabilising: false,
             next_bit: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -75,8 +79,16 @@ impl<A: Place> Ring<A> {
         }
     }
 
-    /// Takes over a list: `head` and who follows it by its own account. Cuts it where it comes back to us; then everybody is in it.
-    pub fn adopt(&mut self, head: A::Contact, following: &[A::Contact], length: usize) {
+    /// Takes over a list: `head` and who follows it by its own account. Cuts it where it comes back to us; then everybody is in it. Whether
+    /// that is another list than before.
+    pub fn adopt(&mut self, head: A::Contact, following: &[A::Contact], length: usize) -> bool {
+        if !self.nursery && self.succ.len() == length && following.len() + 1 >= length {
+            // As mostly: there is no news, be it of where somebody is reached.
+            let said = std::iter::once(&head).chain(following);
+            if self.succ.iter().zip(said).all(|(known, said)| known == said && known.addr() == said.addr()) {
+                return false;
+            }
+        }
         let mut list = Vec::with_capacity(length);
         let mut came_round = false;
         for contact in std::iter::once(&head).chain(following) {
@@ -95,10 +107,15 @@ impl<A: Place> Ring<A> {
             list.push(contact.clone());
         }
         if list.is_empty() {
-            return;
+            return false;
         }
         self.nursery = came_round && list.len() < length;
+        let changed = self.succ != list;
+        if changed {
+            self.pace.quicken();
+        }
         self.succ = list;
+        changed
     }
 
     /// Puts one who was contacted into the successor list, where few enough are known that everybody is to be known.
@@ -121,6 +138,7 @@ impl<A: Place> Ring<A> {
     pub fn drop_gone(&mut self, gone: &A::Contact) {
         self.succ.retain(|contact| contact != gone);
         self.fingers.retain(|contact| contact != gone);
+        self.pace.hurry();
         // Outside of a nursery a predecessor stays until another one says that it is; `rectify` then finds that this one is gone.
         if self.nursery && self.prdc.as_ref() == Some(gone) {
             self.prdc = self.succ.last().cloned();
@@ -133,14 +151,15 @@ impl<A: Place> Ring<A> {
         }
     }
 
-    /// Takes `found` for the first node at or behind the start of finger `bit`.
-    pub fn set_finger(&mut self, bit: u8, found: &A::Contact) {
+    /// Takes `found` for the first node at or behind the start of finger `bit`. Whether that was known.
+    pub fn set_finger(&mut self, bit: u8, found: &A::Contact) -> bool {
+        let (known, count) = (self.finger(bit) == Some(found), self.fingers.len());
         let high = self.distance(found).high_bit();
         let me = self.id();
         if high < 0 {
             // The arc from there on holds nobody but us.
             self.fingers.retain(|contact| me.distance(contact.id()).high_bit() < i16::from(bit));
-            return;
+            return self.fingers.len() == count;
         }
         self.fingers.retain(|contact| {
             let arc = me.distance(contact.id()).high_bit();
@@ -149,13 +168,31 @@ impl<A: Place> Ring<A> {
         if self.succ.first() != Some(found) {
             insert_sorted::<A>(&self.me, &mut self.fingers, found);
         }
+        known && self.fingers.len() == count
     }
 
-    /// Takes `chosen`, which lies in the arc of finger `bit`, in place of who stood there.
-    pub fn set_near_finger(&mut self, bit: u8, chosen: &A::Contact) {
+    /// Takes `chosen`, which lies in the arc of finger `bit`, in place of who stood there. Whether it stood there.
+    pub fn set_near_finger(&mut self, bit: u8, chosen: &A::Contact) -> bool {
         let me = self.id();
+        let known = self.fingers.contains(chosen);
         self.fingers.retain(|contact| me.distance(contact.id()).high_bit() != i16::from(bit));
         insert_sorted::<A>(&self.me, &mut self.fingers, chosen);
+        known
+    }
+
+    /// A finger was looked at, and it was right; or it was not.
+    pub fn looked_at_finger(&mut self, right: bool) {
+        if right {
+            self.pace.found_right(A::Id::BITS.saturating_sub(self.lowest_bit()));
+        } else {
+            self.pace.hurry();
+        }
+    }
+
+    /// The lowest finger that the first successor does not stand for.
+    pub fn lowest_bit(&self) -> u8 {
+        let high = self.succ.first().map_or(-1, |head| self.distance(head).high_bit());
+        u8::try_from(high + 1).unwrap_or(0)
     }
 
     /// The entry that finger `bit` has: the first known node at or behind its start.

@@ -38,7 +38,8 @@ pub struct Settings {
     pub proximity: u8,
     /// Mean of the time from one stabilisation to the next; each is drawn from half to one and a half of it. Zero: never.
     pub stabilise_every: Span,
-    /// Fingers that are looked at with each stabilisation.
+    /// Fingers that are looked at with a stabilisation: with each while fingers or neighbours change, with ever fewer, down to each eighth, while whole
+    /// rounds find nothing new.
     pub fingers_each: u8,
     /// How a newcomer fills its finger table.
     pub fill: Fill,

@@ -9,6 +9,9 @@ use crate::id::{RingId as _, between};
 use crate::place::{Contact as _, Place};
 use crate::wire::Body;
 
+/// So long whoever comes back is not asked who follows us, after another one has said that we do.
+const ONE_RING_FOR: Span = Span::from_secs(120);
+
 impl<A: Place> Node<A> {
     /// Starts the clock of a member.
     pub(super) fn tick_soon(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
@@ -30,6 +33,7 @@ impl<A: Place> Node<A> {
             return;
         }
         self.tick_later(cx, out);
+        self.end_what_is_late(cx, out);
         for at in 0..self.rings.len() {
             let (vnode, stage) = (self.rings[at].me.vnode(), self.rings[at].stage);
             if stage == Stage::Member && self.config.0.rules != Rules::UpdateOthers {
@@ -95,11 +99,14 @@ impl<A: Place> Node<A> {
             }
             before => {
                 let knows_us = before.as_ref() == Some(&ring.me);
-                ring.adopt(head.clone(), &list, config.0.successors);
+                let changed = ring.adopt(head.clone(), &list, config.0.successors);
                 if knows_us {
                     // Nothing is left to be told, as mostly.
                     ring.stabilising = false;
-                    return self.neighbours_changed(cx, out);
+                    if changed {
+                        self.neighbours_changed(cx, out);
+                    }
+                    return;
                 }
                 self.stabilised(vnode, cx, out);
             }
@@ -123,7 +130,7 @@ impl<A: Place> Node<A> {
         match body {
             Some(Body::State(_, theirs)) => ring.adopt(before.clone(), &theirs, length),
             _ => ring.adopt(head.clone(), list, length),
-        }
+        };
         self.stabilised(vnode, cx, out);
     }
 
@@ -243,22 +250,32 @@ impl<A: Place> Node<A> {
         self.stabilise(vnode, cx, out);
     }
 
-    /// Looks whether one who was gone is back, and whether it is in a ring of its own: then two rings have to become one.
+    /// Looks whether one who was gone is back.
     fn look_for_lost(&mut self, cx: &mut Context<'_>, out: &mut Out<A>) {
         let config = self.config.clone();
-        let Some(busy) = self.busy.as_mut().and_then(|busy| busy.seldom()) else { return };
+        let Some(busy) = &mut self.busy else { return };
         let Some(lost) = busy.detector.due(cx.now, &config.0) else { return };
         let Some(contact) = lost.contact(config.0.first_vnode) else { return };
-        let Some(ring) = self.rings.iter().find(|ring| ring.stage == Stage::Member) else { return };
-        let (vnode, key) = (ring.me.vnode(), ring.id().to_key());
-        self.start_lookup(Purpose::Merge(vnode), key, vec![contact], cx, out);
+        let Some(vnode) = self.rings.iter().find(|ring| ring.stage == Stage::Member).map(|ring| ring.me.vnode()) else { return };
+        self.ask(vnode, &contact, About::Lost { vnode }, Body::Ping, cx, out);
+    }
+
+    /// One who was gone is back, or is not. If it is in a ring of its own, two rings have to become one; but where many come back and one of them has
+    /// just shown that there is one ring, the others need not show it again.
+    pub(super) fn on_lost_end(&mut self, vnode: u8, lost: A::Contact, body: Option<&Body<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
+        let one_ring = self.busy.as_ref().is_some_and(|busy| cx.now < busy.one_ring_until);
+        let Some(Body::Pong) = body.filter(|_| !one_ring) else { return };
+        let Some(key) = self.ring(vnode).map(|ring| ring.id().to_key()) else { return };
+        self.start_lookup(Purpose::Merge(vnode), key, vec![lost], cx, out);
     }
 
     /// Whom one who was lost takes for the owner of our place.
     pub(super) fn on_merge_found(&mut self, vnode: u8, found: Option<Found<A>>, cx: &mut Context<'_>, out: &mut Out<A>) {
         let Some(found) = found else { return };
         let Some(ring) = self.ring(vnode) else { return };
-        if found.owner != ring.me {
+        if found.owner == ring.me || ring.succ.first() == Some(&found.owner) {
+            self.busy().one_ring_until = cx.now + ONE_RING_FOR;
+        } else {
             self.ask(vnode, &found.owner, About::Merge { vnode }, Body::GetState, cx, out);
         }
     }

@@ -71,11 +71,16 @@ pub struct Store<A> {
     publishers: Map<A, (usize, usize)>,
     /// What was withdrawn, and must not come back by way of a copy: sequence number, and until when it is remembered.
     withdrawn: Map<(Key, u64), (u32, Time)>,
+    /// Nothing is to be forgotten before.
+    ends_at: Time,
 }
+
+/// When nothing is ever to be forgotten.
+const NEVER: Time = Time::from_micros(u64::MAX);
 
 impl<A: Place> Store<A> {
     pub(super) const NOTHING: Self =
-        Self { items: Map::new(), records: Map::new(), bytes_used: 0, publishers: Map::new(), withdrawn: Map::new() };
+        Self { items: Map::new(), records: Map::new(), bytes_used: 0, publishers: Map::new(), withdrawn: Map::new(), ends_at: NEVER };
 
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.withdrawn.is_empty()
@@ -157,6 +162,7 @@ impl<A: Place> Store<A> {
         };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.items.insert(name, Held { value, seq, bytes, giver, expires, wanted: now });
+        self.ends_at = self.ends_at.min(expires);
         Ok(())
     }
 
@@ -201,7 +207,9 @@ impl<A: Place> Store<A> {
         let seq = self.items.get(&name).map_or(seq, |held| held.seq.max(seq));
         self.remove(&name);
         if self.withdrawn.len() < settings.items_max {
-            self.withdrawn.insert(name, (seq, now + settings.reference_ttl.max(settings.repair_every * 3)));
+            let until = now + settings.reference_ttl.max(settings.repair_every * 3);
+            self.withdrawn.insert(name, (seq, until));
+            self.ends_at = self.ends_at.min(until);
         }
     }
 
@@ -212,11 +220,16 @@ impl<A: Place> Store<A> {
 
     /// Forgets what nobody renews.
     pub(super) fn expire(&mut self, now: Time) {
+        if now < self.ends_at {
+            return;
+        }
         let old: Vec<(Key, u64)> = self.items.iter().filter(|(_, held)| held.expires <= now).map(|(name, _)| *name).collect();
         for name in old {
             self.remove(&name);
         }
         self.withdrawn.retain(|_, (_, until)| *until > now);
+        let ends = self.items.values().map(|held| held.expires).chain(self.withdrawn.values().map(|(_, until)| *until));
+        self.ends_at = ends.min().unwrap_or(NEVER);
     }
 
     /// An item as it is to be passed on.
