@@ -104,8 +104,8 @@ impl Swarm {
     /// Ends the turns of those who have not taken their piece for long, as far as others wait.
     pub(super) fn end_long_turns(&mut self, t: &mut Turn<'_, '_>) {
         let now = t.cx.now;
-        let late = |peer: &&Box<Peer>| peer.unchoked_since.is_some_and(|since| now.since(since) >= TURN);
-        let late: Vec<Slot> = self.peers.iter().flatten().filter(late).map(|peer| peer.slot).collect();
+        let late = |peer: &Peer| peer.unchoked_since.is_some_and(|since| now.since(since) >= TURN);
+        let late: Vec<Slot> = self.peers.iter().flatten().filter(|peer| late(peer)).map(|peer| peer.slot).collect();
         let waiting = self.peers.iter().flatten().filter(|peer| peer.choked && peer.interested).count();
         for slot in late.into_iter().take(waiting) {
             self.end_turn(slot, t);
