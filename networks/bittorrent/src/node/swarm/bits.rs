@@ -90,6 +90,15 @@ impl Bits {
         true
     }
 
+    /// Sets all that the other has, which is as long.
+    pub(crate) fn add(&mut self, other: &Self) {
+        if other.len != self.len || self.is_full() {
+            return;
+        }
+        self.words.iter_mut().zip(&other.words).for_each(|(word, more)| *word |= more);
+        self.ones = self.words.iter().map(|word| word.count_ones()).sum();
+    }
+
     /// All set bits in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.words.iter().zip(0_u32..).flat_map(|(&word, index)| ones(word).map(move |bit| index * 64 + bit))

@@ -3,6 +3,7 @@
 use hexad_core::{Level, Progress};
 
 use super::bits::Bits;
+use super::first_copies::FirstCopies;
 use super::geometry::Geometry;
 use super::metadata::{BLOCK, Came};
 use super::names::Names;
@@ -28,6 +29,7 @@ impl Swarm {
             *times = vec![0; geometry.pieces as usize];
         }
         self.have = Bits::new(geometry.pieces);
+        self.first_copies = FirstCopies::new(geometry.pieces);
         if let Some(fetch) = self.fetch {
             t.out.report(fetch.op, Progress::Described(Box::new(metainfo.description())));
         }

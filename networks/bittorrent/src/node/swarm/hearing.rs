@@ -132,6 +132,7 @@ impl Swarm {
     /// A peer has these pieces and no others.
     pub(super) fn has_these(&mut self, slot: Slot, bits: Bits, t: &mut Turn<'_, '_>) {
         self.picker.peer_joined(&bits);
+        self.first_copies.seen(&bits);
         let needs = bits.count_with(self.picker.needed());
         let Some(peer) = self.peer(slot) else { return };
         peer.bits = bits;
@@ -157,12 +158,13 @@ impl Swarm {
         if piece >= pieces {
             return self.part_for_nonsense(slot, "have_out_of_range", t);
         }
-        let Self { peers, picker, .. } = self;
+        let Self { peers, picker, first_copies, .. } = self;
         let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         peer.told = true;
         if !peer.bits.set(piece) {
             return;
         }
+        first_copies.seen_one(piece);
         picker.peer_has(piece, &peer.bits);
         let seed = peer.bits.is_full();
         let needed = picker.needed().get(piece);
@@ -240,7 +242,7 @@ impl Swarm {
     fn allow_fast(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let (info_hash, pieces) = (self.info_hash, self.have.len());
         let on_leave = |peer: &Peer| !peer.allowed_by_us.is_empty() && (peer.bits.count() as usize) < ALLOWED_FAST;
-        if self.peers.iter().flatten().filter(|peer| on_leave(peer)).count() >= t.home.config.upload_slots {
+        if self.gives_first_copies() || self.peers.iter().flatten().filter(|peer| on_leave(peer)).count() >= t.home.config.upload_slots {
             return;
         }
         let Self { peers, have, .. } = self;

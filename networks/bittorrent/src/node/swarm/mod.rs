@@ -13,6 +13,7 @@ mod describing;
 mod doubts;
 mod downloading;
 mod elsewhere;
+mod first_copies;
 mod geometry;
 mod hashes;
 mod hearing;
@@ -38,6 +39,7 @@ use self::blame::Blame;
 use self::candidates::Candidates;
 pub(crate) use self::candidates::Origin;
 use self::doubts::Doubts;
+use self::first_copies::FirstCopies;
 use self::geometry::Geometry;
 use self::hashes::Trees;
 use self::layers::Layers;
@@ -123,6 +125,7 @@ pub(crate) struct Swarm {
     offers: Vec<Offer>,
     /// What any of the offers has.
     have: Bits,
+    first_copies: FirstCopies,
     picker: Picker,
     order: Order,
     /// How often each piece was shown, while we show them one by one.
@@ -172,6 +175,7 @@ impl Swarm {
             others: Others::default(),
             offers: Vec::new(),
             have: Bits::new(0),
+            first_copies: FirstCopies::new(0),
             picker: Picker::new(nothing, config.picking),
             order: Order::default(),
             super_seeding: None,

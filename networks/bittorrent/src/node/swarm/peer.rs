@@ -99,6 +99,9 @@ pub(crate) struct Peer {
     pub(super) allowed_by_us: Vec<u32>,
     pub(super) unchoked_since: Option<Time>,
     pub(super) taken_since: u64,
+    /// Of first copies: what it was given in this turn, and the piece that it was suggested.
+    pub(super) turn_bytes: u64,
+    pub(super) promised: Option<u32>,
     pub(super) waiting_since: Time,
 
     pub(super) requests: Requests,
@@ -172,6 +175,8 @@ impl Peer {
             allowed_by_us: Vec::new(),
             unchoked_since: None,
             taken_since: 0,
+            turn_bytes: 0,
+            promised: None,
             waiting_since: now,
             requests: Requests::new(now),
             current: None,

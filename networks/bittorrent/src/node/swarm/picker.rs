@@ -359,6 +359,11 @@ impl Picker {
         {
             return Some(piece);
         }
+        let may_open = self.open.len() < self.open_max();
+        if may_open && let Some(piece) = self.first_copy(asker) {
+            self.begin(piece, asker);
+            return Some(piece);
+        }
         // Who is under suspicion works on what is his alone, or proven block by block.
         let may = |open: &Open| !asker.alone || open.is_proven();
         if self.free_blocks > 0 {
@@ -371,7 +376,6 @@ impl Picker {
                 return Some(piece);
             }
         }
-        let may_open = self.open.len() < self.open_max();
         if (asker.slow || !may_open) && self.free_blocks > 0 {
             let shared = self.open.iter().filter(|(piece, open)| fits(**piece, open) && !open.is_alone() && may(open));
             if let Some((&piece, _)) = shared.max_by_key(|(_, open)| open.came()) {
@@ -387,6 +391,14 @@ impl Picker {
             return shared.map(|(&piece, _)| piece);
         }
         None
+    }
+
+    /// What a seed suggests of what nobody else has comes before what is begun: it is the seed's only as long as nobody takes it.
+    fn first_copy(&self, asker: &Asker<'_>) -> Option<u32> {
+        if asker.slow || self.picking == Picking::Random || !self.order.is_plain() || !asker.bits.is_full() {
+            return None;
+        }
+        asker.suggested.iter().rev().copied().find(|&piece| self.free.get(piece) && self.copies[piece as usize] == 0)
     }
 
     /// The first piece that somebody waits for, and of which a block is free; who is slow, or works alone, would only hold it up.
@@ -456,12 +468,13 @@ impl Picker {
         if !self.order.is_plain() {
             return self.ordered_piece(asker, dice);
         }
-        if let Some(&piece) = asker.suggested.iter().find(|&&piece| self.free.get(piece) && asker.bits.get(piece)) {
+        if self.picking == Picking::Random {
+            return self.random_piece(asker.bits, dice);
+        }
+        if let Some(&piece) = asker.suggested.iter().rev().find(|&&piece| self.free.get(piece) && asker.bits.get(piece)) {
             return Some(piece);
         }
-        if self.picking == Picking::Random
-            || self.good + u32::try_from(self.awaiting.len()).unwrap_or(u32::MAX) < RANDOM_FIRST && self.begun < RANDOM_FIRST
-        {
+        if self.good + u32::try_from(self.awaiting.len()).unwrap_or(u32::MAX) < RANDOM_FIRST && self.begun < RANDOM_FIRST {
             return self.random_piece(asker.bits, dice);
         }
         let seed = asker.bits.is_full();

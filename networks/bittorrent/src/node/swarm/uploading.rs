@@ -47,6 +47,9 @@ impl Swarm {
 
     /// Decides anew who is given to.
     pub(super) fn choke_round(&mut self, t: &mut Turn<'_, '_>) {
+        if self.gives_first_copies() {
+            return self.end_long_turns(t);
+        }
         let now = t.cx.now;
         let rotate = now >= self.next_rotation;
         if rotate {
@@ -82,13 +85,14 @@ impl Swarm {
         }
     }
 
-    fn set_choked(&mut self, slot: Slot, choked: bool, t: &mut Turn<'_, '_>) {
+    pub(super) fn set_choked(&mut self, slot: Slot, choked: bool, t: &mut Turn<'_, '_>) {
         let now = t.cx.now;
         let Some(peer) = self.peer(slot).filter(|peer| peer.choked != choked) else { return };
         peer.choked = choked;
         if choked {
             peer.unchoked_since = None;
             peer.waiting_since = now;
+            peer.promised = None;
             peer.say(Message::Choke, t);
             let Peer { conn, uploads, allowed_by_us, fast, .. } = peer;
             uploads.drop_all(
@@ -102,7 +106,12 @@ impl Swarm {
         } else {
             peer.unchoked_since = Some(now);
             peer.taken_since = 0;
-            peer.say(Message::Unchoke, t);
+            peer.turn_bytes = 0;
+            // It asks as soon as it may, and so hears first what it might ask for.
+            self.suggest_first_copy(slot, t);
+            if let Some(peer) = self.peer(slot) {
+                peer.say(Message::Unchoke, t);
+            }
         }
     }
 
@@ -177,11 +186,13 @@ impl Swarm {
     /// Gives the host as many blocks as it may have.
     pub(super) fn pump(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
-        let Self { peers, offers, .. } = self;
-        let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
-        if peer.uploads.len() == 0 {
+        if self.peer(slot).is_none_or(|peer| peer.uploads.len() == 0) {
             return;
         }
+        let short = self.turns_are_short();
+        let mut over = false;
+        let Self { peers, offers, first_copies, .. } = self;
+        let Some(peer) = peers.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let now = t.cx.now;
         let mut room = t.cx.room(peer.conn);
         while let Some(block) = peer.uploads.next(room, now) {
@@ -200,11 +211,19 @@ impl Swarm {
             if let Some(shown) = &mut peer.shown {
                 shown.gave(block.piece, block.length);
             }
+            first_copies.gave(&block, &geometry);
+            over = peer.is_given(&block, &geometry) && short;
+            if over {
+                break;
+            }
         }
         // There is nobody to pass it on to.
         let whole = peer.shown.as_ref().is_some_and(|shown| shown.is_given(|piece| geometry.bytes(piece)));
         if whole && self.connected == 1 {
             self.show_next(slot, t);
+        }
+        if over {
+            self.pass_on_turn(slot, t);
         }
     }
 

@@ -63,7 +63,49 @@ fn a_slot_that_becomes_free_is_taken_at_once() {
     let mut bench = Bench::joined(config(), 20).seeds();
     let peers: Vec<ConnId> = (1..=6).map(|last| hungry(&mut bench, last, true).0).collect();
     let said = bench.hears(Input::Closed(peers[0], hexad_core::Why::PeerClosed));
-    assert_eq!(told(peers[5], &said), [Message::Unchoke]);
+    assert!(matches!(told(peers[5], &said)[..], [Message::SuggestPiece(_), Message::Unchoke]), "{said:?}");
+}
+
+/// What a seed suggests to a peer as it gives it a turn.
+fn suggested(conn: ConnId, said: &Said) -> u32 {
+    match told(conn, said)[..] {
+        [.., Message::SuggestPiece(piece), Message::Unchoke] => piece,
+        ref other => panic!("a suggestion and a turn, and not {other:?}"),
+    }
+}
+
+#[test]
+fn a_seed_gives_what_nobody_has_in_turns_of_one_piece_and_each_piece_to_another() {
+    let mut bench = Bench::joined(Config { upload_slots: 1, ..config() }, 3).seeds();
+    let mut turns = Vec::new();
+    let mut waiting = Vec::new();
+    for last in 1..=4 {
+        let (conn, said) = hungry(&mut bench, last, true);
+        if told(conn, &said).contains(&Message::Unchoke) { turns.push((conn, suggested(conn, &said))) } else { waiting.push(conn) }
+    }
+    assert_eq!((turns.len(), waiting.len()), (2, 2), "one by merit and one by chance");
+    bench.pass(Span::from_secs(1));
+    let (conn, piece) = turns[0];
+    let mut said = Said::new();
+    for number in 0..BLOCKS {
+        assert!(!told(conn, &said).contains(&Message::Choke), "the piece is not whole");
+        said = bench.says(conn, Message::Request(block(piece, number)));
+        assert_eq!(sent(&said).len(), 1);
+    }
+    assert!(told(conn, &said).contains(&Message::Choke), "its turn was of one piece");
+    let next = waiting[0];
+    let pieces: hexad_core::Set<u32> = [piece, turns[1].1, suggested(next, &said)].into();
+    assert_eq!(pieces.len(), 3, "nobody is suggested what another has, or is being given");
+}
+
+#[test]
+fn what_others_have_is_not_suggested() {
+    let mut bench = Bench::joined(config(), 20).seeds();
+    let (conn, _) = bench.meets(1, true);
+    bench.says(conn, Message::HaveAll);
+    let (conn, said) = hungry(&mut bench, 2, true);
+    assert!(told(conn, &said).contains(&Message::Unchoke));
+    assert!(!told(conn, &said).iter().any(|message| matches!(message, Message::SuggestPiece(_))));
 }
 
 #[test]
@@ -84,6 +126,10 @@ fn who_is_choked_is_told_no_but_for_what_it_is_allowed() {
 #[test]
 fn a_poor_peer_may_ask_for_five_pieces_while_choked() {
     let mut bench = Bench::joined(Config { upload_slots: 1, ..config() }, 40).seeds();
+    // Not of a seed that has what nobody else has: the set is the same for many.
+    let (other, said) = bench.meets(9, true);
+    assert!(!told(other, &said).iter().any(|message| matches!(message, Message::AllowedFast(_))));
+    bench.says(other, Message::HaveAll);
     let (conn, said) = bench.meets(1, true);
     assert_eq!(closed(conn, &said), None);
     let said = bench.says(conn, Message::HaveNone);

@@ -240,6 +240,26 @@ fn a_suggestion_is_taken() {
 }
 
 #[test]
+fn what_a_seed_suggests_and_nobody_has_comes_before_what_is_begun() {
+    let mut bench = Bench::new(10).warm();
+    let all = Bits::full(10);
+    let some = bench.bits(&[0, 1, 2]);
+    bench.picker.peer_joined(&all);
+    bench.picker.peer_joined(&some);
+    let begun = bench.asks(1, &some, 2)[0].0;
+    bench.comes(&[(begun, 0)], 1);
+    bench.picker.returned(1, begun, 1);
+    let common = (0..3).find(|&piece| piece != begun).unwrap();
+    assert_eq!(
+        pieces(&bench.asks_as(Asker { suggested: &[common], ..asker(0, &all) }, 3)),
+        [begun].into(),
+        "another has what is suggested"
+    );
+    (1..4).for_each(|block| bench.picker.returned(0, begun, block));
+    assert_eq!(pieces(&bench.asks_as(Asker { suggested: &[6], ..asker(0, &all) }, 4)), [6].into());
+}
+
+#[test]
 fn what_is_lent_elsewhere_is_asked_of_nobody_until_it_is_given_back() {
     let mut bench = Bench::new(2).warm();
     let all = Bits::full(2);
