@@ -29,7 +29,8 @@ fn life(
     mut answer: impl FnMut(Small, &Body<Small>) -> Option<Body<Small>>,
 ) -> (Failure, Time, Vec<Body<Small>>) {
     const STEP: Span = Span::from_millis(10);
-    let (mut post, mut asked): (Vec<(Time, Small, Message<Small>)>, Vec<_>) = (Vec::new(), Vec::new());
+    let mut post: Vec<(Time, Small, Message<Small>)> = Vec::new();
+    let mut asked = Vec::new();
     let mut said = node.hears(Input::Start(OP, Operation::Own(request)));
     for _ in 0..10_000 {
         for output in said.drain(..) {
