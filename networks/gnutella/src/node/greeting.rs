@@ -382,7 +382,7 @@ impl Node {
             self.servents.insert(guid, super::routes::Route { conn, ttl: 1, hops: 0 }, cx.now);
         }
         if we_dialled {
-            self.has_room(cx.now);
+            self.end_rest(cx.now);
         }
         if vendor {
             self.say_supported(conn, cx, out);
@@ -424,7 +424,7 @@ impl Node {
                 self.tables_changed(cx, out);
             }
         } else if neighbour.is_up() && self.member.is_some() {
-            self.has_room(cx.now);
+            self.end_rest(cx.now);
             self.seek(cx, out);
         }
     }

@@ -192,8 +192,8 @@ impl Node {
         self.seek(cx, out);
     }
 
-    /// There is room somewhere: a neighbour is gone, or one whom we dialled has let us in.
-    pub(crate) fn has_room(&mut self, now: Time) {
+    /// There is room somewhere, as a neighbour is gone, or one whom we dialled has let us in: nothing speaks against dialling on.
+    pub(crate) fn end_rest(&mut self, now: Time) {
         if let Some(member) = &mut self.member {
             (member.rest, member.rests_until) = (Span::ZERO, now);
         }
