@@ -63,7 +63,7 @@ impl Node {
             return;
         }
         let conn = cx.new_conn();
-        let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
+        let kind = self.sought();
         out.push(Output::Open(conn, peer.clone(), dial(self.config.handshake_deadline / 2)));
         self.links.insert(conn, Neighbour::new(peer, Stage::Dialling, kind, true, cx.now));
         self.tick_by(cx.now + self.config.handshake_deadline, out);

@@ -147,6 +147,11 @@ impl Node {
         }
     }
 
+    /// What we look for: equals among equals, else ultrapeers.
+    pub(crate) fn sought(&self) -> Kind {
+        if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer }
+    }
+
     fn links_wanted(&self) -> usize {
         match self.kind {
             Kind::Flat => self.config.flat_links,
@@ -160,7 +165,7 @@ impl Node {
         if !self.member.as_ref().is_some_and(|member| member.begun) || !self.config.discover {
             return;
         }
-        let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
+        let kind = self.sought();
         let (up, all) = (self.links.count(kind), self.links.count_with_pending(kind));
         let missing = self.links_wanted().saturating_sub(up);
         let dials = missing.saturating_sub(all - up).min(DIALS_MAX);
@@ -232,8 +237,7 @@ impl Node {
 
     /// When there is something to look after again, as far as is known.
     fn next_due(&self, now: Time) -> Time {
-        let kind = if self.kind == Kind::Flat { Kind::Flat } else { Kind::Ultrapeer };
-        let up = self.links.count(kind);
+        let up = self.links.count(self.sought());
         let lacks = self.config.discover && up < self.links_wanted();
         let rests = lacks && self.rests(up, now);
         let missing = self.member.as_ref().is_some_and(|member| {
