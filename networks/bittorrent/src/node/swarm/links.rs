@@ -446,6 +446,7 @@ impl Swarm {
         if !peer.choked {
             self.fill_slots(t);
         }
+        self.go_on_after_first_pieces(t);
         if returned {
             self.stir(t);
         }

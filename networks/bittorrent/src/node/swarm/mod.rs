@@ -14,6 +14,7 @@ mod doubts;
 mod downloading;
 mod elsewhere;
 mod first_copies;
+mod first_pieces;
 mod geometry;
 mod hashes;
 mod hearing;
@@ -40,6 +41,7 @@ use self::candidates::Candidates;
 pub(crate) use self::candidates::Origin;
 use self::doubts::Doubts;
 use self::first_copies::FirstCopies;
+use self::first_pieces::FirstPieces;
 use self::geometry::Geometry;
 use self::hashes::Trees;
 use self::layers::Layers;
@@ -126,6 +128,7 @@ pub(crate) struct Swarm {
     /// What any of the offers has.
     have: Bits,
     first_copies: FirstCopies,
+    first_pieces: FirstPieces,
     picker: Picker,
     order: Order,
     /// How often each piece was shown, while we show them one by one.
@@ -176,6 +179,7 @@ impl Swarm {
             offers: Vec::new(),
             have: Bits::new(0),
             first_copies: FirstCopies::new(0),
+            first_pieces: FirstPieces::default(),
             picker: Picker::new(nothing, config.picking),
             order: Order::default(),
             super_seeding: None,
@@ -432,6 +436,8 @@ impl Swarm {
             self.next_look = now + t.home.config.optimistic_interval;
             self.drop_those_who_give_nothing(t);
         }
+        self.first_pieces.gives(self.up.per_second(now));
+        self.go_on_after_first_pieces(t);
         if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_ready(now) {
             self.next_hunger = now + Span::from_secs(30);
             t.home.news.push(News::Hungry(self.info_hash));

@@ -107,6 +107,7 @@ impl Swarm {
             peer.unchoked_since = Some(now);
             peer.taken_since = 0;
             peer.turn_bytes = 0;
+            self.begin_first_piece(slot, t);
             // It asks as soon as it may, and so hears first what it might ask for.
             self.suggest_first_copy(slot, t);
             if let Some(peer) = self.peer(slot) {
@@ -186,7 +187,7 @@ impl Swarm {
     /// Gives the host as many blocks as it may have.
     pub(super) fn pump(&mut self, slot: Slot, t: &mut Turn<'_, '_>) {
         let Some(geometry) = self.torrent.as_ref().map(|torrent| torrent.geometry.clone()) else { return };
-        if self.peer(slot).is_none_or(|peer| peer.uploads.len() == 0) {
+        if self.peer(slot).is_none_or(|peer| peer.uploads.len() == 0) || self.waits_for_first_pieces(slot, t.cx.now) {
             return;
         }
         let short = self.turns_are_short();
@@ -236,6 +237,7 @@ impl Swarm {
         peer.taken_since += bytes;
         peer.uploads.sent(bytes, now);
         self.pump(slot, t);
+        self.go_on_after_first_pieces(t);
     }
 
     /// The host has room again.

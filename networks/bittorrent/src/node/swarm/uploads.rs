@@ -36,6 +36,11 @@ impl Uploads {
         self.handed > 0 || !self.queue.is_empty()
     }
 
+    /// Whether it is busy, and something of it has left, or was handed over, within `span`.
+    pub(crate) fn is_moving(&self, now: Time, span: Span) -> bool {
+        self.is_busy() && now.since(self.handed_at) < span
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -98,6 +98,61 @@ fn a_seed_gives_what_nobody_has_in_turns_of_one_piece_and_each_piece_to_another(
     assert_eq!(pieces.len(), 3, "nobody is suggested what another has, or is being given");
 }
 
+/// A seed of what others have too, that has given so many bytes, with a peer that has a piece and asks for ten blocks, of which the host has the first four,
+/// and one that has nothing and asks for its first piece.
+fn one_waits_for_a_first_piece(given_before: u64) -> (Bench, ConnId, ConnId) {
+    let mut bench = Bench::joined(config(), 20).seeds();
+    let (other, _) = bench.meets(9, true);
+    bench.says(other, Message::HaveAll);
+    let [old, another] = [1, 3].map(|last| hungry(&mut bench, last, true).0);
+    [old, another].map(|conn| bench.says(conn, Message::Have(0)));
+    let asked: Said = (1..11).flat_map(|piece| bench.says(old, Message::Request(block(piece, 0)))).collect();
+    assert_eq!(sent(&asked).len(), 4, "the host takes a second's worth");
+    bench.hears(Input::Sent(another, given_before));
+    bench.pass(Span::from_secs(1));
+    let (new, said) = hungry(&mut bench, 2, true);
+    assert!(told(new, &said).contains(&Message::Unchoke));
+    let said: Said = (0..BLOCKS).flat_map(|number| bench.says(new, Message::Request(block(7, number)))).collect();
+    assert_eq!(sent(&said).len(), BLOCKS as usize);
+    (bench, old, new)
+}
+
+const A_BLOCK: u64 = BLOCK_BYTES as u64;
+
+#[test]
+fn who_has_nothing_is_given_its_first_piece_while_others_wait() {
+    let (mut bench, old, new) = one_waits_for_a_first_piece(0);
+    assert_eq!(sent(&bench.hears(Input::Sent(old, A_BLOCK))), [], "it waits");
+    for left in (1..BLOCKS).rev() {
+        assert_eq!(sent(&bench.hears(Input::Sent(new, A_BLOCK))), [], "{left} blocks of the first piece are to leave");
+    }
+    let said = bench.hears(Input::Sent(new, A_BLOCK));
+    assert!(!sent(&said).is_empty() && sent(&said).iter().all(|(conn, _)| *conn == old), "the other goes on: {said:?}");
+    bench.says(new, Message::Request(block(8, 0)));
+    let said = bench.hears(Input::Sent(old, A_BLOCK));
+    assert_eq!(sent(&said).len(), 1, "nobody comes first twice");
+}
+
+#[test]
+fn nobody_waits_for_who_takes_nothing_or_is_gone() {
+    let (mut bench, old, _) = one_waits_for_a_first_piece(0);
+    assert_eq!(sent(&bench.hears(Input::Sent(old, A_BLOCK))), []);
+    assert_eq!(sent(&bench.pass(Span::from_secs(2))), []);
+    assert_eq!(sent(&bench.pass(Span::from_secs(2))).len(), 1, "nothing has left for three seconds");
+
+    let (mut bench, old, new) = one_waits_for_a_first_piece(0);
+    assert_eq!(sent(&bench.hears(Input::Sent(old, A_BLOCK))), []);
+    let said = bench.hears(Input::Closed(new, hexad_core::Why::PeerClosed));
+    assert_eq!(sent(&said).len(), 1);
+}
+
+#[test]
+fn on_a_fast_uplink_others_wait_for_a_moment_only() {
+    let (mut bench, old, _) = one_waits_for_a_first_piece(1 << 30);
+    bench.pass(Span::from_millis(5));
+    assert_eq!(sent(&bench.hears(Input::Sent(old, A_BLOCK))).len(), 1, "two pieces have had the time to leave");
+}
+
 #[test]
 fn what_others_have_is_not_suggested() {
     let mut bench = Bench::joined(config(), 20).seeds();
