@@ -2,7 +2,7 @@
 //!
 //! A fetch and a publish of the same info hash share one swarm. Split by what is remembered: [`peer`] one connection, [`candidates`] who could be dialled,
 //! [`picker`] pieces, [`requests`] and [`uploads`] the queues of one peer, [`names`] the info hashes, [`metadata`] the info dictionary on its way and
-//! [`layers`] the hashes that it lacks, [`blame`] who lied, [`leaves`] and [`doubts`] the hashes of blocks, for others and for us. What is done with it: `links` (connections), `hearing` (what peers say), `downloading`,
+//! [`layers`] the hashes that it lacks, [`first_copies`] what is anywhere but here, [`first_pieces`] whom others wait for, [`blame`] who lied, [`leaves`] and [`doubts`] the hashes of blocks, for others and for us. What is done with it: `links` (connections), `hearing` (what peers say), `downloading`,
 //! `uploading`, `super_seeding`, `describing`, `hashes`, `holes`.
 
 mod bits;
