@@ -1,12 +1,13 @@
 //! HTTP(S) for nodes (trackers, web seeds, host caches) and for the session (.torrent files).
 //!
 //! Redirects are followed here and not by the client, so that each hop is looked at: from a public address nothing leads to a private one,
-//! neither by its text nor by what its name resolves to. Bodies are counted as they are inflated, so that a small answer cannot become a large one.
+//! neither by its text nor by what its name resolves to. What nodes ask for was named by strangers, the author of a torrent say: there a name that is not
+//! one of the local network leads to no private address either. Bodies are counted as they are inflated, so that a small answer cannot become a large one.
 
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -32,7 +33,10 @@ const RESERVED_BYTES_MAX: u64 = 1 << 20;
 /// Which addresses may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
+    /// The user has typed the address.
     Any,
+    /// What the address says: only a name of the local network leads into one.
+    AsNamed,
     /// This machine and private networks: the user wants nothing from outside.
     Private,
     /// Whoever has led here is public.
@@ -40,13 +44,23 @@ enum Rule {
 }
 
 impl Rule {
-    fn refuses(self, ip: IpAddr) -> Option<Refusal> {
+    /// Whether an address must not be reached that `host` stands for; an address written as text stands for itself.
+    fn refuses(self, host: &str, ip: IpAddr) -> Option<Refusal> {
         match self {
             Self::Private if !is_private(ip) => Some(Refusal::Outside(ip)),
+            Self::AsNamed if is_private(ip) && address_in(host).is_none() && !is_local_name(host) => Some(Refusal::Inside(ip)),
             Self::Public if is_private(ip) => Some(Refusal::Inside(ip)),
             _ => None,
         }
     }
+}
+
+/// Whether a name is one of this machine or of a local network: one without a dot, or of a domain that is nobody's in public (RFC 6761, 6762 and 8375;
+/// ICANN's `internal`; `lan` and `home` by custom).
+fn is_local_name(name: &str) -> bool {
+    const DOMAINS: [&str; 6] = ["localhost", "local", "internal", "home.arpa", "lan", "home"];
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    !name.contains('.') || DOMAINS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// Why an address is not reached.
@@ -75,8 +89,9 @@ impl Resolve for Resolver {
         let (rule, names) = (self.0, self.1.clone());
         Box::pin(async move {
             let found = names.resolve(name.as_str(), 0).await?;
-            let refusal = found.iter().find_map(|socket| rule.refuses(socket.ip()));
-            let allowed: Vec<_> = found.into_iter().filter(|socket| rule.refuses(socket.ip()).is_none()).collect();
+            let refuses = |socket: &SocketAddr| rule.refuses(name.as_str(), socket.ip());
+            let refusal = found.iter().find_map(refuses);
+            let allowed: Vec<_> = found.into_iter().filter(|socket| refuses(socket).is_none()).collect();
             match refusal {
                 Some(refusal) if allowed.is_empty() => Err(refusal.into()),
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
@@ -98,15 +113,21 @@ pub(crate) struct Http {
 }
 
 impl Http {
+    /// For what nodes ask for.
+    ///
     /// # Errors
     /// When a certificate of the settings cannot be read.
     pub(crate) fn new(config: &HostConfig, names: &Names) -> Result<Self, AskFailure> {
+        Self::beginning_with(Rule::AsNamed, config, names)
+    }
+
+    fn beginning_with(rule: Rule, config: &HostConfig, names: &Names) -> Result<Self, AskFailure> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Whoever has chosen another one before has his reasons.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let first_rule = if config.outside { Rule::Any } else { Rule::Private };
+        let first_rule = if config.outside { rule } else { Rule::Private };
         let (first, public) = (client(config, first_rule, names)?, client(config, Rule::Public, names)?);
         Ok(Self { first, first_rule, public, led: config.proxy.is_some() })
     }
@@ -167,7 +188,12 @@ fn client(config: &HostConfig, rule: Rule, names: &Names) -> Result<Client, AskF
 
 /// The address that is written in another.
 fn literal(url: &Url) -> Option<IpAddr> {
-    url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok())
+    url.host_str().and_then(address_in)
+}
+
+/// The address that a host is written as.
+fn address_in(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
 }
 
 /// Asks one server.
@@ -176,7 +202,7 @@ async fn ask(client: &Client, rule: Rule, request: &HttpRequest, url: &Url) -> R
         return Err(AskFailure::Forbidden(format!("'{}' is not HTTP", url.scheme())));
     }
     // Addresses written as text pass by the resolver.
-    if let Some(refusal) = literal(url).and_then(|ip| rule.refuses(ip)) {
+    if let Some(refusal) = literal(url).and_then(|ip| rule.refuses(url.host_str().unwrap_or_default(), ip)) {
         return Err(AskFailure::Forbidden(refusal.to_string()));
     }
     let method = match request.method {
@@ -246,7 +272,7 @@ fn told(wrong: &reqwest::Error) -> String {
     causes.last().cloned().unwrap_or_else(|| wrong.to_string())
 }
 
-/// Gets a file of at most `bytes_max` bytes, over `interface` and through `proxy` where they are named. Blocks; for threads of the session.
+/// Gets a file of at most `bytes_max` bytes that the user has named, over `interface` and through `proxy` where they are named. Blocks; for threads of the session.
 ///
 /// # Errors
 /// When it is not there, too large, or does not come in time.
@@ -258,7 +284,7 @@ pub fn get(url: &str, bytes_max: u64, deadline: Duration, interface: Option<&str
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|wrong| AskFailure::Other(wrong.to_string()))?;
-        let answer = runtime.block_on(async { Http::new(&config, &names)?.exchange(&request).await });
+        let answer = runtime.block_on(async { Http::beginning_with(Rule::Any, &config, &names)?.exchange(&request).await });
         runtime.shutdown_background();
         answer
     });
@@ -286,6 +312,18 @@ mod tests {
         };
         let url = Url::parse(url).expect("an address");
         runtime.block_on(ask(&http.public, Rule::Public, &request, &url))
+    }
+
+    #[test]
+    fn what_strangers_name_leads_into_a_local_network_by_local_names_only() {
+        let private: IpAddr = [192, 168, 0, 1].into();
+        for name in ["tracker.example", "192.168.0.1.example.", "localhost.example", "notlan.evil.org"] {
+            assert!(Rule::AsNamed.refuses(name, private).is_some(), "{name}");
+            assert!(Rule::AsNamed.refuses(name, [192, 0, 2, 1].into()).is_none() && Rule::Any.refuses(name, private).is_none(), "{name}");
+        }
+        for name in ["localhost", "nas", "NAS.local", "tracker.lan.", "box.home.arpa", "192.168.0.1", "[fd00::1]"] {
+            assert!(Rule::AsNamed.refuses(name, private).is_none(), "{name}");
+        }
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Swarm {
 
     fn somebody_takes_a_first_piece(&self, now: Time) -> bool {
         let Self { peers, first_pieces, .. } = self;
-        let takes = |slot: Slot| peers.get(slot as usize).and_then(Option::as_deref).is_some_and(|peer| peer.uploads.is_moving(now, STALLED));
+        let takes =
+            |slot: Slot| peers.get(slot as usize).and_then(Option::as_deref).is_some_and(|peer| peer.uploads.is_moving(now, STALLED));
         first_pieces.firsts.iter().any(|(slot, _)| takes(*slot))
     }
 

@@ -105,7 +105,9 @@ fn one_waits_for_a_first_piece(given_before: u64) -> (Bench, ConnId, ConnId) {
     let (other, _) = bench.meets(9, true);
     bench.says(other, Message::HaveAll);
     let [old, another] = [1, 3].map(|last| hungry(&mut bench, last, true).0);
-    [old, another].map(|conn| bench.says(conn, Message::Have(0)));
+    for conn in [old, another] {
+        bench.says(conn, Message::Have(0));
+    }
     let asked: Said = (1..11).flat_map(|piece| bench.says(old, Message::Request(block(piece, 0)))).collect();
     assert_eq!(sent(&asked).len(), 4, "the host takes a second's worth");
     bench.hears(Input::Sent(another, given_before));

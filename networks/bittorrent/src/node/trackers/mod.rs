@@ -17,6 +17,7 @@ use hexad_core::{Answer, Ask, AskFailure, Dice, Endpoint, HttpMethod, HttpReques
 use self::tiers::{Tiers, Told, Tracker};
 use self::udp::{Asker, Outcome, Question, UdpTrackers};
 use self::url::Place;
+pub(super) use self::url::is_local_host;
 use super::{Node, Timer};
 use crate::wire::{TrackerAnnounce, TrackerDatagram, TrackerEvent, http_tracker};
 

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use hexad_core::Name;
 
+use crate::node::dht::is_local;
+
 /// No tracker URL is longer; what is comes from somebody who means no good.
 const URL_BYTES_MAX: usize = 2048;
 
@@ -35,7 +37,7 @@ pub(super) struct TrackerUrl {
 ///
 /// # Errors
 /// What is wrong with it, in lower case. A torrent's author chooses the URLs that we call, so what could make us call something that is
-/// no tracker is refused (libtorrent's `ssrf_mitigation`): on loopback only a path that ends in `/announce` is called, and no URL may bring
+/// no tracker is refused (libtorrent's `ssrf_mitigation`): on loopback, or in a private network, only a path that ends in `/announce` is called, and no URL may bring
 /// parameters that the announce itself adds.
 pub(super) fn read(url: &str) -> Result<TrackerUrl, Cow<'static, str>> {
     if url.len() > URL_BYTES_MAX {
@@ -57,8 +59,8 @@ pub(super) fn read(url: &str) -> Result<TrackerUrl, Cow<'static, str>> {
     }
     let place = match scheme.to_ascii_lowercase().as_str() {
         "http" | "https" => {
-            if loopback && !path.ends_with("/announce") {
-                return Err("a tracker on loopback must be called /announce".into());
+            if is_local_host(host) && !path.ends_with("/announce") {
+                return Err("a tracker on this machine or in a private network must be called /announce".into());
             }
             Place::Http
         }
@@ -88,6 +90,11 @@ fn split_host(host_port: &str) -> Result<(&str, Option<u16>), Cow<'static, str>>
             _ => Err("expected a port of 1 to 65535".into()),
         },
     }
+}
+
+/// Whether a host is written as this machine, or as an address of a private network.
+pub(in crate::node) fn is_local_host(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -128,6 +135,9 @@ mod tests {
             "http://127.0.0.1:9091/transmission/rpc",
             "http://localhost/",
             "http://[::ffff:127.0.0.1]/x",
+            "http://192.168.1.1/reboot",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[fd00::1]/x",
         ] {
             assert!(read(url).is_err(), "{url}");
         }
@@ -135,8 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn a_tracker_on_loopback_may_be_called_announce() {
+    fn a_tracker_nearby_may_be_called_announce() {
         assert!(read("http://127.0.0.1:8080/announce").is_ok());
+        assert!(read("http://10.0.0.2:8080/announce").is_ok());
         assert!(read("http://localhost:8080/x/announce?passkey=2").is_ok());
     }
 }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use hexad_content::Layout;
+
+use crate::node::trackers::is_local_host;
 
 /// No URL is longer; what is comes from somebody who means no good.
 const URL_BYTES_MAX: usize = 2048;
@@ -17,7 +18,7 @@ impl BaseUrl {
     /// Reads a `url-list` entry; characters that no URL may hold are percent-encoded.
     ///
     /// # Errors
-    /// What is wrong with it, in lower case. A torrent's author chooses the URLs that we call, so one that names this very machine may carry no
+    /// What is wrong with it, in lower case. A torrent's author chooses the URLs that we call, so one that names this very machine, or one in a private network, may carry no
     /// query: it could make some service here do something (libtorrent's `ssrf_mitigation`).
     pub fn read(url: &str) -> Result<Self, Cow<'static, str>> {
         if url.len() > URL_BYTES_MAX {
@@ -37,9 +38,8 @@ impl BaseUrl {
         if host.is_empty() || authority.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
             return Err("expected a host".into());
         }
-        let loopback = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
-        if loopback && rest.contains('?') {
-            return Err("a web seed on loopback must have no query".into());
+        if is_local_host(host) && rest.contains('?') {
+            return Err("a web seed on this machine or in a private network must have no query".into());
         }
         let mut encoded = format!("{scheme}://");
         for byte in rest.bytes() {
@@ -137,6 +137,7 @@ mod tests {
             "http:///x",
             "http://w ex/",
             "http://127.0.0.1/x?y",
+            "http://192.168.1.1/x?y",
             "http://[::1]:80/?y",
             "http://localhost?x",
         ] {
