@@ -2,20 +2,25 @@
 //! its first piece late, and until then its own uplink is of no use to anybody; one after the other, all but the last have it sooner, and the last as soon.
 //!
 //! Nobody is held up for long by somebody who does not take what it is given: it comes first for no longer than our uplink needs for two pieces, and not
-//! while nothing leaves. On a fast uplink that is a moment, and who is slow costs others no more than that.
+//! while nothing leaves. On a fast uplink that is a moment, and who is slow costs others no more than that; on one so slow that no piece would be whole in
+//! time, nobody comes first.
 
 use hexad_core::{Span, Time};
 
 use super::peer::Peer;
 use super::{Slot, Swarm};
 use crate::node::home::Turn;
+use crate::node::rates::Meter;
 
 /// Nobody comes first for longer.
 const TURN: Span = Span::from_secs(10);
 /// For so many pieces our uplink has time while somebody comes first: he may have to share it with another.
-const PIECES: u64 = 2;
+const PIECES: u32 = 2;
 /// Who has taken nothing for so long holds nobody up.
 const STALLED: Span = Span::from_secs(3);
+
+/// Over so many parts of the meter's window a rate is taken: after the whole of it, a leecher that begins to give would have others behind it.
+const RATE_PARTS: u64 = 4;
 
 /// Who comes first.
 #[derive(Debug, Default)]
@@ -29,15 +34,18 @@ pub(super) struct FirstPieces {
 }
 
 impl FirstPieces {
-    /// Once a second: what we give now, in bytes a second.
-    pub(super) fn gives(&mut self, rate: u64) {
-        self.best_rate = self.best_rate.max(rate);
+    /// Once a second: what we give now.
+    pub(super) fn look_at_rate(&mut self, up: &mut Meter, now: Time) {
+        self.best_rate = self.best_rate.max(up.lately(RATE_PARTS, now));
     }
 
-    /// Somebody is unchoked who has nothing, and comes first.
+    /// Somebody is unchoked who has nothing, and comes first, if he can have a piece by that.
     fn begin(&mut self, slot: Slot, piece_bytes: u64, now: Time) {
-        let needed = piece_bytes.saturating_mul(PIECES * 1000).checked_div(self.best_rate).map_or(TURN, Span::from_millis);
-        self.firsts.push((slot, now + needed.min(TURN)));
+        let piece = piece_bytes.saturating_mul(1000).checked_div(self.best_rate).map(Span::from_millis);
+        if piece.is_none_or(|piece| piece <= TURN) {
+            let turn = piece.map_or(TURN, |piece| (piece * PIECES).min(TURN));
+            self.firsts.push((slot, now + turn));
+        }
     }
 }
 

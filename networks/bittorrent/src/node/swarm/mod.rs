@@ -436,7 +436,7 @@ impl Swarm {
             self.next_look = now + t.home.config.optimistic_interval;
             self.drop_those_who_give_nothing(t);
         }
-        self.first_pieces.gives(self.up.per_second(now));
+        self.first_pieces.look_at_rate(&mut self.up, now);
         self.go_on_after_first_pieces(t);
         if now >= self.next_hunger && !self.is_seeding() && self.connected < 5 && !self.candidates.has_ready(now) {
             self.next_hunger = now + Span::from_secs(30);

@@ -156,6 +156,12 @@ fn on_a_fast_uplink_others_wait_for_a_moment_only() {
 }
 
 #[test]
+fn on_an_uplink_too_slow_for_a_piece_nobody_comes_first() {
+    let (mut bench, old, _) = one_waits_for_a_first_piece(1000);
+    assert_eq!(sent(&bench.hears(Input::Sent(old, A_BLOCK))).len(), 1, "a piece would take half a minute");
+}
+
+#[test]
 fn what_others_have_is_not_suggested() {
     let mut bench = Bench::joined(config(), 20).seeds();
     let (conn, _) = bench.meets(1, true);
