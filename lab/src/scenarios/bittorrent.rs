@@ -2,6 +2,7 @@
 
 mod capacity;
 mod crowd;
+mod interests;
 mod utp;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::{FetchIds, FetchPlan, Lab, LabConfig, Links, NodeIndex, Purpose, cont
 
 pub use capacity::CAPACITY;
 pub use crowd::{CROWD, FREE_RIDERS, LAST_COPY};
+pub use interests::{CLASSES, INTERESTS};
 pub use utp::UTP;
 
 /// The scenario `bittorrent/swarm`.
@@ -296,19 +298,7 @@ pub fn swarm(plan: &SwarmPlan) -> SwarmReport {
 fn swarm_timed(plan: &SwarmPlan, gauge: &mut Gauge<'_>) -> (SwarmReport, Outcome) {
     gauge.phase("set-up");
     let mut swarm = Swarm::new(plan);
-    gauge.phase("transfer");
-    let before = swarm.lab.tally().events;
-    let deadline = Time::ZERO + plan.deadline;
-    loop {
-        let unfinished = swarm.unfinished(|_| true);
-        if unfinished == 0 || swarm.lab.now() >= deadline {
-            break;
-        }
-        swarm.lab.run_for(SAMPLE);
-        swarm.sample();
-        gauge.step(1.0 - count(unfinished) / count(plan.leechers as usize), swarm.lab.tally().events - before);
-    }
-    gauge.end();
+    swarm.transfer(gauge);
     let mut outcome = Outcome::default();
     outcome.absorb(&swarm.lab);
     (swarm.report(), outcome)
@@ -351,6 +341,23 @@ impl<'a> Swarm<'a> {
             lab.tamper(move |node, output| !matches!(output, Output::Send(Link::Conn(_), Message::Unchoke)) || !riders.contains(&node));
         }
         Self { plan, lab, leechers, cv_samples: Vec::new(), first_copy_at: None }
+    }
+
+    /// Runs until all are complete, or to the deadline.
+    fn transfer(&mut self, gauge: &mut Gauge<'_>) {
+        gauge.phase("transfer");
+        let before = self.lab.tally().events;
+        let deadline = Time::ZERO + self.plan.deadline;
+        loop {
+            let unfinished = self.unfinished(|_| true);
+            if unfinished == 0 || self.lab.now() >= deadline {
+                break;
+            }
+            self.lab.run_for(SAMPLE);
+            self.sample();
+            gauge.step(1.0 - count(unfinished) / count(self.plan.leechers as usize), self.lab.tally().events - before);
+        }
+        gauge.end();
     }
 
     fn unfinished(&self, which: impl Fn(&Leecher) -> bool) -> usize {

@@ -18,6 +18,8 @@ pub static SCENARIOS: &[&Scenario] = &[
     &bittorrent::CROWD,
     &bittorrent::FREE_RIDERS,
     &bittorrent::LAST_COPY,
+    &bittorrent::INTERESTS,
+    &bittorrent::CLASSES,
     &bittorrent::UTP,
     &chord::STEADY,
     &chord::HOPS,

@@ -92,8 +92,26 @@ fn everyone_completes_without_a_seed_if_and_only_if_one_copy_is_out() {
 }
 
 #[test]
-fn a_crowd_is_judged_by_its_figures() {
-    for name in ["bittorrent/crowd", "bittorrent/free-riders"] {
-        assert!(claims(name).verdicts.iter().all(|verdict| verdict.measured.is_finite()));
-    }
+fn a_crowd_is_near_the_optimum_and_pieces_are_even() {
+    assert!(claims("bittorrent/crowd").holds());
+}
+
+#[test]
+fn who_gives_nothing_takes_twice_as_long_where_upload_is_scarce() {
+    assert!(claims("bittorrent/free-riders").holds());
+}
+
+#[test]
+fn peers_are_interested_in_each_other_and_the_first_blocks_are_the_slow_ones() {
+    assert!(claims("bittorrent/interests").holds());
+}
+
+#[test]
+fn peers_of_like_bandwidth_find_each_other() {
+    assert!(claims("bittorrent/classes").holds());
+}
+
+#[test]
+fn utp_fills_a_line_that_is_free_and_gives_way_on_one_that_is_not() {
+    assert!(claims("bittorrent/utp").holds());
 }
