@@ -1,6 +1,6 @@
 //! Who answers how fast, and who does not answer at all.
 //!
-//! One sorted list for both, since nobody does both: an answer that comes in finds all that is known of its sender in a few neighbouring cache lines.
+//! One sorted list for both, since nobody does both. Addresses lie apart from what is known of them: who looks for one reads few cache lines.
 
 use hexad_core::{Span, Time, least_sixteenth};
 
@@ -9,10 +9,12 @@ use super::settings::Settings;
 /// An answer may always be so much later than those before, however even these were: G of RFC 6298.
 const GRANULARITY_MICROS: u64 = 25_000;
 
+/// Places of the list that are read ahead.
+const WARMED: usize = 16;
+
 /// What is known of somebody: as TCP keeps it (RFC 6298) of who answers, in microseconds; or how often who does not was silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Peer<A> {
-    addr: A,
+struct Peer {
     smooth: u32,
     variation: u32,
     /// How often in a row he did not answer; 0 of whoever answers.
@@ -21,7 +23,7 @@ struct Peer<A> {
     at: Time,
 }
 
-impl<A> Peer<A> {
+impl Peer {
     fn is_gone(&self) -> bool {
         self.strikes > 0
     }
@@ -30,8 +32,10 @@ impl<A> Peer<A> {
 /// The failure detector of one host, shared by its virtual nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Detector<A> {
-    /// By address.
-    peers: Vec<Peer<A>>,
+    /// In order.
+    addrs: Vec<A>,
+    /// For each of them.
+    peers: Vec<Peer>,
     /// How many of them count as gone.
     gone: usize,
     /// None of these may be asked again before.
@@ -39,7 +43,7 @@ pub struct Detector<A> {
 }
 
 impl<A: Ord + Clone> Detector<A> {
-    pub(super) const NOTHING: Self = Self { peers: Vec::new(), gone: 0, due_at: Time::ZERO };
+    pub(super) const NOTHING: Self = Self { addrs: Vec::new(), peers: Vec::new(), gone: 0, due_at: Time::ZERO };
 
     pub(super) fn is_empty(&self) -> bool {
         self.peers.is_empty()
@@ -47,21 +51,25 @@ impl<A: Ord + Clone> Detector<A> {
 
     /// Reads some of it, see `hexad_core::Node::warm`: where a search begins.
     pub(super) fn warm(&self) -> usize {
-        let quarter = self.peers.len() / 4;
-        (1..4).filter_map(|part| self.peers.get(part * quarter)).map(|peer| peer.strikes as usize).sum()
+        let part = (self.addrs.len() / WARMED).max(1);
+        self.addrs.windows(2).step_by(part).filter(|pair| pair[0] < pair[1]).count()
     }
 
     fn find(&self, addr: &A) -> Result<usize, usize> {
-        self.peers.binary_search_by(|peer| peer.addr.cmp(addr))
+        self.addrs.binary_search(addr)
     }
 
-    fn known(&self, addr: &A) -> Option<&Peer<A>> {
+    fn iter(&self) -> impl Iterator<Item = (&A, &Peer)> {
+        self.addrs.iter().zip(&self.peers)
+    }
+
+    fn known(&self, addr: &A) -> Option<&Peer> {
         self.find(addr).ok().map(|at| &self.peers[at])
     }
 
     /// Whose round trips are known, smoothed.
     pub(super) fn round_trips(&self) -> impl Iterator<Item = (&A, Span)> {
-        self.peers.iter().filter(|peer| !peer.is_gone()).map(|peer| (&peer.addr, Span::from_micros(peer.smooth.into())))
+        self.iter().filter(|(_, peer)| !peer.is_gone()).map(|(addr, peer)| (addr, Span::from_micros(peer.smooth.into())))
     }
 
     /// How long to wait for an answer, the `tries`th time that one is asked.
@@ -102,7 +110,7 @@ impl<A: Ord + Clone> Detector<A> {
             place = self.find(addr);
         }
         let (Ok(at) | Err(at)) = place;
-        self.insert(at, Peer { addr: addr.clone(), smooth: micros, variation: micros / 2, strikes: 0, at: now }, settings);
+        self.insert(at, addr, Peer { smooth: micros, variation: micros / 2, strikes: 0, at: now }, settings);
     }
 
     /// Somebody did not answer, as often as he was asked.
@@ -119,7 +127,7 @@ impl<A: Ord + Clone> Detector<A> {
         let until = now + settings.suspect_for * 2_u32.pow(before.min(4));
         self.due_at = if self.gone == 0 { until } else { self.due_at.min(until) };
         let (Ok(at) | Err(at)) = self.find(addr);
-        self.insert(at, Peer { addr: addr.clone(), smooth: 0, variation: 0, strikes, at: until }, settings);
+        self.insert(at, addr, Peer { smooth: 0, variation: 0, strikes, at: until }, settings);
     }
 
     /// Whether somebody counts as gone.
@@ -132,9 +140,9 @@ impl<A: Ord + Clone> Detector<A> {
         if self.gone == 0 || now < self.due_at {
             return None;
         }
-        let found = self.peers.iter_mut().find(|peer| peer.is_gone() && peer.at <= now).map(|peer| {
-            peer.at = now + settings.suspect_for;
-            peer.addr.clone()
+        let found = self.peers.iter().position(|peer| peer.is_gone() && peer.at <= now).map(|at| {
+            self.peers[at].at = now + settings.suspect_for;
+            self.addrs[at].clone()
         });
         self.due_at = self.peers.iter().filter(|peer| peer.is_gone()).map(|peer| peer.at).min().unwrap_or(Time::ZERO);
         found
@@ -152,34 +160,38 @@ impl<A: Ord + Clone> Detector<A> {
 
     /// Who counts as gone.
     pub(super) fn suspects(&self) -> impl Iterator<Item = &A> {
-        self.peers.iter().filter(|peer| peer.is_gone()).map(|peer| &peer.addr)
+        self.iter().filter(|(_, peer)| peer.is_gone()).map(|(addr, _)| addr)
     }
 
-    fn remove(&mut self, at: usize) -> Peer<A> {
+    fn remove(&mut self, at: usize) -> Peer {
+        self.addrs.remove(at);
         let peer = self.peers.remove(at);
         self.gone -= usize::from(peer.is_gone());
         peer
     }
 
-    fn insert(&mut self, at: usize, peer: Peer<A>, settings: &Settings) {
+    fn insert(&mut self, at: usize, addr: &A, peer: Peer, settings: &Settings) {
         self.gone += usize::from(peer.is_gone());
         if self.peers.len() == self.peers.capacity() {
             // By an eighth, and never beyond what there may be: doubling would leave half of it empty in every node.
             let most = settings.round_trips_max.saturating_add(settings.suspects_max);
             let more = (self.peers.len() / 8).max(4).min(most.saturating_sub(self.peers.len()).max(1));
+            self.addrs.reserve_exact(more);
             self.peers.reserve_exact(more);
         }
+        self.addrs.insert(at, addr.clone());
         self.peers.insert(at, peer);
     }
 
     /// Forgets those of least worth among the gone, or among those who answer.
-    fn make_room<W: Ord>(&mut self, gone: bool, worth: impl Fn(&Peer<A>) -> W) {
-        let concerned = self.peers.iter().filter(|peer| peer.is_gone() == gone);
-        let leave: Vec<A> =
-            least_sixteenth(concerned.map(|peer| (worth(peer), &peer.addr)).collect()).into_iter().map(|(_, addr)| addr.clone()).collect();
-        self.peers.retain(|peer| !leave.contains(&peer.addr));
-        if gone {
-            self.gone -= leave.len();
+    fn make_room<W: Ord>(&mut self, gone: bool, worth: impl Fn(&Peer) -> W) {
+        let concerned = self.iter().filter(|(_, peer)| peer.is_gone() == gone);
+        let leave: Vec<A> = least_sixteenth(concerned.map(|(addr, peer)| (worth(peer), addr)).collect())
+            .into_iter()
+            .map(|(_, addr)| addr.clone())
+            .collect();
+        for at in (0..self.addrs.len()).rev().filter(|&at| leave.contains(&self.addrs[at])).collect::<Vec<_>>() {
+            self.remove(at);
         }
     }
 }
