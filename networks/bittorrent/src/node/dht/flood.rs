@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use hexad_core::{Map, Span, Time, leavers};
 
+use super::contacts::Spot;
 use super::id::is_local;
 
 /// Addresses watched at a time; those that were heard longest ago leave.
@@ -37,7 +38,7 @@ impl Watched {
 /// Counts packets per address, and answers altogether.
 #[derive(Debug)]
 pub(super) struct Flood {
-    watched: Map<SocketAddr, Watched>,
+    watched: Map<Spot, Watched>,
     /// When those who no longer count were last forgotten.
     swept: Time,
     /// Answers saved up, in millionths.
@@ -57,7 +58,7 @@ impl Flood {
             self.swept = now;
             self.watched.retain(|_, watched| watched.counts(now));
         }
-        let key = if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) };
+        let key = Spot::of(if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) });
         let Some(watched) = self.watched.get_mut(&key) else {
             if self.watched.len() >= WATCHED_MAX {
                 for oldest in leavers(&self.watched, |watched| watched.last) {
