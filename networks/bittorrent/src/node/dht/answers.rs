@@ -58,7 +58,8 @@ impl Dht {
                 KrpcBody::Error { code, text: text.to_owned() }
             }
         };
-        send(from, krpc.transaction.clone(), body, Some(from), out);
+        // A copy costs less than sharing two bytes.
+        send(from, Bytes::copy_from_slice(&krpc.transaction), body, Some(from), out);
         // Asking proves no address, so it is pinged before it enters the table.
         if unknown {
             self.ping(from, now, dice, out);

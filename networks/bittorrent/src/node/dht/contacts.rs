@@ -1,6 +1,5 @@
 //! Nodes as a routing table keeps them: small, and beside each other, since whoever hears from somebody reads them from memory where nothing else was lately.
 
-use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 
@@ -13,7 +12,7 @@ use super::table::{FRESH, K};
 const PROBE_INTERVAL: Span = Span::from_secs(20);
 
 /// An IP address, that of IPv4 as mapped into IPv6, and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spot {
     ip: [u8; 16],
     port: u16,
@@ -43,20 +42,16 @@ impl Spot {
         self.ip == other.ip
     }
 
+    /// Any number that follows from it, mostly another one for each.
+    pub fn hash(self) -> u32 {
+        let number = self.number();
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+        let folded = ((number >> 64) as u64).rotate_left(32) ^ number as u64 ^ u64::from(self.port) << 48;
+        u32::try_from(folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0)
+    }
+
     fn number(self) -> u128 {
         u128::from_be_bytes(self.ip)
-    }
-}
-
-impl Ord for Spot {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.number(), self.port).cmp(&(other.number(), other.port))
-    }
-}
-
-impl PartialOrd for Spot {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -204,12 +199,8 @@ impl Whereabouts {
 
 /// Of the host, and at a local address of the port as well, as many hosts may be behind it; the lowest eight bits are 0.
 fn hash(spot: Spot) -> u32 {
-    let number = spot.number();
-    let port = if is_local(spot.ip()) { u64::from(spot.port) } else { 0 };
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-    let folded = ((number >> 64) as u64).rotate_left(32) ^ number as u64 ^ port << 48;
-    let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    u32::try_from(mixed).unwrap_or(0) & !0xff
+    let spot = if is_local(spot.ip()) { spot } else { Spot { port: 0, ..spot } };
+    spot.hash() & !0xff
 }
 
 fn low(bucket: usize) -> u32 {

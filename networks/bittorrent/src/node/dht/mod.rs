@@ -10,6 +10,7 @@ mod asking;
 mod bootstrap;
 mod contacts;
 mod flood;
+mod hosts;
 mod id;
 mod items;
 mod jobs;

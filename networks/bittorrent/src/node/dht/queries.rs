@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{Dice, Map, Span, Time};
+use hexad_core::{Dice, Span, Time};
 
 use super::contacts::Spot;
+use super::hosts::Hosts;
 
 /// A question without an answer for this long has failed.
 pub(super) const TIMEOUT: Span = Span::from_secs(10);
@@ -58,14 +59,14 @@ pub(super) struct Queries {
     /// By deadline, which is the order in which they were put. Few, mostly.
     open: Vec<Open>,
     /// Since when, and how many.
-    counted: Map<Spot, (Time, u32)>,
+    counted: Hosts<(Time, u32)>,
     /// When those of whom it is long ago were last forgotten.
     swept: Time,
 }
 
 impl Queries {
     pub const fn new() -> Self {
-        Self { open: Vec::new(), counted: Map::new(), swept: Time::ZERO }
+        Self { open: Vec::new(), counted: Hosts::new(), swept: Time::ZERO }
     }
 
     /// Remembers a question and gives the transaction id to put it under; `None` when there is no room, when that address is being pinged
@@ -108,7 +109,7 @@ impl Queries {
         if depth == 0 {
             self.open.len() ^ self.counted.len()
         } else {
-            let counted = self.counted.values().next().map_or(0, |(_, count)| *count as usize);
+            let counted = self.counted.warm();
             self.open.iter().take(WARMED_MAX).fold(counted, |sum, open| sum ^ usize::from(open.transaction))
         }
     }
@@ -125,10 +126,12 @@ impl Queries {
             self.counted.retain(|_, (since, _)| now.since(*since) < WINDOW);
         }
         let to = Spot::of(asked.to);
-        if self.counted.len() >= COUNTED_MAX && !self.counted.contains_key(&to) {
+        let Some((since, count)) = self.counted.get_mut(to) else {
+            if self.counted.len() < COUNTED_MAX {
+                self.counted.insert(to, (now, 1));
+            }
             return true;
-        }
-        let (since, count) = self.counted.entry(to).or_insert((now, 0));
+        };
         if now.since(*since) >= WINDOW {
             (*since, *count) = (now, 0);
         }
