@@ -21,6 +21,11 @@ pub trait Message: Clone + Debug + PartialEq + Send + 'static {
     /// The same message carrying `body`: what arrives when it was sent with `Output::SendShare`. Messages without a place for a body ignore it.
     #[must_use]
     fn with_body(self, body: Payload) -> Self;
+
+    /// Reads, and does nothing with it, what whoever hears it will read, see [`Node::warm`].
+    fn warm(&self, depth: u8) -> usize {
+        if depth == 0 { self.kind().len() } else { 0 }
+    }
 }
 
 /// One participant of one network, as a pure state machine.

@@ -1,7 +1,7 @@
 //! What happens to machines.
 
 use bytes::Bytes;
-use hexad_core::{ConnId, Door, Network, Node, OpId, Operation, Outbox, Time, Token, Why};
+use hexad_core::{ConnId, Door, Message, Network, Node, OpId, Operation, Outbox, Time, Token, Why};
 use hexad_core::{Inbound, Outbound};
 
 use crate::desk::Report;
@@ -86,6 +86,18 @@ pub(crate) enum Event<N: Network> {
     Start { op: OpId, operation: Box<Operation<Req<N>>> },
     /// A user no longer wants it.
     Cancel { op: OpId },
+}
+
+impl<N: Network> Event<N> {
+    /// Reads what it brings, see [`Message::warm`].
+    pub(crate) fn warm(&self, depth: u8) -> usize {
+        match self {
+            Self::Datagram { parcel: Parcel::Plain(message), .. } | Self::Data { parcel: Parcel::Plain(message), .. } => {
+                message.warm(depth)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// What the carrying out of one event may touch beside its machine.

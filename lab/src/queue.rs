@@ -172,9 +172,12 @@ impl<E, T: Copy> Queue<E, T> {
         Some((post.key, Next::Event(post.event)))
     }
 
-    /// To whom the next events of the open bucket go, at most `count` of those that were in it when it was opened.
-    pub(crate) fn upcoming(&self, count: usize) -> impl Iterator<Item = u32> {
-        self.order.iter().rev().take(count).map(|place| low(place.time_to))
+    /// To whom the next events of the open bucket go, and what they are but for wakes; at most `count` of those that were in it when it was opened.
+    pub(crate) fn upcoming(&self, count: usize) -> impl Iterator<Item = (u32, Option<&E>)> {
+        self.order.iter().rev().take(count).map(|place| {
+            let post = if place.wakes { None } else { self.open_posts.get(place.index as usize).and_then(Option::as_ref) };
+            (low(place.time_to), post.map(|post| &post.event))
+        })
     }
 
     fn place(&self, key: &Key, index: usize, wakes: bool) -> Place {

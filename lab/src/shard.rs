@@ -107,13 +107,14 @@ impl<N: Network> Shard<N> {
         }
     }
 
-    /// Reads the machines to which the next events go, so that their memory comes at the same time; returns how many events that is good for.
+    /// Reads the next events and the machines to which they go, so that their memory comes at the same time; returns how many events that is good for.
     fn warm(&self) -> usize {
         let shards = self.away.len().max(1);
         let mut sum = 0_usize;
         for depth in 0..DEPTHS {
-            for to in self.queue.upcoming(AHEAD) {
+            for (to, event) in self.queue.upcoming(AHEAD) {
                 sum = sum.wrapping_add(self.machines.get(to as usize / shards).map_or(0, |machine| machine.warm(depth)));
+                sum = sum.wrapping_add(event.map_or(0, |event| event.warm(depth)));
             }
         }
         std::hint::black_box(sum);

@@ -610,6 +610,17 @@ impl hexad_core::Message for Message {
         super::codec::wire_bytes(self)
     }
 
+    fn warm(&self, depth: u8) -> usize {
+        // Nothing else comes as often as packets of the DHT.
+        let Self::Krpc(krpc) = self else { return 0 };
+        let nodes: &[NodeContact] = if let KrpcBody::Answer { answer, .. } = &krpc.body { &answer.nodes } else { &[] };
+        match depth {
+            0 => krpc.transaction.len() ^ nodes.len() ^ usize::from(krpc.seen_as.is_some()) ^ usize::from(krpc.version.is_some()),
+            1 => nodes.iter().fold(usize::from(krpc.transaction.first() > Some(&0)), |sum, node| sum ^ usize::from(node.id[0])),
+            _ => 0,
+        }
+    }
+
     fn with_body(self, body: Payload) -> Self {
         match self {
             Self::Piece { piece, begin, .. } => Self::Piece { piece, begin, data: body },

@@ -1,11 +1,11 @@
 //! Whether somebody can be reached: his supernode asks a third node to open a connection to him and to say whether that worked.
 
-use hexad_core::{ConnId, Context, Level, Span};
+use hexad_core::{ConnId, Context, Level, Span, Time};
 
 use super::lines::Kind;
 use super::{Node, Out, close};
 use crate::place::Place;
-use crate::wire::{Message, Purpose};
+use crate::wire::{Card, Message, Purpose};
 
 /// Leaves that are tested at one tick.
 const TESTS_EACH: usize = 4;
@@ -13,6 +13,8 @@ const TESTS_EACH: usize = 4;
 const TESTS_MAX: u8 = 5;
 /// A leaf that could not be reached is tried again after so long.
 const AGAIN: Span = Span::from_secs(600);
+/// A leaf that would be no supernode is tested after so long, or as soon as it matters.
+const UNWILLING_AFTER: Span = Span::from_secs(600);
 /// A test without an answer is made again after so long.
 const PATIENCE: Span = Span::from_secs(15);
 /// Calls that we make for others at a time.
@@ -43,6 +45,20 @@ impl<A: Place> Node<A> {
             if self.pushing.test(nonce, conn, cx.now) {
                 out.send_to(caller, Message::CallBack(peer, nonce));
             }
+        }
+    }
+
+    /// When a leaf that comes with that card is tested first. Who would be a supernode, at once: heirs are chosen by it.
+    pub(super) fn first_test(card: Card, now: Time) -> Time {
+        if card.willing { now } else { now + UNWILLING_AFTER }
+    }
+
+    /// A leaf looks for something, or is named to somebody who does: it will dial or be dialled, so it matters whether it can be reached.
+    pub(super) fn test_soon(&mut self, conn: ConnId, now: Time) {
+        if let Some(leaf) = self.lines.leaf_mut(conn)
+            && leaf.tests == 0
+        {
+            leaf.test_at = leaf.test_at.min(now);
         }
     }
 

@@ -47,7 +47,7 @@ impl<A: Place> Node<A> {
             card,
             tested: None,
             tests: 0,
-            test_at: Time::ZERO,
+            test_at: Self::first_test(card, cx.now),
             promote_at: Time::ZERO,
             bucket: Bucket::full(self.config.0.queries_burst, cx.now),
         };

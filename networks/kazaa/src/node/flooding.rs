@@ -84,6 +84,9 @@ impl<A: Place> Node<A> {
     pub(super) fn on_query(&mut self, conn: ConnId, peer: &A, flood: Flood, leaf: bool, cx: &mut Context<'_>, out: &mut Out<A>) {
         let (per_s, burst) = (self.config.0.queries_per_s, self.config.0.queries_burst);
         let many = if leaf { 1 } else { 4 };
+        if leaf {
+            self.test_soon(conn, cx.now);
+        }
         let Some(bucket) = self.lines.bucket_mut(conn) else { return };
         if !bucket.take(per_s * many, burst * many, cx.now) {
             out.note(Level::Drop, "query_flood", Some(peer.clone()), "");
@@ -152,6 +155,11 @@ impl<A: Place> Node<A> {
             let asker = line.peer.name();
             groups.iter_mut().for_each(|group| group.sources.retain(|source| source.addr.name() != asker));
             groups.retain(|group| !group.sources.is_empty());
+        }
+        for source in groups.iter().flat_map(|group| &group.sources) {
+            if let Some(conn) = self.lines.leaf_named(&source.addr.name()) {
+                self.test_soon(conn, cx.now);
+            }
         }
         self.answer(id, groups, cx, out);
     }

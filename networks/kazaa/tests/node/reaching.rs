@@ -4,9 +4,9 @@ use bytes::Bytes;
 use hexad_content::{Digest, Magnet};
 use hexad_core::{Input, LeaseId, Link, Operation, Output, Payload, ShareId, Source, Via, What, Why};
 use hexad_kazaa::Settings;
-use hexad_kazaa::wire::{Block, Body, Group, Message, Purpose, Reason, Sourced};
+use hexad_kazaa::wire::{Block, Body, Card, Group, Message, Purpose, Reason, Sourced};
 
-use crate::stage::{Stage, US, closed, noted, opened, sent, share};
+use crate::stage::{Stage, US, batch, card, closed, noted, opened, query, record, sent, share};
 
 /// Lets time go by until a call is asked of `caller` about somebody.
 fn call_asked(stage: &mut Stage, caller: hexad_core::ConnId) -> (u32, u64) {
@@ -94,6 +94,42 @@ fn relays_are_few() {
     stage.comes(30, Purpose::Relay(5));
     let (late, said) = stage.comes(31, Purpose::Relay(5));
     assert!(matches!(sent(&said, late)[..], [Message::Refused(Reason::TooMany, _)]), "{said:?}");
+}
+
+#[test]
+fn a_leaf_that_would_be_no_supernode_is_tested_when_it_matters() {
+    let mut stage = Stage::founder(Settings::default());
+    let unwilling = Purpose::Leaf(Card { willing: false, ..card() });
+    let leaves: Vec<_> = (20..24).map(|leaf| stage.comes(leaf, unwilling.clone()).0).collect();
+    stage.says(leaves[1], batch(21, 1, vec![record(0, "blue.ogg")]));
+    // Who is tested in so many seconds; all can be reached.
+    let tested = |stage: &mut Stage, seconds: u32| -> Vec<u32> {
+        let mut tested = Vec::new();
+        for second in 0..seconds {
+            let said = stage.pass(1000);
+            for (&caller, message) in leaves.iter().flat_map(|leaf| sent(&said, *leaf).into_iter().map(move |message| (leaf, message))) {
+                if let Message::CallBack(who, nonce) = message {
+                    tested.push(*who);
+                    stage.says(caller, Message::Called(*nonce, true));
+                }
+            }
+            if second % 60 == 0 {
+                leaves.iter().for_each(|&leaf| drop(stage.says(leaf, Message::Ping(1))));
+            }
+        }
+        tested
+    };
+    assert_eq!(tested(&mut stage, 60), []);
+    stage.says(leaves[0], Message::Query(Box::new(query(1, &["green"]))));
+    assert_eq!(tested(&mut stage, 20), [20], "who searches");
+    stage.says(leaves[0], Message::Query(Box::new(query(2, &["blue"]))));
+    assert_eq!(tested(&mut stage, 20), [21], "who is found");
+    assert_eq!(tested(&mut stage, 490), []);
+    let mut others = tested(&mut stage, 40);
+    others.sort_unstable();
+    assert_eq!(others, [22, 23]);
+    stage.leaf_comes(30);
+    assert_eq!(tested(&mut stage, 5), [30], "it may be an heir");
 }
 
 /// Starts a fetch whose only source is behind a translator; returns what follows when that is known.

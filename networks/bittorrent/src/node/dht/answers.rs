@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use hexad_core::{Dice, Level, Outbox, Time};
 
+use super::contacts::{Contact, Spot};
 use super::id::{NodeId, is_local};
 use super::items::target_of;
-use super::table::{Contact, K};
+use super::table::K;
 use super::{Dht, DhtNews, Node, family, is_plausible, send};
 use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, NodeContact, Want};
 
@@ -57,7 +58,8 @@ impl Dht {
                 KrpcBody::Error { code, text: text.to_owned() }
             }
         };
-        send(from, krpc.transaction.clone(), body, Some(from), out);
+        // A copy costs less than sharing two bytes.
+        send(from, Bytes::copy_from_slice(&krpc.transaction), body, Some(from), out);
         // Asking proves no address, so it is pinged before it enters the table.
         if unknown {
             self.ping(from, now, dice, out);
@@ -141,12 +143,13 @@ impl Dht {
         let v4 = family(from.ip()) == 0;
         let want = want.unwrap_or(Want { v4, v6: !v4 });
         let mut nodes = Vec::new();
+        let asker = Spot::of(from);
         for (side, wanted) in self.sides.iter().zip([want.v4, want.v6]) {
             let Some(side) = side.as_ref().filter(|_| wanted) else { continue };
             // The asker itself is no news to it, and addresses of our site mean nothing elsewhere.
-            let useful = |node: &Contact| node.fails == 0 && node.address != from && is_plausible(node.address, from);
+            let useful = |node: &Contact| node.fails == 0 && node.spot != asker && is_plausible(node.address(), from);
             let near = side.table.closest_of(NodeId(target), K, useful);
-            nodes.extend(near.into_iter().map(|node| NodeContact { id: node.id.0, address: node.address }));
+            nodes.extend(near.into_iter().map(|node| NodeContact { id: node.id.0, address: node.address() }));
         }
         KrpcAnswer { nodes, ..KrpcAnswer::default() }
     }

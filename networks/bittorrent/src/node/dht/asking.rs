@@ -113,7 +113,7 @@ impl Dht {
             let target = if goal == Goal::Join { side.table.own() } else { target };
             let mut lookup = Lookup::new(target, self.config.one_per_site);
             for node in side.table.closest(target, K) {
-                lookup.add(Some(node.id), node.address, None);
+                lookup.add(Some(node.id), node.address(), None);
             }
             if side.table.len() < K || !side.is_live() {
                 for address in self.bootstrap.addresses().filter(|address| self::family(address.ip()) == family) {

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{Map, Span, Time, leavers};
+use hexad_core::{Span, Time, least_sixteenth};
 
+use super::contacts::Spot;
+use super::hosts::Hosts;
 use super::id::is_local;
 
 /// Addresses watched at a time; those that were heard longest ago leave.
@@ -37,7 +39,7 @@ impl Watched {
 /// Counts packets per address, and answers altogether.
 #[derive(Debug)]
 pub(super) struct Flood {
-    watched: Map<SocketAddr, Watched>,
+    watched: Hosts<Watched>,
     /// When those who no longer count were last forgotten.
     swept: Time,
     /// Answers saved up, in millionths.
@@ -47,7 +49,7 @@ pub(super) struct Flood {
 
 impl Flood {
     pub fn new() -> Self {
-        Self { watched: Map::new(), swept: Time::ZERO, credit: ANSWERS_AT_ONCE * 1_000_000, credited: Time::ZERO }
+        Self { watched: Hosts::new(), swept: Time::ZERO, credit: ANSWERS_AT_ONCE * 1_000_000, credited: Time::ZERO }
     }
 
     /// Counts a packet from `from`. False when it is one too many and should be dropped. An address is a host, save for local ones, behind
@@ -57,11 +59,12 @@ impl Flood {
             self.swept = now;
             self.watched.retain(|_, watched| watched.counts(now));
         }
-        let key = if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) };
-        let Some(watched) = self.watched.get_mut(&key) else {
+        let key = Spot::of(if is_local(from.ip()) { from } else { SocketAddr::new(from.ip(), 0) });
+        let Some(watched) = self.watched.get_mut(key) else {
             if self.watched.len() >= WATCHED_MAX {
-                for oldest in leavers(&self.watched, |watched| watched.last) {
-                    self.watched.remove(&oldest);
+                let oldest = least_sixteenth(self.watched.iter().map(|(key, watched)| (watched.last, key)).collect());
+                if let Some(&(last, key)) = oldest.iter().max() {
+                    self.watched.retain(|other, watched| (watched.last, other) > (last, key));
                 }
             }
             self.watched.insert(key, Watched { since: now, last: now, packets: 1, blocked: false });
@@ -82,7 +85,7 @@ impl Flood {
 
     /// Reads it, see [`super::Dht::warm`].
     pub fn warm(&self, depth: u8) -> usize {
-        if depth == 0 { self.watched.len() } else { self.watched.values().next().map_or(0, |watched| watched.packets as usize) }
+        if depth == 0 { self.watched.len() } else { self.watched.warm() }
     }
 
     /// Whether one more answer may leave.

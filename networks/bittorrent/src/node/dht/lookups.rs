@@ -3,10 +3,11 @@
 //! Nodes may lie. Whoever names nodes of which hardly one answers is believed no more, and nodes whose ids do not follow from their addresses
 //! (BEP 42) do not end a lookup by being closest.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use hexad_core::{Map, Span, Time};
+use hexad_core::{Span, Time};
 
+use super::contacts::Spot;
 use super::id::{Distance, NodeId, is_local};
 use super::table::{K, network};
 
@@ -14,6 +15,8 @@ use super::table::{K, network};
 const ALPHA: usize = 5;
 /// After this a silent node frees its place; it may still answer.
 pub(super) const SHORT_TIMEOUT: Span = Span::from_secs(1);
+/// Nodes for which there is room from the start.
+const CANDIDATES_MIN: usize = 4 * K;
 /// Nodes remembered; the farthest leave.
 const CANDIDATES_MAX: usize = 200;
 /// Nodes taken from one informant; more than a bucket is not asked for.
@@ -41,14 +44,19 @@ enum State {
 struct Candidate {
     /// Unknown of a bootstrap address.
     id: Option<NodeId>,
-    address: SocketAddr,
-    told_by: Option<SocketAddr>,
+    spot: Spot,
+    /// How much it counts towards [`ENOUGH`]: an address to begin at says nothing of the target, and any id can be invented that need not fit
+    /// an address.
+    weight: u8,
+    /// Its place in [`Lookup::informants`].
+    told_by: Option<u16>,
     state: State,
 }
 
 /// What became of the nodes that somebody named.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Informant {
+    spot: Spot,
     told: usize,
     silent: usize,
     answered: usize,
@@ -72,13 +80,20 @@ pub(super) struct Lookup {
     /// None of these was asked before this.
     asked_since: Time,
     /// Those who have named candidates; never more than have answered.
-    informants: Map<SocketAddr, Informant>,
+    informants: Vec<Informant>,
 }
 
 impl Lookup {
     /// `one_per_site`: of each /24 (IPv6: /64) only one node is asked.
     pub fn new(target: NodeId, one_per_site: bool) -> Self {
-        Self { target, one_per_site, candidates: Vec::new(), busy: 0, asked_since: Time::ZERO, informants: Map::new() }
+        Self {
+            target,
+            one_per_site,
+            candidates: Vec::with_capacity(CANDIDATES_MIN),
+            busy: 0,
+            asked_since: Time::ZERO,
+            informants: Vec::new(),
+        }
     }
 
     /// What is looked for.
@@ -94,24 +109,29 @@ impl Lookup {
         if id.is_some() && self.is_before(at, id) {
             return;
         }
-        let ip = address.ip();
-        let local = is_local(ip);
-        let near = |other: IpAddr| other == ip || (self.one_per_site && network(other) == network(ip));
-        let same = |other: &Candidate| other.address == address || (!local && other.state != State::Failed && near(other.address.ip()));
+        let spot = Spot::of(address);
+        let local = is_local(address.ip());
+        let near = |other: Spot| other.is_same_host(spot) || (self.one_per_site && network(other.ip()) == network(address.ip()));
+        let same = |other: &Candidate| other.spot == spot || (!local && other.state != State::Failed && near(other.spot));
         if self.candidates.iter().any(same) {
             return;
         }
         if at >= CANDIDATES_MAX {
             return;
         }
-        if let Some(told_by) = told_by {
-            let informant = self.informants.entry(told_by).or_default();
-            if informant.told >= TOLD_MAX || !informant.is_believed() {
-                return;
+        let told_by = match told_by {
+            None => None,
+            Some(told_by) => {
+                let Some(number) = self.informant(Spot::of(told_by)) else { return };
+                let informant = &mut self.informants[usize::from(number)];
+                if informant.told >= TOLD_MAX || !informant.is_believed() {
+                    return;
+                }
+                informant.told += 1;
+                Some(number)
             }
-            informant.told += 1;
-        }
-        self.candidates.insert(at, Candidate { id, address, told_by, state: State::Fresh });
+        };
+        self.candidates.insert(at, Candidate { id, spot, weight: weight(id, spot), told_by, state: State::Fresh });
         if self.candidates.len() > CANDIDATES_MAX {
             let useless = |other: &Candidate| matches!(other.state, State::Silent | State::Failed);
             let worst = self.candidates.iter().rposition(useless);
@@ -134,11 +154,11 @@ impl Lookup {
             match candidate.state {
                 State::Fresh => {
                     candidate.state = State::Asked(now);
-                    asked.push(candidate.address);
+                    asked.push(candidate.spot.address());
                     busy += 1;
-                    near += candidate.weight();
+                    near += usize::from(candidate.weight);
                 }
-                State::Asked(_) | State::Answered(_) => near += candidate.weight(),
+                State::Asked(_) | State::Answered(_) => near += usize::from(candidate.weight),
                 State::Silent | State::Failed => {}
             }
         }
@@ -151,10 +171,11 @@ impl Lookup {
 
     /// A node has answered.
     pub fn answered(&mut self, id: NodeId, address: SocketAddr, token: Option<Vec<u8>>) {
-        let Some(at) = self.candidates.iter().position(|candidate| candidate.address == address) else { return };
+        let spot = Spot::of(address);
+        let Some(at) = self.candidates.iter().position(|candidate| candidate.spot == spot) else { return };
         let candidate = &mut self.candidates[at];
         self.busy -= usize::from(candidate.is_asked());
-        if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
+        if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(usize::from(told_by))) {
             informant.answered += 1;
             informant.silent -= usize::from(candidate.state == State::Silent).min(informant.silent);
         }
@@ -164,7 +185,7 @@ impl Lookup {
         }
         // An address without an id, or one under another id than we were told, takes its place by the one it says.
         let mut candidate = self.candidates.remove(at);
-        candidate.id = Some(id);
+        (candidate.id, candidate.weight) = (Some(id), weight(Some(id), spot));
         let place = self.place_of(self.distance(Some(id)));
         if self.is_before(place, Some(id)) {
             return;
@@ -174,7 +195,8 @@ impl Lookup {
 
     /// A node has not answered, or not well.
     pub fn failed(&mut self, address: SocketAddr) {
-        if let Some(candidate) = self.candidates.iter_mut().find(|candidate| candidate.address == address) {
+        let spot = Spot::of(address);
+        if let Some(candidate) = self.candidates.iter_mut().find(|candidate| candidate.spot == spot) {
             self.busy -= usize::from(candidate.is_asked());
             candidate.state = State::Failed;
         }
@@ -185,7 +207,7 @@ impl Lookup {
         let mut near = 0;
         for candidate in &self.candidates {
             match candidate.state {
-                State::Answered(_) => near += candidate.weight(),
+                State::Answered(_) => near += usize::from(candidate.weight),
                 State::Fresh => return false,
                 State::Asked(at) if now.since(at) < SHORT_TIMEOUT => return false,
                 State::Asked(_) | State::Silent | State::Failed => {}
@@ -213,11 +235,11 @@ impl Lookup {
         let (mut all, mut fitting) = (0, 0);
         self.candidates.iter().filter_map(move |candidate| {
             let State::Answered(token) = &candidate.state else { return None };
-            let fits = candidate.weight() == 3;
+            let fits = candidate.weight == 3;
             let wanted = all < K || (fits && fitting < K);
             all += 1;
             fitting += usize::from(fits);
-            wanted.then_some((candidate.address, token.as_deref()))
+            wanted.then_some((candidate.spot.address(), token.as_deref()))
         })
     }
 
@@ -235,7 +257,7 @@ impl Lookup {
             } else {
                 candidate.state = State::Silent;
                 self.busy -= 1;
-                if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(&told_by)) {
+                if let Some(informant) = candidate.told_by.and_then(|told_by| self.informants.get_mut(usize::from(told_by))) {
                     informant.silent += 1;
                     liars |= !informant.is_believed();
                 }
@@ -243,9 +265,20 @@ impl Lookup {
         }
         if liars {
             let informants = &self.informants;
-            let believed = |told_by: SocketAddr| informants.get(&told_by).is_none_or(Informant::is_believed);
+            let believed = |told_by: u16| informants.get(usize::from(told_by)).is_none_or(Informant::is_believed);
             self.candidates.retain(|candidate| candidate.state != State::Fresh || candidate.told_by.is_none_or(believed));
         }
+    }
+
+    /// The place of whoever tells us of others, the latest mostly; `None` when there are too many.
+    fn informant(&mut self, spot: Spot) -> Option<u16> {
+        let known = self.informants.iter().rposition(|informant| informant.spot == spot);
+        let at = known.unwrap_or(self.informants.len());
+        let number = u16::try_from(at).ok()?;
+        if known.is_none() {
+            self.informants.push(Informant { spot, told: 0, silent: 0, answered: 0 });
+        }
+        Some(number)
     }
 
     fn distance(&self, id: Option<NodeId>) -> Option<Distance> {
@@ -267,12 +300,10 @@ impl Candidate {
     fn is_asked(&self) -> bool {
         matches!(self.state, State::Asked(_))
     }
+}
 
-    /// How much it counts towards [`ENOUGH`]: an address to begin at says nothing of the target, and any id can be invented that need not fit
-    /// an address.
-    fn weight(&self) -> usize {
-        self.id.map_or(0, |id| if id.fits(self.address.ip()) { 3 } else { 1 })
-    }
+fn weight(id: Option<NodeId>, spot: Spot) -> u8 {
+    id.map_or(0, |id| if id.fits(spot.ip()) { 3 } else { 1 })
 }
 
 #[cfg(test)]
@@ -411,7 +442,8 @@ mod tests {
         let mut asked = 0;
         while !lookup.is_done(at(0)) {
             for address in lookup.next(at(0)) {
-                let known = lookup.candidates.iter().find(|candidate| candidate.address == address).and_then(|candidate| candidate.id);
+                let known =
+                    lookup.candidates.iter().find(|candidate| candidate.spot == Spot::of(address)).and_then(|candidate| candidate.id);
                 lookup.answered(known.unwrap(), address, None);
                 asked += 1;
             }

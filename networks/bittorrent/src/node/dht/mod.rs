@@ -8,7 +8,9 @@ mod announces;
 mod answers;
 mod asking;
 mod bootstrap;
+mod contacts;
 mod flood;
+mod hosts;
 mod id;
 mod items;
 mod jobs;
@@ -371,7 +373,7 @@ impl Dht {
         let address = canonical(address);
         let Some(side) = self.sides[family(address.ip())].as_ref() else { return Vec::new() };
         // A peer may name any port; one that we know needs no ping.
-        if address.port() == 0 || side.table.iter().any(|known| known.address == address) {
+        if address.port() == 0 || side.table.knows(address) {
             return Vec::new();
         }
         self.ping(address, now, dice, out);
@@ -568,7 +570,7 @@ impl Dht {
 
     fn save(&mut self, out: &mut Outbox<Node>) {
         let good = |side: &Side| -> Vec<(NodeId, SocketAddr)> {
-            side.table.iter().filter(|node| node.fails == 0).map(|node| (node.id, node.address)).take(NODES_MAX).collect()
+            side.table.iter().filter(|node| node.fails == 0).map(|node| (node.id, node.address())).take(NODES_MAX).collect()
         };
         let nodes: Vec<(NodeId, SocketAddr)> = self.sides.iter().flatten().flat_map(good).collect();
         if nodes.is_empty() {

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{Dice, Map, Set, Span, Time};
+use hexad_core::{Dice, Span, Time};
+
+use super::contacts::Spot;
+use super::hosts::Hosts;
 
 /// A question without an answer for this long has failed.
 pub(super) const TIMEOUT: Span = Span::from_secs(10);
@@ -17,6 +20,8 @@ const LOOKUPS_PER_NODE_MAX: u32 = 25;
 /// ... and so many of any kind.
 const QUERIES_PER_NODE_MAX: u32 = 45;
 const WINDOW: Span = Span::from_secs(10);
+/// Questions that are read ahead.
+const WARMED_MAX: usize = 8;
 /// Nodes whose questions are counted at a time.
 const COUNTED_MAX: usize = 4096;
 
@@ -40,62 +45,63 @@ pub(super) struct Asked {
     pub purpose: Purpose,
 }
 
+/// A question that is out.
+#[derive(Debug)]
+struct Open {
+    asked: Asked,
+    transaction: u16,
+    deadline: Time,
+}
+
 /// All questions that are out.
 #[derive(Debug)]
 pub(super) struct Queries {
-    open: Map<u16, (Asked, Time)>,
-    deadlines: Set<(Time, u16)>,
-    pinged: Set<SocketAddr>,
+    /// By deadline, which is the order in which they were put. Few, mostly.
+    open: Vec<Open>,
     /// Since when, and how many.
-    counted: Map<SocketAddr, (Time, u32)>,
+    counted: Hosts<(Time, u32)>,
     /// When those of whom it is long ago were last forgotten.
     swept: Time,
 }
 
 impl Queries {
     pub const fn new() -> Self {
-        Self { open: Map::new(), deadlines: Set::new(), pinged: Set::new(), counted: Map::new(), swept: Time::ZERO }
+        Self { open: Vec::new(), counted: Hosts::new(), swept: Time::ZERO }
     }
 
     /// Remembers a question and gives the transaction id to put it under; `None` when there is no room, when that address is being pinged
     /// already, or would take us for a flood.
     pub fn open(&mut self, asked: Asked, now: Time, dice: &mut Dice) -> Option<[u8; 2]> {
-        let ping = asked.purpose == Purpose::Ping;
-        if self.open.len() >= QUERIES_MAX || (ping && (self.pinged.len() >= PINGS_MAX || self.pinged.contains(&asked.to))) {
-            return None;
-        }
-        if !self.may_ask(asked, now) {
+        let has_room = self.open.len() < QUERIES_MAX && (asked.purpose != Purpose::Ping || self.may_ping(asked.to));
+        if !has_room || !self.may_ask(asked, now) {
             return None;
         }
         let mut transaction = u16::from_be_bytes(dice.bytes());
-        while self.open.contains_key(&transaction) {
+        while self.open.iter().any(|open| open.transaction == transaction) {
             transaction = transaction.wrapping_add(1);
         }
-        if ping {
-            self.pinged.insert(asked.to);
-        }
-        let deadline = now + TIMEOUT;
-        self.open.insert(transaction, (asked, deadline));
-        self.deadlines.insert((deadline, transaction));
+        self.open.push(Open { asked, transaction, deadline: now + TIMEOUT });
         Some(transaction.to_be_bytes())
     }
 
     /// Takes the question that `from` answers under that transaction id; `None` when it was asked none.
     pub fn close(&mut self, transaction: &[u8], from: SocketAddr) -> Option<Asked> {
         let transaction = u16::from_be_bytes(transaction.try_into().ok()?);
-        self.open.get(&transaction).filter(|(asked, _)| asked.to == from)?;
-        self.take(transaction)
+        let at = self.open.iter().position(|open| open.transaction == transaction && open.asked.to == from)?;
+        Some(self.open.remove(at).asked)
     }
 
     /// Takes the questions that have waited too long.
     pub fn overdue(&mut self, now: Time) -> Vec<Asked> {
-        let late: Vec<u16> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|&(_, transaction)| transaction).collect();
-        late.into_iter().filter_map(|transaction| self.take(transaction)).collect()
+        let late = self.open.partition_point(|open| open.deadline <= now);
+        let mut late: Vec<Open> = self.open.drain(..late).collect();
+        late.sort_unstable_by_key(|open| (open.deadline, open.transaction));
+        late.into_iter().map(|open| open.asked).collect()
     }
 
     /// When the next question will have waited too long.
     pub fn next_look(&self) -> Option<Time> {
-        self.deadlines.first().map(|&(at, _)| at)
+        self.open.first().map(|open| open.deadline)
     }
 
     /// Reads it, see [`super::Dht::warm`].
@@ -103,8 +109,15 @@ impl Queries {
         if depth == 0 {
             self.open.len() ^ self.counted.len()
         } else {
-            usize::from(self.open.values().next().is_some_and(|(asked, _)| asked.to.port() > 0))
+            let counted = self.counted.warm();
+            self.open.iter().take(WARMED_MAX).fold(counted, |sum, open| sum ^ usize::from(open.transaction))
         }
+    }
+
+    /// Whether that address is not being pinged already, and there is room for one more ping.
+    fn may_ping(&self, to: SocketAddr) -> bool {
+        let mut pings = self.open.iter().filter(|open| open.asked.purpose == Purpose::Ping);
+        pings.clone().count() < PINGS_MAX && pings.all(|open| open.asked.to != to)
     }
 
     fn may_ask(&mut self, asked: Asked, now: Time) -> bool {
@@ -112,10 +125,13 @@ impl Queries {
             self.swept = now;
             self.counted.retain(|_, (since, _)| now.since(*since) < WINDOW);
         }
-        if self.counted.len() >= COUNTED_MAX && !self.counted.contains_key(&asked.to) {
+        let to = Spot::of(asked.to);
+        let Some((since, count)) = self.counted.get_mut(to) else {
+            if self.counted.len() < COUNTED_MAX {
+                self.counted.insert(to, (now, 1));
+            }
             return true;
-        }
-        let (since, count) = self.counted.entry(asked.to).or_insert((now, 0));
+        };
         if now.since(*since) >= WINDOW {
             (*since, *count) = (now, 0);
         }
@@ -123,15 +139,6 @@ impl Queries {
         let may = *count < most;
         *count += u32::from(may);
         may
-    }
-
-    fn take(&mut self, transaction: u16) -> Option<Asked> {
-        let (asked, deadline) = self.open.remove(&transaction)?;
-        self.deadlines.remove(&(deadline, transaction));
-        if asked.purpose == Purpose::Ping {
-            self.pinged.remove(&asked.to);
-        }
-        Some(asked)
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hexad_core::{Dice, Span, Time};
 
+use super::contacts::{Contact, Contacts, Spot, Whereabouts};
 use super::id::{NodeId, is_local};
 
 /// Nodes in a bucket, and in an answer.
@@ -12,32 +13,14 @@ pub(super) const K: usize = 8;
 pub(super) const FRESH: Span = Span::from_secs(15 * 60);
 /// Questions without an answer after which a node is bad and leaves for whoever waits.
 const FAILS_BAD: u8 = 2;
+/// Buckets for which room is made at a time.
+const BUCKETS_MORE: usize = 4;
 /// A node that nobody waits to replace is kept until this many, as it may be our own line that is down.
 const FAILS_MAX: u8 = 8;
 
-/// A node that has answered us, in this run or in the one before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Contact {
-    pub id: NodeId,
-    pub address: SocketAddr,
-    /// When it last answered, or asked us.
-    pub heard: Time,
-    /// Questions it has not answered since.
-    pub fails: u8,
-    /// When we last pinged it to see whether it is still there.
-    pub probed: Option<Time>,
-}
-
-impl Contact {
-    /// Good, as opposed to questionable or bad.
-    fn is_good(&self, now: Time) -> bool {
-        self.fails == 0 && now.since(self.heard) < FRESH
-    }
-}
-
 #[derive(Debug)]
 struct Bucket {
-    nodes: Vec<Contact>,
+    nodes: Contacts,
     /// Nodes that have answered but found no room; the last one was heard last.
     waiting: Vec<Contact>,
     touched: Time,
@@ -45,7 +28,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(now: Time) -> Self {
-        Self { nodes: Vec::new(), waiting: Vec::new(), touched: now }
+        Self { nodes: Contacts::new(), waiting: Vec::new(), touched: now }
     }
 
     /// Not even half full.
@@ -69,6 +52,7 @@ pub(super) struct Table {
     own: NodeId,
     one_per_site: bool,
     buckets: Vec<Bucket>,
+    whereabouts: Whereabouts,
     /// Nodes in all buckets.
     len: usize,
     /// No bucket is stale before this.
@@ -78,7 +62,7 @@ pub(super) struct Table {
 impl Table {
     /// `one_per_site`: a bucket takes one node of each /24 (IPv6: /64).
     pub fn new(own: NodeId, one_per_site: bool, now: Time) -> Self {
-        Self { own, one_per_site, buckets: vec![Bucket::new(now)], len: 0, stale_at: now + FRESH }
+        Self { own, one_per_site, buckets: vec![Bucket::new(now)], whereabouts: Whereabouts::default(), len: 0, stale_at: now + FRESH }
     }
 
     /// Our own id.
@@ -94,23 +78,23 @@ impl Table {
     /// Reads it, see [`super::Dht::warm`]: half of all ids belong into the first bucket, a quarter into the second.
     pub fn warm(&self, depth: u8) -> usize {
         match depth {
-            0 => self.buckets.len(),
-            1 => self.buckets.iter().map(|bucket| bucket.nodes.len()).sum(),
-            _ => self.buckets.iter().take(2).flat_map(|bucket| &bucket.nodes).map(|node| usize::from(node.fails)).sum(),
+            0 => self.buckets.len() ^ self.whereabouts.len(),
+            1 => self.buckets.iter().take(2).flat_map(|bucket| bucket.nodes.iter()).map(|node| usize::from(node.fails)).sum(),
+            _ => 0,
         }
     }
 
     /// All nodes.
     pub fn iter(&self) -> impl Iterator<Item = &Contact> {
-        self.buckets.iter().flat_map(|bucket| &bucket.nodes)
+        self.buckets.iter().flat_map(|bucket| bucket.nodes.iter())
     }
 
     /// Begins again under another id, with the same nodes.
     pub fn rename(&mut self, own: NodeId, now: Time) {
-        let nodes: Vec<Contact> = self.buckets.drain(..).flat_map(|bucket| bucket.nodes.into_iter().chain(bucket.waiting)).collect();
+        let nodes: Vec<Contact> = self.buckets.iter().flat_map(|bucket| bucket.nodes.iter().chain(&bucket.waiting)).copied().collect();
         *self = Self::new(own, self.one_per_site, now);
         for node in nodes {
-            if node.id != own && !self.shares_address(node.id, node.address) {
+            if node.id != own && !self.shares_address(node.id, node.address()) {
                 self.admit(node, now);
             }
         }
@@ -119,9 +103,9 @@ impl Table {
     /// A node was good when we last ran (BEP 5: "this table should be kept between invocations"). It may be asked, and leaves with the first question that it
     /// does not answer, if anybody waits for its place.
     pub fn remember(&mut self, id: NodeId, address: SocketAddr, now: Time) {
-        let is_new = id != self.own && !self.iter().any(|known| known.id == id || known.address == address);
-        if is_new && self.has_room_for(id) && !self.shares_address(id, address) {
-            self.admit(Contact { id, address, heard: now, fails: FAILS_BAD - 1, probed: None }, now);
+        let is_known = self.buckets[self.bucket_of(id)].nodes.iter().any(|known| known.id == id) || self.knows(address);
+        if id != self.own && !is_known && self.has_room_for(id) && !self.shares_address(id, address) {
+            self.admit(Contact::new(id, address, now, FAILS_BAD - 1), now);
         }
     }
 
@@ -132,26 +116,27 @@ impl Table {
             return None;
         }
         let at = self.bucket_of(id);
-        if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id && known.address == address) {
+        let spot = Spot::of(address);
+        if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id && known.spot == spot) {
             // No other id has that address: it would have been forgotten when this one came.
-            known.heard = known.heard.max(now);
-            known.fails = 0;
-            known.probed = None;
+            known.answers(now);
             self.buckets[at].touched = now;
             return None;
         }
-        self.forget_other_ids_of(id, address);
+        self.forget_other_ids_of(id, spot);
         if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id) {
             if known.fails >= FAILS_BAD {
                 // It has moved. One that still answers where it was is not given up to whoever claims its id.
-                *known = Contact { id, address, heard: now, fails: 0, probed: None };
+                self.whereabouts.remove(known.spot, at);
+                self.whereabouts.add(spot, at);
+                *known = Contact::new(id, address, now, 0);
             }
             return None;
         }
         if self.shares_address(id, address) {
             return None;
         }
-        self.admit(Contact { id, address, heard: now, fails: 0, probed: None }, now)
+        self.admit(Contact::new(id, address, now, 0), now)
     }
 
     /// A node has asked us something. That keeps a known one good; whether an unknown one is worth a ping, as there is room for it, is returned.
@@ -159,7 +144,7 @@ impl Table {
         let at = self.bucket_of(id);
         if let Some(known) = self.buckets[at].nodes.iter_mut().find(|known| known.id == id) {
             // A question proves no address, so it does not make a silent node good again.
-            if known.address == address && known.fails == 0 {
+            if known.fails == 0 && known.spot == Spot::of(address) {
                 known.heard = known.heard.max(now);
             }
             return false;
@@ -169,12 +154,15 @@ impl Table {
 
     /// A node has not answered. It leaves when somebody waits for its place and it has failed twice, or has failed for long.
     pub fn failed(&mut self, address: SocketAddr) {
-        for bucket in &mut self.buckets {
-            let Some(at) = bucket.nodes.iter().position(|node| node.address == address) else { continue };
-            let node = &mut bucket.nodes[at];
+        let spot = Spot::of(address);
+        for at in self.whereabouts.of(spot) {
+            let bucket = &mut self.buckets[at];
+            let Some(place) = bucket.nodes.iter().position(|node| node.spot == spot) else { continue };
+            let node = &mut bucket.nodes[place];
             node.fails = node.fails.saturating_add(1);
             if node.fails >= FAILS_MAX || (node.fails >= FAILS_BAD && !bucket.waiting.is_empty()) {
-                bucket.nodes.remove(at);
+                bucket.nodes.remove(place);
+                self.whereabouts.remove(spot, at);
                 match bucket.waiting.pop() {
                     Some(next) => bucket.nodes.push(next),
                     None => self.len -= 1,
@@ -199,7 +187,7 @@ impl Table {
                 break;
             }
             let from = nodes.len();
-            let there = self.buckets[buckets].iter().flat_map(|bucket| &bucket.nodes);
+            let there = self.buckets[buckets].iter().flat_map(|bucket| bucket.nodes.iter());
             nodes.extend(there.filter(|node| node.fails < FAILS_BAD && useful(node)));
             nodes[from..].sort_unstable_by_key(|node| node.id.distance(target));
         }
@@ -221,7 +209,7 @@ impl Table {
             bucket.touched = now;
             if bucket.nodes.len() >= K {
                 let silent = bucket.nodes.iter().filter(|node| now.since(node.heard) >= FRESH);
-                stale.questionable.extend(silent.map(|node| node.address));
+                stale.questionable.extend(silent.map(Contact::address));
             } else if bits < tail {
                 stale.targets.push(own.random_near(bits, dice));
             } else if stale.targets.last() != Some(&own) {
@@ -265,31 +253,41 @@ impl Table {
                 continue;
             }
             let bucket = &mut self.buckets[at];
-            if bucket.nodes.len() < K {
+            if !bucket.nodes.is_full() {
                 bucket.nodes.push(node);
                 bucket.touched = now;
+                self.whereabouts.add(node.spot, at);
                 self.len += 1;
                 return None;
             }
             // A node whose id does not follow from its address (BEP 42) gives way to one whose id does: invented ids are how a table is captured.
             let worst = bucket.nodes.iter().position(|old| old.fails >= FAILS_BAD).or_else(|| {
-                let fits = node.id.fits(node.address.ip());
-                bucket.nodes.iter().position(|old| fits && !old.id.fits(old.address.ip()))
+                let fits = node.id.fits(node.ip());
+                bucket.nodes.iter().position(|old| fits && !old.id.fits(old.ip()))
             });
             if let Some(worst) = worst {
+                self.whereabouts.remove(bucket.nodes[worst].spot, at);
+                self.whereabouts.add(node.spot, at);
                 bucket.nodes[worst] = node;
                 bucket.touched = now;
                 return None;
             }
-            bucket.waiting.retain(|waiting| waiting.id != node.id && waiting.address != node.address);
+            let whereabouts = &mut self.whereabouts;
+            bucket.waiting.retain(|waiting| {
+                let stays = waiting.id != node.id && waiting.spot != node.spot;
+                if !stays {
+                    whereabouts.remove(waiting.spot, at);
+                }
+                stays
+            });
             if bucket.waiting.len() >= K {
-                bucket.waiting.remove(0);
+                whereabouts.remove(bucket.waiting.remove(0).spot, at);
             }
+            whereabouts.add(node.spot, at);
             bucket.waiting.push(node);
-            let unprobed = |old: &&mut Contact| !old.is_good(now) && old.probed.is_none_or(|at| now.since(at) >= Span::from_secs(20));
-            let questionable = bucket.nodes.iter_mut().filter(unprobed).min_by_key(|old| old.heard)?;
-            questionable.probed = Some(now);
-            return Some((questionable.id, questionable.address));
+            let questionable = bucket.nodes.iter_mut().filter(|old| old.wants_probe(now)).min_by_key(|old| old.heard)?;
+            questionable.probe(now);
+            return Some((questionable.id, questionable.address()));
         }
     }
 
@@ -298,36 +296,60 @@ impl Table {
         let own = self.own;
         let Some(last) = self.buckets.last_mut() else { return };
         let mut next = Bucket::new(last.touched);
-        for (from, to) in [(&mut last.nodes, &mut next.nodes), (&mut last.waiting, &mut next.waiting)] {
-            let (stay, go) = from.drain(..).partition(|node: &Contact| node.id.common_bits(own) <= bits);
-            *from = stay;
-            *to = go;
+        let stays = |node: &Contact| node.id.common_bits(own) <= bits;
+        let gone = last.nodes.iter().filter(|node| !stays(node));
+        gone.for_each(|node| next.nodes.push(*node));
+        last.nodes.retain(stays);
+        (last.waiting, next.waiting) = last.waiting.drain(..).partition(stays);
+        for node in next.nodes.iter().chain(&next.waiting) {
+            self.whereabouts.remove(node.spot, bits);
+            self.whereabouts.add(node.spot, bits + 1);
         }
         if next.nodes.is_empty() {
             next.touched = now;
+        }
+        // A bucket is large, and there are few.
+        if self.buckets.len() == self.buckets.capacity() {
+            self.buckets.reserve_exact(BUCKETS_MORE);
         }
         self.buckets.push(next);
     }
 
     /// An address has one node: whoever answers there under another id than before has begun anew.
-    fn forget_other_ids_of(&mut self, id: NodeId, address: SocketAddr) {
-        for bucket in &mut self.buckets {
+    fn forget_other_ids_of(&mut self, id: NodeId, spot: Spot) {
+        for at in self.whereabouts.of(spot) {
+            let (bucket, whereabouts) = (&mut self.buckets[at], &mut self.whereabouts);
+            let mut stays = |node: &Contact| {
+                let stays = node.id == id || node.spot != spot;
+                if !stays {
+                    whereabouts.remove(spot, at);
+                }
+                stays
+            };
             let before = bucket.nodes.len();
-            bucket.nodes.retain(|node| node.id == id || node.address != address);
+            bucket.nodes.retain(&mut stays);
             self.len -= before - bucket.nodes.len();
-            bucket.waiting.retain(|node| node.id == id || node.address != address);
+            bucket.waiting.retain(stays);
         }
+    }
+
+    /// Whether a node is there.
+    pub fn knows(&self, address: SocketAddr) -> bool {
+        let spot = Spot::of(address);
+        self.whereabouts.of(spot).into_iter().any(|at| self.buckets[at].nodes.iter().any(|node| node.spot == spot))
     }
 
     /// Whether a node with another id is there at the same address, or its bucket has one of the same /24 (IPv6: /64): one host shall not fill a
     /// table with invented nodes. Local addresses are exempt.
     fn shares_address(&self, id: NodeId, address: SocketAddr) -> bool {
-        if is_local(address.ip()) {
+        let ip = address.ip();
+        if is_local(ip) {
             return false;
         }
         let bucket = &self.buckets[self.bucket_of(id)];
-        let same_site = |node: &Contact| network(node.address.ip()) == network(address.ip());
-        (self.one_per_site && bucket.nodes.iter().any(same_site)) || self.iter().any(|node| node.address.ip() == address.ip())
+        let same_site = |node: &Contact| network(node.ip()) == network(ip);
+        let same_host = |at: usize| self.buckets[at].nodes.iter().any(|node| node.ip() == ip);
+        (self.one_per_site && bucket.nodes.iter().any(same_site)) || self.whereabouts.of(Spot::of(address)).into_iter().any(same_host)
     }
 
     fn bucket_of(&self, id: NodeId) -> usize {
@@ -405,10 +427,10 @@ mod tests {
         let probe = table.answered(id(0x80, 101), local(2001), at(905));
         assert_eq!(probe, Some((id(0x80, 1), local(1001))), "the one heard longest ago");
         table.failed(local(1001));
-        assert!(table.iter().any(|node| node.address == local(1001)));
+        assert!(table.iter().any(|node| node.address() == local(1001)));
         table.failed(local(1001));
-        assert!(!table.iter().any(|node| node.address == local(1001)));
-        assert!(table.iter().any(|node| node.address == local(2001)), "the one that waited and was heard last");
+        assert!(!table.iter().any(|node| node.address() == local(1001)));
+        assert!(table.iter().any(|node| node.address() == local(2001)), "the one that waited and was heard last");
     }
 
     #[test]
@@ -416,11 +438,11 @@ mod tests {
         let mut table = Table::new(OWN, true, Time::ZERO);
         table.answered(id(0x80, 1), local(1), Time::ZERO);
         table.answered(id(0x80, 1), local(2), Time::ZERO);
-        assert_eq!(table.iter().map(|node| node.address).collect::<Vec<_>>(), [local(1)]);
+        assert_eq!(table.iter().map(Contact::address).collect::<Vec<_>>(), [local(1)]);
         table.failed(local(1));
         table.failed(local(1));
         table.answered(id(0x80, 1), local(2), Time::ZERO);
-        assert_eq!(table.iter().map(|node| node.address).collect::<Vec<_>>(), [local(2)]);
+        assert_eq!(table.iter().map(Contact::address).collect::<Vec<_>>(), [local(2)]);
         table.answered(id(0x40, 1), local(2), Time::ZERO);
         assert_eq!(table.iter().map(|node| node.id).collect::<Vec<_>>(), [id(0x40, 1)]);
     }
@@ -476,7 +498,7 @@ mod tests {
             table.answered(own.random_near(bits, &mut dice), local(1000 + n), Time::ZERO);
         }
         (0..3000).step_by(7).for_each(|n| (0..2).for_each(|_| table.failed(local(1000 + n))));
-        let useful = |node: &Contact| !node.address.port().is_multiple_of(3);
+        let useful = |node: &Contact| !node.address().port().is_multiple_of(3);
         for turn in 0..200 {
             let target = if turn % 2 == 0 { NodeId::random(&mut dice) } else { own.random_near(turn / 10, &mut dice) };
             let mut all: Vec<&Contact> = table.iter().filter(|node| node.fails < FAILS_BAD && useful(node)).collect();
@@ -485,6 +507,31 @@ mod tests {
                 assert_eq!(table.closest_of(target, wanted, useful), all[..wanted.min(all.len())], "{turn}");
             }
         }
+    }
+
+    #[test]
+    fn where_hosts_are_is_known_whatever_comes_and_goes() {
+        let mut dice = Dice::counter(2, 5);
+        let mut table = Table::new(NodeId::random(&mut dice), false, Time::ZERO);
+        let host = |n: u64| SocketAddr::from(([if n < 100 { 127 } else { 192 }, 0, 2, n as u8 / 2], 1 + n as u16 % 2));
+        let (mut most, mut waited) = (0, 0);
+        for turn in 0..20_000 {
+            let (now, address) = (at(turn / 10), host(dice.below(200)));
+            let bits = usize::try_from(dice.below(6)).unwrap();
+            match dice.below(40) {
+                0 => table.rename(NodeId::random(&mut dice), now),
+                1..10 => table.failed(address),
+                10..14 => table.remember(table.own().random_near(bits, &mut dice), address, now),
+                _ => drop(table.answered(table.own().random_near(bits, &mut dice), address, now)),
+            }
+            let waiting: usize = table.buckets.iter().map(|bucket| bucket.waiting.len()).sum();
+            assert_eq!(table.iter().count(), table.len());
+            assert_eq!(table.whereabouts.len(), table.len() + waiting);
+            let address = host(dice.below(200));
+            assert_eq!(table.knows(address), table.iter().any(|node| node.address() == address), "{turn}");
+            (most, waited) = (most.max(table.len()), waited.max(waiting));
+        }
+        assert!(most > 3 * K && waited > K, "{most}, {waited}");
     }
 
     #[test]

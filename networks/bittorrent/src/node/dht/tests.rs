@@ -413,7 +413,7 @@ fn liars_waste_a_little_time_and_nothing_else() {
             assert!(peers.contains(&address(1)), "among {} peers of lookup {key}", peers.len());
         }
         for n in 0..60 {
-            let invented = |side: &Side| side.table.iter().filter(|node| node.address.ip().to_string().starts_with("12.66")).count();
+            let invented = |side: &Side| side.table.iter().filter(|node| node.address().ip().to_string().starts_with("12.66")).count();
             assert_eq!(world.dht(n).sides.iter().flatten().map(invented).sum::<usize>(), 0, "who never answered is in no table");
         }
     }
@@ -533,7 +533,8 @@ fn who_comes_back_asks_few_and_is_not_held_up_by_the_dead() {
     // All whom it knows are gone but the one that it is told to begin at.
     world.look_up(5, 1, HASH);
     world.pass(Span::from_secs(30));
-    let known: Set<SocketAddr> = world.dht(5).sides.iter().flatten().flat_map(|side| side.table.iter()).map(|node| node.address).collect();
+    let known: Set<SocketAddr> =
+        world.dht(5).sides.iter().flatten().flat_map(|side| side.table.iter()).map(super::contacts::Contact::address).collect();
     for address in known.into_iter().filter(|&address| address != local(1)) {
         let dead = world.by_address[&address];
         world.members[dead] = Member::Dead;
@@ -702,7 +703,7 @@ fn a_table_at_rest_is_kept_by_few_questions_and_the_dead_leave_it() {
     let named: usize = (0..100)
         .map(|node| {
             let side = world.dht(node).sides[0].as_ref().unwrap();
-            side.table.closest(side.table.own(), 500).iter().filter(|known| world.by_address[&known.address] < 100).count()
+            side.table.closest(side.table.own(), 500).iter().filter(|known| world.by_address[&known.address()] < 100).count()
         })
         .sum();
     assert!(named * 10 >= living * 9, "{named} of {living} that are named are there");

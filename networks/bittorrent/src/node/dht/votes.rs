@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hexad_core::BoundedQueue;
 
+use super::contacts::Spot;
 use super::id::is_local;
 use super::table::network;
 
@@ -15,7 +16,7 @@ const VOTES_MIN: usize = 6;
 /// The last votes of one address family, one of each site.
 #[derive(Debug)]
 pub(super) struct Votes {
-    votes: BoundedQueue<(SocketAddr, IpAddr)>,
+    votes: BoundedQueue<(Spot, IpAddr)>,
     one_per_site: bool,
     decided: Option<IpAddr>,
 }
@@ -37,9 +38,10 @@ impl Votes {
             return None;
         }
         let one_per_site = self.one_per_site;
-        let same = |other: &SocketAddr| other.ip() == voter.ip() || (one_per_site && network(other.ip()) == network(voter.ip()));
-        self.votes.retain(|(other, _)| !same(other));
-        self.votes.push_out((voter, ip));
+        let spot = Spot::of(voter);
+        let same = |other: Spot| other.is_same_host(spot) || (one_per_site && network(other.ip()) == network(voter.ip()));
+        self.votes.retain(|(other, _)| !same(*other));
+        self.votes.push_out((spot, ip));
         let agreeing = self.votes.iter().filter(|(_, vote)| *vote == ip).count();
         let decided = agreeing >= VOTES_MIN && agreeing * 3 >= self.votes.len() * 2;
         (decided && self.decided != Some(ip)).then(|| {
