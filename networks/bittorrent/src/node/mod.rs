@@ -8,6 +8,7 @@ mod config;
 mod dht;
 mod errands;
 mod finding;
+mod hearsay;
 mod home;
 mod ip_filter;
 mod joining;

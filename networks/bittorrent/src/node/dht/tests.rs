@@ -410,8 +410,10 @@ fn liars_waste_a_little_time_and_nothing_else() {
             let (at, peers) = world.over(key).unwrap();
             assert!(at.since(asked) <= Span::from_secs(10), "{at} after {asked}");
             assert!(peers.len() <= 500);
+            assert!(peers.iter().all(|peer| peer.port() >= 1024), "a port of the system's own services is no peer's");
             assert!(peers.contains(&address(1)), "among {} peers of lookup {key}", peers.len());
         }
+        assert!(world.notes["dht_peers_undialable"] > 0);
         for n in 0..60 {
             let invented = |side: &Side| side.table.iter().filter(|node| node.address.ip().to_string().starts_with("12.66")).count();
             assert_eq!(world.dht(n).sides.iter().flatten().map(invented).sum::<usize>(), 0, "who never answered is in no table");
