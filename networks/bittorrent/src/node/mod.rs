@@ -34,7 +34,7 @@ use self::joining::Opened;
 use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
-pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
+pub use self::config::{Config, Encryption, Picking, SeedChoking, TrackerConfig, Utp};
 pub use self::dht::{ItemName, StoredItem};
 pub use self::ip_filter::IpFilter;
 pub use self::request::{DhtScrape, Order, Reply, Request, Sources, SwarmStatus};
