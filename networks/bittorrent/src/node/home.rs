@@ -82,6 +82,11 @@ impl Home {
         }
     }
 
+    /// Where peers can connect to us; nowhere when nobody is accepted, though datagrams may come from somewhere.
+    pub(crate) fn reachable(&self) -> Option<SocketAddr> {
+        self.listen.filter(|_| self.config.listen.is_some())
+    }
+
     /// Where others reach us by that family, as enough of them say.
     pub(crate) fn own_address(&self, v4: bool) -> Option<SocketAddr> {
         self.seen_as.ip(v4).zip(self.listen).map(|(ip, listen)| SocketAddr::new(ip, listen.port()))

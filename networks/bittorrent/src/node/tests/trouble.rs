@@ -229,6 +229,24 @@ fn a_flood_of_requests_is_refused_and_costs_the_connection() {
     assert!(refused > 100);
 }
 
+/// Each of them is well formed, and of a block that exists; only nobody has asked for it.
+#[test]
+fn a_flood_of_rejects_of_what_nobody_asked_for_costs_the_connection() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    let (conn, _) = bench.meets(1, true);
+    bench.says(conn, Message::HaveNone);
+    let block = BlockRef { piece: 1, begin: 0, length: BLOCK_BYTES };
+    let end = (0..2000).find_map(|count| {
+        let said = bench.says(conn, Message::RejectRequest(block));
+        assert_eq!(notes(Level::Drop, &said), ["reject_unasked"]);
+        assert_eq!((told(conn, &said), requests(conn, &said)), (vec![], vec![]), "and is answered by nothing");
+        closed(conn, &said).map(|why| (count, why))
+    });
+    let (count, why) = end.expect("a flood has an end");
+    assert!((100..1000).contains(&count), "{count}");
+    assert_eq!(why, "nonsense");
+}
+
 #[test]
 fn messages_without_meaning_are_counted_and_have_an_end() {
     let mut bench = Bench::joined(config(), 4).fetches();
