@@ -113,7 +113,7 @@ impl Affairs {
     pub(super) fn remove_swarm(&mut self, id: SwarmId, t: &mut Turn<'_, '_>) {
         let hashes = self.hashes_of(id);
         let Some(mut swarm) = self.swarms.remove(&id) else { return };
-        let standing = swarm.standing(t.home.reachable(), t.home.config.encryption);
+        let standing = swarm.standing(t.home.listen, t.home.config.encryption);
         swarm.leave(t);
         self.leases.retain(|_, swarm| *swarm != id);
         for hash in hashes {
@@ -434,6 +434,6 @@ fn standings<'a>(
     by_hash: &'a Map<Hash, SwarmId>,
     t: &Turn<'_, '_>,
 ) -> impl Fn(&Hash) -> Option<Standing> + use<'a> {
-    let (listen, encryption) = (t.home.reachable(), t.home.config.encryption);
+    let (listen, encryption) = (t.home.listen, t.home.config.encryption);
     move |hash| by_hash.get(hash).and_then(|id| swarms.get(id)).map(|swarm| swarm.standing(listen, encryption))
 }

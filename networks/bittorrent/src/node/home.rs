@@ -50,7 +50,7 @@ pub(crate) enum News {
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) config: Config,
-    /// Where peers reach us; before that is known, where they are going to.
+    /// Where peers reach us; before that is known, where they are going to. Nowhere when nobody is accepted, though datagrams may come from somewhere.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) places: Map<ConnId, Place>,
     /// Dials under way.
@@ -80,11 +80,6 @@ impl Home {
             ourselves: BoundedQueue::new(OURSELVES_MAX),
             news: Vec::new(),
         }
-    }
-
-    /// Where peers can connect to us; nowhere when nobody is accepted, though datagrams may come from somewhere.
-    pub(crate) fn reachable(&self) -> Option<SocketAddr> {
-        self.listen.filter(|_| self.config.listen.is_some())
     }
 
     /// Where others reach us by that family, as enough of them say.
