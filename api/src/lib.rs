@@ -29,7 +29,7 @@ pub use schedule::{Days, Hours, Moment, TimedLimits};
 pub use selection::{Selection, SelectionError};
 pub use settings::{
     BittorrentSettings, ChordSettings, Encryption, FreenetSettings, GnutellaMode, GnutellaSettings, KazaaSettings, NapsterServerSettings,
-    NapsterSettings, NetworkSettings, Settings, Supernode, Utp,
+    NapsterSettings, NetworkSettings, SeedChoking, Settings, Supernode, Utp,
 };
 pub use torrent::{CheckReport, CreateRequest, FileLine, TorrentSummary, TorrentVersion};
 

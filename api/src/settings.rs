@@ -87,6 +87,19 @@ pub enum Utp {
     First,
 }
 
+/// To whom a BitTorrent seed gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedChoking {
+    /// To those who take fastest, by turns.
+    #[default]
+    RoundRobin,
+    /// To those who take fastest.
+    FastestUpload,
+    /// To those who have just begun, and those who are nearly done.
+    AntiLeech,
+}
+
 /// How a session takes part in BitTorrent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,6 +116,8 @@ pub struct BittorrentSettings {
     pub encryption: Encryption,
     /// Connections over UDP.
     pub utp: Utp,
+    /// To whom to give what is complete.
+    pub seed_choking: SeedChoking,
     /// For which BitTorrent published files are described.
     pub version: TorrentVersion,
     /// `HOST:PORT` of DHT nodes to begin with.
@@ -122,6 +137,7 @@ impl Default for BittorrentSettings {
             lsd: true,
             encryption: Encryption::Preferred,
             utp: Utp::AfterTcp,
+            seed_choking: SeedChoking::RoundRobin,
             // aria2 1.36 and Transmission 3.00, which many still run, can use neither of the others.
             version: TorrentVersion::V1,
             // The names that current clients use (libtorrent, Transmission, rqbit), see specs/bittorrent.md section 11.2.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use hexad_api::{BittorrentSettings, Encryption, Problem, Settings, Utp};
 
 use crate::how::{GoalArgs, LimitArgs, OrderArgs, parse_bytes};
@@ -143,6 +143,9 @@ pub struct NetworkArgs {
     /// Dial by uTP first, and by TCP where that fails
     #[arg(long)]
     pub utp_first: bool,
+    /// To whom to give what is complete
+    #[arg(long, value_enum, value_name = "WAY", default_value_t)]
+    pub seed_choking: SeedChoking,
     /// A DHT node to begin with, in place of the usual ones; may be repeated
     #[arg(long = "dht-node", value_name = "HOST:PORT")]
     pub dht_nodes: Vec<String>,
@@ -167,6 +170,19 @@ pub struct NetworkArgs {
     /// How to get into other networks
     #[command(flatten)]
     pub entry: EntryArgs,
+}
+
+/// To whom a BitTorrent seed gives, as the configuration spells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum SeedChoking {
+    /// Those who take fastest, by turns
+    #[default]
+    RoundRobin,
+    /// Those who take fastest
+    FastestUpload,
+    /// Those who have just begun, and those who are nearly done
+    AntiLeech,
 }
 
 impl NetworkArgs {
@@ -208,6 +224,11 @@ impl NetworkArgs {
                 (_, true) => Utp::First,
                 _ => Utp::AfterTcp,
             },
+            seed_choking: match self.seed_choking {
+                SeedChoking::RoundRobin => hexad_api::SeedChoking::RoundRobin,
+                SeedChoking::FastestUpload => hexad_api::SeedChoking::FastestUpload,
+                SeedChoking::AntiLeech => hexad_api::SeedChoking::AntiLeech,
+            },
             version: defaults.version,
             dht_bootstrap: if self.dht_nodes.is_empty() { defaults.dht_bootstrap } else { self.dht_nodes.clone() },
             map_ports: self.map_ports,
@@ -224,7 +245,7 @@ fn is_freenet_key(source: &str) -> bool {
 }
 
 /// What only a session of this command's own can be told.
-const OWN_SESSION: [&str; 12] = [
+const OWN_SESSION: [&str; 13] = [
     "no_dht",
     "no_pex",
     "no_lsd",
@@ -232,6 +253,7 @@ const OWN_SESSION: [&str; 12] = [
     "require_encryption",
     "no_utp",
     "utp_first",
+    "seed_choking",
     "dht_nodes",
     "map_ports",
     "block_lists",

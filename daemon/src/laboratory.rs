@@ -118,7 +118,11 @@ impl Laboratory for Lab {
             kept.extend(verdicts[first..].iter().map(|verdict| kept_verdict(verdict, &line)));
         }
         for claim in absent {
-            let verdict = unmeasured(claim.id, claim.source, format!("no scenario measures it: {}", claim.says), true);
+            let why = match claim.shown_by {
+                Some(test) => format!("no scenario measures it, a test shows it ({test}): {}", claim.says),
+                None => format!("no scenario measures it: {}", claim.says),
+            };
+            let verdict = unmeasured(claim.id, claim.source, why, true);
             let verdict = LabVerdict { expected: claim.expected.into(), ..verdict };
             kept.push(kept_verdict(&verdict, ""));
             verdicts.push(verdict);

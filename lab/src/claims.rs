@@ -15,6 +15,8 @@ pub struct Known {
     pub source: &'static str,
     /// The figure is from memory of a paper: a target, and no more.
     pub from_memory: bool,
+    /// Where no scenario measures it because a test of the network itself shows it: that test.
+    pub shown_by: Option<&'static str>,
 }
 
 const fn known(
@@ -25,7 +27,13 @@ const fn known(
     source: &'static str,
     from_memory: bool,
 ) -> Known {
-    Known { id, network, says, expected, source, from_memory }
+    Known { id, network, says, expected, source, from_memory, shown_by: None }
+}
+
+impl Known {
+    const fn shown_by(self, test: &'static str) -> Self {
+        Self { shown_by: Some(test), ..self }
+    }
 }
 
 /// The claim of an id.
@@ -88,11 +96,15 @@ pub static CLAIMS: &[Known] = &[
     known("KZ4", "kazaa", "leaves of dead supernodes find others", "within one period", "follows", false),
     known("KZ5", "kazaa", "figures of the overlay of 2003", "40–60 links, 60–150 leaves", "Liang, Kumar, Ross", true),
     known("KZ6", "kazaa", "one hash lets several sources be used", "min of capacities", "the document", false),
-    known("BT1", "bittorrent", "choking is decided every 10 s", "10 s exactly", "the document; Cohen 2003", false),
-    known("BT2", "bittorrent", "rates are a rolling average of 20 s", "50 % at 10 s, 100 % at 20 s", "the document; Cohen 2003", false),
-    known("BT3", "bittorrent", "the optimistic unchoke rotates every 30 s", "every third decision", "the document; Cohen 2003", false),
+    known("BT1", "bittorrent", "choking is decided every 10 s", "10 s exactly", "the document; Cohen 2003", false)
+        .shown_by("networks/bittorrent/src/node/tests/choking.rs: choking_is_decided_every_ten_seconds_and_at_no_other_time"),
+    known("BT2", "bittorrent", "rates are a rolling average of 20 s", "50 % at 10 s, 100 % at 20 s", "the document; Cohen 2003", false)
+        .shown_by("networks/bittorrent/src/node/rates.rs: a_step_is_seen_at_half_after_ten_seconds_and_whole_after_twenty"),
+    known("BT3", "bittorrent", "the optimistic unchoke rotates every 30 s", "every third decision", "the document; Cohen 2003", false)
+        .shown_by("networks/bittorrent/src/node/tests/choking.rs: the_place_by_chance_goes_to_another_with_every_third_round"),
     known("BT4", "bittorrent", "four uploads", "≤ 4 interested", "Cohen 2003", false),
-    known("BT5", "bittorrent", "who sends nothing for 60 s loses his slot", "60 s", "Cohen 2003", false),
+    known("BT5", "bittorrent", "who sends nothing for 60 s loses his slot", "60 s", "Cohen 2003", false)
+        .shown_by("networks/bittorrent/src/node/tests/choking.rs: who_falls_silent_for_a_minute_loses_his_place_by_merit"),
     known("BT6", "bittorrent", "rarest first spreads pieces evenly", "variation well below random", "Legout 2006", true),
     known("BT7", "bittorrent", "diversity is close to ideal", "median near 1", "Legout 2006", true),
     known("BT8", "bittorrent", "the first block is the problem, not the last", "first slower", "Legout 2006", true),
@@ -103,7 +115,8 @@ pub static CLAIMS: &[Known] = &[
         "configuration",
         "the document; Cohen 2003",
         false,
-    ),
+    )
+    .shown_by("networks/bittorrent/src/node/swarm/requests.rs: at_least_five_blocks_of_16_kib_are_asked_for_at_first"),
     known("BT10", "bittorrent", "everyone completes as long as one distributed copy exists", "both must be shown", "the document", false),
     known("BT11", "bittorrent", "free riders get less", "ratio > 2 when upload is scarce", "the document; Qiu and Srikant 2004", true),
     known("BT12", "bittorrent", "the fluid model", "mean time within 15 %", "Qiu and Srikant 2004", true),

@@ -27,6 +27,7 @@ pub const KEYS: &[&str] = &[
     "networks.bittorrent.lsd",
     "networks.bittorrent.encryption",
     "networks.bittorrent.utp",
+    "networks.bittorrent.seed_choking",
     "networks.bittorrent.version",
     "networks.bittorrent.dht_bootstrap",
     "networks.bittorrent.map_ports",

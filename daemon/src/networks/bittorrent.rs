@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hexad_api::node::OverlayKind;
-use hexad_api::{BittorrentSettings, Encryption, Event, MutableItem, Own, Problem, Utp};
+use hexad_api::{BittorrentSettings, Encryption, Event, MutableItem, Own, Problem, SeedChoking, Utp};
 use hexad_bittorrent::wire::stored::{Signed, torrent_of};
 use hexad_bittorrent::{BitTorrent, Config, DhtScrape, IpFilter, ItemName, Reply, Request, StoredItem, doors};
 use hexad_content::{Digest, Magnet, MutableLink, Sha1Digest};
@@ -108,6 +108,11 @@ fn config(settings: &BittorrentSettings, listen: SocketAddr) -> Config {
             Utp::Off => hexad_bittorrent::Utp::Off,
             Utp::AfterTcp => hexad_bittorrent::Utp::AfterTcp,
             Utp::First => hexad_bittorrent::Utp::First,
+        },
+        seed_choking: match settings.seed_choking {
+            SeedChoking::RoundRobin => hexad_bittorrent::SeedChoking::RoundRobin,
+            SeedChoking::FastestUpload => hexad_bittorrent::SeedChoking::FastestUpload,
+            SeedChoking::AntiLeech => hexad_bittorrent::SeedChoking::AntiLeech,
         },
         dht: settings.dht,
         pex: settings.pex,

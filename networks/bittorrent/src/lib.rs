@@ -6,8 +6,8 @@ pub mod node;
 pub mod wire;
 
 pub use node::{
-    Config, DhtScrape, Encryption, IpFilter, ItemName, Node, Order, Picking, Reply, Request, Sources, StoredItem, SwarmStatus, Timer,
-    TrackerConfig, TrackerStatus, Utp, WebSeedStatus,
+    Config, DhtScrape, Encryption, IpFilter, ItemName, Node, Order, Picking, Reply, Request, SeedChoking, Sources, StoredItem, SwarmStatus,
+    Timer, TrackerConfig, TrackerStatus, Utp, WebSeedStatus,
 };
 pub use wire::Message;
 

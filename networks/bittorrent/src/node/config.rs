@@ -51,6 +51,19 @@ pub enum Picking {
     Random,
 }
 
+/// To whom a seed gives, once others have two copies of what it has; whoever is unchoked by chance has its place in each (libtorrent's
+/// `seed_choking_algorithm`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeedChoking {
+    /// To those who take fastest, by turns: who has taken much for long stands behind those who wait.
+    RoundRobin,
+    /// To those who take fastest.
+    FastestUpload,
+    /// To those who have next to nothing or next to everything: who takes and gives nothing on comes to a standstill half way. What a peer was given counts, so
+    /// that it helps nobody to claim less.
+    AntiLeech,
+}
+
 /// Bounds and switches of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -89,6 +102,8 @@ pub struct Config {
     pub requests_max: u32,
     /// Unchoked peers per swarm by merit; the optimistic one comes on top (BEP 3: 3 + 1).
     pub upload_slots: usize,
+    /// To whom a seed gives.
+    pub seed_choking: SeedChoking,
     /// How often choking is decided; 10 s.
     pub choke_interval: Span,
     /// Over how long rates are averaged; 20 s.
@@ -121,6 +136,7 @@ impl Default for Config {
             bans_max: 10_000,
             requests_max: 1000,
             upload_slots: 4,
+            seed_choking: SeedChoking::RoundRobin,
             choke_interval: Span::from_secs(10),
             rate_window: Span::from_secs(20),
             optimistic_interval: Span::from_secs(30),

@@ -66,7 +66,7 @@ impl Affairs {
             if let (Some(dht), Some(bound)) = (&mut self.dht, self.joining.datagrams()) {
                 let mut news = if nodes.is_empty() { Vec::new() } else { dht.start(bound, &nodes, t.cx.now, t.cx.dice, t.out) };
                 for (number, hash) in (0_u64..).zip(hashes) {
-                    news.extend(match t.home.listen.filter(|_| t.home.config.listen.is_some()) {
+                    news.extend(match t.home.listen {
                         Some(listen) => dht.announce(hash, listen.port(), seed, t.cx.now, t.cx.dice, t.out),
                         None => dht.lookup(SWARM_KEYS | number << NUMBER_SHIFT | u64::from(id), hash, t.cx.now, t.cx.dice, t.out),
                     });

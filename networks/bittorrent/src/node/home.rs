@@ -50,7 +50,7 @@ pub(crate) enum News {
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) config: Config,
-    /// Where peers reach us; before that is known, where they are going to.
+    /// Where peers reach us; before that is known, where they are going to. Nowhere when nobody is accepted, though datagrams may come from somewhere.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) places: Map<ConnId, Place>,
     /// Dials under way.

@@ -188,7 +188,7 @@ impl Joining {
         Opened::Joined
     }
 
-    /// Where peers reach us, or where our datagrams come from if nobody may connect.
+    /// Where peers reach us; nowhere when nobody may connect.
     pub(super) const fn address(&self) -> Option<SocketAddr> {
         self.peers
     }

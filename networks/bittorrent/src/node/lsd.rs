@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use hexad_core::{BoundedMap, Dice, Door, Level, Link, Outbox, Span, Time};
 
+use super::dht::is_local;
+use super::hearsay::may_be_dialled;
 use super::{Node, Timer};
 use crate::doors;
 use crate::wire::{LsdAnnounce, lsd};
@@ -137,6 +139,10 @@ impl Lsd {
         }
         let mut peer = from;
         peer.set_port(announce.port);
+        if !may_be_dialled(peer, is_local(from.ip())) {
+            out.note(Level::Drop, "lsd_peer_undialable", Some(peer.into()), "");
+            return Vec::new();
+        }
         let ours = announce.info_hashes.iter().filter(|info_hash| self.torrents.contains_key(info_hash));
         ours.map(|&info_hash| (info_hash, peer)).collect()
     }

@@ -8,6 +8,7 @@ mod config;
 mod dht;
 mod errands;
 mod finding;
+mod hearsay;
 mod home;
 mod ip_filter;
 mod joining;
@@ -33,7 +34,7 @@ use self::joining::Opened;
 use self::trackers::TrackersTimer;
 use crate::wire::{Message, Secrets};
 
-pub use self::config::{Config, Encryption, Picking, TrackerConfig, Utp};
+pub use self::config::{Config, Encryption, Picking, SeedChoking, TrackerConfig, Utp};
 pub use self::dht::{ItemName, StoredItem};
 pub use self::ip_filter::IpFilter;
 pub use self::request::{DhtScrape, Order, Reply, Request, Sources, SwarmStatus};

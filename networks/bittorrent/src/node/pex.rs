@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use hexad_core::{Set, Span, Time};
 
+use super::dht::is_local;
+use super::hearsay::may_be_dialled;
 use crate::wire::{Pex, PexPeer};
 
 /// Flag of BEP 11: prefers obfuscation.
@@ -99,7 +101,7 @@ impl PexReceiver {
     }
 
     /// `from` has sent a message. Addresses that nobody should dial on hearsay are left out: ports below 1024 elsewhere than in our own site,
-    /// addresses of our site named from outside, several ports of one host, what is no address of a host.
+    /// addresses of our site named from outside, what is no address of a host.
     pub fn hears(&mut self, pex: &Pex, from: IpAddr, now: Time) -> PexHeard {
         while self.saved < SAVED_MAX && now.since(self.saved_at) >= INTERVAL {
             self.saved += 1;
@@ -115,31 +117,13 @@ impl PexReceiver {
         self.saved -= 1;
         let most = if self.heard { CHANGES_MAX } else { FIRST_MAX };
         self.heard = true;
-        let mut hosts = Set::new();
-        let peers = pex.added.iter().take(most).filter(|peer| {
-            let ip = peer.address.ip().to_canonical();
-            is_dialable(peer.address, from) && (is_local(ip) || hosts.insert(ip))
-        });
-        PexHeard::Peers(peers.copied().collect())
+        PexHeard::Peers(pex.added.iter().take(most).filter(|peer| is_dialable(peer.address, from)).copied().collect())
     }
-}
-
-fn is_local(ip: IpAddr) -> bool {
-    super::dht::is_local(ip)
 }
 
 fn is_dialable(address: SocketAddr, by: IpAddr) -> bool {
     let ip = address.ip().to_canonical();
-    let nowhere = match ip {
-        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.octets()[0] == 0,
-        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
-    };
-    let local = is_local(ip);
-    !nowhere
-        && address.port() != 0
-        && (local || address.port() >= 1024)
-        && (!local || is_local(by))
-        && (!ip.is_loopback() || by.to_canonical().is_loopback())
+    may_be_dialled(address, is_local(by)) && (!is_local(ip) || is_local(by)) && (!ip.is_loopback() || by.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -193,15 +177,7 @@ mod tests {
         let mut receiver = PexReceiver::new(at(0));
         let named = |text: &str| PexPeer { address: text.parse().unwrap(), flags: 0 };
         let good = [named("198.51.100.1:6881"), named("[2001:db8::1]:6881")];
-        let bad = [
-            "198.51.100.1:6882",
-            "198.51.100.2:80",
-            "198.51.100.3:0",
-            "127.0.0.1:6881",
-            "192.168.0.1:6881",
-            "0.0.0.0:6881",
-            "224.0.0.1:6881",
-        ];
+        let bad = ["198.51.100.2:80", "198.51.100.3:0", "127.0.0.1:6881", "192.168.0.1:6881", "0.0.0.0:6881", "224.0.0.1:6881"];
         let added: Vec<PexPeer> = good.iter().copied().chain(bad.map(named)).collect();
         let pex = Pex { added, dropped: Vec::new() };
         assert_eq!(receiver.hears(&pex, "198.51.100.9".parse().unwrap(), at(0)), PexHeard::Peers(good.to_vec()));

@@ -96,6 +96,25 @@ mod tests {
         assert_eq!(meter.lately(3, at(140)), 5000);
     }
 
+    /// BT2: rates are averaged over twenty seconds. A flow that begins after silence is seen at half of what it is after ten, and as it is after twenty.
+    #[test]
+    fn a_step_is_seen_at_half_after_ten_seconds_and_whole_after_twenty() {
+        const TENTH: u64 = 5000;
+        let mut meter = Meter::new(Span::from_secs(20), at(100));
+        assert_eq!(meter.per_second(at(120)), 0, "it has lived through its window");
+        for tenth in 0..400 {
+            let now = at(120) + Span::from_millis(tenth * 100);
+            meter.add(TENTH, now);
+            let expected = 10 * TENTH * (tenth + 1).min(200) / 200;
+            let measured = meter.per_second(now);
+            // The part that is being filled counts as a whole one, so a twentieth may be missing.
+            assert!(measured <= expected && measured + 10 * TENTH / 20 >= expected, "{measured} for {expected}");
+            if [99, 199, 399].contains(&tenth) {
+                assert_eq!(measured, expected, "after {} s", (tenth + 1) / 10);
+            }
+        }
+    }
+
     #[test]
     fn what_is_older_than_the_window_is_forgotten() {
         let mut meter = Meter::new(Span::from_secs(20), at(0));

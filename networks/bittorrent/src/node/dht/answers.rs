@@ -10,6 +10,7 @@ use super::id::{NodeId, is_local};
 use super::items::target_of;
 use super::table::K;
 use super::{Dht, DhtNews, Node, family, is_plausible, send};
+use crate::node::hearsay::may_be_dialled;
 use crate::wire::{Krpc, KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, NodeContact, Want};
 
 /// Peers in one answer: with eight nodes of each family it stays below the 1024 bytes of BEP 32.
@@ -129,7 +130,8 @@ impl Dht {
                 }
                 self.store.put(*info_hash, peer, *seed, now);
                 // A peer that looks for a torrent of ours needs not be looked for; seeds have nothing to say to each other.
-                if self.announces.get(info_hash).is_some_and(|(_, we_seed)| !(we_seed && *seed)) {
+                let of_use = self.announces.get(info_hash).is_some_and(|(_, we_seed)| !(we_seed && *seed));
+                if of_use && may_be_dialled(peer, is_local(from.ip())) {
                     news.push(DhtNews::Peers(*info_hash, vec![peer]));
                 }
                 Ok(KrpcAnswer::default())

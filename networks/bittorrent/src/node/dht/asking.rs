@@ -3,15 +3,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use hexad_core::{Dice, Outbox, Span, Time};
+use hexad_core::{Dice, Level, Outbox, Span, Time};
 
-use super::id::NodeId;
+use super::id::{NodeId, is_local};
 use super::jobs::{Goal, Job};
 use super::lookups::Lookup;
 use super::queries::{Asked, Purpose};
 use super::quests::Quest;
 use super::table::K;
 use super::{ANSWER_PEERS_MAX, Dht, DhtNews, Node, canonical, family, is_plausible, send};
+use crate::node::hearsay::may_be_dialled;
 use crate::wire::{KrpcAnswer, KrpcBody, KrpcMore, KrpcQuery, Want};
 
 impl Dht {
@@ -98,6 +99,8 @@ impl Dht {
     pub(super) fn own_knowledge(&self, info_hash: &[u8; 20], no_seeds: bool, now: Time, dice: &mut Dice) -> Vec<SocketAddr> {
         let mut peers = self.store.draw(info_hash, true, no_seeds, ANSWER_PEERS_MAX, now, dice);
         peers.extend(self.store.draw(info_hash, false, no_seeds, ANSWER_PEERS_MAX, now, dice));
+        // Each has announced itself from its own address.
+        peers.retain(|peer| may_be_dialled(*peer, is_local(peer.ip())));
         peers
     }
 
@@ -217,8 +220,14 @@ impl Dht {
             quest.hear(more);
         }
         if job.goal.wants_peers() {
-            let peers = answer.peers.iter().take(ANSWER_PEERS_MAX).map(|&peer| canonical(peer)).filter(|&peer| is_plausible(peer, from));
-            let fresh = job.found(peers);
+            let named = &answer.peers[..answer.peers.len().min(ANSWER_PEERS_MAX)];
+            let may = |peer: &SocketAddr| is_plausible(*peer, from) && may_be_dialled(*peer, is_local(from.ip()));
+            let peers: Vec<SocketAddr> = named.iter().map(|&peer| canonical(peer)).filter(may).collect();
+            if peers.len() < named.len() {
+                let dropped = named.len() - peers.len();
+                out.note(Level::Drop, "dht_peers_undialable", Some(from.into()), format!("{dropped} of {}", named.len()));
+            }
+            let fresh = job.found(peers.into_iter());
             if let (Goal::Announce(info_hash), false) = (job.goal, fresh.is_empty()) {
                 news.push(DhtNews::Peers(info_hash, fresh));
             }

@@ -52,6 +52,7 @@ use self::store::Store;
 use self::table::{K, Table};
 use self::tokens::Tokens;
 use self::votes::Votes;
+use super::hearsay::is_possible;
 use super::{Node, Timer};
 use crate::doors;
 use crate::wire::{Krpc, KrpcBody};
@@ -203,11 +204,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 /// Whether `address`, named by a node at `by`, may be asked or dialled. A node elsewhere that names addresses of our own site would have us knock at our own
 /// services.
 fn is_plausible(address: SocketAddr, by: SocketAddr) -> bool {
-    let nowhere = match address.ip().to_canonical() {
-        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.octets()[0] == 0,
-        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
-    };
-    address.port() != 0 && !nowhere && (is_local(by.ip()) || !is_local(address.ip()))
+    is_possible(address) && (is_local(by.ip()) || !is_local(address.ip()))
 }
 
 impl Dht {

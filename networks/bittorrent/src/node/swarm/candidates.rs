@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use hexad_core::{Dice, Endpoint, Map, Span, Time};
 
+use crate::node::dht::is_local;
+use crate::node::hearsay::PORTS_OF_HOST_MAX;
 use crate::node::priority::priority;
 
 /// Failures in a row after which a peer is forgotten.
@@ -23,6 +25,13 @@ pub(crate) enum Origin {
     Lsd,
     Dht,
     Pex,
+}
+
+impl Origin {
+    /// Whether somebody else than the user or the peer itself says so.
+    pub(crate) const fn is_hearsay(self) -> bool {
+        matches!(self, Self::Tracker | Self::Lsd | Self::Dht | Self::Pex)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +139,14 @@ impl Candidates {
         candidate.now = Now::Dialling;
         let (plain, v2) = (candidate.plain, candidate.v2);
         Some(Next { peer, plain, v2 })
+    }
+
+    /// Whether that peer is another port of a public host of which as many are known by hearsay as may be.
+    pub(crate) fn host_is_full(&self, peer: &Endpoint) -> bool {
+        let Some(at) = peer.socket().filter(|at| !is_local(at.ip())) else { return false };
+        let port = |port| Endpoint::Ip(SocketAddr::new(at.ip(), port));
+        let ports = self.known.range(port(0)..=port(u16::MAX));
+        !self.known.contains_key(peer) && ports.filter(|(_, one)| one.origin.is_hearsay()).count() >= PORTS_OF_HOST_MAX
     }
 
     /// Whether that peer is among them.

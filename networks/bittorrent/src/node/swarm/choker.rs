@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use hexad_core::{Dice, Span, Time};
 
 use super::picker::Slot;
+use crate::node::config::SeedChoking;
 
 /// New connections are that much more likely to become the optimistic one (BEP 3).
 const NEW_WEIGHT: u64 = 3;
@@ -32,6 +33,9 @@ pub(crate) struct Candidate {
     pub(crate) unchoked_since: Option<Time>,
     /// Bytes it has taken since.
     pub(crate) taken: u64,
+    /// Bytes that it says it has, and that we have given it.
+    pub(crate) claimed: u64,
+    pub(crate) given: u64,
     /// When it was last choked, or connected.
     pub(crate) waiting_since: Time,
 }
@@ -41,8 +45,10 @@ pub(crate) struct Candidate {
 pub(crate) struct Round {
     /// Unchoked by merit.
     pub(crate) slots: usize,
-    /// We have everything, and go by what is taken.
-    pub(crate) seeding: bool,
+    /// How we choose when we have everything.
+    pub(crate) seeding: Option<SeedChoking>,
+    /// Bytes of the torrent.
+    pub(crate) total: u64,
     /// The optimistic unchoke moves on.
     pub(crate) rotate: bool,
     /// Who it is.
@@ -63,15 +69,20 @@ pub(crate) fn choose(candidates: &[Candidate], round: &Round, dice: &mut Dice) -
     let mut order: Vec<Candidate> = candidates.to_vec();
     // Random among equals.
     dice.shuffle(&mut order);
-    if round.seeding {
-        order.sort_by_key(|candidate| {
+    match round.seeding {
+        Some(SeedChoking::RoundRobin) => order.sort_by_key(|candidate| {
             let served = candidate.taken > TURN_BYTES && candidate.unchoked_since.is_some_and(|since| round.now.since(since) > TURN);
             // Equal are those who take about as much; whoever has waited longest comes first among them.
             (served, Reverse(candidate.rate.checked_ilog2()), candidate.waiting_since)
-        });
-    } else {
-        order.retain(|candidate| !candidate.snubbed || Some(candidate.slot) == round.optimistic);
-        order.sort_by_key(|candidate| (candidate.snubbed, !candidate.amid, Reverse(candidate.rate)));
+        }),
+        Some(SeedChoking::FastestUpload) => order.sort_by_key(|candidate| (Reverse(candidate.rate), candidate.waiting_since)),
+        Some(SeedChoking::AntiLeech) => {
+            order.sort_by_key(|candidate| (Reverse(from_half(candidate, round.total)), candidate.waiting_since));
+        }
+        None => {
+            order.retain(|candidate| !candidate.snubbed || Some(candidate.slot) == round.optimistic);
+            order.sort_by_key(|candidate| (candidate.snubbed, !candidate.amid, Reverse(candidate.rate)));
+        }
     }
     let mut decision = Decision::default();
     let mut kept = round.optimistic.filter(|slot| !round.rotate && candidates.iter().any(|one| one.slot == *slot && one.interested));
@@ -90,7 +101,7 @@ pub(crate) fn choose(candidates: &[Candidate], round: &Round, dice: &mut Dice) -
         if candidate.interested {
             taken += 1;
             decision.unchoked.push(candidate.slot);
-        } else if candidate.rate > 0 && !round.seeding {
+        } else if candidate.rate > 0 && round.seeding.is_none() {
             // Better than some that are unchoked, only not interested: should it become so, it takes its place at the next round (BEP 3).
             decision.unchoked.push(candidate.slot);
         }
@@ -98,6 +109,14 @@ pub(crate) fn choose(candidates: &[Candidate], round: &Round, dice: &mut Dice) -
     decision.optimistic = kept.or_else(|| by_chance(candidates, &decision.unchoked, round, dice));
     decision.unchoked.extend(decision.optimistic);
     decision
+}
+
+/// How far a peer is from having half of all, in thousandths of that half. What it was given counts as far as the half: beyond that only its own word
+/// brings it back into favour, and a lie of that kind leaves it nothing to ask for.
+fn from_half(candidate: &Candidate, total: u64) -> u64 {
+    let half = total / 2;
+    let has = candidate.claimed.max(candidate.given.min(half));
+    u64::try_from(u128::from(has.abs_diff(half)) * 2000 / u128::from(total.max(1))).unwrap_or(u64::MAX)
 }
 
 fn by_chance(candidates: &[Candidate], unchoked: &[Slot], round: &Round, dice: &mut Dice) -> Option<Slot> {

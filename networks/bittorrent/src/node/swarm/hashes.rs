@@ -153,7 +153,8 @@ impl Swarm {
     /// Somebody asks for hashes. Those below the piece layer are read from the disk.
     pub(super) fn on_hash_request(&mut self, slot: Slot, span: &HashSpan, t: &mut Turn<'_, '_>) {
         let Some(peer) = self.peer(slot) else { return };
-        let welcome = peer.hash_credit > 0 && t.cx.room(peer.conn) > 0;
+        let flood = peer.hash_credit == 0;
+        let welcome = !flood && t.cx.room(peer.conn) > 0;
         peer.hash_credit = peer.hash_credit.saturating_sub(1);
         let piece_bytes = self.metainfo().map_or(0, |metainfo| metainfo.info.piece_bytes);
         let piece_layer = (piece_bytes / PiecesRootHasher::LEAF_BYTES as u64).max(1).ilog2();
@@ -175,6 +176,9 @@ impl Swarm {
                 t.out.note(Level::Debug, "hashes_refused", Some(peer.remote.clone()), format!("layer {}", span.base_layer));
                 peer.say(Message::HashReject(span), t);
             }
+        }
+        if flood {
+            self.nonsense(slot, "hash_request_flood", t);
         }
     }
 }

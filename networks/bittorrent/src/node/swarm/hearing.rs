@@ -1,6 +1,6 @@
 //! What peers say, one message at a time, but for what moves blocks.
 
-use hexad_core::Endpoint;
+use hexad_core::{Endpoint, Level};
 
 use super::bits::Bits;
 use super::candidates::Origin;
@@ -304,6 +304,11 @@ impl Swarm {
         let Some(from) = peer.remote.ip() else { return };
         match peer.pex_receiver.hears(pex, from, now) {
             PexHeard::Peers(peers) => {
+                if peers.len() < pex.added.len() {
+                    let remote = self.peer(slot).map(|peer| peer.remote.clone());
+                    let dropped = pex.added.len() - peers.len();
+                    t.out.note(Level::Drop, "pex_peers_undialable", remote, format!("{dropped} of {}", pex.added.len()));
+                }
                 if self.peer(slot).is_some_and(|peer| peer.wants_holepunch) {
                     peers.iter().filter(|peer| peer.flags & HOLE_PUNCH != 0).for_each(|peer| self.could_introduce(slot, peer.address));
                 }

@@ -7,6 +7,8 @@ use hexad_core::{Endpoint, Level};
 use super::candidates::Origin;
 use super::{Slot, Swarm};
 use crate::node::config::Utp;
+use crate::node::dht::is_local;
+use crate::node::hearsay::may_be_dialled;
 use crate::node::home::Turn;
 use crate::wire::{HolePunch, HolePunchKind, Message};
 
@@ -89,7 +91,9 @@ impl Swarm {
     fn dial_through_a_hole(&mut self, slot: Slot, at: SocketAddr, t: &mut Turn<'_, '_>) {
         let endpoint = Endpoint::Ip(at);
         let known = self.peers.iter().flatten().any(|peer| peer.remote.socket() == Some(at) || peer.listen == Some(at));
-        let unwilling = t.home.config.utp == Utp::Off || t.home.bans.has(at) || t.home.is_us(at) || at.port() == 0;
+        let may = may_be_dialled(at, self.peer(slot).and_then(|relay| relay.remote.ip()).is_some_and(is_local))
+            && !self.candidates.host_is_full(&endpoint);
+        let unwilling = t.home.config.utp == Utp::Off || t.home.bans.has(at) || t.home.is_us(at) || !may;
         let full = !t.home.has_room()
             || t.home.half_open >= t.home.config.half_open_max
             || self.connected + self.dials.len() >= t.home.config.swarm_connections_max;

@@ -331,10 +331,11 @@ impl Swarm {
         Message::from(ExtendedHandshake {
             extensions: our_extensions(config.pex && !private, config.utp != Utp::Off && !private),
             client: Some(concat!("Hexad ", env!("CARGO_PKG_VERSION")).to_owned()),
-            listen_port: config.listen.and(t.home.listen).map(|listen| listen.port()),
-            your_ip: peer.remote.ip(),
+            listen_port: t.home.listen.map(|listen| listen.port()),
+            // Who hides behind a proxy says nothing of where it is and whom it sees.
+            your_ip: peer.remote.ip().filter(|_| t.home.listen.is_some()),
             // To who is known by IPv6 it says nothing.
-            ipv6: peer.remote.ip().filter(|ip| ip.to_canonical().is_ipv4()).and(t.home.seen_as.ipv6()).filter(|_| config.listen.is_some()),
+            ipv6: peer.remote.ip().filter(|ip| ip.to_canonical().is_ipv4()).and(t.home.seen_as.ipv6()).filter(|_| t.home.listen.is_some()),
             requests_max: Some(config.requests_max),
             metadata_bytes,
             upload_only: (self.torrent.is_some() && self.is_seeding() && peer.shown.is_none()).then_some(true),

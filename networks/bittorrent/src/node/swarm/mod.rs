@@ -386,6 +386,10 @@ impl Swarm {
             if peer.socket().is_some_and(|socket| t.home.bans.has(socket) || socket.port() == 0 || t.home.is_us(socket)) {
                 continue;
             }
+            if origin.is_hearsay() && self.candidates.host_is_full(&peer) {
+                t.drop_note("peer_ports_many", &peer);
+                continue;
+            }
             self.candidates.add(peer, origin, seed, v2);
         }
         self.look_alive(t);

@@ -188,6 +188,16 @@ impl Requests {
 mod tests {
     use super::*;
 
+    /// BT9: blocks are of 16 KiB, and five or more are asked for at once, of whoever has said nothing of how much it accepts too.
+    #[test]
+    fn at_least_five_blocks_of_16_kib_are_asked_for_at_first() {
+        assert_eq!(BLOCK_BYTES, 16 << 10);
+        assert!(Requests::new(Time::ZERO).wanted() >= 5);
+        let mut requests = Requests::new(Time::ZERO);
+        requests.accepts(None, 1000);
+        assert!(requests.wanted() >= 5);
+    }
+
     #[test]
     fn the_queue_is_refilled_at_half_its_depth_in_one_batch() {
         let now = Time::ZERO;

@@ -58,7 +58,8 @@ impl Swarm {
         let seeding = self.is_seeding();
         let turn = t.home.config.optimistic_interval;
         let lately = turn * 2;
-        let piece_bytes = self.torrent.as_ref().map_or(0, |torrent| torrent.geometry.piece_bytes);
+        let (piece_bytes, total) =
+            self.torrent.as_ref().map_or((0, 0), |torrent| (torrent.geometry.piece_bytes, torrent.metainfo.info.layout.total_bytes()));
         let candidates: Vec<Candidate> = self
             .peers
             .iter_mut()
@@ -74,10 +75,14 @@ impl Swarm {
                 rate: if seeding { peer.up.per_second(now) } else { peer.down.per_second(now) },
                 unchoked_since: peer.unchoked_since,
                 taken: peer.taken_since,
+                claimed: (u64::from(peer.bits.count()) * piece_bytes).min(total),
+                given: peer.up.total(),
                 waiting_since: peer.waiting_since,
             })
             .collect();
-        let round = Round { slots: t.home.config.upload_slots, seeding, rotate, optimistic: self.optimistic, now };
+        let config = &t.home.config;
+        let seeding = seeding.then_some(config.seed_choking);
+        let round = Round { slots: config.upload_slots, seeding, total, rotate, optimistic: self.optimistic, now };
         let decision = choker::choose(&candidates, &round, t.cx.dice);
         self.optimistic = decision.optimistic;
         for candidate in &candidates {

@@ -112,11 +112,16 @@ impl Bench {
         self.torrent.info.layout.total_bytes()
     }
 
-    /// Everything is here, and offered.
-    pub fn seeds(mut self) -> Self {
+    /// Everything is here, and is to be offered.
+    pub fn starts_publish(&mut self) -> Said {
         let share = self.share(Ranges::of(0..self.total()));
         self.talk.shares = self.talk.shares.with(SHARE, share);
-        let said = self.hears(Input::Start(PUBLISH, Operation::Publish { share: SHARE }));
+        self.hears(Input::Start(PUBLISH, Operation::Publish { share: SHARE }))
+    }
+
+    /// Everything is here, and offered.
+    pub fn seeds(mut self) -> Self {
+        let said = self.starts_publish();
         assert!(said.contains(&Output::Report(PUBLISH, Progress::Done)));
         self
     }

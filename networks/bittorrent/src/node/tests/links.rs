@@ -1,10 +1,10 @@
-use hexad_core::{ConnId, Input, Level, Output, Span, Transport, Via, Why};
+use hexad_core::{Ask, ConnId, Input, Level, Output, Span, Transport, Via, Why};
 
 use super::bench::*;
 use crate::doors;
 use crate::node::priority::priority;
 use crate::node::{Config, Encryption, Utp};
-use crate::wire::{Message, manner};
+use crate::wire::{ExtendedHandshake, Message, manner};
 
 #[test]
 fn named_peers_are_dialled_in_the_same_breath() {
@@ -25,6 +25,46 @@ fn a_peer_that_speaks_no_mse_is_dialled_in_clear_at_once() {
     bench.hears(Input::Opened { conn, peer: peer(1), via: Via::Dialled });
     let said = bench.hears(Input::Closed(conn, Why::PeerClosed));
     assert!(matches!(dialled(&said)[..], [(_, _, manner::PLAIN)]), "{said:?}");
+}
+
+/// What we say of ourselves to the last of five peers that were dialled, after all of them have told us by which address they know us.
+fn said_of_ourselves(config: Config) -> Vec<Message> {
+    let mut bench = Bench::joined(config, 4);
+    let what = bench.link();
+    let said = bench.starts_fetch(what, (1..=5).map(peer).collect());
+    let mut last = Vec::new();
+    for (conn, to, _) in dialled(&said) {
+        bench.hears(Input::Opened { conn, peer: to, via: Via::Dialled });
+        let Message::Handshake(mut handshake) = bench.handshake(u8::try_from(conn.0).unwrap(), true) else { panic!() };
+        handshake.reserved[7] |= 1;
+        let said = bench.says(conn, Message::Handshake(handshake));
+        last = told(conn, &said);
+        for ip in ["2001:db8::77", "198.51.100.77"] {
+            let told = ExtendedHandshake { your_ip: Some(ip.parse().unwrap()), ..ExtendedHandshake::default() };
+            bench.says(conn, Message::from(told));
+        }
+    }
+    last
+}
+
+/// Who accepts nobody, as behind a proxy, tells no peer where it is: neither ports nor addresses.
+#[test]
+fn behind_a_proxy_nothing_is_said_of_where_we_are() {
+    let open = Config { dht: true, pex: true, ..config() };
+    for (listen, tells) in [(open.listen, true), (None, false)] {
+        let said = said_of_ourselves(Config { listen, ..open.clone() });
+        let ours = said.iter().find_map(|message| if let Message::ExtendedHandshake(ours) = message { Some(ours) } else { None });
+        let ours = ours.expect("we speak the extension protocol");
+        assert_eq!((ours.listen_port.is_some(), ours.your_ip.is_some(), ours.ipv6.is_some()), (tells, tells, tells), "{ours:?}");
+        assert_eq!(said.iter().any(|message| matches!(message, Message::Port(_))), tells, "{said:?}");
+        let mut torrent = torrent(4, false);
+        torrent.tiers = vec![vec!["http://192.0.2.9/announce".into()]];
+        let said = Bench::of(Config { listen, ..open.clone() }, torrent).joins().starts_publish();
+        let urls = said.iter().filter_map(|output| if let Output::Ask(_, Ask::Http(request)) = output { Some(&request.url) } else { None });
+        let urls: Vec<_> = urls.collect();
+        let port = if tells { "&port=6881&" } else { "&port=1&" };
+        assert!(matches!(urls[..], [url] if url.contains(port)), "trackers refuse port 0, and nobody is expected at port 1: {urls:?}");
+    }
 }
 
 /// Over what a connection is dialled, and how.

@@ -1,6 +1,7 @@
 //! The node as its host and its peers see it.
 
 mod bench;
+mod choking;
 mod elsewhere;
 mod extensions;
 mod fetching;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use hexad_content::{FileEntry, Layout, Sha1Digest};
-use hexad_core::{Answer, Ask, HttpResponse, Input, Level, Output, Payload, Ticket, Verdict, Via, What};
+use hexad_core::{Answer, Ask, Endpoint, HttpResponse, Input, Level, Output, Payload, Ticket, Verdict, Via, What};
 
 use super::bench::*;
 use crate::doors;
@@ -229,6 +229,24 @@ fn a_flood_of_requests_is_refused_and_costs_the_connection() {
     assert!(refused > 100);
 }
 
+/// Each of them is well formed, and of a block that exists; only nobody has asked for it.
+#[test]
+fn a_flood_of_rejects_of_what_nobody_asked_for_costs_the_connection() {
+    let mut bench = Bench::joined(config(), 4).fetches();
+    let (conn, _) = bench.meets(1, true);
+    bench.says(conn, Message::HaveNone);
+    let block = BlockRef { piece: 1, begin: 0, length: BLOCK_BYTES };
+    let end = (0..2000).find_map(|count| {
+        let said = bench.says(conn, Message::RejectRequest(block));
+        assert_eq!(notes(Level::Drop, &said), ["reject_unasked"]);
+        assert_eq!((told(conn, &said), requests(conn, &said)), (vec![], vec![]), "and is answered by nothing");
+        closed(conn, &said).map(|why| (count, why))
+    });
+    let (count, why) = end.expect("a flood has an end");
+    assert!((100..1000).contains(&count), "{count}");
+    assert_eq!(why, "nonsense");
+}
+
 #[test]
 fn messages_without_meaning_are_counted_and_have_an_end() {
     let mut bench = Bench::joined(config(), 4).fetches();
@@ -265,6 +283,31 @@ fn peers_named_by_a_peer_are_dialled() {
     let added = vec![PexPeer { address: ([192, 0, 2, 77], 6881).into(), flags: 0 }];
     let said = bench.says(conn, Message::Pex(Pex { added, dropped: Vec::new() }));
     assert_eq!(dialled(&said).into_iter().map(|(_, peer, _)| peer).collect::<Vec<_>>(), [peer(77)]);
+}
+
+/// However many ports of one host are named, and however often: it is no target. A neighbour that shares its address with others may have any number.
+#[test]
+fn of_one_public_host_a_few_ports_are_dialled_on_hearsay() {
+    let mut bench = Bench::joined(Config { pex: true, swarm_connections_max: 100, ..config() }, 4).fetches();
+    let named = |ip: [u8; 4], ports: std::ops::Range<u16>| Pex {
+        added: ports.map(|port| PexPeer { address: (ip, port).into(), flags: 0 }).collect(),
+        dropped: Vec::new(),
+    };
+    let (first, _) = bench.meets(1, true);
+    let (second, _) = bench.meets(2, true);
+    let mut said = bench.says(first, Message::Pex(named([198, 51, 100, 7], 2000..2030)));
+    said.extend(bench.says(second, Message::Pex(named([198, 51, 100, 7], 3000..3030))));
+    said.extend(bench.says(first, Message::Pex(named([198, 51, 100, 8], 80..81))));
+    assert_eq!(dialled(&said).len(), crate::node::hearsay::PORTS_OF_HOST_MAX);
+    let dropped = notes(Level::Drop, &said);
+    assert_eq!(dropped.iter().filter(|&&code| code == "peer_ports_many").count(), 60 - dialled(&said).len());
+    assert_eq!(dropped.iter().filter(|&&code| code == "pex_peers_undialable").count(), 1, "a port below 1024");
+    // Whom the user names is another matter.
+    let what = bench.link();
+    let peers = vec![Endpoint::Ip(([198, 51, 100, 7], 80).into())];
+    bench.hears(Input::Cancel(FETCH));
+    let said = bench.starts_fetch(what, peers.clone());
+    assert!(dialled(&said).iter().any(|(_, peer, _)| peers.contains(peer)), "{said:?}");
 }
 
 #[test]

@@ -211,6 +211,36 @@ fn hashes_are_given_with_what_proves_them() {
     assert_eq!(told_so, 400, "all are answered, those beyond what may be asked at once with no");
 }
 
+/// Whoever asks no faster than hashes are given loses nothing; who goes on though it is told no is a flood.
+#[test]
+fn a_flood_of_requests_for_hashes_costs_the_connection() {
+    let torrent = torrent(Version::V2);
+    let mut bench = bench(Version::V2).seeds();
+    let (patient, _) = bench.meets(1, true);
+    for _ in 0..60 {
+        for _ in 0..60 {
+            let said = bench.says(patient, Message::HashRequest(Box::new(whole_span(&torrent))));
+            assert!(matches!(told(patient, &said)[..], [Message::Hashes(..)]), "{said:?}");
+        }
+        bench.pass(hexad_core::Span::from_secs(1));
+    }
+    // Whether they could be given or not, and whether it is choked or not.
+    for (last, root) in [(2, None), (3, Some(Sha256Digest([9; 32])))] {
+        let (conn, _) = bench.meets(last, true);
+        let whole = whole_span(&torrent);
+        let span = HashSpan { root: root.unwrap_or(whole.root), ..whole };
+        let mut answers = 0;
+        let end = (0..5000).find_map(|count| {
+            let said = bench.says(conn, Message::HashRequest(Box::new(span.clone())));
+            answers += told(conn, &said).iter().filter(|message| matches!(message, Message::Hashes(..))).count();
+            closed(conn, &said).map(|why| (count, why))
+        });
+        let (count, why) = end.expect("a flood has an end");
+        assert!((256..1000).contains(&count) && answers <= 256, "{count} requests, {answers} answers");
+        assert_eq!(why, "nonsense");
+    }
+}
+
 /// A peer that hands out the info dictionary when it is asked; returns what it is told then.
 fn tells_info(bench: &mut Bench, conn: ConnId) -> Said {
     let info = bench.torrent.info.bytes.clone();

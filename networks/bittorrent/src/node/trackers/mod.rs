@@ -18,6 +18,8 @@ use self::tiers::{Tiers, Told, Tracker};
 use self::udp::{Asker, Outcome, Question, UdpTrackers};
 use self::url::Place;
 pub(super) use self::url::is_local_host;
+use super::dht::is_local;
+use super::hearsay::may_be_dialled;
 use super::{Node, Timer};
 use crate::wire::{TrackerAnnounce, TrackerDatagram, TrackerEvent, http_tracker};
 
@@ -514,6 +516,7 @@ impl Trackers {
         let Announced { told, mut peers, seen, tracker_ip } = announced;
         let Some(client) = self.clients.get_mut(&asker.swarm) else { return };
         let Some(tracker) = client.tiers.get(asker.tracker) else { return };
+        let neighbour = tracker.reach.neighbour || tracker_ip.is_some_and(is_local);
         let local = tracker.reach.loopback || tracker_ip.is_some_and(|ip| ip.to_canonical().is_loopback());
         if let Some(warning) = &told.warning {
             out.note(Level::Warn, "tracker_warning", None, format!("{}: {warning}", tracker.url));
@@ -521,7 +524,12 @@ impl Trackers {
         let came = peers.len();
         let listen = standings(&asker.swarm).and_then(|standing| standing.listen);
         let mut known = Set::new();
-        peers.retain(|&peer| peer_is_possible(peer, local) && !is_ourselves(peer, listen, seen) && known.insert(peer));
+        peers.retain(|&peer| peer_is_possible(peer, local, neighbour));
+        if peers.len() < came {
+            out.note(Level::Drop, "tracker_peers_undialable", None, format!("{}: {} of {came}", tracker.url, came - peers.len()));
+        }
+        let came = peers.len();
+        peers.retain(|&peer| !is_ourselves(peer, listen, seen) && known.insert(peer));
         // One entry is usually ourselves; more that are of no use tell something about the tracker.
         if came > peers.len() + 1 || peers.len() > PEERS_MAX {
             let dropped = came - peers.len().min(PEERS_MAX);
@@ -590,15 +598,10 @@ fn get(url: String, deadline: Span) -> Box<HttpRequest> {
     Box::new(HttpRequest { method: HttpMethod::Get, url, range: None, answer_bytes_max: ANSWER_BYTES_MAX, deadline })
 }
 
-/// Whether anybody could be reached there. `local`: the tracker is on this machine, so its peers may be as well.
-fn peer_is_possible(peer: SocketAddr, local: bool) -> bool {
-    let ip = peer.ip().to_canonical();
-    let nowhere = match ip {
-        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.octets()[0] == 0,
-        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
-    };
+/// Whether a peer may be dialled there. `local`: the tracker is on this machine, so its peers may be as well; `neighbour`: it is of our own site.
+fn peer_is_possible(peer: SocketAddr, local: bool, neighbour: bool) -> bool {
     // A tracker elsewhere that names our own loopback would have us knock at our own services.
-    peer.port() != 0 && !nowhere && (local || !ip.is_loopback())
+    may_be_dialled(peer, neighbour) && (local || !peer.ip().to_canonical().is_loopback())
 }
 
 /// Whether this is certainly where we listen ourselves.

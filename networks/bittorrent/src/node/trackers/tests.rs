@@ -232,11 +232,11 @@ fn a_name_is_resolved_and_both_families_are_asked() {
     let (said, _) = bench.hears("[2001:db8::1]:6969", TrackerDatagram::ConnectAnswer { transaction: *t6, connection: 1 });
     let [Said::Datagram(_, TrackerDatagram::AnnounceRequest { transaction, .. })] = &said[..] else { panic!("{said:?}") };
     let mut peer = "2001:db8::9".parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec();
-    peer.extend([0, 80]);
+    peer.extend([0x1a, 0xe1]);
     let answer =
         TrackerDatagram::AnnounceAnswer { transaction: *transaction, interval_s: 1800, leechers: 0, seeders: 0, peers: peer.into() };
     let (_, news) = bench.hears("[2001:db8::1]:6969", answer);
-    assert_eq!(news, [TrackerNews::Peers(vec!["[2001:db8::9]:80".parse().unwrap()])]);
+    assert_eq!(news, [TrackerNews::Peers(vec!["[2001:db8::9]:6881".parse().unwrap()])]);
 }
 
 #[test]
@@ -251,9 +251,9 @@ fn a_name_that_only_a_proxy_looks_up_is_asked_as_it_is_and_answers_by_its_id() {
     assert_eq!(bench.hears(TRACKER, guessed).0.len(), 0);
     let (said, _) = bench.hears(TRACKER, TrackerDatagram::ConnectAnswer { transaction: *transaction, connection: 42 });
     let [Said::Named(_, TrackerDatagram::AnnounceRequest { connection: 42, transaction, .. })] = &said[..] else { panic!("{said:?}") };
-    let peers = bytes::Bytes::from_static(&[192, 0, 2, 9, 0, 80]);
+    let peers = bytes::Bytes::from_static(PEERS);
     let answer = TrackerDatagram::AnnounceAnswer { transaction: *transaction, interval_s: 1800, leechers: 0, seeders: 1, peers };
-    assert_eq!(bench.hears(TRACKER, answer).1, [TrackerNews::Peers(vec!["192.0.2.9:80".parse().unwrap()])]);
+    assert_eq!(bench.hears(TRACKER, answer).1, [TrackerNews::Peers(vec!["192.0.2.9:6881".parse().unwrap()])]);
 }
 
 #[test]
@@ -271,18 +271,42 @@ fn a_lying_tracker_is_bounded() {
     let mut bench = Bench::new(false);
     let said = bench.adds(&[&["udp://192.0.2.1:6969"]]);
     let mut peers = Vec::new();
-    for bad in [[127, 0, 0, 1, 0, 80], [192, 0, 2, 9, 0, 0], [0, 0, 0, 0, 0, 80], [255, 255, 255, 255, 0, 80], [224, 0, 0, 1, 0, 80]] {
+    for bad in [[127, 0, 0, 1], [0, 0, 0, 0], [255, 255, 255, 255], [224, 0, 0, 1]] {
         peers.extend(bad);
+        peers.extend([0x1a, 0xe1]);
+    }
+    for port in [0, 80, 1023_u16] {
+        for host in [[192, 0, 2, 9], [192, 168, 0, 1], [10, 0, 0, 1]] {
+            peers.extend(host);
+            peers.extend(port.to_be_bytes());
+        }
     }
     for n in 0..60_000_u16 {
-        peers.extend([198, 51, (n >> 8) as u8, n as u8, 0, 80]);
+        peers.extend([198, 51, (n >> 8) as u8, n as u8, 4, 0]);
     }
     let (_, news) = bench.serves_udp(&said, u32::MAX, &peers);
     let [TrackerNews::Peers(taken)] = &news[..] else { panic!("{news:?}") };
     assert_eq!(taken.len(), PEERS_MAX);
-    assert!(taken.iter().all(|peer| peer.to_string().starts_with("198.51.")));
-    assert_eq!(bench.notes, ["tracker_peers_dropped"]);
+    assert!(taken.iter().all(|peer| peer.to_string().starts_with("198.51.") && peer.port() == 1024));
+    assert_eq!(bench.notes, ["tracker_peers_undialable", "tracker_peers_dropped"]);
     assert_eq!(bench.passes(Span::from_secs(6 * 3600 + 1)).len(), 1, "a huge interval is not believed");
+}
+
+/// A tracker of our own site knows its neighbours, and they may listen where they like; of hosts elsewhere it knows no more than others do.
+#[test]
+fn a_tracker_in_our_site_may_name_any_port_of_it() {
+    let site = [192, 168, 0, 9, 0, 80];
+    for (url, taken) in [("udp://192.168.0.1:6969", 1), ("udp://192.0.2.1:6969", 0)] {
+        let mut bench = Bench::new(false);
+        let said = bench.adds(&[&[url]]);
+        let (_, news) = bench.serves_udp(&said, 1800, &[site, [198, 51, 100, 1, 0, 80]].concat());
+        let peers: Vec<String> = news
+            .iter()
+            .flat_map(|news| if let TrackerNews::Peers(peers) = news { peers.clone() } else { vec![] })
+            .map(|peer| peer.to_string())
+            .collect();
+        assert_eq!(peers, vec!["192.168.0.9:80"; taken], "{url}");
+    }
 }
 
 #[test]
@@ -339,7 +363,7 @@ fn all_are_told_when_so_wished() {
 fn a_private_torrent_that_changes_its_tracker_forgets_its_peers() {
     let mut bench = Bench::new(false);
     let said = bench.adds_as(&[&["http://a.example/announce"], &["http://b.example/announce"]], true);
-    let body = "d8:intervali60e5:peers6:\u{1}\u{2}\u{3}\u{4}\u{1}\u{1}e";
+    let body = "d8:intervali60e5:peers6:\u{1}\u{2}\u{3}\u{4}\u{1a}\u{61}e";
     let (ticket, _) = http_url(&said);
     let (_, news) = bench.is_answered_by_http(ticket, 200, body);
     assert_eq!(news.len(), 1);
@@ -355,7 +379,7 @@ fn a_torrent_that_turns_out_to_be_private_is_treated_so_from_there_on() {
     let tiers: [&[&str]; 2] = [&["http://a.example/announce"], &["http://b.example/announce"]];
     let said = bench.adds(&tiers);
     assert_eq!(said.len(), 2, "its link does not say that it is");
-    let body = "d8:intervali60e5:peers6:\u{1}\u{2}\u{3}\u{4}\u{1}\u{1}e";
+    let body = "d8:intervali60e5:peers6:\u{1}\u{2}\u{3}\u{4}\u{1a}\u{61}e";
     for said in said {
         bench.is_answered_by_http(http_url(&[said]).0, 200, body);
     }

@@ -31,6 +31,8 @@ pub(super) struct TrackerUrl {
     pub place: Place,
     /// Whether it stands on this very machine.
     pub loopback: bool,
+    /// Whether it says by itself that it stands in our own site, this machine included.
+    pub neighbour: bool,
 }
 
 /// Reads a tracker URL.
@@ -70,7 +72,8 @@ pub(super) fn read(url: &str) -> Result<TrackerUrl, Cow<'static, str>> {
         }
         other => return Err(format!("expected http, https or udp, came {:?}", other.chars().take(16).collect::<String>()).into()),
     };
-    Ok(TrackerUrl { place, loopback })
+    let neighbour = loopback || host.parse::<IpAddr>().is_ok_and(is_local);
+    Ok(TrackerUrl { place, loopback, neighbour })
 }
 
 fn split_host(host_port: &str) -> Result<(&str, Option<u16>), Cow<'static, str>> {

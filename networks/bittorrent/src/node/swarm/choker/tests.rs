@@ -10,6 +10,8 @@ fn candidate(slot: Slot, rate: u64) -> Candidate {
         rate,
         unchoked_since: None,
         taken: 0,
+        claimed: 0,
+        given: 0,
         waiting_since: Time::ZERO,
     }
 }
@@ -19,7 +21,7 @@ fn at(s: u64) -> Time {
 }
 
 fn leeching() -> Round {
-    Round { slots: 4, seeding: false, rotate: true, optimistic: None, now: at(1000) }
+    Round { slots: 4, seeding: None, total: 1000, rotate: true, optimistic: None, now: at(1000) }
 }
 
 fn chosen(candidates: &[Candidate], round: &Round) -> Decision {
@@ -70,6 +72,7 @@ fn the_optimistic_one_keeps_its_place_until_the_rotation() {
     }
 }
 
+/// BT3.
 #[test]
 fn new_connections_are_three_times_as_likely_to_be_the_optimistic_one() {
     let mut candidates: Vec<Candidate> = (0..4).map(|slot| candidate(slot, 1000)).collect();
@@ -99,7 +102,7 @@ fn who_is_being_given_its_first_piece_is_not_choked_before_it_has_it() {
 
 #[test]
 fn a_seed_gives_to_those_who_take_fastest_and_by_turns_among_equals() {
-    let seeding = Round { seeding: true, ..leeching() };
+    let seeding = Round { seeding: Some(SeedChoking::RoundRobin), ..leeching() };
     let mut candidates: Vec<Candidate> = (0..10).map(|slot| candidate(slot, 0)).collect();
     candidates[7].rate = 1 << 20;
     for (slot, one) in candidates.iter_mut().enumerate() {
@@ -113,11 +116,53 @@ fn a_seed_gives_to_those_who_take_fastest_and_by_turns_among_equals() {
 
 #[test]
 fn a_seed_ends_the_turn_of_who_has_taken_much_for_long() {
-    let seeding = Round { seeding: true, ..leeching() };
+    let seeding = Round { seeding: Some(SeedChoking::RoundRobin), ..leeching() };
     let mut candidates: Vec<Candidate> = (0..6).map(|slot| candidate(slot, 1000)).collect();
     candidates[2] = Candidate { rate: 1 << 20, unchoked_since: Some(at(900)), taken: 100 << 20, ..candidates[2] };
     let decision = chosen(&candidates, &seeding);
     assert!(!decision.unchoked.contains(&2) || decision.optimistic == Some(2));
+}
+
+/// In which order each algorithm gives places by merit to peers of (rate, claimed, given, seconds of waiting).
+#[test]
+fn each_way_of_seeding_gives_to_those_whom_it_is_for() {
+    // Has taken much for long; takes a little more slowly; has waited longest; has half; pretends to have nothing; is nearly done.
+    let table =
+        [(4000, 300, 300, 0), (3900, 300, 300, 0), (0, 300, 300, 900), (0, 500, 0, 10), (0, 0, 500, 10), (0, 960, 0, 10), (0, 30, 0, 10)];
+    let candidates: Vec<Candidate> = (0..)
+        .zip(table)
+        .map(|(slot, (rate, claimed, given, waited))| Candidate {
+            claimed,
+            given,
+            waiting_since: at(1000 - waited),
+            ..candidate(slot, rate)
+        })
+        .map(|one| if one.slot == 0 { Candidate { unchoked_since: Some(at(900)), taken: 100 << 20, ..one } } else { one })
+        .collect();
+    for (algorithm, expected) in [
+        (SeedChoking::RoundRobin, [1, 2, 3, 4, 5, 6, 0]),
+        (SeedChoking::FastestUpload, [0, 1, 2, 3, 4, 5, 6]),
+        (SeedChoking::AntiLeech, [6, 5, 2, 0, 1, 3, 4]),
+    ] {
+        for seed in 0..20 {
+            let mut served = Vec::new();
+            for slots in 1..=expected.len() {
+                let round = Round { slots, seeding: Some(algorithm), ..leeching() };
+                let decision = choose(&candidates, &round, &mut Dice::counter(seed, 0));
+                let by_merit = decision.unchoked.into_iter().filter(|&slot| Some(slot) != decision.optimistic);
+                let next: Vec<Slot> = by_merit.filter(|slot| !served.contains(slot)).collect();
+                served.extend(next);
+            }
+            // Who has the same claim and has waited as long is served in any order.
+            let claim = |slot: &Slot| match (algorithm, slot) {
+                (SeedChoking::AntiLeech, 0 | 1) => 100,
+                (SeedChoking::AntiLeech, 3 | 4) => 101,
+                (SeedChoking::RoundRobin | SeedChoking::FastestUpload, 3..=6) => 102,
+                (_, &slot) => slot,
+            };
+            assert_eq!(served.iter().map(claim).collect::<Vec<_>>(), expected.iter().map(claim).collect::<Vec<_>>(), "{algorithm:?}");
+        }
+    }
 }
 
 #[test]
