@@ -49,7 +49,7 @@ fn write_status(sheet: &mut Sheet, status: &Status) {
     sheet.family("hexad_downloads", "gauge", "Downloads by how they stand; total has them all.");
     let downloads = &totals.downloads;
     for (state, count) in
-        [("active", downloads.active), ("complete", downloads.complete), ("failed", downloads.failed), ("total", downloads.total)]
+        [("active", downloads.active), ("queued", downloads.queued), ("complete", downloads.complete), ("failed", downloads.failed), ("total", downloads.total)]
     {
         sheet.sample("hexad_downloads", &[("state", state)], count);
     }
