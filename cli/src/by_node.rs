@@ -239,7 +239,8 @@ impl Teller {
         match download.state {
             DownloadState::Queued if download.completed_s.is_none() => {
                 if !std::mem::replace(&mut self.waits, true) {
-                    let message = format!("it waits until fewer downloads are active; `hexad downloads queue {} now` begins it", download.id);
+                    let message =
+                        format!("it waits until fewer downloads are active; `hexad downloads queue {} now` begins it", download.id);
                     self.say(Event::Warning { message });
                 }
             }

@@ -53,12 +53,7 @@ fn draw_head(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     ]);
     let (downloads, library) = (&totals.downloads, &totals.library);
     let hashing = if library.hashing == 0 { String::new() } else { format!(" ({} being hashed)", library.hashing) };
-    let second = Line::from(format!(
-        "{}   {} shares of {}{hashing}",
-        status::counts(downloads),
-        library.shares,
-        HumanBytes(library.bytes)
-    ));
+    let second = Line::from(format!("{}   {} shares of {}{hashing}", status::counts(downloads), library.shares, HumanBytes(library.bytes)));
     frame.render_widget(Paragraph::new(vec![first, second]), area);
 }
 

@@ -94,13 +94,8 @@ const SWITCHES: &[&str] = &[
 ];
 
 /// Settings that are whole numbers.
-const NUMBERS: &[&str] = &[
-    "limits.down_bytes_per_s",
-    "limits.up_bytes_per_s",
-    "limits.active_downloads",
-    "limits.active_seeds",
-    "networks.freenet.store_bytes",
-];
+const NUMBERS: &[&str] =
+    &["limits.down_bytes_per_s", "limits.up_bytes_per_s", "limits.active_downloads", "limits.active_seeds", "networks.freenet.store_bytes"];
 
 /// One setting from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]

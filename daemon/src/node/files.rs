@@ -154,7 +154,8 @@ impl House {
         let adds = wants.wanted.iter().zip(&had.wanted).any(|(wants, had)| *wants && !had);
         let how_differs = before.how != request.how;
         item.kept.request = request;
-        let (is_whole, rests) = (item.is_complete() && !adds, matches!(item.state(), DownloadState::Queued | DownloadState::Paused | DownloadState::Failed));
+        let (is_whole, rests) =
+            (item.is_complete() && !adds, matches!(item.state(), DownloadState::Queued | DownloadState::Paused | DownloadState::Failed));
         if differs {
             item.kept.rewant(wants.wanted_bytes(), &wants.wanted, adds);
         }
