@@ -188,7 +188,7 @@ fn watch(node: Remote, changes: RemoteChanges, begun: Download) -> Task {
     let over = Arc::new(AtomicBool::new(false));
     let quit = Quit { over: over.clone(), events: events.clone(), node: node.clone(), search: None };
     thread::spawn(move || {
-        let mut teller = Teller { began: Instant::now(), started: false, events: events.clone() };
+        let mut teller = Teller { began: Instant::now(), started: false, waits: false, events: events.clone() };
         let outcome = follow_download(&node, begun, &changes, &over, &mut teller);
         if !over.swap(true, Ordering::Relaxed) {
             let _ = events.send(outcome.unwrap_or_else(failed));
@@ -223,6 +223,8 @@ fn follow_download(
 struct Teller {
     began: Instant,
     started: bool,
+    /// It was said that it waits.
+    waits: bool,
     events: Sender<Event>,
 }
 
@@ -235,6 +237,13 @@ impl Teller {
             self.say(Event::Started { name, info_hash: String::new(), content_id: None, files: 0, wanted_bytes });
         }
         match download.state {
+            DownloadState::Queued if download.completed_s.is_none() => {
+                if !std::mem::replace(&mut self.waits, true) {
+                    let message =
+                        format!("it waits until fewer downloads are active; `hexad downloads queue {} now` begins it", download.id);
+                    self.say(Event::Warning { message });
+                }
+            }
             DownloadState::Looking => {
                 let peers = download.peers.unwrap_or(0);
                 self.say(Event::Looking { peers, peers_known: peers });
@@ -253,7 +262,7 @@ impl Teller {
                 seeds: download.seeds,
                 peers_known: None,
             }),
-            DownloadState::Seeding | DownloadState::Complete => {
+            DownloadState::Seeding | DownloadState::Complete | DownloadState::Queued => {
                 return Ok(Some(Event::Complete {
                     path: download.path.clone().unwrap_or_else(|| format!("{}/{}", download.into, download.name)),
                     name: download.name,

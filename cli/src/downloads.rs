@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use hexad_api::node::{
     Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn, PAGE_MAX,
+    QueueMove,
 };
 use hexad_api::{How, Limits, Problem, json_line};
 use hexad_daemon::remote::Remote;
@@ -26,6 +27,8 @@ Examples:
   hexad downloads set 3 --select '*.mkv' --sequential       # only the films, from the front to the end
   hexad downloads set 3 --first 0 --max-down 2MiB --seed-ratio 1.5
   hexad downloads set 3 --all --rarest --no-limits          # as it was begun
+  hexad downloads queue 3 top                               # before the others that wait; `now` begins it whoever else is active
+  hexad downloads list --state queued --sort queue
   hexad downloads move 3 /mnt/films                         # what is there goes along, and the rest comes there
   hexad fetch 'magnet:?xt=urn:btih:…' --daemon";
 
@@ -77,6 +80,14 @@ pub enum DownloadsCommand {
         id: u64,
         /// The folder, on the node's machine; made when it is not there
         into: PathBuf,
+    },
+    /// Give one another place in the queue: in its order as many are active at a time as the settings say, and the others wait
+    Queue {
+        /// Its number in the list
+        id: u64,
+        /// Where to
+        #[arg(value_enum)]
+        to: Place,
     },
     /// Let one rest; what was verified stays
     Pause {
@@ -142,9 +153,26 @@ pub struct SetArgs {
     pub seed: Option<bool>,
 }
 
+/// Where a download goes in the queue.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Place {
+    /// Before all others
+    Top,
+    /// Before the one before it
+    Up,
+    /// Behind the one behind it
+    Down,
+    /// Behind all others
+    Bottom,
+    /// It begins whoever else is active, and is not counted as one of them
+    Now,
+}
+
 /// How a download stands.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum State {
+    /// It waits until fewer others are active
+    Queued,
     /// Peers are asked what the source stands for
     Looking,
     /// What is there already is compared with the proof
@@ -172,11 +200,14 @@ pub enum Sort {
     Progress,
     /// The fastest first
     Rate,
+    /// As they follow in the queue
+    Queue,
 }
 
 impl State {
     fn word(self) -> DownloadState {
         match self {
+            Self::Queued => DownloadState::Queued,
             Self::Looking => DownloadState::Looking,
             Self::Checking => DownloadState::Checking,
             Self::Fetching => DownloadState::Fetching,
@@ -195,6 +226,19 @@ impl Sort {
             Self::Name => DownloadSort::Name,
             Self::Progress => DownloadSort::Progress,
             Self::Rate => DownloadSort::Rate,
+            Self::Queue => DownloadSort::Queue,
+        }
+    }
+}
+
+impl Place {
+    fn word(self) -> QueueMove {
+        match self {
+            Self::Top => QueueMove::Top,
+            Self::Up => QueueMove::Up,
+            Self::Down => QueueMove::Down,
+            Self::Bottom => QueueMove::Bottom,
+            Self::Now => QueueMove::Now,
         }
     }
 }
@@ -219,6 +263,9 @@ pub fn run(given: &DownloadsArgs) -> Result<(), Problem> {
         Some(DownloadsCommand::Move { id, into }) => {
             let into = absolute(into)?.display().to_string();
             node.change_download(*id, &DownloadChange { into: Some(into), ..DownloadChange::default() })?
+        }
+        Some(DownloadsCommand::Queue { id, to }) => {
+            node.change_download(*id, &DownloadChange { queue: Some(to.word()), ..DownloadChange::default() })?
         }
         Some(DownloadsCommand::Pause { id }) => node.pause(*id)?,
         Some(DownloadsCommand::Resume { id }) => node.resume(*id)?,
@@ -253,7 +300,7 @@ fn change(set: &SetArgs, before: &DownloadDetail) -> DownloadChange {
         how: (how != before.how).then_some(how),
         select: (set.all || !set.select.is_empty()).then(|| set.select.clone()),
         seed: set.seed,
-        into: None,
+        ..DownloadChange::default()
     }
 }
 
@@ -387,6 +434,7 @@ fn percent(part: u64, whole: u64) -> String {
 /// In a word.
 pub fn state(state: DownloadState) -> &'static str {
     match state {
+        DownloadState::Queued => "queued",
         DownloadState::Looking => "looking",
         DownloadState::Checking => "checking",
         DownloadState::Fetching => "fetching",

@@ -1,7 +1,7 @@
 //! `hexad status` and `hexad networks`: how a node and its networks stand.
 
 use clap::{Args, Subcommand};
-use hexad_api::node::{NetworkState, NetworkStatus, Overlay, Status};
+use hexad_api::node::{DownloadCounts, NetworkState, NetworkStatus, Overlay, Status};
 use hexad_api::{Problem, json_line};
 use indicatif::{HumanBytes, HumanDuration};
 
@@ -87,19 +87,18 @@ pub fn status(given: &StatusArgs) -> Result<(), Problem> {
     if let Some(when) = &totals.limits_by_schedule {
         out::line(&format!("limits of {}, by the schedule", tame(when)))?;
     }
-    let downloads = &totals.downloads;
-    out::line(&format!(
-        "{} downloads: {} active, {} complete, {} failed; they go to {}",
-        downloads.total,
-        downloads.active,
-        downloads.complete,
-        downloads.failed,
-        tame(&totals.download_dir)
-    ))?;
+    out::line(&format!("{}; they go to {}", counts(&totals.downloads), tame(&totals.download_dir)))?;
     let library = &totals.library;
     let hashing = if library.hashing == 0 { String::new() } else { format!(", {} being hashed", library.hashing) };
     out::line(&format!("{} shares of {}{hashing}", library.shares, HumanBytes(library.bytes)))?;
     table(networks)
+}
+
+/// How many downloads there are, in words.
+pub fn counts(downloads: &DownloadCounts) -> String {
+    let DownloadCounts { active, queued, complete, failed, total } = downloads;
+    let queued = if *queued == 0 { String::new() } else { format!("{queued} queued, ") };
+    format!("{total} downloads: {active} active, {queued}{complete} complete, {failed} failed")
 }
 
 /// Shows networks, joins and leaves them.

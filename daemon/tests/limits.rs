@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Home, await_that, kazaa_founder};
-use hexad_api::node::{Daemon, DownloadState, LibraryQuery, NewDownload, UpSettings};
+use hexad_api::node::{Change, Daemon, DownloadState, LibraryQuery, NewDownload, UpSettings};
 use hexad_api::{How, Limits, TimedLimits};
 use hexad_daemon::{NodeSettings, open_node};
 
@@ -113,6 +113,35 @@ fn a_download_keeps_to_its_own_limit_and_ends_giving_at_its_own_goal() {
 
     let bob = open_node(settings()).expect("a node");
     assert_eq!(state(&*bob, id), DownloadState::Complete, "it does not begin to give once more");
+}
+
+#[test]
+fn giving_ends_when_it_has_gone_on_for_as_long_as_was_wanted() {
+    let (alice_home, bob_home) = (Home::new(), Home::new());
+    let (_alice, door, link) = giver(&alice_home, 40_000);
+    let bob = open_node(bob_home.settings(vec![common::kazaa(&door)], &["kazaa"])).expect("a node");
+    let mut changes = bob.changes();
+    common::door(&*bob, "kazaa");
+    let how = How { seed_s: Some(2), ..How::default() };
+    let id = bob.begin_download(NewDownload { source: link, how, ..NewDownload::default() }).expect("a download").id;
+    let mut given_since = None;
+    await_that("its giving to have begun, and to end", || {
+        while let Some(change) = changes.try_next() {
+            match &*change {
+                Change::Download { download } if download.id == id => match download.state {
+                    DownloadState::Seeding => drop(given_since.get_or_insert_with(Instant::now)),
+                    DownloadState::Complete => return true,
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        false
+    });
+    let given = given_since.expect("it was given on").elapsed();
+    // What is told of it comes up to half a second late.
+    assert!(given > Duration::from_millis(1_000), "{given:?}");
+    assert!(!bob.download(id).expect("it stays").seed, "it does not begin to give once more");
 }
 
 #[test]

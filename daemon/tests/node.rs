@@ -3,7 +3,8 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::{Home, await_that, kazaa_founder, quiet_bittorrent};
@@ -330,4 +331,57 @@ fn a_node_that_is_killed_has_what_it_had_a_moment_before() {
         }
         there
     });
+}
+
+/// BitTorrent at that address of loopback, with these lists of whom it does not speak to.
+fn bittorrent_at(ip: [u8; 4], block_lists: Vec<PathBuf>) -> NetworkSettings {
+    let settings =
+        BittorrentSettings { listen: Some((ip, 0).into()), dht: false, pex: false, lsd: false, block_lists, ..Default::default() };
+    NetworkSettings::Bittorrent(settings)
+}
+
+#[test]
+fn whoever_is_on_a_block_list_is_not_dialled() {
+    let alice_home = Home::new();
+    fs::write(alice_home.folder("shared").join("film.mkv"), common::bytes(300_000, 1)).expect("written");
+    let alice = open_node(alice_home.settings(vec![bittorrent_at([127, 0, 0, 2], Vec::new())], &["bittorrent"])).expect("a node");
+    let peer = common::door(&*alice, "bittorrent");
+    await_that("the film to be offered", || shares(&*alice) == offered(&["film.mkv"]));
+    let source = alice.library(&LibraryQuery::default()).items[0].link.clone().expect("a link");
+
+    for (line, is_blocked) in [("# nobody", false), ("somebody:127.0.0.1-127.0.0.1", true), ("127.0.0.1/32", true)] {
+        let home = Home::new();
+        let list = home.folder("lists").join("bad.p2p");
+        fs::write(&list, format!("{line}\n")).expect("written");
+        let trap = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        trap.set_nonblocking(true).expect("a socket");
+        let settings = home.settings(vec![bittorrent_at([127, 0, 0, 1], vec![list])], &["bittorrent"]);
+        let bob = open_node(settings).expect("a node");
+        let peers = vec![trap.local_addr().expect("an address").to_string(), peer.clone()];
+        let id = bob.begin_download(NewDownload { source: source.clone(), peers, ..NewDownload::default() }).expect("a download").id;
+        // Both are dialled at the same time, where they may be.
+        await_that("the film to be complete", || bob.download(id).is_ok_and(|film| film.download.state == DownloadState::Complete));
+        if is_blocked {
+            assert!(trap.accept().is_err(), "{line}: nobody is called there");
+        } else {
+            await_that("the other one to be dialled", || trap.accept().is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_block_list_that_cannot_be_read_is_said_and_nobody_is_spoken_to_without_it() {
+    let home = Home::new();
+    let list = home.folder("lists").join("bad.p2p");
+    let settings = home.settings(vec![bittorrent_at([127, 0, 0, 1], vec![list.clone()])], &["bittorrent"]);
+    let node = open_node(settings).expect("a node");
+    let network = || node.network("bittorrent").expect("there is one");
+    await_that("it to be said", || network().state == NetworkState::Failed);
+    let problem = network().problem.expect("a problem");
+    assert!(problem.message.contains("bad.p2p cannot be read"), "{problem}");
+    assert!(problem.hint.is_some_and(|hint| hint.contains("--block-list")));
+    assert!(network().doors.is_empty());
+    fs::write(&list, "127.0.0.9/32\n").expect("written");
+    node.join("bittorrent").expect("it can be tried again");
+    common::door(&*node, "bittorrent");
 }

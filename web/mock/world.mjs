@@ -29,7 +29,7 @@ export class World {
     this.dirs = new Map([['/home/ada/Shared', true], ['/srv/media/music', true]]);
     this.next = 1;
     this.ticks = 0;
-    this.settings = { download_dir: '/home/ada/Downloads', shared_dirs: [...this.dirs.keys()], seed: true, limits: { down_bytes_per_s: 0, up_bytes_per_s: 0 }, networks: Object.fromEntries(NAMES.map((one) => [one, true])) };
+    this.settings = { download_dir: '/home/ada/Downloads', shared_dirs: [...this.dirs.keys()], seed: true, limits: { down_bytes_per_s: 0, up_bytes_per_s: 0 }, active_downloads: 0, active_seeds: 0, networks: Object.fromEntries(NAMES.map((one) => [one, true])) };
     for (let at = 0; at < downloads; at += 1) this.oldDownload(at);
     for (let at = 0; at < shares; at += 1) this.oldShare(at);
   }

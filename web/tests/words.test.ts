@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { problemOf } from '../src/api/client';
 import { patience } from '../src/api/events';
 import type { Download, LabTable } from '../src/api/types';
-import { admitting, comparing, counts } from '../src/model/downloads';
+import { admitting, comparing, counts, isWhole } from '../src/model/downloads';
 import { small, wholeNumber } from '../src/model/lab';
 import { curves } from '../src/model/series';
 
@@ -13,13 +13,16 @@ const download = (id: number, more: Partial<Download> = {}): Download => ({
 
 test('downloads are counted, filtered and ordered by what they are', () => {
   const list = [download(1, { state: 'seeding', verified_bytes: 100 }), download(2, { state: 'paused', verified_bytes: 50 }), download(3, { down_bytes_per_s: 9 }), download(4, { state: 'failed' })];
-  expect(counts(list)).toEqual({ all: 4, active: 1, complete: 1, paused: 1, failed: 1 });
+  expect(counts(list)).toEqual({ all: 4, active: 1, queued: 0, complete: 1, paused: 1, failed: 1 });
   expect(list.filter(admitting('complete', '')).map((one) => one.id)).toEqual([1]);
   expect(list.filter(admitting('all', 'FILE 2')).map((one) => one.id)).toEqual([2]);
   const order = (...by: Parameters<typeof comparing>) => [...list].sort(comparing(...by)).map((one) => one.id);
   expect(order('progress', true)).toEqual([1, 2, 4, 3]);
   expect(order('rate', true)[0]).toBe(3);
   expect(order('added', true)).toEqual([4, 3, 2, 1]);
+  const waiting = [download(5, { state: 'queued', place: 5 }), download(6, { state: 'queued', place: -1, completed_s: 9 })];
+  expect([counts(waiting).queued, waiting.map(isWhole)]).toEqual([2, [false, true]]);
+  expect(waiting.sort(comparing('queue', false)).map((one) => one.id)).toEqual([6, 5]);
 });
 
 test('a table whose first column grows is drawn, others are read', () => {

@@ -50,12 +50,34 @@ pub struct DownloadChange {
     /// The full name of another target folder, to which all that is there is moved; the download goes on meanwhile, and afterwards from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
+    /// Its place in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueMove>,
+}
+
+/// Where a download goes in the queue, in which those wait that are more than may be active at a time (`active_downloads` and `active_seeds` of the
+/// settings). Those that are active keep their places: one that is moved before them takes the place of the last of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueMove {
+    /// Before all others.
+    Top,
+    /// Before the one before it.
+    Up,
+    /// Behind the one behind it.
+    Down,
+    /// Behind all others.
+    Bottom,
+    /// It is begun however many others are active, and does not count as one of them, until it rests, is complete or is moved in the queue.
+    Now,
 }
 
 /// How a download stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadState {
+    /// It waits until fewer others are active. It may be complete, and wait to be given on.
+    Queued,
     /// Peers are asked what the source stands for.
     Looking,
     /// What is there already is compared with the proof.
@@ -114,6 +136,9 @@ pub struct Download {
     /// How long it takes at this rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<u64>,
+    /// Its place in the queue: whoever has the least is active first. It says nothing beyond that.
+    #[serde(default)]
+    pub place: i64,
     /// When it was begun, seconds since 1970.
     pub added_s: u64,
     /// When it became complete, seconds since 1970.
@@ -252,6 +277,8 @@ pub enum DownloadSort {
     Progress,
     /// The fastest first.
     Rate,
+    /// As they follow in the queue, the next first.
+    Queue,
 }
 
 /// Which downloads.

@@ -21,7 +21,7 @@ pub use change::{Change, Changes, Feed};
 pub use dht::{Sample, SampleQuery, Scrape, ScrapeQuery};
 pub use download::{
     ByNetwork, Download, DownloadChange, DownloadDetail, DownloadFile, DownloadQuery, DownloadSort, DownloadState, FileQuery, FileTurn,
-    NewDownload, RateAt,
+    NewDownload, QueueMove, RateAt,
 };
 pub use friends::{FreenetFriend, FreenetInvitation, NewInvitation, UsedInvitation};
 pub use library::{Folder, LibraryQuery, LinkVersion, MutableLink, Share, ShareChange, ShareDetail, ShareState, ShareWay};

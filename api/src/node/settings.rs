@@ -25,6 +25,12 @@ pub struct UpSettings {
     /// Limits that hold in their place at certain times; of several that fit the first does. Always in answers; what leaves it out changes nothing about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Vec<TimedLimits>>,
+    /// How many downloads that are not complete may be active at a time; 0 has no limit. Always in answers; what leaves it out changes nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_downloads: Option<u32>,
+    /// How many complete ones may be given on at a time; 0 has no limit. Always in answers; what leaves it out changes nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_seeds: Option<u32>,
     /// What of it holds only after a restart. Only in answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<String>,

@@ -49,6 +49,9 @@ pub struct Totals {
 pub struct DownloadCounts {
     /// Something is being done for them, seeding included.
     pub active: usize,
+    /// They wait until fewer others are active.
+    #[serde(default)]
+    pub queued: usize,
     /// Complete, seeding or not.
     pub complete: usize,
     /// Failed.

@@ -107,7 +107,8 @@ impl Model {
                     DownloadSort::Rate => DownloadSort::Progress,
                     DownloadSort::Progress => DownloadSort::Name,
                     DownloadSort::Name => DownloadSort::Added,
-                    DownloadSort::Added => DownloadSort::Rate,
+                    DownloadSort::Added => DownloadSort::Queue,
+                    DownloadSort::Queue => DownloadSort::Rate,
                 };
                 return Some(Deed::Sort(self.sort));
             }

@@ -53,15 +53,7 @@ fn draw_head(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     ]);
     let (downloads, library) = (&totals.downloads, &totals.library);
     let hashing = if library.hashing == 0 { String::new() } else { format!(" ({} being hashed)", library.hashing) };
-    let second = Line::from(format!(
-        "{} downloads: {} active, {} complete, {} failed   {} shares of {}{hashing}",
-        downloads.total,
-        downloads.active,
-        downloads.complete,
-        downloads.failed,
-        library.shares,
-        HumanBytes(library.bytes)
-    ));
+    let second = Line::from(format!("{}   {} shares of {}{hashing}", status::counts(downloads), library.shares, HumanBytes(library.bytes)));
     frame.render_widget(Paragraph::new(vec![first, second]), area);
 }
 
@@ -119,6 +111,7 @@ fn draw_downloads(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
         DownloadSort::Name => "by name",
         DownloadSort::Progress => "the least complete first",
         DownloadSort::Rate => "the fastest first",
+        DownloadSort::Queue => "as they follow in the queue",
     };
     // A limit stands beside the rate, and wants its room only where there is one.
     let room = |limit: fn(&Download) -> u64| Constraint::Length(if model.downloads.iter().any(|one| limit(one) > 0) { 25 } else { 14 });
@@ -180,6 +173,7 @@ mod tests {
             seeds: None,
             moving_to: None,
             eta_s: None,
+            place: 1,
             added_s: 0,
             completed_s: None,
             path: None,

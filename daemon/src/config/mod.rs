@@ -75,7 +75,7 @@ impl Default for Config {
     }
 }
 
-/// How fast bytes may come and go, in bytes a second; 0 has no limit.
+/// How fast bytes may come and go, in bytes a second, and how many downloads at a time; 0 has no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
@@ -83,6 +83,10 @@ pub struct LimitsConfig {
     pub down_bytes_per_s: u64,
     /// What may go.
     pub up_bytes_per_s: u64,
+    /// Downloads that are not complete and active at a time; 0 has no limit.
+    pub active_downloads: u32,
+    /// Complete ones that are given on at a time; 0 has no limit.
+    pub active_seeds: u32,
     /// What holds in their place at certain times.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedule: Vec<TimedLimits>,
@@ -259,8 +263,19 @@ impl Config {
         })?;
         let join = NETWORKS.into_iter().filter(|name| self.joins(name)).map(String::from).collect();
         let (shared_dirs, watch_dir, seed) = (self.shared_dirs.clone(), self.watch_dir.clone(), self.seed);
-        let schedule = self.limits.schedule.clone();
-        Ok(NodeSettings { session: self.session(), schedule, join, download_dir, shared_dirs, watch_dir, seed, ..NodeSettings::default() })
+        let LimitsConfig { schedule, active_downloads, active_seeds, .. } = self.limits.clone();
+        Ok(NodeSettings {
+            session: self.session(),
+            schedule,
+            active_downloads,
+            active_seeds,
+            join,
+            download_dir,
+            shared_dirs,
+            watch_dir,
+            seed,
+            ..NodeSettings::default()
+        })
     }
 
     /// How the node is reached over HTTP. Beyond loopback there is a token, which is kept beside the state where none is set.

@@ -16,6 +16,8 @@ pub const KEYS: &[&str] = &[
     "proxy",
     "limits.down_bytes_per_s",
     "limits.up_bytes_per_s",
+    "limits.active_downloads",
+    "limits.active_seeds",
     "http.listen",
     "http.base_path",
     "http.allowed_hosts",
@@ -93,7 +95,8 @@ const SWITCHES: &[&str] = &[
 ];
 
 /// Settings that are whole numbers.
-const NUMBERS: &[&str] = &["limits.down_bytes_per_s", "limits.up_bytes_per_s", "networks.freenet.store_bytes"];
+const NUMBERS: &[&str] =
+    &["limits.down_bytes_per_s", "limits.up_bytes_per_s", "limits.active_downloads", "limits.active_seeds", "networks.freenet.store_bytes"];
 
 /// One setting from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]

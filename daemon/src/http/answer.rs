@@ -24,12 +24,23 @@ pub(super) type Answer<T> = Result<T, Refused>;
 pub(super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    retry_after_s: Option<u64>,
 }
 
 impl Refused {
     /// A problem with a status that its kind does not tell.
     pub(super) fn with(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem }
+        Self { status, problem, retry_after_s: None }
+    }
+
+    /// The same, and when the caller may try again.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// The status that goes with it.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// There is nothing under that name.
@@ -58,7 +69,7 @@ impl From<Problem> for Refused {
             ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ProblemKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, problem }
+        Self::with(status, problem)
     }
 }
 
@@ -67,6 +78,9 @@ impl IntoResponse for Refused {
         let mut response = (self.status, Json(self.problem)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"hexad\""));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -4,6 +4,7 @@
 //! where a page comes, and what changes something needs a kind of content that forms cannot have.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use axum::http::uri::Authority;
@@ -12,6 +13,7 @@ use hexad_api::{Problem, ProblemKind};
 use subtle::ConstantTimeEq as _;
 
 use super::answer::Refused;
+use super::guesses::Guesses;
 
 /// What the cookie with the token is called.
 pub(super) const COOKIE_NAME: &str = "hexad_token";
@@ -25,6 +27,7 @@ pub(super) struct Door {
     /// Lower case, without ports.
     names: Vec<String>,
     token: Option<String>,
+    guesses: Guesses,
 }
 
 impl Door {
@@ -41,7 +44,7 @@ impl Door {
             return Err(Problem::new(format!("{bound} can be reached from other machines, and there is no token")).hint("set a token"));
         }
         let names = names.iter().map(|name| host_of(name).unwrap_or_else(|| name.to_ascii_lowercase())).collect();
-        Ok(Self { bound: bound.ip().to_canonical(), names, token })
+        Ok(Self { bound: bound.ip().to_canonical(), names, token, guesses: Guesses::default() })
     }
 
     /// Whether callers need a token.
@@ -82,8 +85,7 @@ impl Door {
     }
 
     /// Whether the caller knows the token, where one is needed.
-    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
+    pub(super) fn check(&self, from: IpAddr, headers: &HeaderMap) -> Result<(), Refused> {
         let said = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
             let (scheme, said) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(said.trim())
@@ -93,12 +95,27 @@ impl Door {
             let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
             pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
         };
-        said.or_else(kept).is_some_and(|said| is_same(said, token))
+        match said.or_else(kept) {
+            Some(said) => self.check_said(from, said),
+            None if self.is_locked() => Err(token_is_missing()),
+            None => Ok(()),
+        }
     }
 
-    /// Whether a token that came in an address is right.
-    pub(super) fn opens(&self, said: &str) -> bool {
-        self.token.as_deref().is_some_and(|token| is_same(said, token))
+    /// Whether what the caller has said is the token, where one is needed. Who has guessed too often is not heard for a while.
+    pub(super) fn check_said(&self, from: IpAddr, said: &str) -> Result<(), Refused> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let now = Instant::now();
+        if let Some(pause) = self.guesses.pause(from, now) {
+            let seconds = pause.as_secs() + 1;
+            let problem = Problem::new("too many wrong tokens came from this address").hint(format!("wait {seconds} s"));
+            return Err(Refused::with(StatusCode::TOO_MANY_REQUESTS, problem).retry_after(seconds));
+        }
+        if is_same(said, token) {
+            return Ok(());
+        }
+        self.guesses.on_wrong(from, said, now);
+        Err(token_is_missing())
     }
 
     fn is_ours(&self, authority: &str) -> bool {
@@ -131,7 +148,7 @@ pub(super) fn says_what_it_brings(method: &Method, path: &str, headers: &HeaderM
 }
 
 /// That a token is needed.
-pub(super) fn token_is_missing() -> Refused {
+fn token_is_missing() -> Refused {
     let problem = Problem::new("this node wants to know who asks")
         .hint("send `authorization: Bearer TOKEN`, or open the page once as /?token=TOKEN")
         .kind(ProblemKind::BadRequest);

@@ -48,9 +48,13 @@ fn write_status(sheet: &mut Sheet, status: &Status) {
     sheet.one("hexad_memory_bytes", "gauge", "Memory that the process has.", totals.memory_bytes);
     sheet.family("hexad_downloads", "gauge", "Downloads by how they stand; total has them all.");
     let downloads = &totals.downloads;
-    for (state, count) in
-        [("active", downloads.active), ("complete", downloads.complete), ("failed", downloads.failed), ("total", downloads.total)]
-    {
+    for (state, count) in [
+        ("active", downloads.active),
+        ("queued", downloads.queued),
+        ("complete", downloads.complete),
+        ("failed", downloads.failed),
+        ("total", downloads.total),
+    ] {
         sheet.sample("hexad_downloads", &[("state", state)], count);
     }
     sheet.one("hexad_library_shares", "gauge", "Files and folders that are offered.", totals.library.shares);

@@ -8,6 +8,7 @@ mod door;
 mod downloads;
 mod events;
 mod friends;
+mod guesses;
 mod lab;
 mod library;
 mod metrics;
@@ -27,7 +28,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, StatusCode, Uri};
@@ -276,12 +277,14 @@ async fn below(State((base, inner)): State<(String, Router)>, mut request: Reque
 }
 
 /// Lets in who may come, and says to the browser what answers may do.
-async fn guard(State(face): Here, request: Request, next: Next) -> Response {
+async fn guard(State(face): Here, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_api = path == "/api" || path.starts_with("/api/");
     let admitted = face.door.admit(request.method(), request.uri().authority(), request.headers()).and_then(|()| {
-        let is_closed = (is_api || path == "/metrics") && !face.door.knows(request.headers());
-        if is_closed { Err(door::token_is_missing()) } else { door::says_what_it_brings(request.method(), path, request.headers()) }
+        if is_api || path == "/metrics" {
+            face.door.check(from.ip(), request.headers())?;
+        }
+        door::says_what_it_brings(request.method(), path, request.headers())
     });
     let mut response = match admitted {
         Ok(()) => next.run(request).await,

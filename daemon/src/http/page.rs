@@ -1,7 +1,9 @@
 //! The page, as it was built into this program. Every path that is nothing else is the page, which knows itself what to show there.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,7 @@ use hexad_content::percent_decoded_leniently;
 use rust_embed::{Embed, EmbeddedFile};
 
 use super::answer::Refused;
-use super::door::{self, COOKIE_NAME};
+use super::door::COOKIE_NAME;
 use super::{Face, Here};
 
 #[derive(Embed)]
@@ -31,7 +33,7 @@ const WHO_ARE_YOU: &str = "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>
 <button>Open</button></form>\n<p>The program that runs the node has printed it, and keeps it beside the node's state.</p>\n";
 
 /// Every path that is nothing else.
-pub(super) async fn page(State(face): Here, request: Request) -> Response {
+pub(super) async fn page(State(face): Here, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     if path == "api" || path.starts_with("api/") {
         return Refused::not_found(format!("there is no '/{path}' in the API")).into_response();
@@ -39,11 +41,11 @@ pub(super) async fn page(State(face): Here, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return wrong_method().await;
     }
-    if let Some(answer) = shown_token(&face, &path, request.uri().query()) {
+    if let Some(answer) = shown_token(&face, from.ip(), &path, request.uri().query()) {
         return answer;
     }
-    if !face.door.knows(request.headers()) {
-        return who_are_you();
+    if let Err(refused) = face.door.check(from.ip(), request.headers()) {
+        return who_are_you(refused);
     }
     match Dist::get(&path).filter(|_| path != "index.html") {
         Some(file) => {
@@ -95,14 +97,14 @@ fn send(headers: &HeaderMap, body: Bytes, kind: &'static str, etag: &str, cache:
 }
 
 /// What somebody gets who opens `/?token=…`: the token as a cookie, and the page under an address that does not say it.
-fn shown_token(face: &Face, path: &str, query: Option<&str>) -> Option<Response> {
+fn shown_token(face: &Face, from: IpAddr, path: &str, query: Option<&str>) -> Option<Response> {
     let said = query?.split('&').find_map(|pair| pair.strip_prefix("token="))?;
     if !path.is_empty() || !face.door.is_locked() {
         return None;
     }
     let said = as_meant(said);
-    if !face.door.opens(&said) {
-        return Some(who_are_you());
+    if let Err(refused) = face.door.check_said(from, &said) {
+        return Some(who_are_you(refused));
     }
     // A token that is no word of a cookie cannot be kept by a browser.
     let is_word = said.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'"' | b'\\'));
@@ -116,8 +118,13 @@ fn shown_token(face: &Face, path: &str, query: Option<&str>) -> Option<Response>
     Some((StatusCode::SEE_OTHER, headers).into_response())
 }
 
-fn who_are_you() -> Response {
-    let mut response = door::token_is_missing().into_response();
+/// The same for a reader, who can type it where it is missing.
+fn who_are_you(refused: Refused) -> Response {
+    let can_say = refused.status() == StatusCode::UNAUTHORIZED;
+    let mut response = refused.into_response();
+    if !can_say {
+        return response;
+    }
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.body_mut() = Body::from(WHO_ARE_YOU);

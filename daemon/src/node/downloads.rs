@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use hexad_api::node::{
     ByNetwork, Download, DownloadCounts, DownloadDetail, DownloadQuery, DownloadSort, DownloadState, NewDownload, Page, RateAt,
 };
 use hexad_api::{Event, How, Problem, ProblemKind};
-use hexad_content::Ranges;
+use hexad_content::{Layout, Ranges};
 use hexad_core::{OpId, ShareId};
 use hexad_driver::wall::Wall;
 use serde::{Deserialize, Serialize};
 
+use super::files::Holding;
 use super::following::Following;
 use super::moving::Moving;
 use super::{cut, not_found};
@@ -58,6 +61,12 @@ pub(super) struct Kept {
     /// Its link can be changed by its owner.
     #[serde(default)]
     pub(super) following: Option<Following>,
+    /// Its place in the queue; that of its number where none was given.
+    #[serde(default)]
+    pub(super) place: Option<i64>,
+    /// It goes on however many others are active.
+    #[serde(default)]
+    pub(super) now: bool,
 }
 
 /// One download.
@@ -70,6 +79,8 @@ pub(super) struct Item {
     pub(super) run: u64,
     /// It is offered from the shelf, which needs no task.
     pub(super) shelved: bool,
+    /// When it has brought something last, or was begun.
+    pub(super) brought_at: Instant,
     parts: Vec<PartLook>,
     uploaded_now: u64,
     down_bytes_per_s: u64,
@@ -83,7 +94,12 @@ pub(super) struct Item {
 /// All downloads.
 #[derive(Default)]
 pub(super) struct Downloads {
-    items: BTreeMap<u64, Item>,
+    pub(super) items: BTreeMap<u64, Item>,
+    /// The least and the greatest place that was given.
+    pub(super) first_place: i64,
+    pub(super) last_place: i64,
+    /// Others may have to be active than are.
+    pub(super) unsettled: bool,
     last: u64,
     runs: u64,
     changed: BTreeSet<u64>,
@@ -119,6 +135,15 @@ impl Kept {
 impl Item {
     pub(super) fn is_over(&self) -> bool {
         matches!(self.kept.state, DownloadState::Complete | DownloadState::Paused | DownloadState::Failed)
+    }
+
+    /// Something is being done for it.
+    pub(super) fn runs(&self) -> bool {
+        !self.is_over() && (self.run != 0 || self.shelved)
+    }
+
+    pub(super) fn place(&self, id: u64) -> i64 {
+        self.kept.place.unwrap_or_else(|| i64::try_from(id).unwrap_or(i64::MAX))
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -179,6 +204,7 @@ impl Item {
             peers: self.peers,
             seeds: self.seeds,
             eta_s,
+            place: self.place(id),
             added_s: kept.added_s,
             completed_s: kept.completed_s,
             path: kept.path.clone(),
@@ -244,7 +270,10 @@ impl Downloads {
     /// A download of an earlier run.
     pub(super) fn load(&mut self, id: u64, kept: Kept) {
         self.last = self.last.max(id);
-        self.items.insert(id, Self::item_of(kept));
+        let item = Self::item_of(kept);
+        let place = item.place(id);
+        (self.first_place, self.last_place) = (self.first_place.min(place), self.last_place.max(place));
+        self.items.insert(id, item);
     }
 
     fn item_of(kept: Kept) -> Item {
@@ -254,6 +283,7 @@ impl Downloads {
             share: None,
             run: 0,
             shelved: false,
+            brought_at: Instant::now(),
             parts: Vec::new(),
             uploaded_now: 0,
             down_bytes_per_s: 0,
@@ -272,6 +302,7 @@ impl Downloads {
             return Err(problem.kind(ProblemKind::Unavailable));
         }
         self.last += 1;
+        self.last_place += 1;
         let kept = Kept {
             name: request.source.chars().take(200).collect(),
             following: Following::of(&request.source),
@@ -291,6 +322,8 @@ impl Downloads {
             blocks: Vec::new(),
             verified_of_files: Vec::new(),
             moving: None,
+            place: Some(self.last_place),
+            now: false,
         };
         self.items.insert(self.last, Self::item_of(kept));
         self.touch(self.last);
@@ -410,6 +443,7 @@ impl Downloads {
             DownloadSort::Added => found.reverse(),
             DownloadSort::Name => found.sort_by_cached_key(|(id, item)| (item.kept.name.to_lowercase(), **id)),
             DownloadSort::Progress => found.sort_by_key(|(id, item)| (done(item), **id)),
+            DownloadSort::Queue => found.sort_by_key(|(id, item)| (item.place(**id), **id)),
             DownloadSort::Rate => found.sort_by_key(|(id, item)| (std::cmp::Reverse(item.down_bytes_per_s + item.up_bytes_per_s), **id)),
         }
         let limit = cut(query.limit.unwrap_or(100));
@@ -420,7 +454,8 @@ impl Downloads {
     pub(super) fn counts(&self) -> DownloadCounts {
         let count = |fits: &dyn Fn(&Item) -> bool| self.items.values().filter(|item| fits(item)).count();
         DownloadCounts {
-            active: count(&|item| !item.is_over()),
+            active: count(&|item| !item.is_over() && item.kept.state != DownloadState::Queued),
+            queued: count(&|item| item.kept.state == DownloadState::Queued),
             complete: count(&|item| item.is_complete()),
             failed: count(&|item| item.kept.state == DownloadState::Failed),
             total: self.items.len(),
@@ -440,6 +475,7 @@ impl Downloads {
         item.fold();
         item.run = run;
         item.shelved = false;
+        item.brought_at = Instant::now();
         (item.kept.state, item.kept.problem) = (DownloadState::Looking, None);
         self.touch(id);
         Ok(run)
@@ -450,6 +486,25 @@ impl Downloads {
         if let Ok(item) = self.find(id) {
             item.shelved = true;
             (item.kept.state, item.kept.problem) = (DownloadState::Seeding, None);
+            self.touch(id);
+        }
+    }
+
+    /// It waits for its turn, or is to be begun at once.
+    pub(super) fn set_queued(&mut self, id: u64) {
+        if let Ok(item) = self.find(id) {
+            (item.kept.state, item.kept.problem) = (DownloadState::Queued, None);
+            item.run = 0;
+            self.touch(id);
+        }
+    }
+
+    /// What it is of is known before it was begun.
+    pub(super) fn on_known(&mut self, id: u64, layout: Arc<Layout>) {
+        if let Ok(item) = self.find(id) {
+            item.kept.total_bytes = layout.total_bytes();
+            let holding = Holding::of(layout, &item.kept.request.select);
+            item.kept.rewant(holding.wanted_bytes(), &holding.wanted, false);
             self.touch(id);
         }
     }
@@ -480,6 +535,7 @@ impl Downloads {
     pub(super) fn remove(&mut self, id: u64) -> Result<Item, Problem> {
         self.changed.remove(&id);
         self.unkept.remove(&id);
+        self.unsettled = true;
         self.items.remove(&id).ok_or_else(|| not_found("download", id))
     }
 
@@ -492,7 +548,11 @@ impl Downloads {
 
     pub(super) fn on_parts(&mut self, id: u64, run: u64, parts: Vec<PartLook>) {
         if let Some(item) = self.items.get_mut(&id).filter(|item| item.run == run && item.parts != parts) {
+            let before = item.downloaded_bytes();
             item.parts = parts;
+            if item.downloaded_bytes() > before {
+                item.brought_at = Instant::now();
+            }
             self.changed.insert(id);
         }
     }
@@ -506,10 +566,17 @@ impl Downloads {
             Event::Looking { peers, .. } => item.peers = Some(peers),
             Event::Started { name, wanted_bytes, .. } => {
                 (kept.name, kept.wanted_bytes) = (name, wanted_bytes);
+                item.brought_at = Instant::now();
                 matters = true;
             }
-            Event::Checking { .. } if kept.completed_s.is_none() => kept.state = DownloadState::Checking,
+            Event::Checking { .. } if kept.completed_s.is_none() => {
+                kept.state = DownloadState::Checking;
+                item.brought_at = Instant::now();
+            }
             Event::Verified { verified_bytes, wanted_bytes } => {
+                if verified_bytes > kept.verified_bytes {
+                    item.brought_at = Instant::now();
+                }
                 (kept.verified_bytes, kept.wanted_bytes) = (verified_bytes, wanted_bytes);
                 if matches!(kept.state, DownloadState::Looking | DownloadState::Checking) {
                     kept.state = DownloadState::Fetching;
@@ -525,6 +592,7 @@ impl Downloads {
             Event::Complete { name, path, bytes, unproven, .. } => {
                 (kept.name, kept.path, kept.verified_bytes, kept.unproven) = (name, Some(path), bytes, unproven);
                 kept.completed_s.get_or_insert_with(|| self.wall.unix_s());
+                kept.now = false;
                 item.down_bytes_per_s = 0;
                 let seeds = item.seeds();
                 item.kept.state = if seeds { DownloadState::Seeding } else { DownloadState::Complete };
@@ -583,6 +651,7 @@ impl Downloads {
     pub(super) fn touch(&mut self, id: u64) {
         self.changed.insert(id);
         self.unkept.insert(id);
+        self.unsettled = true;
     }
 
     pub(super) fn take_changed(&mut self) -> Vec<Download> {

@@ -271,13 +271,17 @@ impl Daemon for Node {
     }
 
     fn change_download(&self, id: u64, mut change: DownloadChange) -> Result<Download, Problem> {
-        let into = change.into.take();
+        let (into, queue) = (change.into.take(), change.queue.take());
         let mut view = None;
-        if into.is_none() || change != DownloadChange::default() {
+        if change != DownloadChange::default() {
             view = Some(self.house.change(id, change)?);
         }
         if let Some(into) = into {
             view = Some(self.house.begin_moving(id, &into)?);
+        }
+        if let Some(to) = queue {
+            self.house.queue(id, to)?;
+            view = None;
         }
         self.house.flush();
         view.map_or_else(|| self.house.state().downloads.view(id), Ok)
@@ -293,6 +297,7 @@ impl Daemon for Node {
         if item.state() == DownloadState::Complete || item.state() == DownloadState::Paused {
             return state.downloads.view(id);
         }
+        item.kept.now = false;
         house.rest(&mut state, id)?;
         let view = state.downloads.view(id);
         drop(state);
@@ -488,7 +493,7 @@ impl Daemon for Node {
 
     fn set_settings(&self, settings: UpSettings) -> Result<UpSettings, Problem> {
         let house = &self.house;
-        let UpSettings { download_dir, shared_dirs, seed, networks, limits, schedule, .. } = settings;
+        let UpSettings { download_dir, shared_dirs, seed, networks, limits, schedule, active_downloads, active_seeds, .. } = settings;
         for name in networks.keys() {
             house.number_of(name).map_err(|problem| problem.kind(ProblemKind::BadRequest))?;
         }
@@ -516,7 +521,10 @@ impl Daemon for Node {
         (state.settings.download_dir, state.settings.seed) = (download_dir, seed);
         state.settings.limits = limits.or(state.settings.limits);
         state.settings.schedule = schedule.or(state.settings.schedule.take());
+        state.settings.active_downloads = active_downloads.or(state.settings.active_downloads);
+        state.settings.active_seeds = active_seeds.or(state.settings.active_seeds);
         house.look_at_the_clock(&state);
+        house.arrange(&mut state);
         if folders != state.settings.shared_dirs {
             house.set_folders(&mut state, folders);
         }

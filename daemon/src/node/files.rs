@@ -19,12 +19,12 @@ const NAMED_MAX: usize = 1000;
 pub(super) struct Holding {
     layout: Arc<Layout>,
     paths: Vec<Option<String>>,
-    wanted: Vec<bool>,
+    pub(super) wanted: Vec<bool>,
 }
 
 impl Holding {
     /// The files of `layout` and which of them `select` names; none where it names nothing that is there.
-    fn of(layout: Arc<Layout>, select: &[String]) -> Self {
+    pub(super) fn of(layout: Arc<Layout>, select: &[String]) -> Self {
         let paths = paths(&layout);
         let wanted = Selection { patterns: select.to_vec() }.mask(&paths).unwrap_or_else(|_| vec![false; paths.len()]);
         Self { layout, paths, wanted }
@@ -35,7 +35,7 @@ impl Holding {
         (self.paths.iter().flatten().count(), self.wanted.iter().filter(|wanted| **wanted).count())
     }
 
-    fn wanted_bytes(&self) -> u64 {
+    pub(super) fn wanted_bytes(&self) -> u64 {
         self.layout.files().iter().zip(&self.wanted).filter(|(_, wanted)| **wanted).map(|(file, _)| file.length).sum()
     }
 
@@ -154,13 +154,17 @@ impl House {
         let adds = wants.wanted.iter().zip(&had.wanted).any(|(wants, had)| *wants && !had);
         let how_differs = before.how != request.how;
         item.kept.request = request;
-        let (is_whole, rests) = (item.is_complete() && !adds, matches!(item.state(), DownloadState::Paused | DownloadState::Failed));
+        let (is_whole, rests) =
+            (item.is_complete() && !adds, matches!(item.state(), DownloadState::Queued | DownloadState::Paused | DownloadState::Failed));
         if differs {
             item.kept.rewant(wants.wanted_bytes(), &wants.wanted, adds);
         }
         let (runs, gives, is_given) = (item.op.is_some() || item.shelved, item.seeds(), item.state() == DownloadState::Seeding);
-        if rests {
-            // It is carried out so when somebody goes on with it.
+        let waits = item.state() == DownloadState::Queued;
+        if waits && is_whole && !gives {
+            self.rest(&mut state, id)?;
+        } else if rests {
+            // It is carried out so when somebody goes on with it, or it is its turn.
         } else if is_whole {
             // It has all that is wanted; what it has beyond that it gives on as before.
             if !gives && (runs || is_given) {

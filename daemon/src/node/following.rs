@@ -225,7 +225,7 @@ impl House {
     /// A version is complete: those before it are given on no longer.
     pub(super) fn rest_older(&self, state: &mut State, id: u64) {
         for older in state.downloads.older_than(id) {
-            if state.downloads.find(older).is_ok_and(|download| download.op.is_some() || download.shelved)
+            if state.downloads.find(older).is_ok_and(|download| !download.is_over())
                 && let Err(problem) = self.rest(state, older)
             {
                 tracing::warn!(%problem, older, "an older version does not rest");

@@ -14,6 +14,7 @@ mod known;
 mod library;
 mod moving;
 mod moving_shares;
+mod queue;
 mod ranking;
 mod scan;
 mod schedule;
@@ -66,6 +67,12 @@ pub struct NodeSettings {
     pub session: Settings,
     /// Limits that hold at certain times in place of the session's.
     pub schedule: Vec<TimedLimits>,
+    /// Downloads that are not complete and active at a time; 0 has no limit.
+    pub active_downloads: u32,
+    /// Complete ones that are given on at a time; 0 has no limit.
+    pub active_seeds: u32,
+    /// A download that has brought nothing for so long is not counted as active.
+    pub stalled: Duration,
     /// Networks that are joined at the start.
     pub join: Vec<String>,
     /// Where downloads go that say nothing else.
@@ -89,6 +96,9 @@ impl Default for NodeSettings {
         Self {
             session: Settings::default(),
             schedule: Vec::new(),
+            active_downloads: 0,
+            active_seeds: 0,
+            stalled: Duration::from_secs(300),
             join: Vec::new(),
             download_dir: PathBuf::from("."),
             shared_dirs: Vec::new(),
@@ -451,6 +461,8 @@ fn up_settings(given: &NodeSettings) -> UpSettings {
         networks: NAMES.into_iter().map(|name| (name.to_owned(), given.join.iter().any(|join| join == name))).collect(),
         limits: Some(given.session.limits),
         schedule: Some(given.schedule.clone()),
+        active_downloads: Some(given.active_downloads),
+        active_seeds: Some(given.active_seeds),
         restart: Vec::new(),
     }
 }
@@ -473,6 +485,13 @@ fn later(before: &SetBefore, given: &UpSettings) -> UpSettings {
     }
     if said.schedule == given.schedule {
         now.schedule.clone_from(&holds.schedule);
+    }
+    // A node that knew nothing of these has neither said nor set them.
+    if said.active_downloads.is_none_or(|said| Some(said) == given.active_downloads) {
+        now.active_downloads = holds.active_downloads.or(now.active_downloads);
+    }
+    if said.active_seeds.is_none_or(|said| Some(said) == given.active_seeds) {
+        now.active_seeds = holds.active_seeds.or(now.active_seeds);
     }
     for (name, join) in &mut now.networks {
         if said.networks.get(name) == given.networks.get(name) {

@@ -31,6 +31,13 @@ pub(super) struct Moving {
     runs: Option<bool>,
 }
 
+impl Moving {
+    /// It is to go on when it is there.
+    pub(super) fn comes_back(&self) -> bool {
+        self.runs == Some(true)
+    }
+}
+
 /// Why a move has ended early.
 pub(super) enum Trouble {
     Store(StoreError),

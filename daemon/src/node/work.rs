@@ -165,17 +165,9 @@ impl Worker {
             let Ok(item) = state.downloads.find(id) else { continue };
             if item.kept.moving.is_some() {
                 house.go_on_moving(id);
-                continue;
-            }
-            // Somebody may have been quicker.
-            let is_begun = item.op.is_some() || item.shelved;
-            if !item.is_over()
-                && !is_begun
-                && let Err(problem) = house.begin_download(&mut state, id)
-            {
-                state.downloads.fail(id, problem);
             }
         }
+        house.arrange(&mut state);
     }
 
     fn take(&mut self, turn: Turn) {
@@ -459,6 +451,7 @@ impl Worker {
         if self.ticks.is_multiple_of(KEEP_CLOCK_EVERY) {
             house.keep_clock(&mut state);
         }
+        house.arrange_again(&mut state, self.ticks.is_multiple_of(4));
         let changes = self.changes(&mut state);
         drop(state);
         if house.feed.has_listeners() {
@@ -554,11 +547,11 @@ impl House {
         Some(prepared(content, paths, sounds))
     }
 
-    /// Begins a download, or goes on with it: from its source, or from what that turned out to be.
+    /// Begins a download whose turn it is, or goes on with it: from its source, or from what that turned out to be.
     ///
     /// # Errors
     /// When its source cannot be used.
-    pub(super) fn begin_download(&self, state: &mut State, id: u64) -> Result<(), Problem> {
+    pub(super) fn start(&self, state: &mut State, id: u64) -> Result<(), Problem> {
         let before = self.store.content_of_download(id);
         let item = state.downloads.find(id)?;
         // Limits and goals need a task, and so does a download that has not all of its files.
@@ -634,7 +627,7 @@ impl House {
     }
 
     /// What they are called; all networks where none is named, since others may be joined later.
-    fn names_of(&self, state: &State, on: &[String]) -> Vec<&'static str> {
+    pub(super) fn names_of(&self, state: &State, on: &[String]) -> Vec<&'static str> {
         state.networks.iter().map(|book| book.name).filter(|name| on.is_empty() || on.iter().any(|on| on == name)).collect()
     }
 }

@@ -94,6 +94,36 @@ fn beyond_loopback_a_token_is_needed() {
 }
 
 #[test]
+fn who_guesses_tokens_is_not_heard_for_a_while() {
+    let scene = locked();
+    let asked = |path: &str, headers: &[(&str, &str)]| ask(at(&scene.face), "GET", path, headers, "");
+    let own = ("authorization", "Bearer a-token-of-some-letters");
+    let stale = ("cookie", "hexad_token=that-of-yesterday");
+    for _ in 0..50 {
+        assert_eq!(asked("/api/status", &[stale]).status, 401, "the same over and over is no guess");
+        assert_eq!(asked("/api/status", &[]).status, 401, "and neither is nothing");
+    }
+    assert_eq!(asked("/api/status", &[own]).status, 200);
+    for number in 0..9 {
+        let guess = format!("guess-{number}-of-some-letters");
+        let answer = match number % 2 {
+            0 => asked(&format!("/?token={guess}"), &[]),
+            _ => asked("/api/status", &[("authorization", &format!("Bearer {guess}"))]),
+        };
+        assert_eq!(answer.status, 401);
+    }
+    for path in ["/api/status", "/metrics", "/", "/api/events"] {
+        let answer = asked(path, &[own]);
+        assert!(answer.status == 429 && answer.is_problem(), "{path}: {}, even with the token", answer.status);
+        let wait: u64 = answer.header("retry-after").and_then(|wait| wait.parse().ok()).expect("how long to wait");
+        assert!((1..=61).contains(&wait), "{wait}");
+    }
+    assert_eq!(asked("/?token=a-token-of-some-letters", &[]).status, 429);
+    assert_eq!(asked("/api/status", &[]).status, 401, "who says nothing is told what to say");
+    assert_eq!(asked("/health", &[]).status, 200);
+}
+
+#[test]
 fn a_browser_shows_the_token_once() {
     let scene = locked();
     let asked = |path: &str, headers: &[(&str, &str)]| -> Answer { ask(at(&scene.face), "GET", path, headers, "") };

@@ -225,6 +225,7 @@ impl Daemon for Fake {
             seeds: None,
             moving_to: None,
             eta_s: None,
+            place: 1,
             added_s: 1_700_000_000,
             completed_s: None,
             path: None,

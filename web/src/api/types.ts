@@ -16,7 +16,7 @@ export type Totals = {
   up_bytes_per_s: number;
   /** What all networks together may move; 0 is no limit. */
   limits?: Limits;
-  downloads: { active: number; complete: number; failed: number; total: number };
+  downloads: { active: number; queued?: number; complete: number; failed: number; total: number };
   library: { shares: number; bytes: number; hashing: number };
   memory_bytes: number;
   download_dir: string;
@@ -95,8 +95,10 @@ export type NewDownload = {
   choose?: boolean;
 };
 /** What is left out stays as it is; `into` is the full name of another folder. */
-export type DownloadChange = { how?: How; select?: string[]; seed?: boolean; into?: string };
-export type DownloadState = 'looking' | 'checking' | 'fetching' | 'seeding' | 'complete' | 'paused' | 'failed';
+export type DownloadChange = { how?: How; select?: string[]; seed?: boolean; into?: string; queue?: QueueMove };
+/** Where it goes in the queue; `now` begins it whoever else is active. */
+export type QueueMove = 'top' | 'up' | 'down' | 'bottom' | 'now';
+export type DownloadState = 'queued' | 'looking' | 'checking' | 'fetching' | 'seeding' | 'complete' | 'paused' | 'failed';
 export type Download = {
   id: number;
   name: string;
@@ -117,6 +119,8 @@ export type Download = {
   peers?: number;
   seeds?: number;
   eta_s?: number;
+  /** Whoever has the least is active first. */
+  place?: number;
   added_s: number;
   completed_s?: number;
   path?: string;
@@ -184,6 +188,9 @@ export type UpSettings = {
   networks: Record<string, boolean>;
   limits?: Limits;
   schedule?: TimedLimits[];
+  /** How many may be active at a time; 0 is no limit. */
+  active_downloads?: number;
+  active_seeds?: number;
   restart?: string[];
 };
 /** Limits in place of the usual ones: `mon-fri`, `08:00-18:30`. */

@@ -6,6 +6,7 @@ import {
   NETWORKS, type Change, type Download, type LabEvent, type NetworkName, type NetworkStatus, type Overlay, type RateAt, type Result,
   type Search, type Share, type Totals,
 } from '../api/types';
+import { isWhole } from './downloads';
 import { sentence } from './format';
 import { Live } from './live.svelte';
 import { notices } from './notices.svelte';
@@ -149,8 +150,7 @@ export class Node {
   #downloadIs(download: Download): void {
     const before = this.downloads.store.get(download.id);
     this.downloads.put(download);
-    const whole = download.state === 'complete' || download.state === 'seeding';
-    if (whole && before?.state === 'fetching') notices.say(`“${download.name}” is complete.`, { name: 'Show', run: () => router.go('downloads', download.id) });
+    if (isWhole(download) && before?.state === 'fetching') notices.say(`“${download.name}” is complete.`, { name: 'Show', run: () => router.go('downloads', download.id) });
   }
 
   #networkIs(network: NetworkStatus): void {
