@@ -2,8 +2,8 @@
 //! puts it beside the running test.
 
 use crate::client::{Client, Crypto, Job, Link};
-use crate::{Net, Process};
-use anyhow::{Context, Result};
+use crate::{Net, Process, Torrent};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,19 @@ impl Hexad {
         let own = std::env::current_exe()?;
         let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("hexad"));
         beside.into_iter().find(|binary| binary.is_file()).context("hexad is not built: `cargo build` first, or use `cargo xtask test`")
+    }
+
+    /// Describes `data` in a .torrent `file` of BitTorrent v1 that names these web seeds.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn describe(data: &Path, file: &Path, piece_length: u64, web_seeds: &[String]) -> Result<Torrent> {
+        let mut command = Command::new(Self::binary()?);
+        command.args(["torrent", "create"]).arg(data).arg("--out").arg(file).args(["--piece-length", &piece_length.to_string()]);
+        command.args(web_seeds.iter().flat_map(|url| ["--web-seed", url]));
+        let output = command.output()?;
+        ensure!(output.status.success(), "hexad torrent create: {}", String::from_utf8_lossy(&output.stderr));
+        Torrent::of(data, file, &[])
     }
 
     /// Seeds what is in the job's folder, after checking it.

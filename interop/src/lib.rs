@@ -17,6 +17,7 @@ mod pyfreenet;
 mod scene;
 mod torrent;
 mod transmission;
+mod web;
 
 pub use aria2::Aria2;
 pub use client::{Client, Crypto, Job, Link, Program, Ways};
@@ -31,6 +32,7 @@ pub use pyfreenet::PyFreenet;
 pub use scene::Scene;
 pub use torrent::Torrent;
 pub use transmission::Transmission;
+pub use web::Web;
 
 use std::io::Write;
 use std::path::PathBuf;

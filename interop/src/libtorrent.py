@@ -178,6 +178,8 @@ def create():
     made = lt.create_torrent(storage, told.get("piece_length", 1 << 20), flags)
     for tracker in told.get("trackers", []):
         made.add_tracker(tracker)
+    for url in told.get("web_seeds", []):
+        made.add_url_seed(url)
     lt.set_piece_hashes(made, os.path.dirname(told["folder"]))
     written = lt.bencode(made.generate())
     with open(told["torrent"], "wb") as file:
