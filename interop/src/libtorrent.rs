@@ -56,6 +56,8 @@ impl Libtorrent {
             "crypto": match job.crypto { Crypto::Plain => "plain", Crypto::Default => "default", Crypto::Required => "required" },
             "stays": job.stays,
             "rate": job.rate_max,
+            "gives": job.rate_max.or(job.gives_max),
+            "super_seeds": job.super_seeds,
             "tuned": job.tuned,
             "quiet": job.quiet,
         });
@@ -77,6 +79,10 @@ impl Client for Libtorrent {
             self.process.finish(Duration::from_secs(30))?;
         }
         Ok(taken)
+    }
+
+    fn given_bytes(&mut self) -> Vec<u64> {
+        events(&self.process.said()).filter_map(|event| event["given_bytes"].as_u64()).collect()
     }
 }
 
@@ -153,6 +159,9 @@ impl Torrent {
 
 /// The first line of `said` that is this event.
 fn event(said: &str, wanted: &str) -> Option<Value> {
-    let mut events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).context("an event").ok());
-    events.find(|event| event["event"] == wanted)
+    events(said).find(|event| event["event"] == wanted)
+}
+
+fn events(said: &str) -> impl Iterator<Item = Value> {
+    said.lines().filter_map(|line| serde_json::from_str(line).ok())
 }

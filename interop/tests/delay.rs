@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use hexad_interop::{Carried, Client as _, Hexad, Job, Line, LineConfig, Net, Scene, Torrent, Ways, have, is_root, until};
+use hexad_interop::{Carried, Client as _, Hexad, Job, Line, LineConfig, Net, Scene, Torrent, Ways, have, until};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 /// One way.
@@ -56,7 +56,7 @@ impl World {
 }
 
 fn is_possible() -> bool {
-    have(&["mktorrent", "ip"]) && is_root()
+    have(&["mktorrent", "ip", "root"])
 }
 
 /// Bytes a second over an empty line without a bottleneck.
