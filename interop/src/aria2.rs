@@ -81,7 +81,8 @@ fn command(job: &Job<'_>) -> Result<Command> {
         command.arg(format!("--dht-listen-port={}", job.at.port()));
         command.args(nodes.first().map(|node| format!("--dht-entry-point={node}")));
     }
-    command.args(job.gives_max.map(|rate| format!("--max-upload-limit={rate}")));
+    command.args(job.rate_max.map(|rate| format!("--max-download-limit={rate}")));
+    command.args(job.rate_max.or(job.gives_max).map(|rate| format!("--max-upload-limit={rate}")));
     command.args(["--enable-color=false", "--summary-interval=0", "--show-console-readout=false"]);
     command.arg(if job.quiet { "--console-log-level=notice" } else { "--console-log-level=info" });
     command.args(["--file-allocation=none", "--disable-ipv6=true", "--follow-torrent=mem", "--bt-save-metadata=false"]);

@@ -64,9 +64,9 @@ pub struct Job<'a> {
     pub crypto: Crypto,
     /// Whether a leecher goes on as a seed.
     pub stays: bool,
-    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Only libtorrent and hexad can be told.
+    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Transmission counts in thousands.
     pub rate_max: Option<u64>,
-    /// Bytes a second that it may send, where `rate_max` does not say it; Transmission counts in thousands.
+    /// Bytes a second that it may send, where `rate_max` does not say it; in thousands, too.
     pub gives_max: Option<u64>,
     /// Whether a seed shows one piece at a time (BEP 16); only libtorrent and hexad can.
     pub super_seeds: bool,

@@ -10,8 +10,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Programs tell of peers once in 60 s or 90 s.
 const PATIENCE_FOR_GOSSIP: Duration = Duration::from_secs(200);
 const BYTES: u64 = 1 << 20;
-/// What one who is to introduce others may give in a second: the whole would take it ten minutes.
-const TELLERS_GIVE: u64 = 2_000;
+/// What one who is to introduce others may move in a second, each way: the whole would take it four minutes. Once it had all, the seed would leave it.
+const TELLERS_BYTES_PER_S: u64 = 4_000;
 
 fn play(needs: &[Program], act: impl FnOnce(&Scene) -> Result<()>) {
     let needs: Vec<&str> = needs.iter().flat_map(|program| program.needs()).copied().collect();
@@ -140,7 +140,7 @@ fn transmission_finds_hexad_in_the_local_network() {
     through_the_local_network(Program::Hexad, Program::Transmission);
 }
 
-/// A seed that dials the teller, and a leecher whom the teller knows: where one of ours can be told whom to dial, it dials. The teller gives next to nothing,
+/// A seed that dials the teller, and a leecher whom the teller knows: where one of ours can be told whom to dial, it dials. The teller moves next to nothing,
 /// so what arrives comes from the seed, of whom only the teller knew.
 fn through_a_peer(teller: Program, leech: Program) {
     play(&[teller, leech], |scene| {
@@ -148,7 +148,7 @@ fn through_a_peer(teller: Program, leech: Program) {
         let pex = Ways { pex: true, ..Ways::default() };
         let job = |name| Job { ways: pex.clone(), ..scene.leech(name, &torrent) };
         let (mut tells, mut leeches) = (job("teller"), job("leech"));
-        (tells.gives_max, tells.stays) = (Some(TELLERS_GIVE), true);
+        (tells.rate_max, tells.stays) = (Some(TELLERS_BYTES_PER_S), true);
         let (_teller, mut leecher);
         if leech == Program::Hexad {
             leeches.peers = vec![tells.at];
