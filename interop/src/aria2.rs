@@ -69,10 +69,20 @@ impl Client for Aria2 {
 fn command(job: &Job<'_>) -> Result<Command> {
     ensure!(job.peers.is_empty(), "aria2 cannot be told whom to dial");
     let mut command = job.net.command("aria2c");
-    command.args(["--no-conf", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false"]);
+    ensure!(!job.ways.utp && !job.super_seeds, "aria2 knows neither uTP nor super-seeding");
+    command.args(["--no-conf", "--enable-dht6=false"]);
+    command.arg(format!("--enable-peer-exchange={}", job.ways.pex)).arg(format!("--bt-enable-lpd={}", job.ways.lsd));
+    command.args(job.ways.lsd.then(|| format!("--bt-lpd-interface={}", job.at.ip())));
     // aria2 has a UDP socket for trackers only when it has one for the DHT; with no entry point and no way out that one stays alone.
     let udp = job.torrent.trackers.iter().any(|tracker| tracker.starts_with("udp"));
-    command.arg(format!("--enable-dht={udp}")).arg("--dht-file-path").arg(job.logs.join(format!("{}.dht", job.name)));
+    command.arg(format!("--enable-dht={}", udp || job.ways.dht.is_some()));
+    command.arg("--dht-file-path").arg(job.logs.join(format!("{}.dht", job.name)));
+    if let Some(nodes) = &job.ways.dht {
+        command.arg(format!("--dht-listen-port={}", job.at.port()));
+        command.args(nodes.first().map(|node| format!("--dht-entry-point={node}")));
+    }
+    command.args(job.rate_max.map(|rate| format!("--max-download-limit={rate}")));
+    command.args(job.rate_max.or(job.gives_max).map(|rate| format!("--max-upload-limit={rate}")));
     command.args(["--enable-color=false", "--summary-interval=0", "--show-console-readout=false"]);
     command.arg(if job.quiet { "--console-log-level=notice" } else { "--console-log-level=info" });
     command.args(["--file-allocation=none", "--disable-ipv6=true", "--follow-torrent=mem", "--bt-save-metadata=false"]);

@@ -27,16 +27,17 @@ pub enum Link {
     Magnet,
 }
 
-/// How a program may look for peers by itself; only libtorrent and hexad can be told. By default not at all.
+/// How a program may look for peers by itself, and connect. By default not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
-    /// Takes part in the DHT and begins at these nodes; nobody is a node that knows nobody.
+    /// Takes part in the DHT and begins at these nodes, aria2 at the first of them; nobody is a node that knows nobody.
     pub dht: Option<Vec<SocketAddrV4>>,
     /// Peer exchange.
     pub pex: bool,
     /// Local service discovery.
     pub lsd: bool,
-    /// Connects over uTP: libtorrent over nothing else, hexad first. Otherwise libtorrent does not, and hexad where TCP fails.
+    /// Connects over uTP: libtorrent over nothing else, hexad and Transmission first. Otherwise libtorrent and Transmission do not, and hexad where TCP
+    /// fails; aria2 knows none.
     pub utp: bool,
 }
 
@@ -63,8 +64,12 @@ pub struct Job<'a> {
     pub crypto: Crypto,
     /// Whether a leecher goes on as a seed.
     pub stays: bool,
-    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Only libtorrent and hexad can be told.
+    /// Bytes a second that it may receive, and as many that it may send; all, when nothing is said. Transmission counts in thousands.
     pub rate_max: Option<u64>,
+    /// Bytes a second that it may send, where `rate_max` does not say it; in thousands, too.
+    pub gives_max: Option<u64>,
+    /// Whether a seed shows one piece at a time (BEP 16); only libtorrent and hexad can.
+    pub super_seeds: bool,
     /// Settings for speed, where a program has some; a benchmark's wish.
     pub tuned: bool,
     /// Whether it is to say little; a benchmark's wish.
@@ -85,6 +90,12 @@ pub trait Client {
     /// # Errors
     /// When it ends without success, or after `limit`.
     fn complete(&mut self, limit: Duration) -> Result<Duration>;
+
+    /// What a seed has said, about once a second, of how many bytes of files it has given so far; in order of time. Only libtorrent and hexad say it,
+    /// and those that are not to be quiet.
+    fn given_bytes(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
 /// The programs.

@@ -2,8 +2,8 @@
 //! puts it beside the running test.
 
 use crate::client::{Client, Crypto, Job, Link};
-use crate::{Net, Process};
-use anyhow::{Context, Result};
+use crate::{Net, Process, Torrent};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,19 @@ impl Hexad {
         beside.into_iter().find(|binary| binary.is_file()).context("hexad is not built: `cargo build` first, or use `cargo xtask test`")
     }
 
+    /// Describes `data` in a .torrent `file` of BitTorrent v1 that names these web seeds.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn describe(data: &Path, file: &Path, piece_length: u64, web_seeds: &[String]) -> Result<Torrent> {
+        let mut command = Command::new(Self::binary()?);
+        command.args(["torrent", "create"]).arg(data).arg("--out").arg(file).args(["--piece-length", &piece_length.to_string()]);
+        command.args(web_seeds.iter().flat_map(|url| ["--web-seed", url]));
+        let output = command.output()?;
+        ensure!(output.status.success(), "hexad torrent create: {}", String::from_utf8_lossy(&output.stderr));
+        Torrent::of(data, file, &[])
+    }
+
     /// Seeds what is in the job's folder, after checking it.
     ///
     /// # Errors
@@ -49,6 +62,7 @@ impl Hexad {
     pub fn seed(job: &Job<'_>) -> Result<Self> {
         let mut command = command(job.net, &job.logs)?;
         command.args((!job.quiet).then_some("-v")).args(["publish", "--torrent"]).arg(&job.torrent.file).arg("--data").arg(&job.folder);
+        command.args(job.super_seeds.then_some("--super-seed"));
         switches(&mut command, job);
         let mut process = Process::start(command, &job.logs, &job.name)?;
         process.hear(Duration::from_secs(60), "seeding", |said| event(said, "seeding"))?;
@@ -108,8 +122,7 @@ impl Hexad {
         let address = process.hear(Duration::from_secs(60), "its address, and that it has joined", |said| {
             event(said, "joined")?;
             let listening = |event: &Value| event["event"] == "listening" && event["purpose"] == purpose;
-            let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            Some(events.into_iter().find(listening)?["address"].as_str()?.to_owned())
+            Some(events(said).find(listening)?["address"].as_str()?.to_owned())
         })?;
         Ok((process, address))
     }
@@ -141,6 +154,10 @@ impl Client for Hexad {
         event(&self.process.said(), "complete").context("hexad ended with 0 and never said complete")?;
         Ok(taken)
     }
+
+    fn given_bytes(&mut self) -> Vec<u64> {
+        events(&self.process.said()).filter_map(|event| event["uploaded_bytes"].as_u64()).collect()
+    }
 }
 
 fn command(net: &Net, logs: &Path) -> Result<Command> {
@@ -153,7 +170,8 @@ fn switches(command: &mut Command, job: &Job<'_>) {
     command.args(["--json", "--listen", &job.at.to_string()]);
     command.args((!job.ways.pex).then_some("--no-pex")).args((!job.ways.lsd).then_some("--no-lsd"));
     command.args(job.ways.utp.then_some("--utp-first"));
-    command.args(job.rate_max.iter().flat_map(|rate| ["--max-down".to_owned(), rate.to_string(), "--max-up".to_owned(), rate.to_string()]));
+    command.args(job.rate_max.iter().flat_map(|rate| ["--max-down".to_owned(), rate.to_string()]));
+    command.args(job.rate_max.or(job.gives_max).iter().flat_map(|rate| ["--max-up".to_owned(), rate.to_string()]));
     match &job.ways.dht {
         None => command.arg("--no-dht"),
         // Without a node to begin with, the usual ones would be asked.
@@ -170,5 +188,9 @@ fn switches(command: &mut Command, job: &Job<'_>) {
 
 /// The first line of `said` that is this event.
 fn event(said: &str, wanted: &str) -> Option<Value> {
-    said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|event| event["event"] == wanted)
+    events(said).find(|event| event["event"] == wanted)
+}
+
+fn events(said: &str) -> impl Iterator<Item = Value> {
+    said.lines().filter_map(|line| serde_json::from_str(line).ok())
 }

@@ -17,6 +17,7 @@ mod pyfreenet;
 mod scene;
 mod torrent;
 mod transmission;
+mod web;
 
 pub use aria2::Aria2;
 pub use client::{Client, Crypto, Job, Link, Program, Ways};
@@ -31,12 +32,13 @@ pub use pyfreenet::PyFreenet;
 pub use scene::Scene;
 pub use torrent::Torrent;
 pub use transmission::Transmission;
+pub use web::Web;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Programs that a test needs, by the name of the executable; `libtorrent` is the module that `/usr/bin/python3` sees, `pyfreenet3` that of
-/// [`PyFreenet`]. True when all are here.
+/// [`PyFreenet`], `root` the right to lay cables between namespaces. True when all are here.
 /// With CI=true a missing one is a failure, otherwise it is said on stderr and the test is to return.
 ///
 /// # Panics
@@ -54,9 +56,9 @@ pub fn have(programs: &[&str]) -> bool {
     }
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(!ci, "{name} needs {} (`cargo xtask test` installs it)", missing.join(", "));
+    assert!(!ci, "{name} needs {} (`cargo xtask test` installs programs)", missing.join(", "));
     // Written past the test harness, which shows what a passing test prints to nobody.
-    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: needs {} (`cargo xtask test` installs it)", missing.join(", "));
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: needs {} (`cargo xtask test` installs programs)", missing.join(", "));
     false
 }
 
@@ -64,6 +66,9 @@ fn is_here(program: &str) -> bool {
     if program == "libtorrent" {
         let mut python = std::process::Command::new("/usr/bin/python3");
         return python.args(["-c", "import libtorrent"]).output().is_ok_and(|output| output.status.success());
+    }
+    if program == "root" {
+        return is_root();
     }
     if program == "pyfreenet3" {
         return PyFreenet::python().is_some();

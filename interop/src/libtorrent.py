@@ -111,15 +111,18 @@ def transfer():
         wanted.flags |= flags.disable_pex
     if told["do"] == "seed":
         wanted.flags |= flags.seed_mode
+    if told.get("super_seeds"):
+        wanted.flags |= flags.super_seeding
     torrent = session.add_torrent(wanted)
+    # The session's own limits leave out whoever is of the same site.
     if told.get("rate"):
-        # The session's own limits leave out whoever is of the same site.
         torrent.set_download_limit(told["rate"])
-        torrent.set_upload_limit(told["rate"])
+    if told.get("gives"):
+        torrent.set_upload_limit(told["gives"])
     dial(torrent)
     say("ready")
     complete = False
-    looked = dialled = began
+    looked = dialled = given = began
     while True:
         # A call that came before the torrent was ready, or to a program that does not listen yet, is forgotten.
         if not complete and time.monotonic() > dialled + 1 and not torrent.get_peer_info():
@@ -129,6 +132,9 @@ def transfer():
         if told.get("dht") is not None and not complete and time.monotonic() > looked + 1:
             looked = time.monotonic()
             torrent.force_dht_announce()
+        if told["do"] == "seed" and not told["quiet"] and time.monotonic() > given + 1:
+            given = time.monotonic()
+            say("giving", given_bytes=torrent.status().total_payload_upload)
         for alert in alerts(0.5):
             if isinstance(alert, lt.torrent_finished_alert) and told["do"] != "seed" and not complete:
                 complete = True
@@ -178,6 +184,8 @@ def create():
     made = lt.create_torrent(storage, told.get("piece_length", 1 << 20), flags)
     for tracker in told.get("trackers", []):
         made.add_tracker(tracker)
+    for url in told.get("web_seeds", []):
+        made.add_url_seed(url)
     lt.set_piece_hashes(made, os.path.dirname(told["folder"]))
     written = lt.bencode(made.generate())
     with open(told["torrent"], "wb") as file:

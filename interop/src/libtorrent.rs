@@ -56,6 +56,8 @@ impl Libtorrent {
             "crypto": match job.crypto { Crypto::Plain => "plain", Crypto::Default => "default", Crypto::Required => "required" },
             "stays": job.stays,
             "rate": job.rate_max,
+            "gives": job.rate_max.or(job.gives_max),
+            "super_seeds": job.super_seeds,
             "tuned": job.tuned,
             "quiet": job.quiet,
         });
@@ -77,6 +79,10 @@ impl Client for Libtorrent {
             self.process.finish(Duration::from_secs(30))?;
         }
         Ok(taken)
+    }
+
+    fn given_bytes(&mut self) -> Vec<u64> {
+        events(&self.process.said()).filter_map(|event| event["given_bytes"].as_u64()).collect()
     }
 }
 
@@ -120,9 +126,23 @@ impl Torrent {
     /// When libtorrent is not here or refuses.
     pub fn make_v2(data: &Path, file: &Path, piece_length: u64, trackers: &[String], version: Version) -> Result<Self> {
         let version = if version == Version::V2 { "v2" } else { "hybrid" };
-        let told = json!({
-            "do": "create", "torrent": file, "folder": data, "piece_length": piece_length, "trackers": trackers, "version": version,
-        });
+        let wishes = json!({ "piece_length": piece_length, "trackers": trackers, "version": version });
+        Self::by_libtorrent(data, file, trackers, wishes)
+    }
+
+    /// Has libtorrent describe `data` for BitTorrent v1, with these web seeds.
+    ///
+    /// # Errors
+    /// When libtorrent is not here or refuses.
+    pub fn make_with_web_seeds(data: &Path, file: &Path, piece_length: u64, web_seeds: &[String]) -> Result<Self> {
+        Self::by_libtorrent(data, file, &[], json!({ "piece_length": piece_length, "web_seeds": web_seeds }))
+    }
+
+    fn by_libtorrent(data: &Path, file: &Path, trackers: &[String], wishes: Value) -> Result<Self> {
+        let mut told = json!({ "do": "create", "torrent": file, "folder": data });
+        if let (Some(told), Value::Object(wishes)) = (told.as_object_mut(), wishes) {
+            told.extend(wishes);
+        }
         let output = Command::new("/usr/bin/python3").args(["-c", SCRIPT, &told.to_string()]).output().context("python3")?;
         ensure!(output.status.success(), "libtorrent: {}", String::from_utf8_lossy(&output.stderr));
         let made = event(&String::from_utf8_lossy(&output.stdout), "complete").context("libtorrent said nothing")?;
@@ -139,6 +159,9 @@ impl Torrent {
 
 /// The first line of `said` that is this event.
 fn event(said: &str, wanted: &str) -> Option<Value> {
-    let mut events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).context("an event").ok());
-    events.find(|event| event["event"] == wanted)
+    events(said).find(|event| event["event"] == wanted)
+}
+
+fn events(said: &str) -> impl Iterator<Item = Value> {
+    said.lines().filter_map(|line| serde_json::from_str(line).ok())
 }

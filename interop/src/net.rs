@@ -107,6 +107,13 @@ impl Net {
         self.sockets("tcp").iter().any(|(local, state)| is_at(*local, address) && state == listening)
     }
 
+    /// True when a TCP connection is open that somebody inside has accepted, or made, at this address.
+    #[must_use]
+    pub fn is_connected(&self, address: SocketAddrV4) -> bool {
+        let established = "01";
+        self.sockets("tcp").iter().any(|(local, state)| is_at(*local, address) && state == established)
+    }
+
     /// True when somebody inside has bound this UDP address, or the same port of the unspecified address.
     #[must_use]
     pub fn hears(&self, address: SocketAddrV4) -> bool {
@@ -119,6 +126,16 @@ impl Net {
         let table = self.proc("net/dev");
         let received = table.lines().find_map(|line| line.trim().strip_prefix("lo:")?.split_whitespace().next()?.parse().ok());
         received.unwrap_or(0)
+    }
+
+    /// Datagrams of UDP that have been sent inside, in all.
+    #[must_use]
+    pub fn sent_datagrams(&self) -> u64 {
+        let table = self.proc("net/snmp");
+        let mut lines = table.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let (names, counts) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let sent = names.split(' ').zip(counts.split(' ')).find(|(name, _)| *name == "OutDatagrams");
+        sent.and_then(|(_, count)| count.parse().ok()).unwrap_or(0)
     }
 
     /// The process that holds it, for programs that name a namespace so.

@@ -114,6 +114,8 @@ impl Scene {
             crypto: Crypto::Default,
             stays: false,
             rate_max: None,
+            gives_max: None,
+            super_seeds: false,
             tuned: false,
             quiet: false,
             makes_empty_files: true,

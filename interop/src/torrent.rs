@@ -1,4 +1,4 @@
-//! A .torrent file made by mktorrent, with its info hash read by a few lines of our own: an opinion that owes nothing to `hexad`.
+//! A .torrent file, most often made by mktorrent, with its info hash read by a few lines of our own: an opinion that owes nothing to `hexad`.
 
 use anyhow::{Context, Result, ensure};
 use sha1::{Digest, Sha1};
@@ -32,8 +32,16 @@ impl Torrent {
         command.args(trackers.iter().flat_map(|tracker| ["-a", tracker])).arg(data);
         let output = command.output().context("mktorrent")?;
         ensure!(output.status.success(), "mktorrent: {}", String::from_utf8_lossy(&output.stdout));
+        Self::of(data, file, trackers)
+    }
+
+    /// What `file`, which somebody has made for BitTorrent v1, says of `data`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn of(data: &Path, file: &Path, trackers: &[String]) -> Result<Self> {
         let bytes = std::fs::read(file)?;
-        let info_hash = info_hash(&bytes).context("mktorrent wrote no info dictionary")?;
+        let info_hash = info_hash(&bytes).context("no info dictionary in the .torrent")?;
         Ok(Self { file: file.to_owned(), data: data.to_owned(), info_hash, info_hash_v2: None, trackers: trackers.to_vec() })
     }
 

@@ -65,15 +65,24 @@ impl Transmission {
     /// The time since the start of the process that it takes to have a working daemon is in what [`Client::complete`] returns.
     fn start(job: &Job<'_>) -> Result<Self> {
         ensure!(job.peers.is_empty(), "Transmission cannot be told whom to dial");
+        ensure!(!job.super_seeds, "Transmission knows no super-seeding");
         let config = job.logs.join(format!("{}.config", job.name));
         std::fs::create_dir_all(&config)?;
         std::fs::create_dir_all(&job.folder)?;
         let done = job.logs.join(format!("{}.done", job.name));
         let script = crate::torrent::touch_script(&done)?;
+        if let Some(nodes) = &job.ways.dht {
+            let nodes: String = nodes.iter().map(|node| format!("{} {}\n", node.ip(), node.port())).collect();
+            std::fs::write(config.join("dht.bootstrap"), nodes)?;
+        }
+        let gives_max = job.rate_max.or(job.gives_max);
         let settings = json!({
             "bind-address-ipv4": job.at.ip().to_string(), "bind-address-ipv6": "::1", "peer-port": job.at.port(),
             "encryption": match job.crypto { Crypto::Plain => 0, Crypto::Default => 1, Crypto::Required => 2 },
-            "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false, "port-forwarding-enabled": false,
+            "dht-enabled": job.ways.dht.is_some(), "lpd-enabled": job.ways.lsd, "pex-enabled": job.ways.pex, "utp-enabled": job.ways.utp,
+            "port-forwarding-enabled": false,
+            "speed-limit-down-enabled": job.rate_max.is_some(), "speed-limit-down": job.rate_max.unwrap_or(0) / 1000,
+            "speed-limit-up-enabled": gives_max.is_some(), "speed-limit-up": gives_max.unwrap_or(0) / 1000,
             "rpc-bind-address": job.at.ip().to_string(), "rpc-port": RPC_PORT, "rpc-whitelist-enabled": false,
             "rpc-host-whitelist-enabled": false, "rpc-authentication-required": false,
             "download-dir": job.folder, "incomplete-dir-enabled": false, "rename-partial-files": false, "start-added-torrents": true,

@@ -1,11 +1,11 @@
-//! uTP over a line of 100 ms, beside TCP. A measurement of the release build; run by hand:
+//! uTP over a line of 100 ms: with libtorrent, and, as a measurement of the release build, beside TCP. That one is run by hand:
 //! `cargo build --release -p hexad-cli && HEXAD_BIN=$PWD/target/release/hexad cargo test --release -p hexad-interop --test delay -- --ignored --nocapture`
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use hexad_interop::{Carried, Client as _, Hexad, Job, Line, LineConfig, Net, Scene, Torrent, Ways, have, is_root, until};
+use hexad_interop::{Carried, Client as _, Hexad, Job, Line, LineConfig, Net, Program, Scene, Torrent, Ways, have, until};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 /// One way.
@@ -56,7 +56,7 @@ impl World {
 }
 
 fn is_possible() -> bool {
-    have(&["mktorrent", "ip"]) && is_root()
+    have(&["mktorrent", "ip", "root"])
 }
 
 /// Bytes a second over an empty line without a bottleneck.
@@ -70,6 +70,41 @@ fn alone(bytes: u64, utp: bool) -> Result<f64> {
         Ok(bytes as f64 / taken.as_secs_f64())
     })();
     world.left.explain(outcome)
+}
+
+/// libtorrent speaks nothing but uTP here, and the line counts what it carries.
+fn over_the_line_by_utp(seed: Program, leech: Program) {
+    if !have(&[seed.needs(), leech.needs(), &["ip", "root"]].concat()) {
+        return;
+    }
+    let bytes = 4 << 20;
+    let world = World::new(bytes, None, 0).unwrap();
+    let World { left, right, line, torrent } = &world;
+    let outcome = (|| {
+        let utp = Ways { utp: true, ..Ways::default() };
+        let seeds = Job { at: SocketAddrV4::new(LEFT, 6881), ways: utp.clone(), ..left.seed(torrent) };
+        let leeches =
+            Job { net: right, at: SocketAddrV4::new(RIGHT, 6881), peers: vec![seeds.at], ways: utp, ..left.leech("leech", torrent) };
+        let _seed = seed.seed(&seeds)?;
+        let taken = leech.leech(&leeches)?.complete(PATIENCE)?;
+        left.arrived(torrent, &leeches)?;
+        let Carried { tcp_bytes, udp_bytes, .. } = line.carried();
+        eprintln!("{seed} -> {leech}: {:.1} s, {udp_bytes} bytes by UDP, {tcp_bytes} by TCP", taken.as_secs_f64());
+        ensure!(udp_bytes > bytes, "{udp_bytes} bytes by UDP");
+        ensure!(tcp_bytes < bytes / 100, "{tcp_bytes} bytes by TCP");
+        Ok(())
+    })();
+    left.explain(outcome).unwrap();
+}
+
+#[test]
+fn libtorrent_takes_from_hexad_by_utp_over_a_long_line() {
+    over_the_line_by_utp(Program::Hexad, Program::Libtorrent);
+}
+
+#[test]
+fn hexad_takes_from_libtorrent_by_utp_over_a_long_line() {
+    over_the_line_by_utp(Program::Libtorrent, Program::Hexad);
 }
 
 #[test]

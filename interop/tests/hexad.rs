@@ -153,3 +153,36 @@ fn files_come_over_utp_from_libtorrent_and_from_hexad() {
         scene.explain(outcome).unwrap_or_else(|error| panic!("{from} -> {to}, {crypto:?}: {error:#}"));
     }
 }
+
+/// Transmission would take TCP as well: that it was uTP the kernel's count of datagrams shows.
+#[test]
+fn files_go_over_utp_to_transmission_and_back() {
+    if !have(&[Program::Transmission.needs(), Program::Hexad.needs()].concat()) {
+        return;
+    }
+    for hexad_seeds in [true, false] {
+        let scene = Scene::new().expect("a stage");
+        let outcome = (|| -> anyhow::Result<()> {
+            let bytes = 16 << 20;
+            let torrent = scene.torrent(bytes, 256 << 10, &[])?;
+            let (mut seed, mut leech) = (scene.seed(&torrent), scene.leech("leech", &torrent));
+            (seed.ways.utp, leech.ways.utp) = (true, true);
+            // Ours is the one that can be told whom to dial.
+            if hexad_seeds {
+                let mut leecher = Program::Transmission.leech(&leech)?;
+                seed.peers = vec![leech.at];
+                let _seed = Program::Hexad.seed(&seed)?;
+                leecher.complete(PATIENCE)?;
+            } else {
+                let _seed = Program::Transmission.seed(&seed)?;
+                leech.peers = vec![seed.at];
+                Program::Hexad.leech(&leech)?.complete(PATIENCE)?;
+            }
+            scene.arrived(&torrent, &leech)?;
+            let (sent, needed) = (scene.net.sent_datagrams(), bytes / 1_500);
+            anyhow::ensure!(sent >= needed, "only {sent} datagrams, where {needed} at least would carry it");
+            Ok(())
+        })();
+        scene.explain(outcome).unwrap_or_else(|error| panic!("hexad seeds: {hexad_seeds}: {error:#}"));
+    }
+}

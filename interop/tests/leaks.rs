@@ -1,15 +1,15 @@
 //! With `--interface` and with `--proxy` not one packet goes beside: our namespace has two cables to the rest of the world, a wire that is meant, and
 //! another one with the default route, which leads everywhere. What leaves by that one is counted by the kernel, from the first packet (ARP) on.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use hexad_interop::{Hexad, Net, Process, Scene, Torrent, have, is_root, until};
+use hexad_interop::{Hexad, Net, Process, Scene, Torrent, have, until};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const SOCKS: &str = include_str!("../src/socks.py");
+const CONNECT: &str = include_str!("../src/connect.py");
 
 /// The other ends: by the wire that is meant, and by the other one.
 const MEANT: Ipv4Addr = Ipv4Addr::new(10, 88, 1, 2);
@@ -60,11 +60,7 @@ impl World {
 const EVERYTHING: [&str; 5] = ["--map-ports", "--dht-node", "10.88.1.2:6881", "--dht-node", "10.88.2.2:6881"];
 
 fn play(name: &str, trackers: &[String], act: impl FnOnce(&World) -> Result<()>) {
-    if !have(&["mktorrent", "ip", "python3"]) {
-        return;
-    }
-    if !is_root() {
-        let _ = writeln!(std::io::stderr(), "SKIPPED {name}: cables between namespaces take root");
+    if !have(&["mktorrent", "ip", "python3", "root"]) {
         return;
     }
     let world = World::new(name, trackers).expect("a stage");
@@ -119,15 +115,21 @@ fn over_one_interface_not_a_packet_goes_by_another() {
     });
 }
 
+/// A proxy by the wire that is meant, which alone knows the names of a tracker and of a DHT node.
+fn proxy(world: &World, script: &str) -> Result<Process> {
+    let mut command = world.them.net.command("python3");
+    command.args(["-c", script, &MEANT.to_string(), "1080", &format!("tracker.invalid={OTHER}"), &format!("dht.invalid={MEANT}")]);
+    let mut proxy = Process::start(command, &world.them.path(""), "proxy")?;
+    proxy.hear(PATIENCE, "ready", |said| said.starts_with("ready").then_some(()))?;
+    Ok(proxy)
+}
+
 #[test]
 fn through_a_proxy_not_a_packet_goes_elsewhere() {
     let named = ["udp", "http"].map(|scheme| format!("{scheme}://tracker.invalid:6969/announce"));
     let trackers = [named.to_vec(), both(6969)].concat();
     play("proxy", &trackers, |world| {
-        let mut command = world.them.net.command("python3");
-        command.args(["-c", SOCKS, &MEANT.to_string(), "1080", &format!("tracker.invalid={OTHER}"), &format!("dht.invalid={MEANT}")]);
-        let mut proxy = Process::start(command, &world.them.path(""), "proxy")?;
-        proxy.hear(PATIENCE, "ready", |said| said.starts_with("ready").then_some(()))?;
+        let mut proxy = proxy(world, SOCKS)?;
         let through = format!("socks5://{MEANT}:1080");
         let everything = ["--utp-first", "--dht-node", "dht.invalid:6881", "--proxy", &through];
         let mut led = world.fetch("led", &everything)?;
@@ -144,6 +146,34 @@ fn through_a_proxy_not_a_packet_goes_elsewhere() {
         trackers_fail(&mut alone, 2)?;
         alone.stop()?;
         led.stop()?;
+        ensure!(world.beside() == 0, "{} packets have gone beside a proxy that is gone", world.beside());
+        Ok(())
+    });
+}
+
+/// A proxy of HTTP carries no datagrams: what would go by them stays at home, however much it is wanted.
+#[test]
+fn through_a_proxy_of_http_not_a_packet_goes_elsewhere() {
+    let named = ["udp", "http"].map(|scheme| format!("{scheme}://tracker.invalid:6969/announce"));
+    let trackers = [named.to_vec(), both(6969)].concat();
+    play("http-proxy", &trackers, |world| {
+        let mut proxy = proxy(world, CONNECT)?;
+        let through = format!("http://{MEANT}:1080");
+        let everything = ["--utp-first", "--dht-node", "dht.invalid:6881", "--proxy", &through];
+        let mut led = world.fetch("led", &everything)?;
+        led.hear(PATIENCE, "complete", complete)?;
+        let asked = ["tracker.invalid:6969".to_owned(), format!("{MEANT}:6881")];
+        proxy.hear(PATIENCE, "all that it can lead to", |said| asked.iter().all(|asked| said.contains(asked.as_str())).then_some(()))?;
+        ensure!(world.us.sent_datagrams() == 0, "{} datagrams have been sent", world.us.sent_datagrams());
+        ensure!(world.beside() == 0, "{} packets have gone beside the proxy", world.beside());
+
+        // Where it is gone, there is no other way.
+        proxy.kill()?;
+        let mut alone = world.fetch("alone", &everything)?;
+        trackers_fail(&mut alone, 2)?;
+        alone.stop()?;
+        led.stop()?;
+        ensure!(world.us.sent_datagrams() == 0, "{} datagrams have been sent in the end", world.us.sent_datagrams());
         ensure!(world.beside() == 0, "{} packets have gone beside a proxy that is gone", world.beside());
         Ok(())
     });

@@ -3,6 +3,7 @@
 
 use hexad_core::{Span, Time};
 
+use super::peer::Peer;
 use super::{Slot, Swarm};
 use crate::node::home::Turn;
 use crate::wire::Message;
@@ -13,6 +14,9 @@ const STUCK_AFTER: Span = Span::from_secs(30);
 const SILENT: Span = Span::from_secs(2);
 /// Copies of the whole at others with which the swarm can do without.
 const COPIES_ENOUGH: u32 = 2;
+
+/// Who shows pieces one after the other has at most so many to show that we need; libtorrent shows two at a time, others one.
+const SHOWN_MAX: u32 = 2;
 
 /// What one peer was shown.
 #[derive(Debug, Default)]
@@ -36,6 +40,14 @@ impl Shown {
     /// Whether all of the piece was given that is to be passed on.
     pub(super) fn is_given(&self, piece_bytes: impl Fn(u32) -> u32) -> bool {
         self.feeding.is_some_and(|(piece, _)| self.given_bytes >= u64::from(piece_bytes(piece)))
+    }
+}
+
+impl Peer {
+    /// Whether it may be a super-seed: it lacks pieces by its own account and wants none of ours, and shows little that we need. Such a one has to hear
+    /// that we have what it gave: libtorrent shows the next piece then, and else first when we are no longer interested, with a choke in between.
+    pub(super) fn may_be_super_seeding(&self) -> bool {
+        !self.interested && !self.is_seed() && self.needs < SHOWN_MAX
     }
 }
 

@@ -250,10 +250,11 @@ impl Swarm {
         self.pump(slot, t);
     }
 
-    /// Tells all who lack them that we have these pieces.
+    /// Tells all who lack them that we have these pieces, and those who may be showing us one after the other.
     pub(super) fn announce_pieces(&mut self, pieces: &[u32], t: &mut Turn<'_, '_>) {
         for peer in self.peers.iter_mut().flatten() {
-            for &piece in pieces.iter().filter(|&&piece| !peer.bits.get(piece)) {
+            let shows = peer.may_be_super_seeding();
+            for &piece in pieces.iter().filter(|&&piece| shows || !peer.bits.get(piece)) {
                 t.out.send_to(peer.conn, Message::Have(piece));
                 peer.said = t.cx.now;
             }

@@ -124,3 +124,22 @@ fn it_does_not_say_that_it_only_gives() {
     });
     assert_eq!(extended.expect("an extended handshake").upload_only, None);
 }
+
+#[test]
+fn who_shows_us_one_piece_after_the_other_hears_that_we_have_it() {
+    let mut bench = Bench::joined(config(), PIECES).fetches();
+    let (giver, _) = bench.meets(1, true);
+    bench.says(giver, Message::HaveNone);
+    bench.says(giver, Message::Have(5));
+    let said = bench.says(giver, Message::Unchoke);
+    bench.gives_all(giver, &said);
+    assert_eq!(shown(giver, &bench.judged(5, hexad_core::Verdict::Good)), [5]);
+    // A leecher like us, who has said what it has, knows that we have it from what it gave, and is not told.
+    let (leecher, _) = bench.meets(2, true);
+    bench.says(leecher, Message::HaveNone);
+    bench.says(leecher, Message::Interested);
+    bench.says(leecher, Message::Have(6));
+    let said = bench.says(leecher, Message::Unchoke);
+    bench.gives_all(leecher, &said);
+    assert_eq!(shown(leecher, &bench.judged(6, hexad_core::Verdict::Good)), [] as [u32; 0]);
+}
