@@ -1,16 +1,14 @@
 //! Finding peers without anybody that is told: the DHT, peer exchange, the local network, with a foreign program on either side.
 
 use std::net::SocketAddrV4;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
-use hexad_interop::{Job, Link, Program, Scene, Torrent, Ways, have, until, write_file};
+use hexad_interop::{Job, Link, Program, Scene, Torrent, Ways, have, write_file};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Programs tell of peers once in 60 s or 90 s.
 const PATIENCE_FOR_GOSSIP: Duration = Duration::from_secs(200);
-/// How much later than the leecher a seed comes to aria2.
-const AFTER_THE_LEECHER: Duration = Duration::from_secs(15);
 const BYTES: u64 = 1 << 20;
 /// What one who is to introduce others may move in a second, each way: the whole would take it four minutes. Once it had all, the seed would leave it.
 const TELLERS_BYTES_PER_S: u64 = 4_000;
@@ -161,13 +159,6 @@ fn through_a_peer(teller: Program, leech: Program) {
             leecher = leech.leech(&leeches)?;
             _teller = teller.leech(&tells)?;
         }
-        if teller == Program::Aria2 {
-            // It tells a peer of those whom it met in the last minute, and does so when it has known that peer for a minute: who comes right after it is in time
-            // or not, by chance.
-            until(PATIENCE, "the leecher at aria2", || Ok(scene.net.is_connected(tells.at).then_some(())))?;
-            let began = Instant::now();
-            until(PATIENCE, "time goes by", || Ok((began.elapsed() >= AFTER_THE_LEECHER).then_some(())))?;
-        }
         // The seed is told nothing of the leecher, so that it is the leecher who has to hear of it.
         let seeds = Job { peers: vec![tells.at], ..scene.seed(&torrent) };
         let _seed = Program::Hexad.seed(&seeds)?;
@@ -189,9 +180,4 @@ fn hexad_hears_of_a_seed_from_transmission() {
 #[test]
 fn aria2_hears_of_a_seed_from_hexad() {
     through_a_peer(Program::Hexad, Program::Aria2);
-}
-
-#[test]
-fn hexad_hears_of_a_seed_from_aria2() {
-    through_a_peer(Program::Aria2, Program::Hexad);
 }
