@@ -208,11 +208,12 @@ fn complete_ones_wait_to_be_given_on_likewise() {
     let seed = |seed| DownloadChange { seed: Some(seed), ..DownloadChange::default() };
     assert_eq!(bob.change_download(second, seed(false)).map(|second| second.state), Ok(Complete));
     await_that("the first to be given on", || states(&*bob, ids) == [Seeding, Complete]);
-    assert_eq!(bob.change_download(second, seed(true)).map(|second| second.state), Ok(Queued));
-    assert_eq!(bob.change_download(second, seed(false)).map(|second| second.state), Ok(Complete), "who waits need not");
-    let whole = bob.change_download(second, DownloadChange { queue: Some(QueueMove::Top), ..DownloadChange::default() });
+    bob.change_download(second, seed(true)).expect("it is given on once more");
+    await_that("the second to take its place again", || states(&*bob, ids) == [Queued, Seeding]);
+    assert_eq!(bob.change_download(first, seed(false)).map(|first| first.state), Ok(Complete), "who waits need not");
+    let whole = bob.change_download(first, DownloadChange { queue: Some(QueueMove::Top), ..DownloadChange::default() });
     assert_eq!(whole.expect_err("it waits for nothing").kind, ProblemKind::Conflict);
-    assert_eq!(state(&*bob, first), Seeding);
+    assert_eq!(states(&*bob, ids), [Complete, Seeding]);
 }
 
 #[test]
