@@ -222,7 +222,9 @@ fn of_a_torrent_that_waits_all_is_known_that_its_file_says() {
     let (_alice, peer, _) = giver(&alice_home, 1);
     let torrent = bob_home.folder("torrents").join("film.torrent");
     let film = alice_home.folder("shared").join("film 0.mkv");
-    let create = CreateRequest { path: film, out: torrent.clone(), ..CreateRequest::default() };
+    // As a node describes what it shares.
+    let piece_bytes = Some(hexad_content::TreeProof::part_bytes_for(300_000));
+    let create = CreateRequest { path: film, out: torrent.clone(), piece_bytes, ..CreateRequest::default() };
     hexad_daemon::torrents().create_torrent(create, &|_, _| {}).expect("a .torrent");
     let settings = bob_home.settings(vec![quiet_bittorrent()], &["bittorrent"]);
     let bob = open_node(NodeSettings { active_downloads: 1, ..settings }).expect("a node");
