@@ -208,11 +208,12 @@ fn complete_ones_wait_to_be_given_on_likewise() {
     let seed = |seed| DownloadChange { seed: Some(seed), ..DownloadChange::default() };
     assert_eq!(bob.change_download(second, seed(false)).map(|second| second.state), Ok(Complete));
     await_that("the first to be given on", || states(&*bob, ids) == [Seeding, Complete]);
-    assert_eq!(bob.change_download(second, seed(true)).map(|second| second.state), Ok(Queued));
-    assert_eq!(bob.change_download(second, seed(false)).map(|second| second.state), Ok(Complete), "who waits need not");
-    let whole = bob.change_download(second, DownloadChange { queue: Some(QueueMove::Top), ..DownloadChange::default() });
+    bob.change_download(second, seed(true)).expect("it is given on once more");
+    await_that("the second to take its place again", || states(&*bob, ids) == [Queued, Seeding]);
+    assert_eq!(bob.change_download(first, seed(false)).map(|first| first.state), Ok(Complete), "who waits need not");
+    let whole = bob.change_download(first, DownloadChange { queue: Some(QueueMove::Top), ..DownloadChange::default() });
     assert_eq!(whole.expect_err("it waits for nothing").kind, ProblemKind::Conflict);
-    assert_eq!(state(&*bob, first), Seeding);
+    assert_eq!(states(&*bob, ids), [Complete, Seeding]);
 }
 
 #[test]
@@ -221,7 +222,9 @@ fn of_a_torrent_that_waits_all_is_known_that_its_file_says() {
     let (_alice, peer, _) = giver(&alice_home, 1);
     let torrent = bob_home.folder("torrents").join("film.torrent");
     let film = alice_home.folder("shared").join("film 0.mkv");
-    let create = CreateRequest { path: film, out: torrent.clone(), ..CreateRequest::default() };
+    // As a node describes what it shares.
+    let piece_bytes = Some(hexad_content::TreeProof::part_bytes_for(300_000));
+    let create = CreateRequest { path: film, out: torrent.clone(), piece_bytes, ..CreateRequest::default() };
     hexad_daemon::torrents().create_torrent(create, &|_, _| {}).expect("a .torrent");
     let settings = bob_home.settings(vec![quiet_bittorrent()], &["bittorrent"]);
     let bob = open_node(NodeSettings { active_downloads: 1, ..settings }).expect("a node");

@@ -181,8 +181,3 @@ fn hexad_hears_of_a_seed_from_transmission() {
 fn aria2_hears_of_a_seed_from_hexad() {
     through_a_peer(Program::Hexad, Program::Aria2);
 }
-
-#[test]
-fn hexad_hears_of_a_seed_from_aria2() {
-    through_a_peer(Program::Aria2, Program::Hexad);
-}

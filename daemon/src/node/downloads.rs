@@ -116,6 +116,11 @@ pub(super) enum Follows {
 }
 
 impl Kept {
+    /// It is called by what it was asked for by, of which the first letters are kept.
+    pub(super) fn is_unnamed(&self) -> bool {
+        self.request.source.starts_with(&self.name)
+    }
+
     /// Other files are wanted, of so many bytes; `adds` when they are more than before.
     pub(super) fn rewant(&mut self, wanted_bytes: u64, wanted: &[bool], adds: bool) {
         let known = self.verified_of_files.len() == wanted.len();

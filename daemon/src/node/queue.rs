@@ -3,6 +3,7 @@
 //! Downloads that are not complete and complete ones that are given on are two queues in one order. Who is begun by his user's word however many others
 //! are active does not count, and neither does a download that has brought nothing for long: it goes on, and the next one beside it.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hexad_api::node::{DownloadState, QueueMove, UpSettings};
@@ -150,6 +151,9 @@ impl House {
 
     /// Has those be active whose turn it is, and the others wait.
     pub(super) fn arrange(&self, state: &mut State) {
+        if self.ending.load(Ordering::Acquire) {
+            return;
+        }
         state.downloads.unsettled = false;
         let Arranged { begin, wait } = state.downloads.arranged(self.room(state), Instant::now());
         for id in wait {
@@ -161,6 +165,10 @@ impl House {
         }
         for id in begin {
             if let Err(problem) = self.start(state, id) {
+                if self.ending.load(Ordering::Acquire) {
+                    // The next run of the node begins it.
+                    return state.downloads.set_queued(id);
+                }
                 state.downloads.fail(id, problem);
             }
         }
@@ -188,7 +196,7 @@ impl House {
     /// Finds out of one that waits what can be known without anybody else.
     fn look_at_source(&self, state: &mut State, id: u64) -> Result<(), Problem> {
         let request = state.downloads.find(id)?.kept.request.clone();
-        if state.downloads.find(id)?.kept.name != request.source || source::is_address(&request.source) {
+        if !state.downloads.find(id)?.kept.is_unnamed() || source::is_address(&request.source) {
             return Ok(());
         }
         let found = source::find(&request.source, &request.peers, &self.names_of(state, &request.on), &self.outside)?;

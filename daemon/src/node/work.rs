@@ -597,7 +597,7 @@ impl House {
     fn begin_fetch(&self, state: &mut State, id: u64, run: u64, found: Found) -> Result<(), Problem> {
         let item = state.downloads.find(id)?;
         let request = item.kept.request.clone();
-        if item.kept.name == request.source {
+        if item.kept.is_unnamed() {
             item.kept.name.clone_from(&found.name);
         }
         let how = item.how_left();
