@@ -236,6 +236,7 @@ mod tests {
                 key if key.ends_with("listen") || key.ends_with("fasttrack") => "127.0.0.1:7",
                 "networks.bittorrent.encryption" => "required",
                 "networks.bittorrent.utp" => "first",
+                "networks.bittorrent.seed_choking" => "anti_leech",
                 "networks.bittorrent.version" => "hybrid",
                 "networks.gnutella.mode" => "flat",
                 "networks.kazaa.supernode" => "never",
