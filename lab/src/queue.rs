@@ -172,19 +172,12 @@ impl<E, T: Copy> Queue<E, T> {
         Some((post.key, Next::Event(post.event)))
     }
 
-    /// To whom the next events go as far as they are known by now, and what they are but for wakes: those of the open bucket in order, but for late ones,
-    /// and those of the buckets of the ring after it, in no order within one; at most `count`.
+    /// To whom the next events of the open bucket go, and what they are but for wakes; at most `count` of those that were in it when it was opened.
     pub(crate) fn upcoming(&self, count: usize) -> impl Iterator<Item = (u32, Option<&E>)> {
-        let open = self.order.iter().rev().map(|place| {
+        self.order.iter().rev().take(count).map(|place| {
             let post = if place.wakes { None } else { self.open_posts.get(place.index as usize).and_then(Option::as_ref) };
             (low(place.time_to), post.map(|post| &post.event))
-        });
-        let buckets = std::iter::successors(self.next_in_ring(self.open), |&bucket| self.next_in_ring(bucket));
-        let further = buckets.map(slot_of).flat_map(|slot| {
-            let posts = self.posts.bucket(slot).map(|post| (post.key.to, Some(&post.event)));
-            posts.chain(self.alarms.bucket(slot).map(|alarm| (alarm.node, None)))
-        });
-        open.chain(further).take(count)
+        })
     }
 
     fn place(&self, key: &Key, index: usize, wakes: bool) -> Place {
@@ -231,19 +224,8 @@ impl<E, T: Copy> Queue<E, T> {
 
     /// The first bucket after the open one that holds something; the first of its second where that lies beyond the ring.
     fn next_bucket(&self) -> Option<u64> {
-        self.next_in_ring(self.open).or_else(|| {
-            let second = match (self.posts.next_second(), self.alarms.next_second()) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            };
-            second.map(|second| second << SECOND_BITS)
-        })
-    }
-
-    /// The first bucket of the ring after that one that holds something.
-    fn next_in_ring(&self, after: u64) -> Option<u64> {
-        let last = ((self.open >> SECOND_BITS) + 2) << SECOND_BITS;
-        let mut bucket = after + 1;
+        let (first, last) = (self.open + 1, ((self.open >> SECOND_BITS) + 2) << SECOND_BITS);
+        let mut bucket = first;
         while bucket < last {
             let slot = slot_of(bucket);
             let word = self.filled[slot / 64] >> (slot % 64);
@@ -252,7 +234,11 @@ impl<E, T: Copy> Queue<E, T> {
             }
             bucket += 64 - (slot % 64) as u64;
         }
-        None
+        let second = match (self.posts.next_second(), self.alarms.next_second()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        second.map(|second| second << SECOND_BITS)
     }
 
     fn open(&mut self, bucket: u64) {
@@ -399,12 +385,6 @@ impl<T: Timed> Lane<T> {
             self.free = at;
             at = next;
         }
-    }
-
-    /// What is in a bucket of the ring.
-    fn bucket(&self, slot: usize) -> impl Iterator<Item = &T> {
-        let chunk = |at: u32| self.chunks.get(at as usize);
-        std::iter::successors(chunk(self.ring[slot]), move |one| chunk(one.next)).flat_map(|one| &one.entries)
     }
 
     fn next_second(&self) -> Option<u64> {

@@ -55,18 +55,3 @@ fn what_lies_far_ahead_does_not_hide_what_comes_next() {
     assert!(matches!(queue.pop_until(Time::from_micros(3_600_000_000)), Some((_, Next::Event(1)))));
     assert_eq!(queue.len(), 0);
 }
-
-#[test]
-fn what_comes_next_is_known_beyond_the_open_bucket() {
-    let mut queue: Queue<u32, ()> = Queue::new();
-    for (us, to) in [(100, 1), (500, 2), (70_000, 4), (3_600_000_000, 5)] {
-        queue.push(Post { key: Key { at: Time::from_micros(us), to, from: 9, sequence: to }, event: to });
-    }
-    queue.push_wake(Time::from_micros(20_000), 3, 0, 0, ());
-    let upcoming = |queue: &Queue<u32, ()>, count| queue.upcoming(count).map(|(to, event)| (to, event.copied())).collect::<Vec<_>>();
-    let next = [(1, Some(1)), (2, Some(2)), (3, None), (4, Some(4))];
-    assert_eq!(upcoming(&queue, 10), next[1..], "what came into the open bucket late is left out");
-    assert_eq!(upcoming(&queue, 2), next[1..3]);
-    assert!(queue.pop_until(Time::from_micros(500)).is_some() && queue.pop_until(Time::from_micros(500)).is_some());
-    assert_eq!(upcoming(&queue, 10), next[2..]);
-}
