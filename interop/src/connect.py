@@ -1,17 +1,4 @@
-# A little proxy of HTTP: `python3 connect.py HOST PORT NAME=IP …`. It knows these names and no others, and prints whither it is asked to lead, be it by
-# CONNECT or by a request with the whole address.
-import socket, sys, threading
-
-names = dict(pair.split("=") for pair in sys.argv[3:])
-
-
-def pump(source, target):
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+# A little proxy of HTTP, behind `proxy.py`: it leads by CONNECT, or by a request with the whole address.
 
 
 def serve(client):
@@ -42,7 +29,4 @@ def serve(client):
         client.close()
 
 
-door = socket.create_server((sys.argv[1], int(sys.argv[2])))
-print("ready", flush=True)
-while True:
-    threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+run(serve)

@@ -1,17 +1,4 @@
-# A little SOCKS5 proxy: `python3 socks.py HOST PORT NAME=IP …`. It knows these names and no others, and prints whither it is asked to lead, and to whom
-# it carries datagrams.
-import socket, sys, threading
-
-names = dict(pair.split("=") for pair in sys.argv[3:])
-
-
-def pump(source, target):
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+# A little SOCKS5 proxy, behind `proxy.py`. It prints also to whom it carries datagrams.
 
 
 def exactly(client, count):
@@ -86,7 +73,4 @@ def serve(client):
         client.close()
 
 
-door = socket.create_server((sys.argv[1], int(sys.argv[2])))
-print("ready", flush=True)
-while True:
-    threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+run(serve)

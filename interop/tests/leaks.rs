@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use hexad_interop::{Hexad, Net, Process, Scene, Torrent, have, until};
 
 const PATIENCE: Duration = Duration::from_secs(90);
-const SOCKS: &str = include_str!("../src/socks.py");
-const CONNECT: &str = include_str!("../src/connect.py");
+const SOCKS: &str = concat!(include_str!("../src/proxy.py"), include_str!("../src/socks.py"));
+const CONNECT: &str = concat!(include_str!("../src/proxy.py"), include_str!("../src/connect.py"));
 
 /// The other ends: by the wire that is meant, and by the other one.
 const MEANT: Ipv4Addr = Ipv4Addr::new(10, 88, 1, 2);
@@ -124,6 +124,17 @@ fn proxy(world: &World, script: &str) -> Result<Process> {
     Ok(proxy)
 }
 
+/// Where the proxy is gone, there is no other way, neither for who was led by it nor for who comes after.
+fn without_a_proxy_nothing_goes(world: &World, proxy: &mut Process, mut led: Process, everything: &[&str]) -> Result<()> {
+    proxy.kill()?;
+    let mut alone = world.fetch("alone", everything)?;
+    trackers_fail(&mut alone, 2)?;
+    alone.stop()?;
+    led.stop()?;
+    ensure!(world.beside() == 0, "{} packets have gone beside a proxy that is gone", world.beside());
+    Ok(())
+}
+
 #[test]
 fn through_a_proxy_not_a_packet_goes_elsewhere() {
     let named = ["udp", "http"].map(|scheme| format!("{scheme}://tracker.invalid:6969/announce"));
@@ -140,14 +151,7 @@ fn through_a_proxy_not_a_packet_goes_elsewhere() {
         proxy.hear(PATIENCE, "all that it can lead to", |said| asked.iter().all(|asked| said.contains(asked.as_str())).then_some(()))?;
         ensure!(world.beside() == 0, "{} packets have gone beside the proxy", world.beside());
 
-        // Where it is gone, there is no other way.
-        proxy.kill()?;
-        let mut alone = world.fetch("alone", &everything)?;
-        trackers_fail(&mut alone, 2)?;
-        alone.stop()?;
-        led.stop()?;
-        ensure!(world.beside() == 0, "{} packets have gone beside a proxy that is gone", world.beside());
-        Ok(())
+        without_a_proxy_nothing_goes(world, &mut proxy, led, &everything)
     });
 }
 
@@ -167,14 +171,8 @@ fn through_a_proxy_of_http_not_a_packet_goes_elsewhere() {
         ensure!(world.us.sent_datagrams() == 0, "{} datagrams have been sent", world.us.sent_datagrams());
         ensure!(world.beside() == 0, "{} packets have gone beside the proxy", world.beside());
 
-        // Where it is gone, there is no other way.
-        proxy.kill()?;
-        let mut alone = world.fetch("alone", &everything)?;
-        trackers_fail(&mut alone, 2)?;
-        alone.stop()?;
-        led.stop()?;
+        without_a_proxy_nothing_goes(world, &mut proxy, led, &everything)?;
         ensure!(world.us.sent_datagrams() == 0, "{} datagrams have been sent in the end", world.us.sent_datagrams());
-        ensure!(world.beside() == 0, "{} packets have gone beside a proxy that is gone", world.beside());
         Ok(())
     });
 }

@@ -59,7 +59,7 @@ impl Swarm {
         let turn = t.home.config.optimistic_interval;
         let lately = turn * 2;
         let (piece_bytes, total) =
-            self.torrent.as_ref().map_or((0, 0), |torrent| (torrent.geometry.piece_bytes, torrent.metainfo.info.layout.total_bytes()));
+            self.torrent.as_ref().map_or((0, 0), |torrent| (torrent.geometry.piece_bytes, torrent.geometry.total_bytes));
         let candidates: Vec<Candidate> = self
             .peers
             .iter_mut()
