@@ -182,6 +182,25 @@ fn a_reader_that_leaves_is_no_crash() {
 }
 
 #[test]
+fn a_hybrid_whose_halves_belong_to_different_files_is_said_to_be_one() {
+    let home = home(&[("film.bin", 200_000)]);
+    let made = hexad(&home, "torrent create film.bin -o it.torrent --piece-length 32KiB --hybrid");
+    assert!(made.ok, "{}", made.err);
+    let path = home.path().join("it.torrent");
+    let mut bytes = fs::read(&path).expect("the torrent");
+    let field = b"6:pieces140:";
+    let at = bytes.windows(field.len()).position(|window| window == field).expect("seven hashes of v1");
+    bytes[at + field.len()] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let checked = hexad(&home, "torrent check it.torrent");
+    assert!(
+        !checked.ok && checked.err.contains("this torrent contradicts itself") && !checked.err.contains("brings the rest"),
+        "{}",
+        checked.err
+    );
+}
+
+#[test]
 fn torrents_of_version_2_and_hybrids_are_made_shown_and_checked() {
     let home = home(&[("album/a.bin", 100_000), ("album/b/c.bin", 50_000), ("album/empty", 0), ("film.bin", 200_000)]);
     for (what, version, pieces) in [("album", "--v2", 6), ("album", "--hybrid", 6), ("film.bin", "--v2", 7), ("film.bin", "--hybrid", 7)] {

@@ -30,7 +30,7 @@ pub use leaves::{PartLeaves, leaf_hashes, span_below};
 pub use magnet::{Magnet, MagnetError, MutableLink};
 pub use names::{Renamed, SafeNames, safe_names};
 pub use percent::{PercentEncoded, percent_decoded, percent_decoded_leniently};
-pub use proof::{PartCheck, PartVerdict, Proof, WholeDigest};
+pub use proof::{Contradiction, PartCheck, PartVerdict, Proof, WholeDigest};
 pub use ranges::Ranges;
 pub use shape::{Shape, ShapeError};
 pub use tiger::{TigerError, TigerHasher, TigerProof};

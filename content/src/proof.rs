@@ -262,6 +262,16 @@ pub enum PartVerdict {
     Contradiction,
 }
 
+/// A hybrid torrent describes different bytes by its v1 and by its v2 hashes, so that no source can bring what satisfies both (BEP 52, *upgrade path*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this torrent contradicts itself: its v1 and v2 hashes belong to different files")]
+pub struct Contradiction;
+
+impl Contradiction {
+    /// Something the user can do about it.
+    pub const HINT: &'static str = "no source can bring what fits both; get the torrent anew from whoever made it";
+}
+
 /// One part on its way to being proven: give it all bytes of the part, in order.
 pub struct PartCheck(Check);
 

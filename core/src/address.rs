@@ -12,6 +12,15 @@ pub struct Name {
     pub port: u16,
 }
 
+/// Whether a name is one of this machine or of a local network: one without a dot, or of a domain that is nobody's in public (RFC 6761, 6762 and 8375;
+/// ICANN's `internal`; `lan` and `home` by custom).
+#[must_use]
+pub fn is_local_name(name: &str) -> bool {
+    const DOMAINS: [&str; 6] = ["localhost", "local", "internal", "home.arpa", "lan", "home"];
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    !name.contains('.') || DOMAINS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+}
+
 /// Where a peer is reached on real networks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {

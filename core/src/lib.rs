@@ -19,7 +19,7 @@ mod shares;
 mod time;
 pub mod transcript;
 
-pub use address::{Address, Endpoint, Name};
+pub use address::{Address, Endpoint, Name, is_local_name};
 pub use ask::{Answer, Ask, AskFailure, Bucket, CpuJob, CpuResult, HttpMethod, HttpRequest, HttpResponse};
 pub use bounded::{BoundedMap, BoundedQueue, Full, least_sixteenth, leavers};
 pub use codec::{Codec, Cue, Malformed, Role};

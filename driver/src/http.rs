@@ -12,7 +12,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hexad_core::{AskFailure, HttpMethod, HttpRequest, HttpResponse};
+use hexad_core::{AskFailure, HttpMethod, HttpRequest, HttpResponse, is_local_name};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use reqwest::header::{ACCEPT_ENCODING, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -53,14 +53,6 @@ impl Rule {
             _ => None,
         }
     }
-}
-
-/// Whether a name is one of this machine or of a local network: one without a dot, or of a domain that is nobody's in public (RFC 6761, 6762 and 8375;
-/// ICANN's `internal`; `lan` and `home` by custom).
-fn is_local_name(name: &str) -> bool {
-    const DOMAINS: [&str; 6] = ["localhost", "local", "internal", "home.arpa", "lan", "home"];
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    !name.contains('.') || DOMAINS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// Why an address is not reached.

@@ -83,6 +83,8 @@ fn command(job: &Job<'_>) -> Result<Command> {
     }
     command.args(job.rate_max.map(|rate| format!("--max-download-limit={rate}")));
     command.args(job.rate_max.or(job.gives_max).map(|rate| format!("--max-upload-limit={rate}")));
+    // Whoever comes to a tracker later is heard of soon.
+    command.arg("--bt-tracker-interval=5");
     command.args(["--enable-color=false", "--summary-interval=0", "--show-console-readout=false"]);
     command.arg(if job.quiet { "--console-log-level=notice" } else { "--console-log-level=info" });
     command.args(["--file-allocation=none", "--disable-ipv6=true", "--follow-torrent=mem", "--bt-save-metadata=false"]);

@@ -2,7 +2,7 @@
 //! puts it beside the running test.
 
 use crate::client::{Client, Crypto, Job, Link};
-use crate::{Net, Process, Torrent};
+use crate::{Mounts, Net, Process, Torrent};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::SocketAddrV4;
@@ -117,6 +117,17 @@ impl Hexad {
         command(net, logs)
     }
 
+    /// The same among these mounts.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn command_among(mounts: &Mounts, net: &Net, logs: &Path) -> Result<Command> {
+        let [enter, switches @ ..] = mounts.enter();
+        let mut command = net.command(&enter);
+        command.args(switches).arg(Self::binary()?);
+        Ok(at_home(command, logs))
+    }
+
     fn member(command: Command, logs: &Path, name: &str, purpose: &str) -> Result<(Process, String)> {
         let mut process = Process::start(command, logs, name)?;
         let address = process.hear(Duration::from_secs(60), "its address, and that it has joined", |said| {
@@ -161,9 +172,12 @@ impl Client for Hexad {
 }
 
 fn command(net: &Net, logs: &Path) -> Result<Command> {
-    let mut command = net.command(&Hexad::binary()?.to_string_lossy());
+    Ok(at_home(net.command(&Hexad::binary()?.to_string_lossy()), logs))
+}
+
+fn at_home(mut command: Command, logs: &Path) -> Command {
     command.env("HOME", logs).env("XDG_STATE_HOME", logs.join("state")).env_remove("RUST_LOG");
-    Ok(command)
+    command
 }
 
 fn switches(command: &mut Command, job: &Job<'_>) {

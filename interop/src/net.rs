@@ -1,19 +1,18 @@
-//! A network namespace of its own. It is held open by a `cat` that reads from a pipe of ours: when we end, however we end, the pipe
-//! closes, `cat` ends and the namespace is gone.
+//! A network namespace of its own.
 
+use crate::holder::Holder;
 use anyhow::{Context, Result, ensure};
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-const PREPARE: &str = "ip link set lo up && ip addr add 10.77.0.1/16 dev lo && echo ready && exec cat";
+const PREPARE: &str = "ip link set lo up && ip addr add 10.77.0.1/16 dev lo";
 
 /// A network namespace with 10.77.0.0/16 on its loopback device and no way out.
 #[derive(Debug)]
 pub struct Net {
-    holder: Child,
+    holder: Holder,
     last: AtomicU8,
 }
 
@@ -23,18 +22,9 @@ impl Net {
     /// # Errors
     /// Without root and without unprivileged user namespaces, or without iproute2 and util-linux.
     pub fn new() -> Result<Self> {
-        let mut unshare = Command::new("unshare");
-        if !is_root() {
-            unshare.args(["--user", "--map-root-user"]);
-        }
-        unshare.args(["--net", "sh", "-c", PREPARE]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut holder = unshare.spawn().context("cannot start unshare")?;
-        let mut said = String::new();
-        let out = holder.stdout.take().context("unshare has a stdout")?;
-        BufReader::new(out).read_line(&mut said)?;
-        let net = Self { holder, last: AtomicU8::new(1) };
-        ensure!(said == "ready\n", "no network namespace: needs root or unprivileged user namespaces, and iproute2");
-        Ok(net)
+        let holder =
+            Holder::of("--net", PREPARE).context("no network namespace: needs root or unprivileged user namespaces, and iproute2")?;
+        Ok(Self { holder, last: AtomicU8::new(1) })
     }
 
     /// True when this machine lets us make one.
@@ -61,7 +51,7 @@ impl Net {
         if !is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
-        command.arg("--net").arg("--target").arg(self.holder.id().to_string());
+        command.arg("--net").arg("--target").arg(self.holder.id());
         command.args(["setpriv", "--pdeathsig", "KILL", program]);
         command
     }
@@ -72,7 +62,7 @@ impl Net {
     /// # Errors
     /// Without root.
     pub fn link(&self, other: &Self, name: &str, subnet: u8) -> Result<()> {
-        let holder = other.holder.id().to_string();
+        let holder = other.holder.id();
         self.run("ip", &["link", "add", name, "type", "veth", "peer", "name", name, "netns", &holder])?;
         for (net, host) in [(self, 1), (other, 2)] {
             net.run("sh", &["-c", &format!("echo 1 > /proc/sys/net/ipv6/conf/{name}/disable_ipv6")])?;
@@ -140,7 +130,7 @@ impl Net {
 
     /// The process that holds it, for programs that name a namespace so.
     pub(crate) fn holder(&self) -> String {
-        self.holder.id().to_string()
+        self.holder.id()
     }
 
     /// What the kernel says of this namespace in a file below /proc/PID.
@@ -151,13 +141,6 @@ impl Net {
     fn sockets(&self, protocol: &str) -> Vec<(SocketAddr, String)> {
         let read = |suffix: &str| self.proc(&format!("net/{protocol}{suffix}"));
         [read(""), read("6")].iter().flat_map(|table| table.lines().skip(1)).filter_map(socket).collect()
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        drop(self.holder.stdin.take());
-        let _ = self.holder.wait();
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use anyhow::Result;
-use hexad_interop::{Job, Link, Program, Scene, Torrent, Ways, have, write_file};
+use hexad_interop::{Hexad, Job, Link, Program, Scene, Torrent, Ways, have, until, write_file};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Programs tell of peers once in 60 s or 90 s.
@@ -24,18 +24,27 @@ fn play(needs: &[Program], act: impl FnOnce(&Scene) -> Result<()>) {
 
 /// A node that knows nobody, a seed and a leecher that know the node only.
 fn through_the_dht(node: Program, seed: Program, leech: Program) {
+    through_nodes(1, PATIENCE, node, seed, leech);
+}
+
+/// Nodes of which the first knows nobody and the others know the first, a seed and a leecher that know them.
+fn through_nodes(count: usize, patience: Duration, node: Program, seed: Program, leech: Program) {
     play(&[node, seed, leech], |scene| {
         let torrent = scene.torrent(BYTES, 64 << 10, &[])?;
         let other = other_torrent(scene)?;
-        let mut first = scene.seed(&other);
-        first.name = "node".into();
-        first.ways.dht = Some(Vec::new());
-        let _node = node.seed(&first)?;
+        let (mut known, mut nodes) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let mut job = scene.seed(&other);
+            job.name = format!("node-{number}");
+            job.ways.dht = Some(known.iter().take(1).copied().collect());
+            nodes.push(node.seed(&job)?);
+            known.push(job.at);
+        }
         let (mut seeds, mut leeches) = (scene.seed(&torrent), scene.leech("leech", &torrent));
-        (seeds.ways.dht, leeches.ways.dht) = (Some(vec![first.at]), Some(vec![first.at]));
+        (seeds.ways.dht, leeches.ways.dht) = (Some(known.clone()), Some(known));
         leeches.link = Link::Magnet;
         let _seed = seed.seed(&seeds)?;
-        leech.leech(&leeches)?.complete(PATIENCE)?;
+        leech.leech(&leeches)?.complete(patience)?;
         scene.arrived(&torrent, &leeches)
     });
 }
@@ -85,6 +94,19 @@ fn hexad_finds_hexad_by_a_node_of_aria2() {
 #[test]
 fn hexad_finds_hexad_by_a_node_of_transmission() {
     through_the_dht(Program::Transmission, Program::Hexad, Program::Hexad);
+}
+
+/// Transmission neither looks for peers nor announces before it knows more than eight nodes, which takes it a while.
+const NODES_FOR_TRANSMISSION: usize = 14;
+
+#[test]
+fn transmission_finds_hexad_by_nodes_of_hexad() {
+    through_nodes(NODES_FOR_TRANSMISSION, PATIENCE_FOR_GOSSIP, Program::Hexad, Program::Hexad, Program::Transmission);
+}
+
+#[test]
+fn hexad_finds_transmission_by_nodes_of_hexad() {
+    through_nodes(NODES_FOR_TRANSMISSION, PATIENCE_FOR_GOSSIP, Program::Hexad, Program::Transmission, Program::Hexad);
 }
 
 /// Two that are told of nobody, at the first address of the one interface there is: what is said there comes from it.
@@ -180,4 +202,25 @@ fn hexad_hears_of_a_seed_from_transmission() {
 #[test]
 fn aria2_hears_of_a_seed_from_hexad() {
     through_a_peer(Program::Hexad, Program::Aria2);
+}
+
+/// aria2 tells a peer once in a minute, and only of those whom it has itself dialled in the last one: it has to hear of the seed from a tracker, which the
+/// leecher does not ask, and after the leecher has come.
+#[test]
+fn hexad_hears_of_a_seed_from_aria2() {
+    play(&[Program::Hexad, Program::Aria2], |scene| {
+        let torrent = scene.torrent(BYTES, 64 << 10, &[])?;
+        let at = SocketAddrV4::new(scene.net.address(), 6969);
+        let announced = Torrent::make(&torrent.data, &scene.path("announced.torrent"), 64 << 10, &[format!("http://{at}/announce")])?;
+        let _tracker = Hexad::tracker(&scene.net, at, &scene.path(""))?;
+        let pex = Ways { pex: true, ..Ways::default() };
+        let tells = Job { ways: pex.clone(), rate_max: Some(TELLERS_BYTES_PER_S), stays: true, ..scene.leech("teller", &announced) };
+        let leeches = Job { ways: pex.clone(), peers: vec![tells.at], ..scene.leech("leech", &torrent) };
+        let _teller = Program::Aria2.leech(&tells)?;
+        let mut leecher = Program::Hexad.leech(&leeches)?;
+        until(PATIENCE, "the leecher at the teller", || Ok(scene.net.is_connected(tells.at).then_some(())))?;
+        let _seed = Program::Hexad.seed(&Job { ways: pex.clone(), ..scene.seed(&announced) })?;
+        leecher.complete(PATIENCE_FOR_GOSSIP)?;
+        scene.arrived(&torrent, &leeches)
+    });
 }

@@ -2,13 +2,15 @@
 //! another one with the default route, which leads everywhere. What leaves by that one is counted by the kernel, from the first packet (ARP) on.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use hexad_interop::{Hexad, Net, Process, Scene, Torrent, have, until};
+use hexad_interop::{Hexad, Mounts, Net, Process, Scene, Torrent, await_seed, have, until};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const SOCKS: &str = concat!(include_str!("../src/proxy.py"), include_str!("../src/socks.py"));
+const NAMES: &str = include_str!("../src/names.py");
 const CONNECT: &str = concat!(include_str!("../src/proxy.py"), include_str!("../src/connect.py"));
 
 /// The other ends: by the wire that is meant, and by the other one.
@@ -45,7 +47,10 @@ impl World {
 
     /// A fetch that has reasons to go either way: peers, trackers and a DHT node at both ends, a router at the end of the default route.
     fn fetch(&self, name: &str, more: &[&str]) -> Result<Process> {
-        let mut command = Hexad::command(&self.us, &self.them.path(""))?;
+        self.fetch_by(Hexad::command(&self.us, &self.them.path(""))?, name, more)
+    }
+
+    fn fetch_by(&self, mut command: Command, name: &str, more: &[&str]) -> Result<Process> {
         command.args(["-v", "fetch"]).arg(&self.torrent.file).arg("--into").arg(self.them.path(name)).args(["--seed", "--json"]);
         command.args([MEANT, OTHER].iter().flat_map(|ip| ["--peer".to_owned(), format!("{ip}:6881")]));
         command.args(more);
@@ -112,6 +117,31 @@ fn over_one_interface_not_a_packet_goes_by_another() {
         let mut free = world.fetch("free", &EVERYTHING)?;
         free.hear(PATIENCE, "complete", complete)?;
         until(PATIENCE, "packets by the other wire", || Ok((world.beside() > 20).then_some(())))
+    });
+}
+
+/// The system knows a name server at either end, and the tracker's name stands for an address at either end: one of each is out of reach.
+#[test]
+fn over_one_interface_a_tracker_of_several_addresses_is_called_at_those_it_leads_to() {
+    play("names", &["http://tracker.lan:6969/announce".to_owned()], |world| {
+        let logs = world.them.path("");
+        let servers = logs.join("resolv.conf");
+        std::fs::write(&servers, [OTHER, MEANT].map(|ip| format!("nameserver {ip}\n")).concat())?;
+        let mut command = world.them.net.command("python3");
+        command.args(["-c", NAMES, &MEANT.to_string(), &format!("tracker.lan={OTHER},{MEANT}")]);
+        let mut names = Process::start(command, &logs, "names")?;
+        names.hear(PATIENCE, "ready", |said| said.starts_with("ready").then_some(()))?;
+
+        let mounts = Mounts::of_name_servers(&servers)?;
+        let command = Hexad::command_among(&mounts, &world.us, &logs)?;
+        let mut bound = world.fetch_by(command, "bound", &["--no-dht", "--interface", "meant"])?;
+        bound.hear(PATIENCE, "complete", complete)?;
+        names.hear(PATIENCE, "a question for the tracker", |said| said.contains("tracker.lan").then_some(()))?;
+        // The seed asks nobody for the name.
+        await_seed(&world.them.net, SocketAddrV4::new(MEANT, 6969), &world.torrent.info_hash, PATIENCE)?;
+        bound.stop()?;
+        ensure!(world.beside() == 0, "{} packets have gone beside", world.beside());
+        Ok(())
     });
 }
 

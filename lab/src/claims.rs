@@ -102,7 +102,15 @@ pub static CLAIMS: &[Known] = &[
         .shown_by("networks/bittorrent/src/node/rates.rs: a_step_is_seen_at_half_after_ten_seconds_and_whole_after_twenty"),
     known("BT3", "bittorrent", "the optimistic unchoke rotates every 30 s", "every third decision", "the document; Cohen 2003", false)
         .shown_by("networks/bittorrent/src/node/tests/choking.rs: the_place_by_chance_goes_to_another_with_every_third_round"),
-    known("BT4", "bittorrent", "four uploads", "≤ 4 interested", "Cohen 2003", false),
+    known(
+        "BT4",
+        "bittorrent",
+        "four uploads, three by merit and one by chance",
+        "≤ 4 interested with upload_slots = 3; ours are 4 and 1",
+        "Cohen 2003",
+        false,
+    )
+    .shown_by("networks/bittorrent/src/node/tests/choking.rs: three_places_by_merit_and_one_by_chance_are_four_uploads"),
     known("BT5", "bittorrent", "who sends nothing for 60 s loses his slot", "60 s", "Cohen 2003", false)
         .shown_by("networks/bittorrent/src/node/tests/choking.rs: who_falls_silent_for_a_minute_loses_his_place_by_merit"),
     known("BT6", "bittorrent", "rarest first spreads pieces evenly", "variation well below random", "Legout 2006", true),

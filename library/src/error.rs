@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use hexad_content::Contradiction;
 use thiserror::Error;
 
 /// Why a path cannot be shared, hashed or checked.
@@ -82,6 +83,9 @@ pub enum ShareError {
         /// How many came.
         found: u64,
     },
+    /// What is there shows that the proof is wrong.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
     /// The caller asked to stop.
     #[error("stopped")]
     Cancelled,
@@ -101,6 +105,7 @@ impl ShareError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some("check who may read it"),
             Self::PieceLength { .. } => Some("choose a power of two from 16 KiB to 16 MiB"),
             Self::TooManyPieces { .. } => Some("choose longer pieces"),
+            Self::Contradiction(_) => Some(Contradiction::HINT),
             Self::Io { .. } | Self::Mismatch { .. } | Self::Cancelled => None,
         }
     }

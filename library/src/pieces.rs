@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use hexad_content::{
-    ForestProof, Layout, PartCheck, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TigerHasher, TigerProof, TreeProof,
+    Contradiction, ForestProof, Layout, PartCheck, PartVerdict, PiecesRootHasher, Proof, Ranges, Sha1Digest, Sha256Digest, TigerHasher,
+    TigerProof, TreeProof,
 };
 use sha1::Sha1;
 
@@ -88,7 +89,8 @@ pub fn check_pieces(
 /// [`check_pieces`], done as `work` says.
 ///
 /// # Errors
-/// When a file is there and cannot be read; when `paths` or `proof` do not belong to the layout; when the caller cancels.
+/// When a file is there and cannot be read; when `paths` or `proof` do not belong to the layout; when the proof turns out to contradict itself; when the
+/// caller cancels.
 pub fn check_pieces_with(
     layout: &Layout,
     paths: &[Option<PathBuf>],
@@ -114,7 +116,10 @@ pub fn check_pieces_with(
         }
         Proof::Tree(_) | Proof::Tiger(_) | Proof::Forest(_) | Proof::Whole { .. } | Proof::Unproven { .. } => {
             let found = bench.run(&|index| Check(proof.check(parts[index])), work)?;
-            found.into_iter().map(|right| right == Some(true)).collect()
+            if found.contains(&Some(PartVerdict::Contradiction)) {
+                return Err(Contradiction.into());
+            }
+            found.into_iter().map(|verdict| verdict == Some(PartVerdict::Good)).collect()
         }
     };
     Ok(parts.iter().zip(good).filter(|(_, good)| *good).map(|(&part, _)| proof.part_range(part)).collect())
@@ -225,8 +230,8 @@ pub fn hash_trees(layout: &Layout, paths: &[Option<PathBuf>], piece_bytes: u64, 
 struct Check(Option<PartCheck>);
 
 impl Hashing for Check {
-    type Digest = bool;
-    const OF_SHA1: Option<fn(Sha1Digest) -> bool> = None;
+    type Digest = PartVerdict;
+    const OF_SHA1: Option<fn(Sha1Digest) -> PartVerdict> = None;
 
     fn update(&mut self, bytes: &[u8]) {
         if let Some(check) = &mut self.0 {
@@ -234,8 +239,8 @@ impl Hashing for Check {
         }
     }
 
-    fn finish(self) -> bool {
-        self.0.is_some_and(PartCheck::finish)
+    fn finish(self) -> PartVerdict {
+        self.0.map_or(PartVerdict::Bad, PartCheck::verdict)
     }
 }
 

@@ -34,6 +34,7 @@ pub const FOREIGN: &[Foreign] = &[
         present: || succeeds(Command::new(environment(PYFREENET).join("bin/python")).args(["-c", "import fcp3"])),
     },
     Foreign { package: "nftables", present: || find("nft").is_some() },
+    Foreign { package: "btrfs-progs", present: || find("mkfs.btrfs").is_some() },
     Foreign { package: "iproute2", present: || find("ip").is_some() },
     Foreign {
         package: SCHEMATHESIS,

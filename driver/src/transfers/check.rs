@@ -1,12 +1,12 @@
 //! Hashing what is on disk: parts that were written unproven, and files that were there before us.
 
 use std::io::{self, IoSliceMut};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
-use hexad_content::{PartVerdict, Proof, Ranges, Sha1Digest};
+use hexad_content::{Contradiction, PartVerdict, Proof, Ranges, Sha1Digest};
 use hexad_transfer::{BLOCK_BYTES, block_digests};
 
 use super::store::Store;
@@ -26,8 +26,8 @@ impl Rows {
     }
 }
 
-/// Hashes parts from the disk, and says of each whether it is what the proof says, or why it cannot be read.
-pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -> Vec<io::Result<bool>> {
+/// Hashes parts from the disk, and says of each what the proof says of it, or why it cannot be read.
+pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -> Vec<io::Result<PartVerdict>> {
     let kind = |part: u32| {
         let range = proof.part_range(part as usize);
         (range.end - range.start, proof.sha1(part as usize).is_some())
@@ -36,9 +36,8 @@ pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mu
     for equal in parts.chunk_by(|&left, &right| kind(left) == kind(right)) {
         for group in equal.chunks(LANES) {
             if group.len() >= lanes_worthwhile() && kind(group[0]).1 {
-                let right =
-                    |(&part, digest): (&u32, io::Result<Sha1Digest>)| digest.map(|digest| proof.sha1(part as usize) == Some(digest));
-                found.extend(group.iter().zip(hash_in_lanes(store, proof, group, rows)).map(right));
+                let verdict = |(&part, digest): (&u32, io::Result<Sha1Digest>)| digest.map(|digest| by_sha1(proof, part, digest));
+                found.extend(group.iter().zip(hash_in_lanes(store, proof, group, rows)).map(verdict));
             } else {
                 found.extend(group.iter().map(|&part| check_one(store, proof, part, rows)));
             }
@@ -49,25 +48,38 @@ pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mu
 
 /// The parts among `parts` that are right, hashed on `threads` threads. `progress` hears of the bytes that are checked and that are to be, from
 /// any of them.
-pub(crate) fn check_all(store: &Store, proof: &Proof, parts: &[u32], threads: usize, progress: &(dyn Fn(u64, u64) + Sync)) -> Ranges {
+///
+/// # Errors
+///
+/// When a part shows that the proof contradicts itself: then no download of it can ever be complete.
+pub(crate) fn check_all(
+    store: &Store,
+    proof: &Proof,
+    parts: &[u32],
+    threads: usize,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Ranges, Contradiction> {
     let length = |parts: &[u32]| {
         let ranges = parts.iter().map(|&part| proof.part_range(part as usize));
         ranges.map(|range| range.end - range.start).sum::<u64>()
     };
     let (total, checked, next) = (length(parts), AtomicU64::new(0), AtomicUsize::new(0));
     let good = Mutex::new(Ranges::new());
+    let contradicted = AtomicBool::new(false);
     let groups: Vec<&[u32]> = parts.chunks(LANES).collect();
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, groups.len().max(1)) {
             scope.spawn(|| {
                 let mut rows = Rows::new();
                 while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let right = check_parts(store, proof, group, &mut rows);
+                    let verdicts = check_parts(store, proof, group, &mut rows);
                     {
                         let mut good = good.lock().unwrap_or_else(PoisonError::into_inner);
-                        for (&part, right) in group.iter().zip(right) {
-                            if matches!(right, Ok(true)) {
-                                good.insert(u64::from(part)..u64::from(part) + 1);
+                        for (&part, verdict) in group.iter().zip(verdicts) {
+                            match verdict {
+                                Ok(PartVerdict::Good) => good.insert(u64::from(part)..u64::from(part) + 1),
+                                Ok(PartVerdict::Contradiction) => contradicted.store(true, Ordering::Relaxed),
+                                Ok(PartVerdict::Bad) | Err(_) => {}
                             }
                         }
                     }
@@ -77,7 +89,12 @@ pub(crate) fn check_all(store: &Store, proof: &Proof, parts: &[u32], threads: us
             });
         }
     });
-    good.into_inner().unwrap_or_else(PoisonError::into_inner)
+    if contradicted.into_inner() { Err(Contradiction) } else { Ok(good.into_inner().unwrap_or_else(PoisonError::into_inner)) }
+}
+
+/// What a part is that is proven by SHA-1 alone.
+pub(crate) fn by_sha1(proof: &Proof, part: u32, digest: Sha1Digest) -> PartVerdict {
+    if proof.sha1(part as usize) == Some(digest) { PartVerdict::Good } else { PartVerdict::Bad }
 }
 
 /// The digests of up to sixteen parts of equal length.
@@ -106,7 +123,6 @@ fn hash_in_lanes(store: &Store, proof: &Proof, parts: &[u32], rows: &mut Rows) -
     }
 }
 
-/// Whether one part is right.
 /// What the blocks of a part look like on the disk.
 pub(crate) fn blocks_of(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<Vec<Sha1Digest>> {
     let range = proof.part_range(part as usize);
@@ -121,9 +137,9 @@ pub(crate) fn blocks_of(store: &Store, proof: &Proof, part: u32, rows: &mut Rows
     Ok(blocks)
 }
 
-fn check_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<bool> {
+fn check_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Result<PartVerdict> {
     let range = proof.part_range(part as usize);
-    let Some(mut check) = proof.check(part as usize) else { return Ok(false) };
+    let Some(mut check) = proof.check(part as usize) else { return Ok(PartVerdict::Bad) };
     let mut at = range.start;
     while at < range.end {
         let now = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ROW_BYTES);
@@ -132,9 +148,5 @@ fn check_one(store: &Store, proof: &Proof, part: u32, rows: &mut Rows) -> io::Re
         check.update(row);
         at += now as u64;
     }
-    match check.verdict() {
-        PartVerdict::Good => Ok(true),
-        PartVerdict::Bad => Ok(false),
-        PartVerdict::Contradiction => Err(io::Error::other(super::work::CONTRADICTION)),
-    }
+    Ok(check.verdict())
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hexad_content::Contradiction;
 use thiserror::Error;
 
 /// A target folder, or files to seed, cannot be used.
@@ -44,6 +45,9 @@ pub enum StoreError {
         /// What the system says.
         error: io::Error,
     },
+    /// What is there shows that the proof is wrong.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
     /// Names, files and proof do not belong together.
     #[error("{0}")]
     Misfit(&'static str),
@@ -61,6 +65,7 @@ impl StoreError {
             Self::Io { path, error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 format!("check who may write to {}, or choose another folder with --into", path.parent().unwrap_or(path).display())
             }
+            Self::Contradiction(_) => Contradiction::HINT.to_owned(),
             Self::Io { .. } | Self::Misfit(_) => return None,
         };
         Some(hint)

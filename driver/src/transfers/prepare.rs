@@ -118,7 +118,7 @@ pub(crate) fn prepare(
     if !doubtful.is_empty() {
         // The check reads through a store that knows no states: it writes nothing.
         let reading = Store::target(number, layout.clone(), folder, files.clone());
-        survey.good.insert_all(&check_all(&reading, &target.proof, &doubtful, threads, progress));
+        survey.good.insert_all(&check_all(&reading, &target.proof, &doubtful, threads, progress)?);
         reading.forget_files();
         folder = reading.into_folder().ok_or(StoreError::Misfit("a target without a folder"))?;
     }

@@ -1,10 +1,10 @@
 //! What a worker does with a job of the engine.
 
 use hexad_content::sha1_lanes::sha1_many;
-use hexad_content::{PartVerdict, Proof, Ranges, Sha1Digest};
+use hexad_content::{Contradiction, PartVerdict, Proof, Ranges};
 use hexad_transfer::{Finding, Job, Run, WholePart};
 
-use super::check::{Rows, blocks_of, check_parts};
+use super::check::{Rows, blocks_of, by_sha1, check_parts};
 use super::error::StoreError;
 use super::store::{Folder, Store};
 
@@ -31,7 +31,7 @@ pub(crate) fn work(store: Option<&Store>, job: &Job, rows: &mut Rows) -> Done {
 
 fn verify_and_write(store: &Store, folder: &Folder, parts: &[WholePart]) -> Done {
     let verdicts = judge_parts(&folder.proof, parts);
-    let contradicted = verdicts.contains(&PartVerdict::Contradiction).then_some(StoreError::Misfit(CONTRADICTION));
+    let contradicted = verdicts.contains(&PartVerdict::Contradiction).then_some(Contradiction.into());
     let mut findings: Vec<Finding> = verdicts.into_iter().map(found).collect();
     let mut good: Vec<usize> = (0..parts.len()).filter(|&place| findings[place] == Finding::Good).collect();
     good.sort_unstable_by_key(|&place| parts[place].offset);
@@ -64,14 +64,11 @@ fn verify_and_write(store: &Store, folder: &Folder, parts: &[WholePart]) -> Done
     Done { findings, trouble: trouble.or(contradicted) }
 }
 
-/// What the user is told of a hybrid torrent whose halves describe different bytes: no source can bring what satisfies both.
-pub(crate) const CONTRADICTION: &str = "this torrent contradicts itself: its v1 and v2 hashes belong to different files";
-
 fn found(verdict: PartVerdict) -> Finding {
     match verdict {
         PartVerdict::Good => Finding::Good,
         PartVerdict::Bad => Finding::Bad,
-        PartVerdict::Contradiction => Finding::Unwritten(CONTRADICTION.to_owned()),
+        PartVerdict::Contradiction => Finding::Unwritten(Contradiction.to_string()),
     }
 }
 
@@ -81,10 +78,7 @@ fn judge_parts(proof: &Proof, parts: &[WholePart]) -> Vec<PartVerdict> {
         return parts.iter().map(|whole| proof.judge(whole.part as usize, &whole.bytes)).collect();
     };
     let digests = sha1_many(&parts.iter().map(|whole| &*whole.bytes).collect::<Vec<_>>());
-    let verdict = |(whole, digest): (&WholePart, Sha1Digest)| {
-        if proof.sha1(whole.part as usize) == Some(digest) { PartVerdict::Good } else { PartVerdict::Bad }
-    };
-    parts.iter().zip(digests).map(verdict).collect()
+    parts.iter().zip(digests).map(|(whole, digest)| by_sha1(proof, whole.part, digest)).collect()
 }
 
 fn spill(store: &Store, folder: &Folder, runs: &[Run]) -> Done {
@@ -107,12 +101,15 @@ fn read_back(store: &Store, folder: &Folder, parts: &[u32], looked: &[u32], rows
     let mut findings = Vec::with_capacity(parts.len());
     for (&part, checked) in parts.iter().zip(check_parts(store, proof, parts, rows)) {
         findings.push(match checked {
-            Ok(true) if !looked.contains(&part) => Finding::Good,
+            Ok(PartVerdict::Contradiction) => {
+                trouble = trouble.or(Some(Contradiction.into()));
+                found(PartVerdict::Contradiction)
+            }
+            Ok(PartVerdict::Good) if !looked.contains(&part) => Finding::Good,
             // What was read a moment ago is still at hand, and few are wrong.
-            Ok(right) => match blocks_of(store, proof, part, rows) {
-                Ok(blocks) => Finding::Looked { right, blocks },
-                Err(_) if right => Finding::Good,
-                Err(_) => Finding::Bad,
+            Ok(verdict) => match blocks_of(store, proof, part, rows) {
+                Ok(blocks) => Finding::Looked { right: verdict == PartVerdict::Good, blocks },
+                Err(_) => found(verdict),
             },
             Err(error) => {
                 let file = store.layout.spans(proof.part_range(part as usize)).next().map_or(0, |span| span.file);

@@ -123,6 +123,19 @@ fn the_place_by_chance_goes_to_another_with_every_third_round() {
     assert!((0..=600).all(|second| crowd.unchoked(second).len() == 1));
 }
 
+/// BT4: three by merit and one by chance are four uploads to who is interested; with a place by merit more, as it is unless somebody says so, five.
+#[test]
+fn three_places_by_merit_and_one_by_chance_are_four_uploads() {
+    for (by_merit, uploads) in [(3, 4), (Config::default().upload_slots, 5)] {
+        let mut crowd = Crowd::new(Config { upload_slots: by_merit, ..config() }, 12, |_| true);
+        for second in 0..300 {
+            let best = second / 25 * 3;
+            crowd.lives(&[(best + second % 5) % 12, (best + second % 2) % 12]);
+        }
+        assert!((0..=300).all(|second| crowd.unchoked(second).len() == uploads), "{by_merit} by merit");
+    }
+}
+
 /// BT5: who gives nothing for a minute though he is asked loses the place that he had earned, at the next round. Rates are remembered for long here, so that it is
 /// the silence and nothing else that costs it.
 #[test]

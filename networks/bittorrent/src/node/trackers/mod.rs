@@ -12,7 +12,9 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-use hexad_core::{Answer, Ask, AskFailure, Dice, Endpoint, HttpMethod, HttpRequest, Level, Map, Outbox, Payload, Set, Span, Ticket, Time};
+use hexad_core::{
+    Answer, Ask, AskFailure, Dice, Endpoint, HttpMethod, HttpRequest, Level, Map, Outbox, Payload, Set, Span, Ticket, Time, is_local_name,
+};
 
 use self::tiers::{Tiers, Told, Tracker};
 use self::udp::{Asker, Outcome, Question, UdpTrackers};
@@ -442,8 +444,10 @@ impl Trackers {
         let (Some(event), Some(tracker)) = (client.tiers.under_way(asker.tracker), client.tiers.get(asker.tracker)) else { return };
         let Place::Udp { name, path } = &tracker.reach.place else { return };
         let (loopback, port, path) = (tracker.reach.loopback, name.port, path.clone());
-        // The author of a torrent may own a name that leads to this machine: only a URL that says so may call it (libtorrent's `ssrf_mitigation`).
-        let allowed = |ip: &&IpAddr| loopback || path.starts_with("/announce") || !ip.to_canonical().is_loopback();
+        // The author of a torrent may own a name that leads to this machine or into the user's own network: only a name of the local network may, and to
+        // this machine only a URL that says so (libtorrent's `ssrf_mitigation`).
+        let (inside, own) = (is_local_name(&name.host), loopback || path.starts_with("/announce"));
+        let allowed = |ip: &&IpAddr| !is_local(**ip) || inside && (own || !ip.to_canonical().is_loopback());
         let of_family =
             |v4: bool| ips.iter().filter(allowed).find(|ip| ip.is_ipv4() == v4).map(|&ip| Endpoint::Ip(SocketAddr::new(ip, port)));
         // BEP 7: one announce for each address family we can be reached at.

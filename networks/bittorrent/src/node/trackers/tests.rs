@@ -257,13 +257,22 @@ fn a_name_that_only_a_proxy_looks_up_is_asked_as_it_is_and_answers_by_its_id() {
 }
 
 #[test]
-fn a_name_that_leads_to_this_machine_is_not_called() {
-    let mut bench = Bench::new(false);
-    let said = bench.adds(&[&["udp://evil.example:53/"]]);
-    let [Said::Resolve(ticket, _)] = &said[..] else { panic!("{said:?}") };
-    let (said, _) = bench.is_answered(*ticket, Answer::Resolved(vec!["127.0.0.1".parse().unwrap()]));
-    assert!(said.is_empty());
-    assert_eq!(bench.trackers.status(&SWARM)[0].fails, 1);
+fn only_a_name_of_the_local_network_leads_into_it() {
+    let calls = |url: &str, ip: &str| {
+        let mut bench = Bench::new(false);
+        let said = bench.adds(&[&[url]]);
+        let [Said::Resolve(ticket, _)] = &said[..] else { panic!("{said:?}") };
+        let (said, _) = bench.is_answered(*ticket, Answer::Resolved(vec![ip.parse().unwrap()]));
+        assert_eq!(bench.trackers.status(&SWARM)[0].fails, u32::from(said.is_empty()));
+        !said.is_empty()
+    };
+    for inside in ["127.0.0.1", "::ffff:127.0.0.1", "192.168.0.1", "10.1.2.3", "169.254.169.254"] {
+        assert!(!calls("udp://evil.example:53/", inside) && !calls("udp://evil.example:53/announce", inside), "{inside}");
+    }
+    assert!(calls("udp://tracker.example:53/", "192.0.2.1"));
+    assert!(calls("udp://tracker.lan:6969", "192.168.0.1") && calls("udp://nas:6969", "10.1.2.3"));
+    assert!(!calls("udp://nas:6969", "127.0.0.1") && calls("udp://nas:6969/announce", "127.0.0.1"));
+    assert!(calls("udp://localhost:6969", "127.0.0.1"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{BoundedMap, Dice, Endpoint, Link, Outbox, Span, Time};
+use hexad_core::{BoundedMap, Dice, Endpoint, Link, Outbox, Set, Span, Time};
 
 use super::shortened;
 use super::tiers::TrackerId;
@@ -77,16 +77,32 @@ struct Transaction {
     give_up: Time,
 }
 
+impl Transaction {
+    /// When something is to be done about it.
+    fn due(&self) -> Time {
+        self.repeat.min(self.give_up)
+    }
+}
+
 /// All questions to UDP trackers. Keyed by transaction id, which is random and never told to anybody but the tracker.
 #[derive(Debug)]
 pub(super) struct UdpTrackers {
     connections: BoundedMap<Endpoint, (u64, Time)>,
     pending: BoundedMap<u32, Transaction>,
+    /// Those of `pending` by when they are due.
+    agenda: Set<(Time, u32)>,
+    /// Where a connect request of `pending` is out to.
+    connecting: Set<Endpoint>,
 }
 
 impl UdpTrackers {
     pub fn new() -> Self {
-        Self { connections: BoundedMap::new(CONNECTIONS_MAX), pending: BoundedMap::new(PENDING_MAX) }
+        Self {
+            connections: BoundedMap::new(CONNECTIONS_MAX),
+            pending: BoundedMap::new(PENDING_MAX),
+            agenda: Set::new(),
+            connecting: Set::new(),
+        }
     }
 
     /// Asks; the outcome comes from [`Self::heard`] or [`Self::pass`].
@@ -153,16 +169,15 @@ impl UdpTrackers {
             }
             _ => return None,
         };
-        let asked = self.pending.remove(&id)?;
+        let asked = self.take(id)?;
         Some(vec![(asked.asker, Some(from), outcome)])
     }
 
     /// Repeats what is due, and gives up what has waited too long.
     pub fn pass(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<(Asker, Option<SocketAddr>, Outcome)> {
-        let due: Vec<u32> = self.pending.iter().filter(|(_, asked)| now >= asked.repeat.min(asked.give_up)).map(|(&id, _)| id).collect();
         let mut failed = Vec::new();
-        for id in due {
-            let Some(mut asked) = self.pending.remove(&id) else { continue };
+        while let Some(&(_, id)) = self.agenda.first().filter(|(at, _)| *at <= now) {
+            let Some(mut asked) = self.take(id) else { continue };
             if now >= asked.give_up {
                 let announce = matches!(asked.question, Question::Announce(_));
                 failed.push((asked.asker, None, Outcome::Failed { announce, why: "no answer".into() }));
@@ -178,11 +193,11 @@ impl UdpTrackers {
 
     /// When [`Self::pass`] has something to do next.
     pub fn next_look(&self) -> Option<Time> {
-        self.pending.values().map(|asked| asked.repeat.min(asked.give_up)).min()
+        self.agenda.first().map(|&(at, _)| at)
     }
 
     fn connected(&mut self, id: u32, connection: u64, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
-        let Some(first) = self.pending.remove(&id) else { return };
+        let Some(first) = self.take(id) else { return };
         self.connections.retain(|_, (_, until)| now < *until);
         if self.connections.insert(first.to.clone(), (connection, now + CONNECTION_LIFE)).is_err() {
             // Without room to remember the id, it serves at least the question it was asked for.
@@ -193,7 +208,7 @@ impl UdpTrackers {
             self.pending.iter().filter(|(_, asked)| asked.to == first.to && asked.stage == Stage::Waiting).map(|(&id, _)| id).collect();
         self.put(first, connection, dice, out);
         for id in waiting {
-            if let Some(asked) = self.pending.remove(&id) {
+            if let Some(asked) = self.take(id) {
                 self.put(asked, connection, dice, out);
             }
         }
@@ -207,10 +222,11 @@ impl UdpTrackers {
             return;
         }
         let id = self.fresh_id(dice);
-        if self.pending.values().any(|other| other.to == asked.to && other.stage == Stage::Connecting) {
+        if self.connecting.contains(&asked.to) {
             asked.stage = Stage::Waiting;
         } else {
             asked.stage = Stage::Connecting;
+            self.connecting.insert(asked.to.clone());
             let connect = TrackerDatagram::ConnectRequest { transaction: id };
             out.send(Link::Datagram(doors::DATAGRAMS, asked.to.clone()), Message::Tracker(Box::new(connect)));
         }
@@ -226,8 +242,18 @@ impl UdpTrackers {
     }
 
     fn keep(&mut self, id: u32, asked: Transaction) {
+        self.agenda.insert((asked.due(), id));
         let kept = self.pending.insert(id, asked);
         debug_assert!(kept.is_ok(), "room was made, or asked for, before");
+    }
+
+    fn take(&mut self, id: u32) -> Option<Transaction> {
+        let asked = self.pending.remove(&id)?;
+        self.agenda.remove(&(asked.due(), id));
+        if asked.stage == Stage::Connecting {
+            self.connecting.remove(&asked.to);
+        }
+        Some(asked)
     }
 
     fn fresh_id(&self, dice: &mut Dice) -> u32 {
