@@ -100,8 +100,8 @@ pub struct TrackerStatus {
 /// What the trackers wake themselves for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TrackersTimer {
-    /// A torrent's announces.
-    Swarm([u8; 20]),
+    /// Announces of torrents.
+    Announces,
     /// Datagrams to be repeated.
     Datagrams,
 }
@@ -112,7 +112,8 @@ pub type Standings<'a> = &'a dyn Fn(&[u8; 20]) -> Option<Standing>;
 #[derive(Debug)]
 struct Client {
     tiers: Tiers,
-    wake: Option<Time>,
+    /// When it is to be looked at again: its place in the agenda.
+    look: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +139,9 @@ struct Announced {
 #[derive(Debug)]
 pub struct Trackers {
     clients: Map<[u8; 20], Client>,
+    /// Torrents by when they are to be looked at.
+    agenda: Set<(Time, [u8; 20])>,
+    wake: Option<Time>,
     asks: Map<Ticket, (Asker, AskedFor)>,
     udp: UdpTrackers,
     udp_wake: Option<Time>,
@@ -156,6 +160,8 @@ impl Trackers {
     pub fn new(announce_to_all: bool, dice: &mut Dice) -> Self {
         Self {
             clients: Map::new(),
+            agenda: Set::new(),
+            wake: None,
             asks: Map::new(),
             udp: UdpTrackers::new(),
             udp_wake: None,
@@ -188,7 +194,7 @@ impl Trackers {
                 out.note(Level::Warn, "trackers_full", None, format!("more than {SWARMS_MAX} torrents"));
                 return;
             }
-            self.clients.insert(swarm, Client { tiers: Tiers::new(private, self.announce_to_all), wake: None });
+            self.clients.insert(swarm, Client { tiers: Tiers::new(private, self.announce_to_all), look: None });
         }
         if let Some(client) = self.clients.get_mut(&swarm) {
             if private {
@@ -204,9 +210,12 @@ impl Trackers {
     /// Ends a torrent: whoever believes us to be there is told that we leave, as well as that goes.
     pub fn remove(&mut self, swarm: [u8; 20], standing: &Standing, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         let Some(client) = self.clients.remove(&swarm) else { return };
+        if let Some(at) = client.look {
+            self.agenda.remove(&(at, swarm));
+        }
         for tracker in client.tiers.started() {
             let asker = Asker { swarm, tracker: tracker.id };
-            let announce = self.announce(&swarm, standing, TrackerEvent::Stopped);
+            let announce = announce_of(&swarm, standing, TrackerEvent::Stopped, self.key);
             match &tracker.reach.place {
                 Place::Http => {
                     let url = announce_url(tracker, &announce, standing);
@@ -214,9 +223,9 @@ impl Trackers {
                 }
                 Place::Udp { path, .. } => {
                     for to in tracker.resolved.iter().flat_map(|(addresses, _)| addresses) {
-                        let question = Question::Announce(Box::new(TrackerAnnounce { url_path: path.clone(), ..announce.clone() }));
+                        let question = Question::Farewell(Box::new(TrackerAnnounce { url_path: path.clone(), ..announce.clone() }));
                         // Best effort: nobody waits for the outcome.
-                        let _ = self.udp.ask(to.clone(), asker, question, STOP_DEADLINE, now, dice, out);
+                        let _ = self.udp.ask(to.clone(), asker, question, STOP_DEADLINE, &|_| None, now, dice, out);
                     }
                 }
             }
@@ -258,7 +267,7 @@ impl Trackers {
             }
             Place::Udp { .. } => {
                 if let Some(to) = tracker.resolved.as_ref().and_then(|(addresses, _)| addresses.first().cloned()) {
-                    let _ = self.udp.ask(to, asker, Question::Scrape(swarm), HTTP_DEADLINE, now, dice, out);
+                    let _ = self.udp.ask(to, asker, Question::Scrape, HTTP_DEADLINE, &|_| None, now, dice, out);
                     self.wake_for_datagrams(out);
                 }
             }
@@ -287,21 +296,27 @@ impl Trackers {
     ) -> Vec<([u8; 20], TrackerNews)> {
         let mut events = Vec::new();
         match timer {
-            TrackersTimer::Swarm(swarm) => {
-                let Some(client) = self.clients.get_mut(&swarm) else { return events };
-                if client.wake.is_some_and(|at| at <= now) {
-                    client.wake = None;
+            TrackersTimer::Announces => {
+                if self.wake.is_some_and(|at| at <= now) {
+                    self.wake = None;
                 }
-                for id in client.tiers.overdue(now) {
-                    self.failed(Asker { swarm, tracker: id }, "no answer".into(), None, now, out);
+                while let Some(&(at, swarm)) = self.agenda.first().filter(|(at, _)| *at <= now) {
+                    self.agenda.remove(&(at, swarm));
+                    let Some(client) = self.clients.get_mut(&swarm) else { continue };
+                    client.look = None;
+                    for id in client.tiers.overdue(now) {
+                        self.failed(Asker { swarm, tracker: id }, "no answer".into(), None, now, out);
+                    }
+                    self.run(swarm, standings, now, dice, out);
                 }
-                self.run(swarm, standings, now, dice, out);
+                self.wake_for_announces(out);
             }
             TrackersTimer::Datagrams => {
                 if self.udp_wake.is_some_and(|at| at <= now) {
                     self.udp_wake = None;
                 }
-                let outcomes = self.udp.pass(now, dice, out);
+                let Self { udp, clients, key, .. } = self;
+                let outcomes = udp.pass(&saying(clients, *key, standings), now, dice, out);
                 self.take_outcomes(outcomes, standings, now, dice, out, &mut events);
             }
         }
@@ -319,7 +334,9 @@ impl Trackers {
         out: &mut Outbox<Node>,
     ) -> Vec<([u8; 20], TrackerNews)> {
         let mut events = Vec::new();
-        match self.udp.heard(from, datagram, now, dice, out) {
+        let Self { udp, clients, key, .. } = self;
+        let heard = udp.heard(from, datagram, &saying(clients, *key, standings), now, dice, out);
+        match heard {
             Some(outcomes) => self.take_outcomes(outcomes, standings, now, dice, out, &mut events),
             None => out.note(Level::Debug, "tracker_datagram_unasked", Some(Endpoint::Ip(from)), ""),
         }
@@ -367,44 +384,61 @@ impl Trackers {
     /// Asks whoever is due, and sees to it that we are woken for the next.
     fn run(&mut self, swarm: [u8; 20], standings: Standings<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         // Each turn asks or fails a tracker that was due, and a failed one is not due again at once: the loop ends.
-        while let Some(standing) = standings(&swarm) {
-            let Some(client) = self.clients.get_mut(&swarm) else { return };
+        while let Some(client) = self.clients.get_mut(&swarm).filter(|client| client.tiers.next_look().is_some_and(|at| at <= now))
+            && let Some(standing) = standings(&swarm)
+        {
             let due = client.tiers.due(now);
             if due.is_empty() {
                 break;
             }
             for (id, event) in due {
-                self.ask_tracker(Asker { swarm, tracker: id }, event, &standing, now, dice, out);
+                self.ask_tracker(Asker { swarm, tracker: id }, event, &standing, standings, now, dice, out);
             }
         }
         self.wake_for_datagrams(out);
         let Some(client) = self.clients.get_mut(&swarm) else { return };
-        if let Some(at) = client.tiers.next_look()
-            && client.wake.is_none_or(|wake| at < wake)
-        {
-            // A time that has passed means that nobody can say how the swarm stands; looking again at once would not help.
-            let at = at.max(now + Span::from_secs(1));
-            client.wake = Some(at);
-            out.wake(at, Timer::Trackers(TrackersTimer::Swarm(swarm)));
+        // A time that has passed means that nobody can say how the swarm stands; looking again at once would not help.
+        let look = client.tiers.next_look().map(|at| at.max(now + Span::from_secs(1)));
+        if look != client.look {
+            if let Some(before) = std::mem::replace(&mut client.look, look) {
+                self.agenda.remove(&(before, swarm));
+            }
+            self.agenda.extend(look.map(|at| (at, swarm)));
+            self.wake_for_announces(out);
         }
     }
 
-    fn ask_tracker(&mut self, asker: Asker, event: TrackerEvent, standing: &Standing, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
-        let announce = self.announce(&asker.swarm, standing, event);
+    fn wake_for_announces(&mut self, out: &mut Outbox<Node>) {
+        if let Some(&(at, _)) = self.agenda.first()
+            && self.wake.is_none_or(|wake| at < wake)
+        {
+            self.wake = Some(at);
+            out.wake(at, Timer::Trackers(TrackersTimer::Announces));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what is asked, and the world")]
+    fn ask_tracker(
+        &mut self,
+        asker: Asker,
+        event: TrackerEvent,
+        standing: &Standing,
+        standings: Standings<'_>,
+        now: Time,
+        dice: &mut Dice,
+        out: &mut Outbox<Node>,
+    ) {
         let Some(tracker) = self.clients.get(&asker.swarm).and_then(|client| client.tiers.get(asker.tracker)) else { return };
         match &tracker.reach.place {
             Place::Http => {
-                let url = announce_url(tracker, &announce, standing);
+                let url = announce_url(tracker, &announce_of(&asker.swarm, standing, event, self.key), standing);
                 self.ask(asker, AskedFor::Announce, Ask::Http(get(url, HTTP_DEADLINE)), out);
             }
-            Place::Udp { name, path } => {
+            Place::Udp { name, .. } => {
                 let literal = name.host.parse::<IpAddr>().ok().map(|ip| vec![Endpoint::Ip(SocketAddr::new(ip, name.port))]);
-                let known = tracker.resolved.as_ref().filter(|(_, until)| now < *until).map(|(addresses, _)| addresses.clone());
-                match literal.or(known) {
-                    Some(addresses) => {
-                        let path = path.clone();
-                        self.ask_addresses(asker, addresses, &announce, &path, now, dice, out);
-                    }
+                let known = || tracker.resolved.as_ref().filter(|(_, until)| now < *until).map(|(addresses, _)| addresses.clone());
+                match literal.or_else(known) {
+                    Some(addresses) => self.ask_addresses(asker, addresses, standings, now, dice, out),
                     None => {
                         let name = name.clone();
                         self.ask(asker, AskedFor::Address, Ask::Resolve(name), out);
@@ -414,13 +448,11 @@ impl Trackers {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what is asked, and the world")]
     fn ask_addresses(
         &mut self,
         asker: Asker,
         addresses: Vec<Endpoint>,
-        announce: &TrackerAnnounce,
-        path: &str,
+        standings: Standings<'_>,
         now: Time,
         dice: &mut Dice,
         out: &mut Outbox<Node>,
@@ -431,8 +463,9 @@ impl Trackers {
             tracker.resolved = Some((addresses.clone(), now + RESOLVED_LIFE));
         }
         for to in addresses {
-            let question = Question::Announce(Box::new(TrackerAnnounce { url_path: path.to_owned(), ..announce.clone() }));
-            if let Err(why) = self.udp.ask(to, asker, question, HTTP_DEADLINE, now, dice, out) {
+            let Self { udp, clients, key, .. } = self;
+            let asked = udp.ask(to, asker, Question::Announce, HTTP_DEADLINE, &saying(clients, *key, standings), now, dice, out);
+            if let Err(why) = asked {
                 self.failed(asker, why, None, now, out);
             }
         }
@@ -440,10 +473,9 @@ impl Trackers {
 
     fn on_resolved(&mut self, asker: Asker, ips: &[IpAddr], standings: Standings<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         let Some(standing) = standings(&asker.swarm) else { return };
-        let Some(client) = self.clients.get(&asker.swarm) else { return };
-        let (Some(event), Some(tracker)) = (client.tiers.under_way(asker.tracker), client.tiers.get(asker.tracker)) else { return };
+        let Some(tracker) = self.awaited(asker) else { return };
         let Place::Udp { name, path } = &tracker.reach.place else { return };
-        let (loopback, port, path) = (tracker.reach.loopback, name.port, path.clone());
+        let (loopback, port) = (tracker.reach.loopback, name.port);
         // The author of a torrent may own a name that leads to this machine or into the user's own network: only a name of the local network may, and to
         // this machine only a URL that says so (libtorrent's `ssrf_mitigation`).
         let (inside, own) = (is_local_name(&name.host), loopback || path.starts_with("/announce"));
@@ -459,19 +491,19 @@ impl Trackers {
             self.failed(asker, "the name has no address that we can use".into(), None, now, out);
             return;
         }
-        let announce = self.announce(&asker.swarm, &standing, event);
-        self.ask_addresses(asker, addresses, &announce, &path, now, dice, out);
+        self.ask_addresses(asker, addresses, standings, now, dice, out);
     }
 
     /// No name is looked up here: whoever carries our datagrams takes it as it is.
     fn on_name_kept(&mut self, asker: Asker, standings: Standings<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
-        let Some(standing) = standings(&asker.swarm) else { return };
-        let Some(client) = self.clients.get(&asker.swarm) else { return };
-        let (Some(event), Some(tracker)) = (client.tiers.under_way(asker.tracker), client.tiers.get(asker.tracker)) else { return };
-        let Place::Udp { name, path } = &tracker.reach.place else { return };
-        let (name, path) = (name.clone(), path.clone());
-        let announce = self.announce(&asker.swarm, &standing, event);
-        self.ask_addresses(asker, vec![Endpoint::Name(name)], &announce, &path, now, dice, out);
+        let Some(Place::Udp { name, .. }) = self.awaited(asker).map(|tracker| &tracker.reach.place) else { return };
+        self.ask_addresses(asker, vec![Endpoint::Name(name.clone())], standings, now, dice, out);
+    }
+
+    /// The tracker, where an announce to it is under way.
+    fn awaited(&self, asker: Asker) -> Option<&Tracker> {
+        let tiers = &self.clients.get(&asker.swarm)?.tiers;
+        tiers.under_way(asker.tracker).and_then(|_| tiers.get(asker.tracker))
     }
 
     fn take_outcomes(
@@ -560,22 +592,6 @@ impl Trackers {
         }
     }
 
-    fn announce(&self, swarm: &[u8; 20], standing: &Standing, event: TrackerEvent) -> TrackerAnnounce {
-        TrackerAnnounce {
-            info_hash: *swarm,
-            peer_id: standing.peer_id,
-            downloaded: standing.downloaded,
-            left: standing.left,
-            uploaded: standing.uploaded,
-            event,
-            key: self.key,
-            peers_wanted: Some(if event == TrackerEvent::Stopped { 0 } else { standing.peers_wanted }),
-            // Trackers refuse port 0; nobody is expected at port 1.
-            port: standing.listen.map_or(1, |listen| listen.port()),
-            url_path: String::new(),
-        }
-    }
-
     fn ask(&mut self, asker: Asker, what: AskedFor, ask: Ask, out: &mut Outbox<Node>) {
         // Whoever is not asked for want of room is given up by its own deadline.
         if self.asks.len() >= ASKS_MAX {
@@ -594,6 +610,32 @@ impl Trackers {
             self.udp_wake = Some(at);
             out.wake(at, Timer::Trackers(TrackersTimer::Datagrams));
         }
+    }
+}
+
+/// What is to be announced by datagram when it leaves.
+fn saying(clients: &Map<[u8; 20], Client>, key: u32, standings: Standings<'_>) -> impl Fn(Asker) -> Option<TrackerAnnounce> {
+    move |Asker { swarm, tracker }| {
+        let tiers = &clients.get(&swarm)?.tiers;
+        let event = tiers.under_way(tracker)?;
+        let Place::Udp { path, .. } = &tiers.get(tracker)?.reach.place else { return None };
+        Some(TrackerAnnounce { url_path: path.clone(), ..announce_of(&swarm, &standings(&swarm)?, event, key) })
+    }
+}
+
+fn announce_of(swarm: &[u8; 20], standing: &Standing, event: TrackerEvent, key: u32) -> TrackerAnnounce {
+    TrackerAnnounce {
+        info_hash: *swarm,
+        peer_id: standing.peer_id,
+        downloaded: standing.downloaded,
+        left: standing.left,
+        uploaded: standing.uploaded,
+        event,
+        key,
+        peers_wanted: Some(if event == TrackerEvent::Stopped { 0 } else { standing.peers_wanted }),
+        // Trackers refuse port 0; nobody is expected at port 1.
+        port: standing.listen.map_or(1, |listen| listen.port()),
+        url_path: String::new(),
     }
 }
 

@@ -301,6 +301,44 @@ fn a_lying_tracker_is_bounded() {
     assert_eq!(bench.passes(Span::from_secs(6 * 3600 + 1)).len(), 1, "a huge interval is not believed");
 }
 
+/// Torrents of one tracker share one connect request and its repetitions, and each says how it stands when its announce leaves.
+#[test]
+fn many_torrents_knock_at_a_tracker_once() {
+    let mut bench = Bench::new(false);
+    let add = |bench: &mut Bench, number: u8| {
+        let tiers = [vec![format!("udp://{TRACKER}")]];
+        bench.does(|trackers, standings, now, dice, out| trackers.add([number; 20], &tiers, false, standings, now, dice, out)).0
+    };
+    let said: Vec<Said> = (0..100).flat_map(|number| add(&mut bench, number)).collect();
+    assert!(matches!(&said[..], [Said::Datagram(_, TrackerDatagram::ConnectRequest { .. })]), "{said:?}");
+    let said = bench.passes(Span::from_secs(14));
+    assert_eq!(said.iter().map(|(second, _)| *second).collect::<Vec<_>>(), [5, 10]);
+    // One who comes late has more patience than those who were first.
+    assert!(add(&mut bench, 100).is_empty());
+    let said = bench.passes(Span::from_secs(2));
+    let [(15, Said::Datagram(to, TrackerDatagram::ConnectRequest { transaction }))] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(bench.notes, ["tracker_failed"; 100]);
+    bench.standing.left = 0;
+    let answer = TrackerDatagram::ConnectAnswer { transaction: *transaction, connection: 42 };
+    let (said, _) = bench.hears(&to.to_string(), answer);
+    let [Said::Datagram(_, TrackerDatagram::AnnounceRequest { announce, .. })] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((announce.info_hash, announce.left, announce.event), ([100; 20], 0, TrackerEvent::Started));
+}
+
+/// What is removed while it waits for a connection id is not announced any more.
+#[test]
+fn who_has_gone_is_not_announced() {
+    let mut bench = Bench::new(false);
+    let said = bench.adds(&[&["udp://192.0.2.1:6969"]]);
+    let [Said::Datagram(to, TrackerDatagram::ConnectRequest { transaction })] = &said[..] else { panic!("{said:?}") };
+    let standing = bench.standing.clone();
+    let (said, ()) = bench.does(|trackers, _, now, dice, out| trackers.remove(SWARM, &standing, now, dice, out));
+    assert!(said.is_empty(), "{said:?}");
+    let (said, _) = bench.hears(&to.to_string(), TrackerDatagram::ConnectAnswer { transaction: *transaction, connection: 42 });
+    assert!(said.is_empty(), "{said:?}");
+    assert!(bench.passes(Span::from_secs(100)).is_empty());
+}
+
 /// A tracker of our own site knows its neighbours, and they may listen where they like; of hosts elsewhere it knows no more than others do.
 #[test]
 fn a_tracker_in_our_site_may_name_any_port_of_it() {

@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::wire::{Message, TrackerAnnounce, TrackerDatagram, compact};
 
 /// Questions under way; what comes on top fails at once.
-const PENDING_MAX: usize = 4096;
+const PENDING_MAX: usize = 16_384;
 /// Connection ids remembered.
 const CONNECTIONS_MAX: usize = 512;
 /// How long a client may use a connection id. BEP 15.
@@ -25,20 +25,16 @@ const GIVE_UP_AFTER: Span = Span::from_secs(15);
 /// What is asked of a tracker once there is a connection id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
-    /// An announce; boxed, as most of the time there are few.
-    Announce(Box<TrackerAnnounce>),
-    /// Counts of one torrent.
-    Scrape([u8; 20]),
+    /// An announce, of what [`Says`] tells when it leaves.
+    Announce,
+    /// An announce that we leave; there is nobody then who could say more.
+    Farewell(Box<TrackerAnnounce>),
+    /// Counts of the torrent.
+    Scrape,
 }
 
-impl Question {
-    fn datagram(&self, connection: u64, transaction: u32) -> TrackerDatagram {
-        match self {
-            Self::Announce(announce) => TrackerDatagram::AnnounceRequest { connection, transaction, announce: (**announce).clone() },
-            Self::Scrape(info_hash) => TrackerDatagram::ScrapeRequest { connection, transaction, info_hashes: vec![*info_hash] },
-        }
-    }
-}
+/// What is to be announced now; `None` when nothing is any more.
+pub(super) type Says<'a> = &'a dyn Fn(Asker) -> Option<TrackerAnnounce>;
 
 /// On whose behalf a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +74,9 @@ struct Transaction {
 }
 
 impl Transaction {
-    /// When something is to be done about it.
+    /// When something is to be done about it. Who waits for somebody else's connect request leaves its repetition to him.
     fn due(&self) -> Time {
-        self.repeat.min(self.give_up)
+        if self.stage == Stage::Waiting { self.give_up } else { self.repeat.min(self.give_up) }
     }
 }
 
@@ -116,6 +112,7 @@ impl UdpTrackers {
         asker: Asker,
         question: Question,
         patience: Span,
+        says: Says<'_>,
         now: Time,
         dice: &mut Dice,
         out: &mut Outbox<Node>,
@@ -125,7 +122,7 @@ impl UdpTrackers {
         }
         let give_up = now + patience.min(GIVE_UP_AFTER);
         let transaction = Transaction { to, asker, question, stage: Stage::Waiting, repeat: now + REPEAT_AFTER, give_up };
-        self.send(transaction, now, dice, out);
+        self.send(transaction, says, now, dice, out);
         Ok(())
     }
 
@@ -134,6 +131,7 @@ impl UdpTrackers {
         &mut self,
         from: SocketAddr,
         datagram: &TrackerDatagram,
+        says: Says<'_>,
         now: Time,
         dice: &mut Dice,
         out: &mut Outbox<Node>,
@@ -151,41 +149,55 @@ impl UdpTrackers {
         let asked = self.pending.get(&id).filter(fits)?;
         let outcome = match (asked.stage, &asked.question, datagram) {
             (Stage::Connecting, _, TrackerDatagram::ConnectAnswer { connection, .. }) => {
-                self.connected(id, *connection, now, dice, out);
+                self.connected(id, *connection, says, now, dice, out);
                 return Some(Vec::new());
             }
-            (Stage::Asked, Question::Announce(_), TrackerDatagram::AnnounceAnswer { interval_s, leechers, seeders, peers, .. }) => {
-                Outcome::Announced { interval_s: *interval_s, leechers: *leechers, seeds: *seeders, peers: peers_of(from, peers) }
-            }
-            (Stage::Asked, Question::Scrape(_), TrackerDatagram::ScrapeAnswer { counts, .. }) => match counts.first() {
+            (
+                Stage::Asked,
+                Question::Announce | Question::Farewell(_),
+                TrackerDatagram::AnnounceAnswer { interval_s, leechers, seeders, peers, .. },
+            ) => Outcome::Announced { interval_s: *interval_s, leechers: *leechers, seeds: *seeders, peers: peers_of(from, peers) },
+            (Stage::Asked, Question::Scrape, TrackerDatagram::ScrapeAnswer { counts, .. }) => match counts.first() {
                 Some(counts) => Outcome::Counted { seeds: counts.seeders, completed: counts.completed, leechers: counts.leechers },
                 None => Outcome::Failed { announce: false, why: "an empty answer to a scrape".into() },
             },
             (_, question, TrackerDatagram::Error { message, .. }) => {
                 // Among other things, this is how a tracker that was restarted says that it does not know the connection id.
-                let announce = matches!(question, Question::Announce(_));
+                let announce = *question == Question::Announce;
                 self.connections.remove(&asked.to);
                 Outcome::Failed { announce, why: shortened(message) }
             }
             _ => return None,
         };
         let asked = self.take(id)?;
+        if asked.stage == Stage::Connecting {
+            self.pass_on(&asked.to, says, now, dice, out);
+        }
         Some(vec![(asked.asker, Some(from), outcome)])
     }
 
     /// Repeats what is due, and gives up what has waited too long.
-    pub fn pass(&mut self, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) -> Vec<(Asker, Option<SocketAddr>, Outcome)> {
+    pub fn pass(
+        &mut self,
+        says: Says<'_>,
+        now: Time,
+        dice: &mut Dice,
+        out: &mut Outbox<Node>,
+    ) -> Vec<(Asker, Option<SocketAddr>, Outcome)> {
         let mut failed = Vec::new();
         while let Some(&(_, id)) = self.agenda.first().filter(|(at, _)| *at <= now) {
             let Some(mut asked) = self.take(id) else { continue };
             if now >= asked.give_up {
-                let announce = matches!(asked.question, Question::Announce(_));
+                if asked.stage == Stage::Connecting {
+                    self.pass_on(&asked.to, says, now, dice, out);
+                }
+                let announce = asked.question == Question::Announce;
                 failed.push((asked.asker, None, Outcome::Failed { announce, why: "no answer".into() }));
             } else {
                 // The connection id may be what the tracker does not like, so the repetition asks for another one.
                 self.connections.remove(&asked.to);
                 asked.repeat = now + REPEAT_AFTER;
-                self.send(asked, now, dice, out);
+                self.send(asked, says, now, dice, out);
             }
         }
         failed
@@ -196,29 +208,39 @@ impl UdpTrackers {
         self.agenda.first().map(|&(at, _)| at)
     }
 
-    fn connected(&mut self, id: u32, connection: u64, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+    /// Who has asked for a connection id has had no luck: somebody who waits for it and has more patience asks.
+    fn pass_on(&mut self, to: &Endpoint, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let waits = |(_, asked): &(&u32, &Transaction)| asked.to == *to && asked.stage == Stage::Waiting && now < asked.give_up;
+        let next = self.pending.iter().find(waits).map(|(&id, _)| id);
+        if let Some(mut asked) = next.and_then(|id| self.take(id)) {
+            asked.repeat = now + REPEAT_AFTER;
+            self.send(asked, says, now, dice, out);
+        }
+    }
+
+    fn connected(&mut self, id: u32, connection: u64, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         let Some(first) = self.take(id) else { return };
         self.connections.retain(|_, (_, until)| now < *until);
         if self.connections.insert(first.to.clone(), (connection, now + CONNECTION_LIFE)).is_err() {
             // Without room to remember the id, it serves at least the question it was asked for.
-            self.put(first, connection, dice, out);
+            self.put(first, connection, says, dice, out);
             return;
         }
         let waiting: Vec<u32> =
             self.pending.iter().filter(|(_, asked)| asked.to == first.to && asked.stage == Stage::Waiting).map(|(&id, _)| id).collect();
-        self.put(first, connection, dice, out);
+        self.put(first, connection, says, dice, out);
         for id in waiting {
             if let Some(asked) = self.take(id) {
-                self.put(asked, connection, dice, out);
+                self.put(asked, connection, says, dice, out);
             }
         }
     }
 
-    fn send(&mut self, mut asked: Transaction, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+    fn send(&mut self, mut asked: Transaction, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         if let Some(&(connection, until)) = self.connections.get(&asked.to)
             && now < until
         {
-            self.put(asked, connection, dice, out);
+            self.put(asked, connection, says, dice, out);
             return;
         }
         let id = self.fresh_id(dice);
@@ -233,12 +255,23 @@ impl UdpTrackers {
         self.keep(id, asked);
     }
 
-    fn put(&mut self, mut asked: Transaction, connection: u64, dice: &mut Dice, out: &mut Outbox<Node>) {
-        let id = self.fresh_id(dice);
+    fn put(&mut self, mut asked: Transaction, connection: u64, says: Says<'_>, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let transaction = self.fresh_id(dice);
         asked.stage = Stage::Asked;
-        let datagram = asked.question.datagram(connection, id);
+        let announce = match &asked.question {
+            Question::Announce => says(asked.asker),
+            Question::Farewell(announce) => Some((**announce).clone()),
+            Question::Scrape => None,
+        };
+        let datagram = match announce {
+            Some(announce) => TrackerDatagram::AnnounceRequest { connection, transaction, announce },
+            None if asked.question == Question::Scrape => {
+                TrackerDatagram::ScrapeRequest { connection, transaction, info_hashes: vec![asked.asker.swarm] }
+            }
+            None => return,
+        };
         out.send(Link::Datagram(doors::DATAGRAMS, asked.to.clone()), Message::Tracker(Box::new(datagram)));
-        self.keep(id, asked);
+        self.keep(transaction, asked);
     }
 
     fn keep(&mut self, id: u32, asked: Transaction) {
