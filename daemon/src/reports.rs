@@ -171,7 +171,8 @@ impl Loop {
 
     fn on_done(&mut self, network: usize, op: OpId) {
         if self.shelf.owns(op) {
-            return self.tell_shelf(self.shelf.on_done(op).into_iter().collect());
+            let news = self.shelf.on_done(op, &mut self.books, &mut self.networks);
+            return self.tell_shelf(news.into_iter().collect());
         }
         if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.owns(op)) {
             return publish.on_done(op);

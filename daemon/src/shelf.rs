@@ -1,6 +1,6 @@
 //! What a running node offers: files that are hashed already, on every network that is joined, and on those that are joined later.
 //!
-//! Publishing ten thousand files at once would fill every queue there is, so each tick begins some.
+//! Publishing ten thousand files at once would fill every queue there is, so each tick begins some, and each that is done begins another one.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +15,7 @@ use crate::membership::Membership;
 use crate::networks::Wish;
 use crate::publish::Prepared;
 
-/// What is begun in a tick on one network.
+/// What is begun in a tick on one network, beside what comes in the place of what is done.
 const BEGUN_MAX: usize = 250;
 
 /// What tells one thing on the shelf from another: a share of the library, or a download that is given on.
@@ -130,26 +130,33 @@ impl Shelf {
 
     /// Begins some of what is yet to be begun.
     pub(crate) fn tick(&mut self, books: &mut Books, networks: &mut [Membership]) {
-        for (network, queue) in &mut self.queues {
-            let Some(membership) = networks.get_mut(*network).filter(|membership| membership.is_joined()) else { continue };
-            for _ in 0..BEGUN_MAX {
-                let Some(key) = queue.pop_front() else { break };
-                let Some(item) = self.items.get_mut(&key).filter(|item| !item.ops.contains_key(network)) else { continue };
-                if !item.sounds.is_empty() {
-                    let tell = books.op();
-                    membership.ask(tell, Wish::Sounds(item.share, item.sounds.clone()));
-                }
-                if let Some(tree) = &item.tiger {
-                    let tell = books.op();
-                    membership.ask(tell, Wish::Tree(item.share, tree.clone()));
-                }
-                let op = books.op();
-                item.ops.insert(*network, op);
-                self.by_op.insert(op, (key, *network));
-                membership.start(op, Operation::Publish { share: item.share });
-            }
+        for (network, membership) in networks.iter_mut().enumerate() {
+            self.begin(network, BEGUN_MAX, books, membership);
         }
-        self.queues.retain(|_, queue| !queue.is_empty());
+    }
+
+    /// Begins so many on one network.
+    fn begin(&mut self, network: usize, count: usize, books: &mut Books, membership: &mut Membership) {
+        let Some(queue) = self.queues.get_mut(&network).filter(|_| membership.is_joined()) else { return };
+        for _ in 0..count {
+            let Some(key) = queue.pop_front() else { break };
+            let Some(item) = self.items.get_mut(&key).filter(|item| !item.ops.contains_key(&network)) else { continue };
+            if !item.sounds.is_empty() {
+                let tell = books.op();
+                membership.ask(tell, Wish::Sounds(item.share, item.sounds.clone()));
+            }
+            if let Some(tree) = &item.tiger {
+                let tell = books.op();
+                membership.ask(tell, Wish::Tree(item.share, tree.clone()));
+            }
+            let op = books.op();
+            item.ops.insert(network, op);
+            self.by_op.insert(op, (key, network));
+            membership.start(op, Operation::Publish { share: item.share });
+        }
+        if queue.is_empty() {
+            self.queues.remove(&network);
+        }
     }
 
     /// Whether `op` offers something of the shelf.
@@ -157,9 +164,13 @@ impl Shelf {
         self.by_op.contains_key(&op)
     }
 
-    /// An offer is in effect.
-    pub(crate) fn on_done(&self, op: OpId) -> Option<ShelfNews> {
-        self.by_op.get(&op).map(|(key, network)| ShelfNews::Offered(*key, *network))
+    /// An offer is in effect; another one is begun.
+    pub(crate) fn on_done(&mut self, op: OpId, books: &mut Books, networks: &mut [Membership]) -> Option<ShelfNews> {
+        let &(key, network) = self.by_op.get(&op)?;
+        if let Some(membership) = networks.get_mut(network) {
+            self.begin(network, 1, books, membership);
+        }
+        Some(ShelfNews::Offered(key, network))
     }
 
     /// An offer has got names on its network.

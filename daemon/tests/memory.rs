@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use common::many::{FOLDER, PATIENCE, SHARES, offered, prepare, prepare_elsewhere, resident_bytes, settings};
 use common::{Home, await_within, chord, gnutella, kazaa, kazaa_founder, quiet_bittorrent};
-use hexad_api::node::{Daemon, LibraryQuery, PAGE_MAX};
 use hexad_api::{FreenetSettings, GnutellaMode, NetworkSettings};
 use hexad_daemon::{NodeSettings, open_node};
-
-const SHARES: usize = 10_000;
-const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A network by way of that neighbour; without one, the first node of it.
 fn network(name: &str, at: Option<&str>) -> NetworkSettings {
@@ -34,51 +31,25 @@ fn network(name: &str, at: Option<&str>) -> NetworkSettings {
     }
 }
 
-fn settings(folder: &Path, networks: &[&str], doors: &[String]) -> NodeSettings {
-    let home = Home::new();
+fn joining(folder: &Path, networks: &[&str], doors: &[String]) -> NodeSettings {
     let all = networks.iter().enumerate().map(|(number, name)| network(name, doors.get(number).map(String::as_str))).collect();
-    let mut settings = home.settings(all, networks);
-    settings.session.state_dir = Some(folder.join("state"));
-    settings.shared_dirs = vec![folder.join("shared")];
-    settings.download_dir = folder.join("downloads");
-    NodeSettings { rescan: Duration::from_secs(3600), ..settings }
+    settings(folder, all, networks)
 }
 
-fn resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
-}
-
-fn offered(node: &dyn Daemon, networks: usize) -> usize {
-    let pages = (0..SHARES).step_by(PAGE_MAX).map(|offset| node.library(&LibraryQuery { offset, limit: Some(PAGE_MAX), q: None }));
-    pages.flat_map(|page| page.items).filter(|share| share.networks.len() >= networks).count()
-}
-
-/// What was hashed for the measurement must not lie about in the memory of who measures.
 #[test]
 #[ignore = "a part of the measurement"]
 fn prepares() {
-    let Some(folder) = std::env::var_os("SHARES_IN").map(PathBuf::from) else { return };
-    fs::create_dir_all(folder.join("shared")).expect("a folder");
-    for number in 0..SHARES {
-        let name = format!("file {number:05}.txt");
-        fs::write(folder.join("shared").join(name), number.to_le_bytes().repeat(100)).expect("written");
-    }
-    let node = open_node(settings(&folder, &[], &[])).expect("a node");
-    let all = LibraryQuery { limit: Some(1), ..LibraryQuery::default() };
-    await_within(PATIENCE, "everything to be hashed", || node.library(&all).total == SHARES && node.status().totals.library.hashing == 0);
-    node.close();
+    prepare();
 }
 
 /// Somebody else in each of the networks, in a process of his own.
 #[test]
 #[ignore = "a part of the measurement"]
 fn is_a_neighbour() {
-    let (Some(folder), Ok(names)) = (std::env::var_os("SHARES_IN").map(PathBuf::from), std::env::var("SHARES_ON")) else { return };
+    let (Some(folder), Ok(names)) = (std::env::var_os(FOLDER).map(PathBuf::from), std::env::var("SHARES_ON")) else { return };
     let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
     fs::create_dir_all(folder.join("shared")).expect("a folder");
-    let node = open_node(settings(&folder, &names, &[])).expect("a node");
+    let node = open_node(joining(&folder, &names, &[])).expect("a node");
     let doors: Vec<String> = names.iter().map(|name| common::door(&*node, name)).collect();
     fs::write(folder.join("doors.new"), doors.join("\n"))
         .and_then(|()| fs::rename(folder.join("doors.new"), folder.join("doors")))
@@ -93,17 +64,16 @@ fn what_ten_thousand_shares_cost() {
     let home = Home::new();
     let folder = home.folder("measured");
     let program = std::env::current_exe().expect("this program");
-    let prepared = Command::new(&program).args(["--ignored", "--exact", "prepares"]).env("SHARES_IN", &folder).status();
-    assert!(prepared.is_ok_and(|status| status.success()));
+    prepare_elsewhere(&folder);
     let names = std::env::var("SHARES_ON").unwrap_or_default();
     let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
     let beside = home.folder("neighbour");
     let mut neighbour =
-        Command::new(&program).args(["--ignored", "--exact", "is_a_neighbour"]).env("SHARES_IN", &beside).spawn().expect("a neighbour");
+        Command::new(&program).args(["--ignored", "--exact", "is_a_neighbour"]).env(FOLDER, &beside).spawn().expect("a neighbour");
     await_within(PATIENCE, "a neighbour", || beside.join("doors").exists());
     let doors: Vec<String> = fs::read_to_string(beside.join("doors")).expect("told").lines().map(str::to_owned).collect();
     let bare = resident_bytes();
-    let node = open_node(settings(&folder, &names, &doors)).expect("a node");
+    let node = open_node(joining(&folder, &names, &doors)).expect("a node");
     // What was begun on the way has its deadlines, and goes with them.
     for _ in 0..12 {
         std::thread::park_timeout(Duration::from_secs(10));

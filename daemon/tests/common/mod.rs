@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod many;
 pub mod sources;
 
 use std::net::{Ipv4Addr, SocketAddr};
