@@ -72,14 +72,16 @@ impl Plan {
     }
 }
 
-/// Events of a network for each user, compared with others: measured at a thousand users.
+/// Time that a network takes for each user, compared with others: measured at a hundred thousand users. In this order, two at a time, the two that need most
+/// memory, BitTorrent and Freenet, do not meet.
 fn cost(network: &str) -> f64 {
     match network {
         "napster" => 0.2,
-        "kazaa" => 1.0,
-        "gnutella" => 3.0,
-        "chord" => 3.0,
-        _ => 2.0,
+        "freenet" => 1.5,
+        "gnutella" => 1.9,
+        "kazaa" => 2.0,
+        "chord" => 2.6,
+        _ => 3.5,
     }
 }
 
