@@ -71,7 +71,9 @@ pub(crate) fn check_all(
         for _ in 0..threads.clamp(1, groups.len().max(1)) {
             scope.spawn(|| {
                 let mut rows = Rows::new();
-                while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while !contradicted.load(Ordering::Relaxed)
+                    && let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     let verdicts = check_parts(store, proof, group, &mut rows);
                     {
                         let mut good = good.lock().unwrap_or_else(PoisonError::into_inner);
