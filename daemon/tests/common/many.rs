@@ -55,15 +55,16 @@ pub fn offered(node: &dyn Daemon, networks: usize) -> usize {
 
 /// Resident bytes of this process.
 pub fn resident_bytes() -> u64 {
-    let pages = fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
+    let status = fs::read_to_string("/proc/self/status").expect("what the system says of this process");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its resident set");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") << 10
 }
 
 /// User and system time of this process.
-pub fn cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().filter_map(|&at| fields.get(at)?.parse::<u64>().ok()).sum();
+fn cpu() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").expect("what the system says of this process");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("its name").1.split_whitespace().collect();
+    let ticks: u64 = [11, 12].iter().map(|&at| fields[at].parse::<u64>().expect("a number")).sum();
     Duration::from_millis(ticks * 10)
 }
 

@@ -1,12 +1,12 @@
 //! Hashing what is on disk: parts that were written unproven, and files that were there before us.
 
 use std::io::{self, IoSliceMut};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use hexad_content::sha1_lanes::{LANES, Sha1Lanes, lanes_worthwhile};
-use hexad_content::{Contradiction, PartVerdict, Proof, Ranges, Sha1Digest};
+use hexad_content::{PartVerdict, Proof, Ranges, Sha1Digest};
 use hexad_transfer::{BLOCK_BYTES, block_digests};
 
 use super::store::Store;
@@ -46,41 +46,37 @@ pub(crate) fn check_parts(store: &Store, proof: &Proof, parts: &[u32], rows: &mu
     found
 }
 
-/// The parts among `parts` that are right, hashed on `threads` threads. `progress` hears of the bytes that are checked and that are to be, from
-/// any of them.
-///
-/// # Errors
-///
-/// When a part shows that the proof contradicts itself: then no download of it can ever be complete.
-pub(crate) fn check_all(
-    store: &Store,
-    proof: &Proof,
-    parts: &[u32],
-    threads: usize,
-    progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Ranges, Contradiction> {
+/// What a check of many parts has found.
+#[derive(Default)]
+pub(crate) struct Checked {
+    /// Parts that are right.
+    pub(crate) good: Ranges,
+    /// Parts for which no bytes can be right.
+    pub(crate) contradicted: Ranges,
+}
+
+/// Hashes all of `parts` on `threads` threads. `progress` hears of the bytes that are checked and that are to be, from any of them.
+pub(crate) fn check_all(store: &Store, proof: &Proof, parts: &[u32], threads: usize, progress: &(dyn Fn(u64, u64) + Sync)) -> Checked {
     let length = |parts: &[u32]| {
         let ranges = parts.iter().map(|&part| proof.part_range(part as usize));
         ranges.map(|range| range.end - range.start).sum::<u64>()
     };
     let (total, checked, next) = (length(parts), AtomicU64::new(0), AtomicUsize::new(0));
-    let good = Mutex::new(Ranges::new());
-    let contradicted = AtomicBool::new(false);
+    let found = Mutex::new(Checked::default());
     let groups: Vec<&[u32]> = parts.chunks(LANES).collect();
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, groups.len().max(1)) {
             scope.spawn(|| {
                 let mut rows = Rows::new();
-                while !contradicted.load(Ordering::Relaxed)
-                    && let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed))
-                {
+                while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let verdicts = check_parts(store, proof, group, &mut rows);
                     {
-                        let mut good = good.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                         for (&part, verdict) in group.iter().zip(verdicts) {
+                            let part = u64::from(part)..u64::from(part) + 1;
                             match verdict {
-                                Ok(PartVerdict::Good) => good.insert(u64::from(part)..u64::from(part) + 1),
-                                Ok(PartVerdict::Contradiction) => contradicted.store(true, Ordering::Relaxed),
+                                Ok(PartVerdict::Good) => found.good.insert(part),
+                                Ok(PartVerdict::Contradiction) => found.contradicted.insert(part),
                                 Ok(PartVerdict::Bad) | Err(_) => {}
                             }
                         }
@@ -91,7 +87,7 @@ pub(crate) fn check_all(
             });
         }
     });
-    if contradicted.into_inner() { Err(Contradiction) } else { Ok(good.into_inner().unwrap_or_else(PoisonError::into_inner)) }
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a part is that is proven by SHA-1 alone.

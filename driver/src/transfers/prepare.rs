@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use hexad_content::sha1_lanes::sha1_one;
-use hexad_content::{Layout, Proof, Ranges, SafeNames};
+use hexad_content::{Contradiction, Layout, Proof, Ranges, SafeNames};
 use hexad_core::{Set, ShareId};
 use hexad_transfer::journal::{Header, Record, Replay};
 
-use super::check::check_all;
+use super::check::{Checked, check_all};
 use super::elsewhere::{Brought, Elsewhere, bring, parts_within};
 use super::error::StoreError;
 use super::files::{Files, Key};
@@ -115,16 +115,21 @@ pub(crate) fn prepare(
         dirty: Mutex::new(Dirty::default()),
         lock: None,
     };
+    let mut checked = Checked::default();
     if !doubtful.is_empty() {
         // The check reads through a store that knows no states: it writes nothing.
         let reading = Store::target(number, layout.clone(), folder, files.clone());
-        survey.good.insert_all(&check_all(&reading, &target.proof, &doubtful, threads, progress)?);
+        checked = check_all(&reading, &target.proof, &doubtful, threads, progress);
+        survey.good.insert_all(&checked.good);
         reading.forget_files();
         folder = reading.into_folder().ok_or(StoreError::Misfit("a target without a folder"))?;
     }
-    survey.judge_strangers()?;
     let wanted: Ranges = (0..layout.files().len()).filter(|&file| target.wanted[file]).map(|file| layout.file_range(file)).collect();
     let wanted_parts: Ranges = wanted.iter().map(|range| survey.parts(range)).collect();
+    if wanted_parts.iter().any(|parts| !checked.contradicted.within(parts).is_empty()) {
+        return Err(Contradiction.into());
+    }
+    survey.judge_strangers()?;
     let complete = |good: &Ranges| wanted_parts.iter().all(|parts| good.covers(parts));
     let mut moved = Ranges::new();
     if !complete(&survey.good) || !survey.moving.is_empty() {

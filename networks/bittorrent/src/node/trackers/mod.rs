@@ -297,17 +297,18 @@ impl Trackers {
         let mut events = Vec::new();
         match timer {
             TrackersTimer::Announces => {
-                if self.wake.is_some_and(|at| at <= now) {
-                    self.wake = None;
-                }
-                while let Some(&(at, swarm)) = self.agenda.first().filter(|(at, _)| *at <= now) {
-                    self.agenda.remove(&(at, swarm));
+                while self.agenda.first().is_some_and(|(at, _)| *at <= now)
+                    && let Some((_, swarm)) = self.agenda.pop_first()
+                {
                     let Some(client) = self.clients.get_mut(&swarm) else { continue };
                     client.look = None;
                     for id in client.tiers.overdue(now) {
                         self.failed(Asker { swarm, tracker: id }, "no answer".into(), None, now, out);
                     }
                     self.run(swarm, standings, now, dice, out);
+                }
+                if self.wake.is_some_and(|at| at <= now) {
+                    self.wake = None;
                 }
                 self.wake_for_announces(out);
             }

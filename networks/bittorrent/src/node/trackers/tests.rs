@@ -325,6 +325,57 @@ fn many_torrents_knock_at_a_tracker_once() {
     assert_eq!((announce.info_hash, announce.left, announce.event), ([100; 20], 0, TrackerEvent::Started));
 }
 
+/// Two torrents, and a tracker that answers the second connect request: each announces once, and is answered.
+#[test]
+fn who_has_waited_is_as_patient_as_who_has_asked() {
+    let mut bench = Bench::new(false);
+    let tiers = [vec![format!("udp://{TRACKER}")]];
+    for number in [1, 2] {
+        bench.does(|trackers, standings, now, dice, out| trackers.add([number; 20], &tiers, false, standings, now, dice, out));
+    }
+    let said = bench.passes(Span::from_secs(6));
+    let [(5, Said::Datagram(to, TrackerDatagram::ConnectRequest { transaction }))] = &said[..] else { panic!("{said:?}") };
+    let to = to.to_string();
+    let (said, _) = bench.hears(&to, TrackerDatagram::ConnectAnswer { transaction: *transaction, connection: 42 });
+    let asked = |said: &Said| match said {
+        Said::Datagram(_, TrackerDatagram::AnnounceRequest { transaction, announce, .. }) => (*transaction, announce.info_hash),
+        other => panic!("{other:?}"),
+    };
+    let asked: Vec<_> = said.iter().map(asked).collect();
+    assert_eq!(asked.iter().map(|(_, swarm)| swarm[0]).collect::<Vec<_>>(), [1, 2]);
+    assert!(bench.passes(Span::from_secs(4)).is_empty());
+    for (transaction, _) in asked {
+        let peers = bytes::Bytes::new();
+        let answer = TrackerDatagram::AnnounceAnswer { transaction, interval_s: 1800, leechers: 0, seeders: 1, peers };
+        let from = to.parse().unwrap();
+        bench.does(|trackers, standings, now, dice, out| trackers.on_datagram(from, &answer, standings, now, dice, out));
+    }
+    for swarm in [1, 2] {
+        assert!(bench.trackers.status(&[swarm; 20])[0].working, "{swarm}");
+    }
+    assert!(bench.notes.is_empty(), "{:?}", bench.notes);
+}
+
+/// What a tracker answers to one who asks for a connection id, it says to all who wait for it: nobody goes on asking.
+#[test]
+fn a_tracker_that_refuses_is_asked_once() {
+    let mut bench = Bench::new(false);
+    let tiers = [vec![format!("udp://{TRACKER}")]];
+    let add = |bench: &mut Bench, number: u8| {
+        bench.does(|trackers, standings, now, dice, out| trackers.add([number; 20], &tiers, false, standings, now, dice, out)).0
+    };
+    let said: Vec<Said> = (0..10).flat_map(|number| add(&mut bench, number)).collect();
+    let [Said::Datagram(to, TrackerDatagram::ConnectRequest { transaction })] = &said[..] else { panic!("{said:?}") };
+    let from = *to;
+    let refusal = TrackerDatagram::Error { transaction: *transaction, message: "overloaded".into() };
+    let (said, _) = bench.does(|trackers, standings, now, dice, out| trackers.on_datagram(from, &refusal, standings, now, dice, out));
+    assert!(said.is_empty(), "{said:?}");
+    assert!((0..10).all(|number| bench.trackers.status(&[number; 20])[0].failure.as_deref() == Some("overloaded")));
+    // Each waits before it asks again, and then they share a request again.
+    let said = bench.passes(Span::from_secs(18));
+    assert!(matches!(&said[..], [(17, Said::Datagram(_, TrackerDatagram::ConnectRequest { .. }))]), "{said:?}");
+}
+
 /// What is removed while it waits for a connection id is not announced any more.
 #[test]
 fn who_has_gone_is_not_announced() {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexad_core::{BoundedMap, Dice, Endpoint, Link, Outbox, Set, Span, Time};
+use hexad_core::{BoundedMap, Dice, Endpoint, Link, Map, Outbox, Set, Span, Time};
 
 use super::shortened;
 use super::tiers::TrackerId;
@@ -31,6 +31,13 @@ pub(super) enum Question {
     Farewell(Box<TrackerAnnounce>),
     /// Counts of the torrent.
     Scrape,
+}
+
+impl Question {
+    /// It has come to nothing.
+    fn failed(&self, why: String) -> Outcome {
+        Outcome::Failed { announce: *self == Self::Announce, why }
+    }
 }
 
 /// What is to be announced now; `None` when nothing is any more.
@@ -87,8 +94,8 @@ pub(super) struct UdpTrackers {
     pending: BoundedMap<u32, Transaction>,
     /// Those of `pending` by when they are due.
     agenda: Set<(Time, u32)>,
-    /// Where a connect request of `pending` is out to.
-    connecting: Set<Endpoint>,
+    /// Where a connect request of `pending` is out to, and who waits for it.
+    connecting: Map<Endpoint, Set<u32>>,
 }
 
 impl UdpTrackers {
@@ -97,7 +104,7 @@ impl UdpTrackers {
             connections: BoundedMap::new(CONNECTIONS_MAX),
             pending: BoundedMap::new(PENDING_MAX),
             agenda: Set::new(),
-            connecting: Set::new(),
+            connecting: Map::new(),
         }
     }
 
@@ -163,17 +170,19 @@ impl UdpTrackers {
             },
             (_, question, TrackerDatagram::Error { message, .. }) => {
                 // Among other things, this is how a tracker that was restarted says that it does not know the connection id.
-                let announce = *question == Question::Announce;
                 self.connections.remove(&asked.to);
-                Outcome::Failed { announce, why: shortened(message) }
+                question.failed(shortened(message))
             }
             _ => return None,
         };
         let asked = self.take(id)?;
-        if asked.stage == Stage::Connecting {
-            self.pass_on(&asked.to, says, now, dice, out);
+        let mut outcomes = vec![(asked.asker, Some(from), outcome.clone())];
+        if let (Stage::Connecting, Outcome::Failed { why, .. }) = (asked.stage, outcome) {
+            // What it says to one it says to all.
+            outcomes
+                .extend(self.waiting_for(&asked.to).into_iter().map(|asked| (asked.asker, Some(from), asked.question.failed(why.clone()))));
         }
-        Some(vec![(asked.asker, Some(from), outcome)])
+        Some(outcomes)
     }
 
     /// Repeats what is due, and gives up what has waited too long.
@@ -185,19 +194,22 @@ impl UdpTrackers {
         out: &mut Outbox<Node>,
     ) -> Vec<(Asker, Option<SocketAddr>, Outcome)> {
         let mut failed = Vec::new();
-        while let Some(&(_, id)) = self.agenda.first().filter(|(at, _)| *at <= now) {
-            let Some(mut asked) = self.take(id) else { continue };
+        while self.agenda.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, id)) = self.agenda.pop_first()
+        {
+            let Some(asked) = self.take(id) else { continue };
+            let waiting = if asked.stage == Stage::Connecting { self.connecting.remove(&asked.to).unwrap_or_default() } else { Set::new() };
             if now >= asked.give_up {
-                if asked.stage == Stage::Connecting {
-                    self.pass_on(&asked.to, says, now, dice, out);
+                // Somebody who waits, and has more patience, asks in its place.
+                let patient = waiting.iter().find(|id| self.pending.get(id).is_some_and(|asked| now < asked.give_up)).copied();
+                if let Some(next) = patient.and_then(|id| self.take(id)) {
+                    self.ask_again(next, waiting, says, now, dice, out);
                 }
-                let announce = asked.question == Question::Announce;
-                failed.push((asked.asker, None, Outcome::Failed { announce, why: "no answer".into() }));
+                failed.push((asked.asker, None, asked.question.failed("no answer".into())));
             } else {
                 // The connection id may be what the tracker does not like, so the repetition asks for another one.
                 self.connections.remove(&asked.to);
-                asked.repeat = now + REPEAT_AFTER;
-                self.send(asked, says, now, dice, out);
+                self.ask_again(asked, waiting, says, now, dice, out);
             }
         }
         failed
@@ -208,32 +220,32 @@ impl UdpTrackers {
         self.agenda.first().map(|&(at, _)| at)
     }
 
-    /// Who has asked for a connection id has had no luck: somebody who waits for it and has more patience asks.
-    fn pass_on(&mut self, to: &Endpoint, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
-        let waits = |(_, asked): &(&u32, &Transaction)| asked.to == *to && asked.stage == Stage::Waiting && now < asked.give_up;
-        let next = self.pending.iter().find(waits).map(|(&id, _)| id);
-        if let Some(mut asked) = next.and_then(|id| self.take(id)) {
-            asked.repeat = now + REPEAT_AFTER;
-            self.send(asked, says, now, dice, out);
+    /// Sends once more; those who were `waiting` wait on, but for the one who asks now.
+    fn ask_again(&mut self, mut asked: Transaction, waiting: Set<u32>, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
+        let to = asked.to.clone();
+        asked.repeat = now + REPEAT_AFTER;
+        self.send(asked, says, now, dice, out);
+        if let Some(all) = self.connecting.get_mut(&to) {
+            all.extend(waiting.into_iter().filter(|id| self.pending.contains_key(id)));
         }
     }
 
     fn connected(&mut self, id: u32, connection: u64, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
         let Some(first) = self.take(id) else { return };
         self.connections.retain(|_, (_, until)| now < *until);
-        if self.connections.insert(first.to.clone(), (connection, now + CONNECTION_LIFE)).is_err() {
-            // Without room to remember the id, it serves at least the question it was asked for.
-            self.put(first, connection, says, dice, out);
-            return;
+        // Without room to remember the id, it serves at least the questions that have waited for it.
+        let _ = self.connections.insert(first.to.clone(), (connection, now + CONNECTION_LIFE));
+        let waiting = self.waiting_for(&first.to);
+        for mut asked in std::iter::once(first).chain(waiting) {
+            asked.repeat = now + REPEAT_AFTER;
+            self.put(asked, connection, says, dice, out);
         }
-        let waiting: Vec<u32> =
-            self.pending.iter().filter(|(_, asked)| asked.to == first.to && asked.stage == Stage::Waiting).map(|(&id, _)| id).collect();
-        self.put(first, connection, says, dice, out);
-        for id in waiting {
-            if let Some(asked) = self.take(id) {
-                self.put(asked, connection, says, dice, out);
-            }
-        }
+    }
+
+    /// The connect request to that address is over: takes out all who have waited for it.
+    fn waiting_for(&mut self, to: &Endpoint) -> Vec<Transaction> {
+        let waiting = self.connecting.remove(to).unwrap_or_default();
+        waiting.into_iter().filter_map(|id| self.take(id)).collect()
     }
 
     fn send(&mut self, mut asked: Transaction, says: Says<'_>, now: Time, dice: &mut Dice, out: &mut Outbox<Node>) {
@@ -244,11 +256,12 @@ impl UdpTrackers {
             return;
         }
         let id = self.fresh_id(dice);
-        if self.connecting.contains(&asked.to) {
+        if let Some(waiting) = self.connecting.get_mut(&asked.to) {
             asked.stage = Stage::Waiting;
+            waiting.insert(id);
         } else {
             asked.stage = Stage::Connecting;
-            self.connecting.insert(asked.to.clone());
+            self.connecting.insert(asked.to.clone(), Set::new());
             let connect = TrackerDatagram::ConnectRequest { transaction: id };
             out.send(Link::Datagram(doors::DATAGRAMS, asked.to.clone()), Message::Tracker(Box::new(connect)));
         }
@@ -283,8 +296,8 @@ impl UdpTrackers {
     fn take(&mut self, id: u32) -> Option<Transaction> {
         let asked = self.pending.remove(&id)?;
         self.agenda.remove(&(asked.due(), id));
-        if asked.stage == Stage::Connecting {
-            self.connecting.remove(&asked.to);
+        if let (Stage::Waiting, Some(waiting)) = (asked.stage, self.connecting.get_mut(&asked.to)) {
+            waiting.remove(&id);
         }
         Some(asked)
     }
