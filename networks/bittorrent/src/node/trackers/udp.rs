@@ -176,13 +176,15 @@ impl UdpTrackers {
             _ => return None,
         };
         let asked = self.take(id)?;
-        let mut outcomes = vec![(asked.asker, Some(from), outcome.clone())];
-        if let (Stage::Connecting, Outcome::Failed { why, .. }) = (asked.stage, outcome) {
-            // What it says to one it says to all.
-            outcomes
-                .extend(self.waiting_for(&asked.to).into_iter().map(|asked| (asked.asker, Some(from), asked.question.failed(why.clone()))));
-        }
-        Some(outcomes)
+        let others = match (asked.stage, &outcome) {
+            // What a tracker says to one who asks for a connection id, it says to all who wait for it.
+            (Stage::Connecting, Outcome::Failed { why, .. }) => {
+                let failed = |other: Transaction| (other.asker, Some(from), other.question.failed(why.clone()));
+                self.waiting_for(&asked.to).into_iter().map(failed).collect()
+            }
+            _ => Vec::new(),
+        };
+        Some(std::iter::once((asked.asker, Some(from), outcome)).chain(others).collect())
     }
 
     /// Repeats what is due, and gives up what has waited too long.
@@ -271,18 +273,13 @@ impl UdpTrackers {
     fn put(&mut self, mut asked: Transaction, connection: u64, says: Says<'_>, dice: &mut Dice, out: &mut Outbox<Node>) {
         let transaction = self.fresh_id(dice);
         asked.stage = Stage::Asked;
-        let announce = match &asked.question {
-            Question::Announce => says(asked.asker),
-            Question::Farewell(announce) => Some((**announce).clone()),
-            Question::Scrape => None,
+        let announces = |announce| TrackerDatagram::AnnounceRequest { connection, transaction, announce };
+        let datagram = match &asked.question {
+            Question::Announce => says(asked.asker).map(announces),
+            Question::Farewell(announce) => Some(announces((**announce).clone())),
+            Question::Scrape => Some(TrackerDatagram::ScrapeRequest { connection, transaction, info_hashes: vec![asked.asker.swarm] }),
         };
-        let datagram = match announce {
-            Some(announce) => TrackerDatagram::AnnounceRequest { connection, transaction, announce },
-            None if asked.question == Question::Scrape => {
-                TrackerDatagram::ScrapeRequest { connection, transaction, info_hashes: vec![asked.asker.swarm] }
-            }
-            None => return,
-        };
+        let Some(datagram) = datagram else { return };
         out.send(Link::Datagram(doors::DATAGRAMS, asked.to.clone()), Message::Tracker(Box::new(datagram)));
         self.keep(transaction, asked);
     }
